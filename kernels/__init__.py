@@ -1,0 +1,31 @@
+"""The hand-written kernels: they know arrays, nothing about tensors or gradients.
+
+One family is one folder, always with the same files:
+
+    __init__.py    the contract: formula, shapes, meaning of every argument, ``output_shape()``
+    reference.py   plain loops, any float type: the oracle of the tests
+    cpu.py         Numba
+
+A backend is a module and dispatch is attribute look-up: ``Kernels("cpu").conv2d.forward(...)``
+calls ``kernels/conv2d/cpu.py``. Kernels fill the arrays they are given as ``output=`` and
+assume valid, C-contiguous input; ``minigrad/functional.py`` is where arguments are checked.
+
+Notation of every loop: ``n`` image, ``c`` channel, ``h w`` position; ``ic oc`` input and
+output channel, ``ih iw oh ow`` input and output position, ``kh kw`` position in the window.
+Capitals are the sizes: ``N C H W``, ``OH OW``, ``KH KW``.
+"""
+
+import importlib
+from types import ModuleType
+
+
+class Kernels:
+    """The kernels of one backend, each family imported when it is first used."""
+
+    def __init__(self, backend: str):
+        self.backend = backend
+
+    def __getattr__(self, family: str) -> ModuleType:
+        module = importlib.import_module(f"kernels.{family}.{self.backend}")
+        setattr(self, family, module)
+        return module

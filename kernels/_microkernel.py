@@ -1,0 +1,177 @@
+"""The inner loop of every convolution and matrix product on the CPU.
+
+    C[i, j] (+)= sum over t < taps, k < depth of A_t[i, k] * B_t[k, j]      i < ROWS, j < lanes
+
+A tile of C, ROWS x lanes numbers, stays in vector registers while the sum runs: one step of
+k loads two vectors of B, broadcasts ROWS numbers of A, and does 2 * ROWS fused multiply-adds.
+That is enough independent work to keep the multiply-add units busy every cycle, which loops
+written in Numba are not: hence the LLVM instructions emitted here.
+
+The operands are panels: row k of B_t is `lanes` adjacent numbers. There are `taps` pairs of
+panels, each with its own start, so the sum may run over the positions of a filter window
+without copying them together (a batch-reduce product).
+
+`lanes` is two vectors of the machine: 32 float32 or 16 float64 with AVX-512.
+"""
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_features = llvm.get_host_cpu_features()
+VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+# 2 * ROWS accumulators: half of the 32 vector registers of AVX-512 and NEON, or of AVX's 16.
+ROWS = 4 if VECTOR_BYTES == 32 else 8
+
+_INT = ir.IntType(64)
+
+
+def lanes_of(dtype) -> int:
+    """Numbers in one row of a panel: two vectors."""
+    return 2 * VECTOR_BYTES // dtype.itemsize
+
+
+def _tile_product(row_stride, depth_stride):
+    """The tile product for A with these strides (functions of `lanes`, in numbers)."""
+
+    @intrinsic
+    def tile_product(
+        typing, a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
+    ):
+        signature = types.void(
+            a, types.intp, a_taps, b, types.intp, b_taps, types.intp, types.intp,
+            c, types.intp, types.intp, types.boolean,
+        )  # fmt: skip
+
+        def codegen(context, builder, signature, arguments):
+            dtype = signature.args[0].dtype
+            bits = dtype.bitwidth
+            number = ir.FloatType() if bits == 32 else ir.DoubleType()
+            width = VECTOR_BYTES * 8 // bits
+            vector = ir.VectorType(number, width)
+            zero = ir.Constant(vector, None)
+            splat_mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+            multiply_add = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(vector, [vector] * 3),
+                f"llvm.fmuladd.v{width}f{bits}",
+            )
+
+            def data(position):
+                array = context.make_array(signature.args[position])
+                return array(context, builder, arguments[position]).data
+
+            a_data, a_taps, b_data, b_taps, c_data = map(data, (0, 2, 3, 5, 8))
+            a_start, b_start, taps, depth, c_start, c_stride, accumulate = (
+                arguments[i] for i in (1, 4, 6, 7, 9, 10, 11)
+            )
+
+            def const(value):
+                return ir.Constant(_INT, value)
+
+            def at(pointer, index):
+                return builder.gep(pointer, [index])
+
+            def vector_at(pointer, index):
+                return builder.bitcast(at(pointer, index), vector.as_pointer())
+
+            def load_vector(pointer):
+                value = builder.load(pointer)
+                value.align = bits // 8
+                return value
+
+            def broadcast(pointer):
+                value = builder.insert_element(
+                    ir.Constant(vector, ir.Undefined),
+                    builder.load(pointer),
+                    ir.Constant(ir.IntType(32), 0),
+                )
+                return builder.shuffle_vector(value, zero, splat_mask)
+
+            row_step, depth_step = row_stride(2 * width), depth_stride(2 * width)
+            tile = [(i, j) for i in range(ROWS) for j in range(2)]
+            entry = builder.block
+            tap_loop, depth_loop, tap_end, finished, add_c, store = (
+                builder.append_basic_block(name)
+                for name in ("tap", "depth", "tap_end", "finished", "add_c", "store")
+            )
+            builder.branch(tap_loop)
+
+            builder.position_at_end(tap_loop)
+            t = builder.phi(_INT)
+            t.add_incoming(const(0), entry)
+            tap_sums = [builder.phi(vector) for _ in tile]
+            for total in tap_sums:
+                total.add_incoming(zero, entry)
+            a_tap = builder.load(at(a_taps, t))
+            b_tap = builder.load(at(b_taps, t))
+            a_row = at(a_data, builder.add(a_start, a_tap))
+            b_row = at(b_data, builder.add(b_start, b_tap))
+            builder.branch(depth_loop)
+
+            builder.position_at_end(depth_loop)
+            k = builder.phi(_INT)
+            k.add_incoming(const(0), tap_loop)
+            sums = [builder.phi(vector) for _ in tile]
+            for running, total in zip(sums, tap_sums):
+                running.add_incoming(total, tap_loop)
+            a_k = at(a_row, builder.mul(k, const(depth_step)))
+            b_k = at(b_row, builder.mul(k, const(2 * width)))
+            b_vectors = [load_vector(vector_at(b_k, const(j * width))) for j in range(2)]
+            new_sums = []
+            for i in range(ROWS):
+                a_value = broadcast(at(a_k, const(i * row_step)))
+                for j in range(2):
+                    new_sums.append(
+                        builder.call(multiply_add, [a_value, b_vectors[j], sums[2 * i + j]])
+                    )
+            next_k = builder.add(k, const(1))
+            k.add_incoming(next_k, depth_loop)
+            for running, new in zip(sums, new_sums):
+                running.add_incoming(new, depth_loop)
+            builder.cbranch(builder.icmp_signed("<", next_k, depth), depth_loop, tap_end)
+
+            builder.position_at_end(tap_end)
+            next_t = builder.add(t, const(1))
+            t.add_incoming(next_t, tap_end)
+            for total, new in zip(tap_sums, new_sums):
+                total.add_incoming(new, tap_end)
+            c_tile = at(c_data, c_start)
+            addresses = [
+                vector_at(c_tile, builder.add(builder.mul(c_stride, const(i)), const(j * width)))
+                for i, j in tile
+            ]
+            builder.cbranch(builder.icmp_signed("<", next_t, taps), tap_loop, finished)
+
+            builder.position_at_end(finished)
+            builder.cbranch(accumulate, add_c, store)
+
+            builder.position_at_end(add_c)
+            with_c = [
+                builder.fadd(new, load_vector(address))
+                for new, address in zip(new_sums, addresses)
+            ]
+            builder.branch(store)
+
+            results = []
+            builder.position_at_end(store)
+            for new, added, address in zip(new_sums, with_c, addresses):
+                value = builder.phi(vector)
+                value.add_incoming(new, finished)
+                value.add_incoming(added, add_c)
+                results.append((value, address))
+            for value, address in results:
+                builder.store(value, address).align = bits // 8
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tile_product
+
+
+# A packed as a panel: for each k, ROWS adjacent numbers.
+tile_product = _tile_product(row_stride=lambda lanes: 1, depth_stride=lambda lanes: ROWS)
+# A read from rows of `lanes` adjacent numbers, k along them.
+tile_product_rows = _tile_product(row_stride=lambda lanes: lanes, depth_stride=lambda lanes: 1)

@@ -1,0 +1,57 @@
+"""Adam in Numba: one pass over flat pieces, at the speed of memory."""
+
+import math
+
+import numpy as np
+from numba import prange
+
+from kernels._team import parallel_jit
+
+_PIECE = 1 << 14  # elements
+
+
+def update(
+    parameter, gradient, first_moment, second_moment, lr, beta1, beta2, eps, weight_decay, step
+):
+    # Constants in float64: 1 - beta2 loses three digits when it is rounded too early.
+    step_size = lr / (1 - beta1**step)
+    root_factor = 1 / math.sqrt(1 - beta2**step)
+    real = parameter.dtype.type
+    _update(
+        parameter.reshape(-1),
+        gradient.reshape(-1),
+        first_moment.reshape(-1),
+        second_moment.reshape(-1),
+        real(weight_decay),
+        (real(beta1), real(1 - beta1)),
+        (real(beta2), real(1 - beta2)),
+        real(step_size),
+        real(root_factor),
+        real(eps),
+    )
+
+
+@parallel_jit
+def _update(
+    parameter,
+    gradient,
+    first_moment,
+    second_moment,
+    weight_decay,
+    first_factors,
+    second_factors,
+    step_size,
+    root_factor,
+    eps,
+):
+    keep_first, add_first = first_factors
+    keep_second, add_second = second_factors
+    for piece in prange(-(-parameter.size // _PIECE)):
+        start = piece * _PIECE
+        w, gradients = parameter[start : start + _PIECE], gradient[start : start + _PIECE]
+        m, v = first_moment[start : start + _PIECE], second_moment[start : start + _PIECE]
+        for i in range(w.size):
+            g = gradients[i] + weight_decay * w[i]
+            m[i] = keep_first * m[i] + add_first * g
+            v[i] = keep_second * v[i] + add_second * g * g
+            w[i] -= step_size * m[i] / (np.sqrt(v[i]) * root_factor + eps)

@@ -1,0 +1,36 @@
+"""2-d convolution (cross-correlation) with stride, zero padding and groups.
+
+    output[n, oc, oh, ow] = bias[oc] + sum over ic, kh, kw of
+        weight[oc, ic, kh, kw] * input[n, g * C/G + ic, oh * SH + kh - PH, ow * SW + kw - PW]
+
+where g = oc // (OC / G) is the group of the output channel and input outside the image is 0.
+
+    input     (N, C, H, W)
+    weight    (OC, C / groups, KH, KW)
+    bias      (OC,) or None
+    output    (N, OC, OH, OW)
+
+``backward_input`` and ``backward_weight`` are the transposed maps of the same sum; the bias
+gradient is `kernels.bias`'s.
+
+Cost of each of the three: 2 * N * OC * OH * OW * (C / groups) * KH * KW FLOPs.
+"""
+
+from kernels.im2col import output_size
+
+
+def output_shape(input_shape, weight_shape, stride, padding, groups):
+    """(N, OC, OH, OW); ValueError where input, weight and groups do not fit together."""
+    N, C = input_shape[:2]
+    OC, IC, KH, KW = weight_shape
+    if OC % groups:
+        raise ValueError(
+            f"conv2d: weight has {OC} output channels (shape {tuple(weight_shape)}), expected "
+            f"a multiple of groups={groups}"
+        )
+    if C != IC * groups:
+        raise ValueError(
+            f"conv2d: input has {C} channels (shape {tuple(input_shape)}), expected "
+            f"{IC * groups} for weight shape {tuple(weight_shape)} and groups={groups}"
+        )
+    return (N, OC, *output_size(input_shape, (KH, KW), stride, padding))

@@ -1,0 +1,66 @@
+"""Dropout in Numba: flat pieces; all random words of a piece, then its elements.
+
+Two loops instead of one, since each of them vectorises: counters side by side in the first,
+elements in the second.
+"""
+
+import numpy as np
+from numba import prange
+
+from kernels._team import jit, parallel_jit
+
+_PIECE = 1 << 12  # elements, a multiple of 4; their random words stay in the L1 cache
+
+
+def forward(input, p, key, *, output):
+    seed, call = key
+    scale = input.dtype.type(1 / (1 - p))
+    threshold = np.uint64(round(p * 2**32))
+    _mask(input.reshape(-1), threshold, scale, np.uint64(seed), np.uint64(call), output.reshape(-1))
+
+
+def backward(grad_output, p, key, *, grad_input):
+    forward(grad_output, p, key, output=grad_input)
+
+
+@parallel_jit
+def _mask(input, threshold, scale, seed, call, output):
+    zero = input.dtype.type(0)
+    for piece in prange(-(-input.size // _PIECE)):
+        start = piece * _PIECE
+        x, y = input[start : start + _PIECE], output[start : start + _PIECE]
+        random = np.empty(_PIECE, np.uint32)
+        _fill(random, start // 4, seed, call)
+        for i in range(x.size):
+            y[i] = x[i] * scale if random[i] >= threshold else zero
+
+
+@jit
+def _fill(random, first, seed, call):
+    for i in range(random.size // 4):
+        counter = np.uint64(first + i)
+        random[4 * i], random[4 * i + 1], random[4 * i + 2], random[4 * i + 3] = _philox(
+            _low(counter), _high(counter), _high(seed), _high(call), _low(seed), _low(call)
+        )
+
+
+@jit
+def _philox(c0, c1, c2, c3, k0, k1):
+    for _ in range(10):
+        product0 = np.uint64(0xD2511F53) * np.uint64(c0)
+        product1 = np.uint64(0xCD9E8D57) * np.uint64(c2)
+        c0, c1 = np.uint32(_high(product1) ^ c1 ^ k0), _low(product1)
+        c2, c3 = np.uint32(_high(product0) ^ c3 ^ k1), _low(product0)
+        k0 = np.uint32(k0 + np.uint32(0x9E3779B9))
+        k1 = np.uint32(k1 + np.uint32(0xBB67AE85))
+    return c0, c1, c2, c3
+
+
+@jit
+def _low(word):
+    return np.uint32(word & np.uint64(0xFFFFFFFF))
+
+
+@jit
+def _high(word):
+    return np.uint32(word >> np.uint64(32))

@@ -1,0 +1,19 @@
+"""Local response normalization across channels (section 3.3 of the AlexNet paper).
+
+    s[c]        = k + alpha / size * sum of input[j]^2 over the window of c
+    window of c = channels j with c - size // 2 <= j <= c + (size - 1) // 2, 0 <= j < C
+
+    forward     output[c] = input[c] * s[c]^-beta
+    backward    grad_input[c] = grad_output[c] * s[c]^-beta - 2 * alpha * beta / size * input[c]
+                    * sum of grad_output[j] * input[j] * s[j]^(-beta - 1) over all j whose
+                      window holds c: c - (size - 1) // 2 <= j <= c + size // 2, 0 <= j < C
+
+at every image and position separately. All arrays have the shape (N, C, ...). ``size`` is the
+number of channels in a window, even or odd, also larger than C. ``alpha`` is divided by
+``size``, as in PyTorch; the paper's alpha multiplies the bare sum, so its 1e-4 is 5e-4 here.
+Nothing is saved for backward, which computes s again from ``input``: s costs less to compute
+than to read.
+
+Cost per element, with size n: 2n + 4 FLOPs and two roots forward, 3n + 10 and two roots
+backward at beta = 0.75; forward moves 2 arrays, backward 3, once.
+"""

@@ -1,0 +1,50 @@
+"""Max-pooling: the largest element of every window.
+
+    forward     output[n, c, oh, ow] = max of input[n, c, h, w] over the window of (oh, ow)
+                argmax[n, c, oh, ow] = h * W + w of that element
+    backward    grad_input[n, c, h, w] = sum of grad_output[n, c, oh, ow] over all windows with
+                argmax[n, c, oh, ow] = h * W + w
+
+    window of (oh, ow)      oh * SH - PH <= h < oh * SH - PH + KH and 0 <= h < H, the same in w
+    input, grad_input       (N, C, H, W)
+    output, grad_output     (N, C, OH, OW)
+    argmax                  (N, C, OH, OW) int32
+    kernel_size, stride, padding    pairs (height, width); at most half a window is padding
+
+Windows may overlap (stride < kernel_size, section 3.4 of the AlexNet paper) or leave gaps.
+Padding never wins. Of equal maxima the first in row-major order wins, and so does the first NaN.
+
+Cost: KH * KW comparisons an output element; each array is moved once.
+"""
+
+
+def output_shape(
+    input_shape: tuple[int, int, int, int],
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    operation: str = "max_pool2d",
+) -> tuple[int, int, int, int]:
+    """The shape (N, C, OH, OW), OH = floor((H + 2 * PH - KH) / SH) + 1 and the same in width.
+
+    Raises:
+        ValueError: a window does not fit the padded input, or the padding is more than half
+            of the window. The message begins with `operation`.
+    """
+    N, C, *sizes = input_shape
+    window = "x".join(map(str, kernel_size))
+    output_sizes = []
+    for name, size, k, s, p in zip(
+        ("height", "width"), sizes, kernel_size, stride, padding, strict=True
+    ):
+        if p > k // 2:
+            raise ValueError(
+                f"{operation}: padding {p} in {name} is more than half of the window {window}"
+            )
+        if size + 2 * p < k:
+            raise ValueError(
+                f"{operation}: window {window} with padding {p} does not fit input {name} {size} "
+                f"(input shape {tuple(input_shape)})"
+            )
+        output_sizes.append((size + 2 * p - k) // s + 1)
+    return (N, C, *output_sizes)

@@ -1,0 +1,14 @@
+"""Stochastic gradient descent with momentum, in place on ``parameter`` and ``velocity``.
+
+    form "torch"    velocity = momentum * velocity + (gradient + weight_decay * parameter)
+                    parameter = parameter - lr * velocity
+    form "paper"    velocity = momentum * velocity - weight_decay * lr * parameter - lr * gradient
+                    parameter = parameter + velocity
+
+"torch" is ``torch.optim.SGD`` (Sutskever et al. 2013 without Nesterov), "paper" section 5 of the
+AlexNet paper. With a constant lr both take the same steps; when lr changes, the velocity of
+"paper" still carries steps of the old lr. All arrays have one shape, any shape; ``velocity``
+starts as zeros and is written even where momentum is 0.
+
+Cost: 6 FLOPs an element; 3 arrays read and 2 written, once.
+"""

@@ -1,0 +1,48 @@
+"""Arrays and text in one safetensors file."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+
+class CheckpointError(Exception):
+    """A file that cannot be read as a checkpoint, or does not fit the model."""
+
+
+def save(
+    path: str | os.PathLike, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None
+) -> None:
+    """Write arrays by name, and strings as metadata.
+
+    The file appears complete or not at all: it is written under a temporary name in the same
+    folder, synchronized to disk and renamed.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.tmp")
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    try:
+        save_file(contiguous, temporary, metadata or {})
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of a file written by `save`.
+
+    Raises:
+        CheckpointError: the file is missing or not a safetensors file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            return arrays, file.metadata() or {}
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint {path} does not exist") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from None

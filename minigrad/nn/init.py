@@ -1,0 +1,71 @@
+"""How parameters begin. Each function fills a parameter in place and returns it.
+
+Random values come from the generator that `minigrad.manual_seed` restarts, drawn on the CPU
+so that they are the same on every backend.
+"""
+
+import math
+
+import numpy as np
+
+from minigrad import backend
+from minigrad.tensor import Tensor
+
+
+def _generator() -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=np.array(backend.random_keys.next(), np.uint64)))
+
+
+def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:
+    tensor.data[...] = backend.backend_of(tensor.data).asarray(values)
+    return tensor
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight: inputs of one output and outputs of one input.
+
+    Args:
+        shape: (out_features, in_features) or (out_channels, in_channels / groups, KH, KW).
+    """
+    if len(shape) < 2:
+        raise ValueError(f"fans: a weight has at least 2 dimensions, got shape {shape}")
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def constant_(tensor: Tensor, value: float) -> Tensor:
+    """Every element `value`."""
+    tensor.data[...] = value
+    return tensor
+
+
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Independent N(mean, std^2)."""
+    return _fill(tensor, mean + std * _generator().standard_normal(tensor.shape, tensor.dtype))
+
+
+def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
+    """Independent uniform numbers in [a, b)."""
+    return _fill(tensor, a + (b - a) * _generator().random(tensor.shape, tensor.dtype))
+
+
+def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Uniform in +-gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    bound = gain * math.sqrt(6 / sum(fans(tensor.shape)))
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """N(0, gain^2 2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor.shape))))
+
+
+def kaiming_uniform_(tensor: Tensor) -> Tensor:
+    """Uniform in +-sqrt(6 / fan_in), for layers before a ReLU (He et al. 2015)."""
+    bound = math.sqrt(6 / fans(tensor.shape)[0])
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(tensor: Tensor) -> Tensor:
+    """N(0, 2 / fan_in), for layers before a ReLU (He et al. 2015)."""
+    return normal_(tensor, 0.0, math.sqrt(2 / fans(tensor.shape)[0]))

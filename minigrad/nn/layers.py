@@ -1,0 +1,181 @@
+"""The layers: each holds its parameters and calls one function of `minigrad.functional`.
+
+Weights begin as PyTorch's do, uniform in +-1 / sqrt(fan_in); networks choose their own start
+(`alexnet/model.py`).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad import functional as F
+from minigrad.nn import init
+from minigrad.nn.module import Module, Parameter
+from minigrad.tensor import Tensor
+
+Pair = int | tuple[int, int]
+
+
+class Conv2d(Module):
+    """`functional.conv2d` with a learnt weight (out, in / groups, KH, KW) and bias (out,)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+    ):
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"Conv2d: in_channels ({in_channels}) and out_channels ({out_channels}) must be "
+                f"divisible by groups ({groups})"
+            )
+        KH, KW = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride, self.padding = (KH, KW), stride, padding
+        self.groups = groups
+        self.weight = _weight((out_channels, in_channels // groups, KH, KW))
+        self.bias = _bias(self.weight) if bias else None
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.groups)
+
+    def describe(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}, padding={self.padding}, groups={self.groups}"
+        )
+
+
+class Linear(Module):
+    """`functional.linear` with a learnt weight (out, in) and bias (out,)."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = _weight((out_features, in_features))
+        self.bias = _bias(self.weight) if bias else None
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
+
+    def describe(self) -> str:
+        return f"{self.in_features}, {self.out_features}"
+
+
+def _weight(shape: tuple[int, ...]) -> Parameter:
+    bound = 1 / math.sqrt(init.fans(shape)[0])
+    weight = Parameter(np.empty(shape, np.float32))
+    init.uniform_(weight, -bound, bound)
+    return weight
+
+
+def _bias(weight: Parameter) -> Parameter:
+    bound = 1 / math.sqrt(init.fans(weight.shape)[0])
+    bias = Parameter(np.empty(weight.shape[:1], np.float32))
+    init.uniform_(bias, -bound, bound)
+    return bias
+
+
+class _Pool2d(Module):
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        self.padding = padding
+
+    def describe(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxPool2d(_Pool2d):
+    """`functional.max_pool2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding)
+
+
+class AvgPool2d(_Pool2d):
+    """`functional.avg_pool2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding)
+
+
+class AdaptiveAvgPool2d(Module):
+    """`functional.adaptive_avg_pool2d`: mean over a grid of windows, whatever the input size."""
+
+    def __init__(self, output_size: Pair):
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+    def describe(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class LocalResponseNorm(Module):
+    """`functional.local_response_norm`; alpha is divided by size, as in PyTorch."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def describe(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class Dropout(Module):
+    """`functional.dropout`, active in training only."""
+
+    def __init__(self, p: float = 0.5):
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be in [0, 1), got {p}")
+        self.p = p
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout(input, self.p, self.training)
+
+    def describe(self) -> str:
+        return f"p={self.p}"
+
+
+class ReLU(Module):
+    """`functional.relu`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input)
+
+
+class Tanh(Module):
+    """`functional.tanh`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanh(input)
+
+
+class Sigmoid(Module):
+    """`functional.sigmoid`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.sigmoid(input)
+
+
+class Flatten(Module):
+    """(N, ...) to (N, product of the rest)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.flatten(input, 1)
+
+
+class CrossEntropyLoss(Module):
+    """`functional.cross_entropy`."""
+
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        return F.cross_entropy(input, target)

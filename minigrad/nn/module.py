@@ -1,0 +1,138 @@
+"""Module: a tree of layers whose parameters have names."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad import backend as backends
+from minigrad.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that a module learns."""
+
+    def __init__(self, array: Any, requires_grad: bool = True):
+        super().__init__(array, requires_grad)
+
+
+class Module:
+    """Base of every layer and network: subclasses set parameters and modules as attributes.
+
+    Attributes:
+        training: whether `train` (True) or `eval` was called last; dropout reads it.
+    """
+
+    training = True
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__} does not define forward()")
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return self.forward(*inputs)
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """Direct submodules with their attribute names, in order of definition."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This module and all below it, with dotted names, in order of definition."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names such as "features.0.weight"."""
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter):
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, in order of definition."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def train(self, mode: bool = True) -> "Module":
+        """Switch this module and all below it to training (or evaluation) behaviour."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        """Switch to evaluation behaviour."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, target: Any) -> "Module":
+        """Move all parameters to a device ("cpu", "cuda") or a float type, in place."""
+        for parameter in self.parameters():
+            parameter.data = parameter.detach().to(target).data
+        return self
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The parameters by name, as NumPy arrays that share memory on the CPU."""
+        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Copy parameters from a `state_dict`.
+
+        Raises:
+            KeyError: a name is missing or unknown.
+            ValueError: a shape differs. Nothing is changed in either case.
+        """
+        parameters = dict(self.named_parameters())
+        missing = [name for name in parameters if name not in state]
+        unknown = [name for name in state if name not in parameters]
+        if missing or unknown:
+            raise KeyError(
+                f"load_state_dict: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}"
+            )
+        for name, parameter in parameters.items():
+            if tuple(state[name].shape) != parameter.shape:
+                raise ValueError(
+                    f"load_state_dict: {name} has shape {tuple(state[name].shape)}, "
+                    f"expected {parameter.shape}"
+                )
+        for name, parameter in parameters.items():
+            device = backends.backend_of(parameter.data)
+            parameter.data[...] = device.asarray(np.asarray(state[name], parameter.dtype))
+
+    def describe(self) -> str:
+        """The arguments shown in the printed form."""
+        return ""
+
+    def __repr__(self) -> str:
+        children = "".join(
+            f"\n  ({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        )
+        return f"{type(self).__name__}({self.describe()}{children + chr(10) if children else ''})"
+
+
+class Sequential(Module):
+    """Modules applied one after the other; they are named "0", "1", ..."""
+
+    def __init__(self, *modules: Module):
+        for index, module in enumerate(modules):
+            setattr(self, str(index), module)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (module for _, module in self.named_children())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self)[index]
+
+    def forward(self, input: Tensor) -> Tensor:
+        for module in self:
+            input = module(input)
+        return input

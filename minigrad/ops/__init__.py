@@ -1,0 +1,4 @@
+"""Functions with their derivatives, one family a file.
+
+Arguments are valid here: `minigrad/functional.py` has checked them.
+"""

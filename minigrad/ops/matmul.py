@@ -1,0 +1,55 @@
+"""Matrix products."""
+
+from minigrad.autograd import Function
+from minigrad.ops.elementwise import unbroadcast
+
+
+class MatMul(Function):
+    """input (..., n, k) @ other (..., k, m), the leading dimensions broadcast."""
+
+    @staticmethod
+    def forward(ctx, input, other):
+        ctx.save_for_backward(input, other)
+        return ctx.xp.matmul(input, other)
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, other = ctx.saved
+        needs_input, needs_other = ctx.needs_input_grad
+        grad_input = grad_other = None
+        if needs_input:
+            grad_input = ctx.xp.matmul(grad_output, other.swapaxes(-1, -2))
+            grad_input = unbroadcast(grad_input, input.shape)
+        if needs_other:
+            grad_other = ctx.xp.matmul(input.swapaxes(-1, -2), grad_output)
+            grad_other = unbroadcast(grad_other, other.shape)
+        return grad_input, grad_other
+
+
+class Linear(Function):
+    """input (N, in) @ weight (out, in).T + bias (out,)."""
+
+    @staticmethod
+    def forward(ctx, input, weight, bias=None):
+        contiguous = ctx.xp.ascontiguousarray
+        input, weight = contiguous(input), contiguous(weight)
+        output = ctx.empty((input.shape[0], weight.shape[0]), input.dtype)
+        ctx.kernels.linear.forward(input, weight, bias, output=output)
+        ctx.save_for_backward(input, weight)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, weight = ctx.saved
+        kernels, grad_output = ctx.kernels, ctx.xp.ascontiguousarray(grad_output)
+        gradients = [None] * len(ctx.needs_input_grad)
+        if ctx.needs_input_grad[0]:
+            gradients[0] = ctx.empty(input.shape, input.dtype)
+            kernels.linear.backward_input(grad_output, weight, grad_input=gradients[0])
+        if ctx.needs_input_grad[1]:
+            gradients[1] = ctx.empty(weight.shape, weight.dtype)
+            kernels.linear.backward_weight(grad_output, input, grad_weight=gradients[1])
+        if ctx.needs_input_grad[2:] == (True,):
+            gradients[2] = ctx.empty(weight.shape[:1], weight.dtype)
+            kernels.bias.backward(grad_output, grad_bias=gradients[2])
+        return tuple(gradients)

@@ -1,0 +1,55 @@
+"""Sums, means and maxima over dimensions."""
+
+from minigrad.autograd import Function
+
+
+def _restore_dims(array, shape, axis, keepdim):
+    """Put the reduced dimensions back with size 1, so that `array` broadcasts against `shape`."""
+    if keepdim:
+        return array
+    return array.reshape([1 if i in axis else size for i, size in enumerate(shape)])
+
+
+class Sum(Function):
+    @staticmethod
+    def forward(ctx, input, *, axis, keepdim):
+        ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
+        return ctx.xp.asarray(input.sum(axis=axis, keepdims=keepdim))
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        gradient = _restore_dims(grad_output, ctx.shape, ctx.axis, ctx.keepdim)
+        return ctx.xp.broadcast_to(gradient, ctx.shape)
+
+
+class Mean(Function):
+    @staticmethod
+    def forward(ctx, input, *, axis, keepdim):
+        ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
+        return ctx.xp.asarray(input.mean(axis=axis, keepdims=keepdim))
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        count = 1
+        for dim in ctx.axis:
+            count *= ctx.shape[dim]
+        gradient = _restore_dims(grad_output / count, ctx.shape, ctx.axis, ctx.keepdim)
+        return ctx.xp.broadcast_to(gradient, ctx.shape)
+
+
+class Max(Function):
+    @staticmethod
+    def forward(ctx, input, *, axis, keepdim):
+        output = ctx.xp.asarray(input.max(axis=axis, keepdims=keepdim))
+        ctx.axis, ctx.keepdim = axis, keepdim
+        ctx.save_for_backward(input, output)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, output = ctx.saved
+        maximum = _restore_dims(output, input.shape, ctx.axis, ctx.keepdim)
+        gradient = _restore_dims(grad_output, input.shape, ctx.axis, ctx.keepdim)
+        is_maximum = (input == maximum).astype(input.dtype)
+        # Ties share the gradient evenly, as in torch.amax.
+        return is_maximum * (gradient / is_maximum.sum(axis=ctx.axis, keepdims=True))

@@ -1,0 +1,23 @@
+"""Optimizers and learning-rate schedules."""
+
+from minigrad.optim.adam import Adam
+from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.schedule import (
+    CosineWithWarmup,
+    DivideOnPlateau,
+    MultiStep,
+    Schedule,
+    Step,
+)
+from minigrad.optim.sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "CosineWithWarmup",
+    "DivideOnPlateau",
+    "MultiStep",
+    "Optimizer",
+    "Schedule",
+    "Step",
+]

@@ -1,0 +1,55 @@
+"""Adam (Kingma and Ba 2015)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from minigrad.nn.module import Parameter
+from minigrad.optim.optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Adam with PyTorch's defaults; weight decay is added to the gradient.
+
+    Args:
+        parameters: parameters or groups with their own ``lr``, ``betas``, ``eps``,
+            ``weight_decay``.
+    """
+
+    state_names = ("first_moment", "second_moment")
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[dict],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ):
+        if not lr >= 0 or not all(0 <= beta < 1 for beta in betas) or not weight_decay >= 0:
+            raise ValueError(
+                "Adam: need lr >= 0, betas in [0, 1) and weight_decay >= 0, "
+                f"got {lr=}, {betas=}, {weight_decay=}"
+            )
+        super().__init__(
+            parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        )
+
+    def state_of(self, parameter: Parameter) -> dict[str, Any]:
+        state = super().state_of(parameter)
+        state.setdefault("step", 0)
+        return state
+
+    def _update(self, kernels, parameter, gradient, group):
+        state = self.state_of(parameter)
+        state["step"] += 1
+        kernels.adam.update(
+            parameter.data,
+            gradient,
+            state["first_moment"],
+            state["second_moment"],
+            group["lr"],
+            *group["betas"],
+            group["eps"],
+            group["weight_decay"],
+            state["step"],
+        )

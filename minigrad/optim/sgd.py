@@ -1,0 +1,55 @@
+"""Stochastic gradient descent with momentum and weight decay."""
+
+from collections.abc import Iterable
+
+from minigrad.nn.module import Parameter
+from minigrad.optim.optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """SGD in two forms that agree while the rate is constant.
+
+    "torch":  v = momentum * v + (gradient + weight_decay * w);  w = w - lr * v
+    "paper":  v = momentum * v - weight_decay * lr * w - lr * gradient;  w = w + v
+
+    The paper's form (section 5) keeps the rate inside the velocity: after the rate is divided
+    by ten the old velocity still moves the weights for about 1 / (1 - momentum) steps.
+
+    Args:
+        parameters: parameters or groups with their own ``lr``, ``momentum``, ``weight_decay``.
+        lr: learning rate.
+        form: "torch" or "paper".
+    """
+
+    state_names = ("velocity",)
+
+    def __init__(
+        self,
+        parameters: Iterable[Parameter] | Iterable[dict],
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        form: str = "torch",
+    ):
+        if form not in ("torch", "paper"):
+            raise ValueError(f"SGD: form must be 'torch' or 'paper', got {form!r}")
+        if not lr >= 0 or not 0 <= momentum < 1 or not weight_decay >= 0:
+            raise ValueError(
+                "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
+                f"got {lr=}, {momentum=}, {weight_decay=}"
+            )
+        super().__init__(
+            parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        )
+        self.form = form
+
+    def _update(self, kernels, parameter, gradient, group):
+        kernels.sgd.update(
+            parameter.data,
+            gradient,
+            self.state_of(parameter)["velocity"],
+            group["lr"],
+            group["momentum"],
+            group["weight_decay"],
+            self.form,
+        )
