@@ -38,7 +38,19 @@ def _tile_product(row_stride, depth_stride):
 
     @intrinsic
     def tile_product(
-        typing, a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
+        typing,
+        a,
+        a_start,
+        a_taps,
+        b,
+        b_start,
+        b_taps,
+        taps,
+        depth,
+        c,
+        c_start,
+        c_stride,
+        accumulate,
     ):
         signature = types.void(
             a, types.intp, a_taps, b, types.intp, b_taps, types.intp, types.intp,
@@ -150,8 +162,7 @@ def _tile_product(row_stride, depth_stride):
 
             builder.position_at_end(add_c)
             with_c = [
-                builder.fadd(new, load_vector(address))
-                for new, address in zip(new_sums, addresses)
+                builder.fadd(new, load_vector(address)) for new, address in zip(new_sums, addresses)
             ]
             builder.branch(store)
 

@@ -5,7 +5,6 @@ a wrong type TypeError; the message names the operation, the argument, what it g
 was expected. Tensors of one operation share one float dtype: nothing is converted silently.
 """
 
-import builtins
 import numbers
 from typing import Any
 
@@ -14,178 +13,84 @@ import numpy as np
 from kernels import avg_pool2d as avg_pool2d_contract
 from kernels import conv2d as conv2d_contract
 from kernels import max_pool2d as max_pool2d_contract
-from minigrad import backend
-from minigrad.ops import conv, dropout as dropout_ops, elementwise, loss, matmul as matmul_ops
-from minigrad.ops import normalization, pool, reduce, shape
-from minigrad.tensor import FLOAT_TYPES, Tensor
-
-Pair = int | tuple[int, int]
-Dim = int | tuple[int, ...] | None
-
-
-# -- argument checks --------------------------------------------------------------------
-
-
-def _tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
-    """`value` if it is a float tensor with `ndim` dimensions, none of them empty."""
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{operation}: {name} must be a Tensor, got {type(value).__name__}")
-    if value.dtype not in FLOAT_TYPES:
-        raise TypeError(f"{operation}: {name} is {value.dtype}, expected float32 or float64")
-    if ndim is not None and value.ndim != ndim:
-        raise ValueError(
-            f"{operation}: {name} has shape {value.shape}, expected {ndim} dimensions"
-        )
-    if value.numel() == 0:
-        raise ValueError(f"{operation}: {name} of shape {value.shape} is empty")
-    return value
-
-
-def _same_dtype(operation: str, input: Tensor, name: str, other: Tensor) -> None:
-    if other.dtype != input.dtype:
-        raise TypeError(
-            f"{operation}: {name} is {other.dtype}, expected {input.dtype} as the input; "
-            "convert one with .to(dtype)"
-        )
-    if other.device != input.device:
-        raise TypeError(
-            f"{operation}: {name} is on {other.device}, expected {input.device} as the input"
-        )
-
-
-def _operands(operation: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
-    """Two tensors that broadcast; numbers and arrays take the other operand's dtype."""
-    model = input if isinstance(input, Tensor) else other
-    operands = []
-    for name, value in (("input", input), ("other", other)):
-        if not isinstance(value, Tensor):
-            if not isinstance(value, (numbers.Real, np.ndarray, np.generic, list, tuple)):
-                raise TypeError(
-                    f"{operation}: {name} must be a Tensor, an array or a number, "
-                    f"got {type(value).__name__}"
-                )
-            xp = backend.backend_of(model.data).xp
-            value = Tensor(xp.asarray(value, dtype=model.dtype))
-        operands.append(_tensor(operation, name, value))
-    input, other = operands
-    _same_dtype(operation, input, "other", other)
-    try:
-        np.broadcast_shapes(input.shape, other.shape)
-    except ValueError:
-        raise ValueError(
-            f"{operation}: other has shape {other.shape}, which does not broadcast with "
-            f"input shape {input.shape}"
-        ) from None
-    return input, other
-
-
-def _pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, numbers.Integral) else value
-    if (
-        not isinstance(pair, (tuple, list))
-        or len(pair) != 2
-        or not all(isinstance(size, numbers.Integral) and size >= minimum for size in pair)
-    ):
-        raise ValueError(
-            f"{operation}: {name} must be an integer of at least {minimum} or a pair of them, "
-            f"got {value!r}"
-        )
-    return int(pair[0]), int(pair[1])
-
-
-def _axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
-    """Non-negative dimensions to reduce over; None means all."""
-    if dim is None:
-        return tuple(range(input.ndim))
-    dims = (dim,) if isinstance(dim, numbers.Integral) else tuple(dim)
-    axes = tuple(_dim(operation, input, d) for d in dims)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"{operation}: dim {dim} names a dimension twice")
-    return axes
-
-
-def _dim(operation: str, input: Tensor, dim: Any) -> int:
-    if not isinstance(dim, numbers.Integral) or not -input.ndim <= dim < input.ndim:
-        raise ValueError(f"{operation}: dim {dim} does not exist in shape {input.shape}")
-    return int(dim) % input.ndim
-
+from minigrad import backend, checks
+from minigrad.checks import Dim, Pair
+from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
+from minigrad.ops import dropout as dropout_ops
+from minigrad.ops import matmul as matmul_ops
+from minigrad.tensor import Tensor
 
 # -- elementwise --------------------------------------------------------------------------
 
 
 def add(input: Tensor, other: Any) -> Tensor:
     """input + other, broadcast."""
-    return elementwise.Add.apply(*_operands("add", input, other))
+    return elementwise.Add.apply(*checks.operands("add", input, other))
 
 
 def subtract(input: Tensor, other: Any) -> Tensor:
     """input - other, broadcast."""
-    return elementwise.Subtract.apply(*_operands("subtract", input, other))
+    return elementwise.Subtract.apply(*checks.operands("subtract", input, other))
 
 
 def multiply(input: Tensor, other: Any) -> Tensor:
     """input * other, broadcast."""
-    return elementwise.Multiply.apply(*_operands("multiply", input, other))
+    return elementwise.Multiply.apply(*checks.operands("multiply", input, other))
 
 
 def divide(input: Tensor, other: Any) -> Tensor:
     """input / other, broadcast."""
-    return elementwise.Divide.apply(*_operands("divide", input, other))
+    return elementwise.Divide.apply(*checks.operands("divide", input, other))
 
 
 def negative(input: Tensor) -> Tensor:
     """-input."""
-    return elementwise.Negative.apply(_tensor("negative", "input", input))
+    return elementwise.Negative.apply(checks.float_tensor("negative", "input", input))
 
 
 def pow(input: Tensor, exponent: float) -> Tensor:
     """input ** exponent for a constant number `exponent`."""
     if not isinstance(exponent, numbers.Real):
         raise TypeError(f"pow: exponent must be a number, got {type(exponent).__name__}")
-    return elementwise.Power.apply(_tensor("pow", "input", input), exponent=exponent)
+    return elementwise.Power.apply(checks.float_tensor("pow", "input", input), exponent=exponent)
 
 
 def exp(input: Tensor) -> Tensor:
     """e ** input."""
-    return elementwise.Exp.apply(_tensor("exp", "input", input))
+    return elementwise.Exp.apply(checks.float_tensor("exp", "input", input))
 
 
 def log(input: Tensor) -> Tensor:
     """Natural logarithm."""
-    return elementwise.Log.apply(_tensor("log", "input", input))
+    return elementwise.Log.apply(checks.float_tensor("log", "input", input))
 
 
 def sqrt(input: Tensor) -> Tensor:
     """Square root."""
-    return elementwise.Sqrt.apply(_tensor("sqrt", "input", input))
+    return elementwise.Sqrt.apply(checks.float_tensor("sqrt", "input", input))
 
 
 def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
-    return elementwise.Tanh.apply(_tensor("tanh", "input", input))
+    return elementwise.Tanh.apply(checks.float_tensor("tanh", "input", input))
 
 
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + e ** -input)."""
-    return elementwise.Sigmoid.apply(_tensor("sigmoid", "input", input))
+    return elementwise.Sigmoid.apply(checks.float_tensor("sigmoid", "input", input))
 
 
 def relu(input: Tensor) -> Tensor:
     """max(input, 0), with derivative 0 at 0 (paper, section 3.1)."""
-    return elementwise.ReLU.apply(_tensor("relu", "input", input))
+    return elementwise.ReLU.apply(checks.float_tensor("relu", "input", input))
 
 
 def cast(input: Tensor, dtype: Any) -> Tensor:
     """The tensor in float32 or float64; its gradient comes back in the input's dtype."""
-    try:
-        dtype = np.dtype(dtype)
-    except TypeError:
-        dtype = None
-    if dtype not in FLOAT_TYPES:
-        raise TypeError("to: expected 'cpu', 'cuda', float32 or float64")
+    dtype = checks.float_dtype(dtype)
     if dtype == input.dtype:
         return input
-    return elementwise.Cast.apply(_tensor("to", "input", input), dtype=dtype)
+    return elementwise.Cast.apply(checks.float_tensor("to", "input", input), dtype=dtype)
 
 
 # -- reductions ---------------------------------------------------------------------------
@@ -193,19 +98,19 @@ def cast(input: Tensor, dtype: Any) -> Tensor:
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Sum over `dim` (all dimensions by default)."""
-    axis = _axes("sum", _tensor("sum", "input", input), dim)
+    axis = checks.axes("sum", checks.float_tensor("sum", "input", input), dim)
     return reduce.Sum.apply(input, axis=axis, keepdim=keepdim)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Mean over `dim` (all dimensions by default)."""
-    axis = _axes("mean", _tensor("mean", "input", input), dim)
+    axis = checks.axes("mean", checks.float_tensor("mean", "input", input), dim)
     return reduce.Mean.apply(input, axis=axis, keepdim=keepdim)
 
 
 def max(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
     """Maximum over `dim` (all dimensions by default); ties share the gradient (torch.amax)."""
-    axis = _axes("max", _tensor("max", "input", input), dim)
+    axis = checks.axes("max", checks.float_tensor("max", "input", input), dim)
     return reduce.Max.apply(input, axis=axis, keepdim=keepdim)
 
 
@@ -214,20 +119,12 @@ def max(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 def reshape(input: Tensor, *sizes: int) -> Tensor:
     """The elements in another shape; one size may be -1."""
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    _tensor("reshape", "input", input)
-    known = int(np.prod([size for size in sizes if size != -1], dtype=np.int64))
-    guessed = builtins.sum(size == -1 for size in sizes)
-    fits = known == input.numel() if not guessed else known and input.numel() % known == 0
-    if guessed > 1 or not fits or any(size < -1 for size in sizes):
-        raise ValueError(f"reshape: shape {input.shape} does not fit into {tuple(sizes)}")
-    return shape.Reshape.apply(input, shape=tuple(sizes))
+    return shape.Reshape.apply(input, shape=checks.sizes("reshape", input, sizes))
 
 
 def flatten(input: Tensor, start_dim: int = 0) -> Tensor:
     """Join all dimensions from `start_dim` on into one."""
-    kept = input.shape[: _dim("flatten", input, start_dim)]
+    kept = input.shape[: checks.dimension("flatten", input, start_dim)]
     return reshape(input, *kept, -1)
 
 
@@ -235,7 +132,10 @@ def permute(input: Tensor, *dims: int) -> Tensor:
     """Reorder the dimensions."""
     if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
         dims = tuple(dims[0])
-    axes = tuple(_dim("permute", _tensor("permute", "input", input), dim) for dim in dims)
+    axes = tuple(
+        checks.dimension("permute", checks.float_tensor("permute", "input", input), dim)
+        for dim in dims
+    )
     if sorted(axes) != list(range(input.ndim)):
         raise ValueError(f"permute: dims {dims} must name each of {input.ndim} dimensions once")
     return shape.Permute.apply(input, dims=axes)
@@ -243,15 +143,18 @@ def permute(input: Tensor, *dims: int) -> Tensor:
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two dimensions."""
-    dims = list(range(_tensor("transpose", "input", input).ndim))
-    first, second = _dim("transpose", input, dim0), _dim("transpose", input, dim1)
+    dims = list(range(checks.float_tensor("transpose", "input", input).ndim))
+    first, second = (
+        checks.dimension("transpose", input, dim0),
+        checks.dimension("transpose", input, dim1),
+    )
     dims[first], dims[second] = dims[second], dims[first]
     return shape.Permute.apply(input, dims=tuple(dims))
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
     """input[index] with NumPy's basic and integer-array indexing."""
-    _tensor("getitem", "input", input)
+    checks.float_tensor("getitem", "input", input)
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
     try:
@@ -262,19 +165,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
 
 def concatenate(inputs: list[Tensor] | tuple[Tensor, ...], dim: int = 0) -> Tensor:
     """Join tensors along an existing dimension; the other sizes must agree."""
-    if not inputs:
-        raise ValueError("concatenate: expected at least one tensor")
-    first = _tensor("concatenate", "inputs[0]", inputs[0])
-    axis = _dim("concatenate", first, dim)
-    for i, other in enumerate(inputs[1:], start=1):
-        name = f"inputs[{i}]"
-        _same_dtype("concatenate", first, name, _tensor("concatenate", name, other))
-        rest = other.shape[:axis] + other.shape[axis + 1 :]
-        if rest != first.shape[:axis] + first.shape[axis + 1 :]:
-            raise ValueError(
-                f"concatenate: {name} has shape {other.shape}, expected {first.shape} "
-                f"except in dim {axis}"
-            )
+    axis = checks.joined_dimension("concatenate", inputs, dim)
     return shape.Concatenate.apply(*inputs, dim=axis)
 
 
@@ -285,17 +176,7 @@ def pad(input: Tensor, pad: tuple[int, ...], value: float = 0.0) -> Tensor:
         pad: (left, right) of the last dimension, then optionally (top, bottom) of the one
             before, and so on; sizes are not negative.
     """
-    _tensor("pad", "input", input)
-    valid = all(isinstance(size, numbers.Integral) and size >= 0 for size in pad)
-    if len(pad) % 2 or len(pad) > 2 * input.ndim or not valid:
-        raise ValueError(
-            f"pad: pad must hold two sizes of at least 0 for each of up to {input.ndim} "
-            f"dimensions, got {tuple(pad)}"
-        )
-    widths = [(0, 0)] * input.ndim
-    for i in range(len(pad) // 2):
-        widths[-1 - i] = (int(pad[2 * i]), int(pad[2 * i + 1]))
-    return shape.Pad.apply(input, widths=tuple(widths), value=value)
+    return shape.Pad.apply(input, widths=checks.pad_widths("pad", input, pad), value=value)
 
 
 # -- layers -------------------------------------------------------------------------------
@@ -303,8 +184,8 @@ def pad(input: Tensor, pad: tuple[int, ...], value: float = 0.0) -> Tensor:
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """Matrix product (..., n, k) @ (..., k, m); leading dimensions broadcast."""
-    _tensor("matmul", "input", input)
-    _same_dtype("matmul", input, "other", _tensor("matmul", "other", other))
+    checks.float_tensor("matmul", "input", input)
+    checks.same_type("matmul", input, "other", checks.float_tensor("matmul", "other", other))
     if input.ndim < 2 or other.ndim < 2 or input.shape[-1] != other.shape[-2]:
         raise ValueError(
             f"matmul: other has shape {other.shape}, expected (..., {input.shape[-1]}, m) "
@@ -322,26 +203,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (N, out_features).
     """
-    _tensor("linear", "input", input, ndim=2)
-    _same_dtype("linear", input, "weight", _tensor("linear", "weight", weight, ndim=2))
+    checks.float_tensor("linear", "input", input, ndim=2)
+    checks.same_type(
+        "linear", input, "weight", checks.float_tensor("linear", "weight", weight, ndim=2)
+    )
     if weight.shape[1] != input.shape[1]:
         raise ValueError(
             f"linear: input has shape {input.shape}, expected (N, {weight.shape[1]}) "
             f"for weight shape {weight.shape}"
         )
-    return matmul_ops.Linear.apply(input, weight, *_bias("linear", input, weight, bias))
-
-
-def _bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple:
-    if bias is None:
-        return ()
-    _same_dtype(operation, input, "bias", _tensor(operation, "bias", bias))
-    if bias.shape != weight.shape[:1]:
-        raise ValueError(
-            f"{operation}: bias has shape {bias.shape}, expected {weight.shape[:1]} "
-            f"for weight shape {weight.shape}"
-        )
-    return (bias,)
+    return matmul_ops.Linear.apply(input, weight, *checks.bias("linear", input, weight, bias))
 
 
 def conv2d(
@@ -368,28 +239,25 @@ def conv2d(
     Returns:
         (N, out_channels, (H + 2 padding - KH) // stride + 1, likewise for W).
     """
-    _tensor("conv2d", "input", input, ndim=4)
-    _same_dtype("conv2d", input, "weight", _tensor("conv2d", "weight", weight, ndim=4))
-    stride, padding = _pair("conv2d", "stride", stride, 1), _pair("conv2d", "padding", padding, 0)
+    checks.float_tensor("conv2d", "input", input, ndim=4)
+    checks.same_type(
+        "conv2d", input, "weight", checks.float_tensor("conv2d", "weight", weight, ndim=4)
+    )
+    stride, padding = (
+        checks.pair("conv2d", "stride", stride, 1),
+        checks.pair("conv2d", "padding", padding, 0),
+    )
     if not isinstance(groups, numbers.Integral) or groups < 1:
         raise ValueError(f"conv2d: groups must be an integer of at least 1, got {groups!r}")
     conv2d_contract.output_shape(input.shape, weight.shape, stride, padding, groups)
     return conv.Conv2d.apply(
         input,
         weight,
-        *_bias("conv2d", input, weight, bias),
+        *checks.bias("conv2d", input, weight, bias),
         stride=stride,
         padding=padding,
         groups=groups,
     )
-
-
-def _window(operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair):
-    _tensor(operation, "input", input, ndim=4)
-    kernel_size = _pair(operation, "kernel_size", kernel_size, 1)
-    stride = kernel_size if stride is None else _pair(operation, "stride", stride, 1)
-    padding = _pair(operation, "padding", padding, 0)
-    return {"kernel_size": kernel_size, "stride": stride, "padding": padding}
 
 
 def max_pool2d(
@@ -406,7 +274,7 @@ def max_pool2d(
         (N, C, (H + 2 padding - kernel_size) // stride + 1, likewise for W). Among equal
         maxima the first in row-major order receives the gradient.
     """
-    window = _window("max_pool2d", input, kernel_size, stride, padding)
+    window = checks.window("max_pool2d", input, kernel_size, stride, padding)
     max_pool2d_contract.output_shape(input.shape, **window)
     return pool.MaxPool2d.apply(input, **window)
 
@@ -415,7 +283,7 @@ def avg_pool2d(
     input: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0
 ) -> Tensor:
     """Mean over windows; padded zeros count. Arguments as for `max_pool2d`."""
-    window = _window("avg_pool2d", input, kernel_size, stride, padding)
+    window = checks.window("avg_pool2d", input, kernel_size, stride, padding)
     avg_pool2d_contract.output_shape(input.shape, **window)
     return pool.AvgPool2d.apply(input, **window)
 
@@ -432,22 +300,15 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
     Returns:
         (N, C, *output_size); the input itself where that is its size.
     """
-    _tensor("adaptive_avg_pool2d", "input", input, ndim=4)
-    OH, OW = _pair("adaptive_avg_pool2d", "output_size", output_size, 1)
+    checks.float_tensor("adaptive_avg_pool2d", "input", input, ndim=4)
+    OH, OW = checks.pair("adaptive_avg_pool2d", "output_size", output_size, 1)
     H, W = input.shape[2:]
     if (OH, OW) == (H, W):
         return input
-    xp = backend.backend_of(input.data).xp
-
-    def average(size: int, count: int) -> np.ndarray:
-        weights = np.zeros((count, size), input.dtype)
-        for i in range(count):
-            start, end = i * size // count, -((-(i + 1) * size) // count)
-            weights[i, start:end] = 1 / (end - start)
-        return weights
-
-    rows, columns = average(H, OH), average(W, OW)
-    return matmul(matmul(Tensor(xp.asarray(rows)), input), Tensor(xp.asarray(columns.T.copy())))
+    asarray = backend.backend_of(input.data).asarray
+    rows = Tensor(asarray(pool.averaging_matrix(H, OH, input.dtype)))
+    columns = Tensor(asarray(pool.averaging_matrix(W, OW, input.dtype)))
+    return matmul(matmul(rows, input), transpose(columns, 0, 1))
 
 
 def local_response_norm(
@@ -464,7 +325,7 @@ def local_response_norm(
     Args:
         input: (N, C, H, W).
     """
-    _tensor("local_response_norm", "input", input, ndim=4)
+    checks.float_tensor("local_response_norm", "input", input, ndim=4)
     if not isinstance(size, numbers.Integral) or size < 1:
         raise ValueError(f"local_response_norm: size must be an integer >= 1, got {size!r}")
     if not k > 0 or not alpha >= 0:
@@ -481,7 +342,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     same. Without `training` the input is returned. Each call draws the next key from the
     generator that `manual_seed` restarts.
     """
-    _tensor("dropout", "input", input)
+    checks.float_tensor("dropout", "input", input)
     if not isinstance(p, numbers.Real) or not 0 <= p < 1:
         raise ValueError(f"dropout: p must be in [0, 1), got {p!r}")
     if not training or p == 0:
@@ -491,13 +352,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
 
 def softmax(input: Tensor, dim: int = -1) -> Tensor:
     """exp(input) / sum over `dim` of exp(input)."""
-    axis = _dim("softmax", _tensor("softmax", "input", input), dim)
+    axis = checks.dimension("softmax", checks.float_tensor("softmax", "input", input), dim)
     return loss.Softmax.apply(input, dim=axis)
 
 
 def log_softmax(input: Tensor, dim: int = -1) -> Tensor:
     """Logarithm of `softmax`, without its underflow."""
-    axis = _dim("log_softmax", _tensor("log_softmax", "input", input), dim)
+    axis = checks.dimension("log_softmax", checks.float_tensor("log_softmax", "input", input), dim)
     return loss.LogSoftmax.apply(input, dim=axis)
 
 
@@ -511,7 +372,7 @@ def cross_entropy(input: Tensor, target: Any) -> Tensor:
     Returns:
         a tensor without dimensions.
     """
-    _tensor("cross_entropy", "input", input, ndim=2)
+    checks.float_tensor("cross_entropy", "input", input, ndim=2)
     target = target.data if isinstance(target, Tensor) else target
     xp = backend.backend_of(input.data).xp
     target = xp.asarray(target)

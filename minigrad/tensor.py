@@ -69,7 +69,7 @@ class Tensor:
 
     @property
     def device(self) -> str:
-        """"cpu" or "cuda"."""
+        """ "cpu" or "cuda"."""
         return backends.backend_of(self.data).name
 
     def numel(self) -> int:

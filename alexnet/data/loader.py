@@ -25,6 +25,7 @@ from alexnet.data.transforms import (
     random_generator,
     resize_shorter_side,
 )
+from minigrad.backend import Backend
 
 BATCHES_AHEAD_PER_WORKER = 2
 
@@ -49,16 +50,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def prepare(self, kernels: Any) -> np.ndarray:
-        """The network's input, float32 (N, 3, S, S), computed by `kernels.prepare_images`."""
+    def prepare(self, backend: Backend) -> Any:
+        """The network's input, float32 (N, 3, S, S) on the backend's device."""
         count, height, width, channels = self.images.shape
-        output = np.empty((count, channels, height, width), np.float32)
-        kernels.prepare_images.forward(
-            self.images,
-            np.zeros((count, 2), np.int32),
-            self.flips,
-            self.color_shift,
-            np.array(self.preprocessing.mean, np.float32),
+        output = backend.empty((count, channels, height, width), np.float32)
+        backend.kernels.prepare_images.forward(
+            backend.asarray(self.images),
+            backend.asarray(np.zeros((count, 2), np.int32)),
+            backend.asarray(self.flips),
+            backend.asarray(self.color_shift),
+            backend.asarray(np.array(self.preprocessing.mean, np.float32)),
             self.preprocessing.scale,
             output=output,
         )

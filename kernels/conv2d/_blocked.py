@@ -24,7 +24,7 @@ from numba import prange
 
 from kernels._memory import pool
 from kernels._microkernel import ROWS, lanes_of, tile_product, tile_product_rows
-from kernels._team import jit, parallel_jit
+from kernels._team import parallel_jit
 
 # Products summed in registers before the tile is added to memory: bounds the rounding error.
 DEPTH = 512
@@ -158,9 +158,7 @@ def _gradient_panels(grad_output, groups, lanes):
     """(N, OC, OH, OW) as [N / lanes][OH][OW][OC / lanes][image][channel], zero after the last."""
     N, OC, OH, OW = grad_output.shape
     tiles = -(-OC // groups // lanes)
-    panels = pool.empty(
-        (-(-N // lanes), OH, groups, tiles, OW, lanes, lanes), grad_output.dtype
-    )
+    panels = pool.empty((-(-N // lanes), OH, groups, tiles, OW, lanes, lanes), grad_output.dtype)
     _pack_gradients(grad_output, panels)
     return panels
 

@@ -25,10 +25,10 @@ def _forward(input, target, loss, log_sum_exp):
         total = input.dtype.type(0)
         for c in range(C):
             total += np.exp(logits[c] - largest)
-        # loss is not taken from the rounded log_sum_exp[n]: with large logits that would cancel.
-        log_total = np.log(total)
-        log_sum_exp[n] = largest + log_total
-        loss[n] = (largest - logits[target[n]]) + log_total
+        # In float64, where the difference of large logits keeps the digits of a small loss.
+        value = np.float64(largest) + np.log(np.float64(total))
+        log_sum_exp[n] = value
+        loss[n] = value - np.float64(logits[target[n]])
 
 
 @parallel_jit

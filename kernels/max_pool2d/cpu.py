@@ -1,12 +1,12 @@
 """Max-pooling in Numba: planes (n, c) in parallel.
 
-Forward takes the maximum down the columns, then across, at every position of the padded plane,
-and keeps every stride-th: both steps are one loop along contiguous memory that vectorises,
-which is faster than visiting fewer positions one by one. What it finds where a window would
-run over the right border is wrong, and never kept.
+Forward takes the maximum of a row of windows first down the columns, then across: both loops
+run along contiguous memory. The horizontal one visits every position and keeps every
+stride-th, which is faster than visiting fewer with a stride.
 
-Backward adds into the plane of grad_input while it is in the L1 cache. One thread owns a plane
-and visits its windows in row-major order, so the sums need no atomics and never change.
+Backward adds into the plane of grad_input while it is in the cache, where clearing it first is
+cheap. One thread owns a plane and visits its windows in row-major order, so the sums need no
+atomics and have the same bits on any number of threads.
 """
 
 import numpy as np
@@ -44,44 +44,57 @@ def _forward(input, kernel_size, stride, padding, output, argmax):
     KH, KW = kernel_size
     SH, SW = stride
     PH, PW = padding
-    row = W + 2 * PW  # length of a row of the padded plane
-    visited = (OH - 1) * SH * row + (OW - 1) * SW + 1
+    visited = (OW - 1) * SW + 1
     for part in prange(-(-planes // _PLANES)):
-        # Padding loses even against -inf, by its index.
-        padded = np.full((H + 2 * PH, row), -np.inf, input.dtype)
-        padded_index = np.full(padded.shape, H * W, np.int32)
-        padded_index[PH : PH + H, PW : PW + W] = np.arange(H * W).reshape(H, W)
-        value, index = padded.reshape(-1), padded_index.reshape(-1)
-        column = np.empty(visited + KW - 1, input.dtype)
-        column_index = np.empty(column.size, np.int32)
+        # Maxima of the columns, between padding that loses even against -inf, by its index.
+        column = np.full(W + 2 * PW, -np.inf, input.dtype)
+        column_index = np.full(W + 2 * PW, H * W, np.int32)
+        inside, inside_index = column[PW : PW + W], column_index[PW : PW + W]
         best = np.empty(visited, input.dtype)
         best_index = np.empty(visited, np.int32)
         for plane in range(part * _PLANES, min((part + 1) * _PLANES, planes)):
-            for h in range(H):
-                padded[PH + h, PW : PW + W] = input[plane, h]
-            _maxima(value, index, KH, row, column, column_index)
-            _maxima(column, column_index, KW, 1, best, best_index)
             for oh in range(OH):
+                top = max(0, oh * SH - PH)
+                bottom = min(H, oh * SH - PH + KH)
+                _column_maxima(input[plane], top, bottom, inside, inside_index)
+                best[:] = column[:visited]
+                best_index[:] = column_index[:visited]
+                for kw in range(1, KW):
+                    _keep_larger(column[kw:], column_index[kw:], best, best_index)
                 for ow in range(OW):
-                    position = oh * SH * row + ow * SW
-                    output[plane, oh, ow] = best[position]
-                    argmax[plane, oh, ow] = best_index[position]
+                    output[plane, oh, ow] = best[ow * SW]
+                    argmax[plane, oh, ow] = best_index[ow * SW]
 
 
 @jit
-def _maxima(value, index, count, step, best, best_index):
-    """The winner of value[i], value[i + step], ... (count of them) at every i, and its index."""
-    best[:] = value[: best.size]
-    best_index[:] = index[: best.size]
-    for shift in range(step, count * step, step):
-        later, later_index = value[shift:], index[shift:]
-        for i in range(best.size):
-            x, y = later[i], best[i]
-            larger = (y == y) & (not x <= y)  # or x is the only NaN
-            tie = (x == y) | ((x != x) & (y != y))
-            wins = larger | (tie & (later_index[i] < best_index[i]))
-            best[i] = x if wins else y
-            best_index[i] = later_index[i] if wins else best_index[i]
+def _column_maxima(image, top, bottom, column, column_index):
+    """The first maximum of every column between two rows of the (H, W) image, and its index."""
+    W = column.size
+    for w in range(W):
+        column[w] = image[top, w]
+        column_index[w] = top * W + w
+    for h in range(top + 1, bottom):
+        row = image[h]
+        for w in range(W):
+            wins = _wins(row[w], column[w])
+            column[w] = row[w] if wins else column[w]
+            column_index[w] = np.int32(h * W + w) if wins else column_index[w]
+
+
+@jit
+def _keep_larger(value, index, best, best_index):
+    """Of neighbouring columns the larger maximum; of equal ones that of the smaller index."""
+    for i in range(best.size):
+        tie = (value[i] == best[i]) | ((value[i] != value[i]) & (best[i] != best[i]))
+        wins = _wins(value[i], best[i]) | (tie & (index[i] < best_index[i]))
+        best[i] = value[i] if wins else best[i]
+        best_index[i] = index[i] if wins else best_index[i]
+
+
+@jit
+def _wins(value, best):
+    """value > best, or value is NaN and best is not."""
+    return (best == best) & (not value <= best)
 
 
 @parallel_jit

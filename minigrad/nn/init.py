@@ -13,7 +13,9 @@ from minigrad.tensor import Tensor
 
 
 def _generator() -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(key=np.array(backend.random_keys.next(), np.uint64)))
+    return np.random.Generator(
+        np.random.Philox(key=np.array(backend.random_keys.next(), np.uint64))
+    )
 
 
 def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:

@@ -1,5 +1,7 @@
 """Pooling over windows."""
 
+import numpy as np
+
 from kernels import avg_pool2d, max_pool2d
 from minigrad.autograd import Function
 
@@ -43,3 +45,12 @@ class AvgPool2d(Function):
             ctx.xp.ascontiguousarray(grad_output), *ctx.window, grad_input=grad_input
         )
         return grad_input
+
+
+def averaging_matrix(size, count, dtype):
+    """(count, size): row i is the mean over the i-th window of adaptive average pooling."""
+    weights = np.zeros((count, size), dtype)
+    for i in range(count):
+        start, end = i * size // count, -(-(i + 1) * size // count)
+        weights[i, start:end] = 1 / (end - start)
+    return weights

@@ -38,9 +38,7 @@ class SGD(Optimizer):
                 "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
                 f"got {lr=}, {momentum=}, {weight_decay=}"
             )
-        super().__init__(
-            parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        )
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.form = form
 
     def _update(self, kernels, parameter, gradient, group):

@@ -1,0 +1,211 @@
+"""AlexNet as the paper has it, and its one-weird-trick successor as torchvision has it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minigrad import Tensor, nn
+from minigrad.nn import init as fill
+
+
+class AlexNet(nn.Module):
+    """The network of Krizhevsky, Sutskever and Hinton (2012), section 3.5.
+
+    The two columns that the paper computes on two GPUs are one network with two groups:
+    conv2, conv4 and conv5 see the channels of their own column only, conv3 and the fully
+    connected layers see both. The paper's image size 224 gives its 55x55 conv1 output only
+    with three more rows and columns; 227 is the size that fits.
+
+    60,965,224 parameters at 227 pixels and 1000 classes.
+
+    Args:
+        num_classes: 2 or more.
+        image_size: height and width of the input, at least 67 pixels.
+        dropout: probability after fc6 and fc7 (section 4.2).
+        init: name of an entry of `INITIALIZERS`.
+        width: multiplies the number of channels and hidden units, for experiments and tests.
+    """
+
+    default_image_size = 227
+    minimum_image_size = 67
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        image_size: int = 227,
+        dropout: float = 0.5,
+        init: str = "default",
+        width: float = 1.0,
+    ):
+        _check(self, num_classes, image_size)
+        c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (96, 256, 384, 384, 256, 4096))
+        # The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
+        norm = {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
+        self.features = nn.Sequential(
+            nn.Conv2d(3, c1, kernel_size=11, stride=4),
+            nn.ReLU(),
+            nn.LocalResponseNorm(**norm),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2),
+            nn.ReLU(),
+            nn.LocalResponseNorm(**norm),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2),
+            nn.ReLU(),
+            nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+        )
+        side = image_size
+        for window, stride, padding in ((11, 4, 0), (3, 2, 0), (3, 2, 0), (3, 2, 0)):
+            side = (side + 2 * padding - window) // stride + 1
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(c5 * side * side, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, num_classes),
+        )
+        initialize(self, init)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 3, image_size, image_size) to class scores (N, num_classes)."""
+        return self.classifier(self.features(images))
+
+
+class AlexNetOWT(nn.Module):
+    """The one-column network of Krizhevsky (2014), "One weird trick", without normalization.
+
+    Layers, their order and the parameter names are torchvision's `alexnet`; so is the dropout
+    before, not after, the hidden layers. 61,100,840 parameters at 1000 classes.
+
+    Args: as for `AlexNet`; image_size is at least 63 pixels.
+    """
+
+    default_image_size = 224
+    minimum_image_size = 63
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        image_size: int = 224,
+        dropout: float = 0.5,
+        init: str = "default",
+        width: float = 1.0,
+    ):
+        _check(self, num_classes, image_size)
+        c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (64, 192, 384, 256, 256, 4096))
+        self.features = nn.Sequential(
+            nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(c1, c2, kernel_size=5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c3, c4, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(c4, c5, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(kernel_size=3, stride=2),
+        )
+        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+        self.flatten = nn.Flatten()
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(c5 * 6 * 6, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, num_classes),
+        )
+        initialize(self, init)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 3, image_size, image_size) to class scores (N, num_classes)."""
+        return self.classifier(self.flatten(self.avgpool(self.features(images))))
+
+
+ARCHITECTURES: dict[str, type[nn.Module]] = {"alexnet": AlexNet, "owt": AlexNetOWT}
+
+
+def _check(model: nn.Module, num_classes: int, image_size: int) -> None:
+    name = type(model).__name__
+    if num_classes < 2:
+        raise ValueError(f"{name}: num_classes must be at least 2, got {num_classes}")
+    if image_size < model.minimum_image_size:
+        raise ValueError(
+            f"{name}: image_size must be at least {model.minimum_image_size}, got {image_size}"
+        )
+
+
+def _scaled(channels: int, width: float) -> int:
+    """Channels at this width: even, because two groups share them, and at least 8."""
+    return max(8, 2 * round(channels * width / 2))
+
+
+def learned_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
+    """The convolutions and fully connected layers from input to output."""
+    return [m for _, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+
+
+def _default(layers: list) -> None:
+    """He et al. (2015) for every layer but the last, zero biases, a small last layer.
+
+    Keeps the size of the signal from layer to layer, so learning begins with the first step;
+    the last layer starts with logits near zero, where the loss is ln(num_classes).
+    """
+    for layer in layers:
+        fill.kaiming_normal_(layer.weight)
+        fill.constant_(layer.bias, 0)
+    fill.normal_(layers[-1].weight, std=0.01)
+
+
+def _fixed(layers: list, stds: tuple[float, ...], ones: float) -> None:
+    for layer, std, bias in zip(layers, stds, (0, ones, 0, ones, ones, ones, ones, 0)):
+        fill.normal_(layer.weight, std=std)
+        fill.constant_(layer.bias, bias)
+
+
+def _paper(layers: list) -> None:
+    """Section 5: N(0, 0.01^2), bias 1 in conv2, conv4, conv5 and the hidden layers."""
+    _fixed(layers, (0.01,) * 8, ones=1)
+
+
+def _code2012(layers: list) -> None:
+    """The configuration of the network whose results the paper reports: 0.03 in conv3-5.
+
+    Biases of 0.1 instead of 1: with few classes a bias of 1 makes the last layer unstable.
+    """
+    _fixed(layers, (0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01), ones=0.1)
+
+
+def _torch(layers: list) -> None:
+    """PyTorch's default, which the layers already have: uniform in +-1 / sqrt(fan_in)."""
+
+
+INITIALIZERS: dict[str, Callable[[list], None]] = {
+    "default": _default,
+    "paper": _paper,
+    "code2012": _code2012,
+    "torch": _torch,
+}
+
+
+def initialize(model: nn.Module, name: str) -> None:
+    """Fill the parameters of a network by an entry of `INITIALIZERS`."""
+    if name not in INITIALIZERS:
+        raise ValueError(f"unknown init {name!r}: expected one of {', '.join(INITIALIZERS)}")
+    INITIALIZERS[name](learned_layers(model))
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of learnt weights and biases."""
+    return int(np.sum([parameter.numel() for parameter in model.parameters()]))

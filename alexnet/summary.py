@@ -1,0 +1,111 @@
+"""``python -m alexnet.summary``: what each layer of a network computes, and what it costs."""
+
+import argparse
+import math
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from alexnet.model import ARCHITECTURES
+from minigrad import Tensor, nn, no_grad
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer for one image: multiply-adds count a product and its addition as one."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+
+    @property
+    def activation_bytes(self) -> int:
+        return 4 * math.prod(self.output_shape)
+
+
+def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
+    """The cost of every layer, found by sending one image through the layers in order."""
+    image = Tensor(np.zeros((1, 3, image_size, image_size), np.float32))
+    costs = []
+    was_training = model.training
+    model.eval()
+    with no_grad():
+        for name, layer in model.named_modules():
+            if list(layer.named_children()):
+                continue
+            image = layer(image)
+            parameters = sum(p.numel() for p in layer.parameters())
+            multiply_adds = _multiply_adds(layer, image)
+            costs.append(
+                LayerCost(name, type(layer).__name__, image.shape[1:], parameters, multiply_adds)
+            )
+    model.train(was_training)
+    return costs
+
+
+def _multiply_adds(module: nn.Module, output: Tensor) -> int:
+    """Products of weights with inputs; the layers without weights are cheap and not counted."""
+    if isinstance(module, nn.Conv2d):
+        return output.numel() * math.prod(module.weight.shape[1:])
+    if isinstance(module, nn.Linear):
+        return module.weight.numel()
+    return 0
+
+
+def table(model: nn.Module, image_size: int, batch_size: int) -> str:
+    """The costs as text, with totals."""
+    costs = layer_costs(model, image_size)
+    lines = [
+        f"{'layer':<14}{'kind':<19}{'output':>15}{'parameters':>13}{'multiply-adds':>15}"
+        f"{'output MB':>11}"
+    ]
+    for cost in costs:
+        shape = "x".join(map(str, cost.output_shape))
+        lines.append(
+            f"{cost.name:<14}{cost.kind:<19}{shape:>15}{cost.parameters:>13,}"
+            f"{cost.multiply_adds:>15,}{cost.activation_bytes * batch_size / 1e6:>11.1f}"
+        )
+    parameters = sum(cost.parameters for cost in costs)
+    multiply_adds = sum(cost.multiply_adds for cost in costs)
+    activations = sum(cost.activation_bytes for cost in costs) * batch_size
+    lines += [
+        "-" * len(lines[0]),
+        f"{'total':<48}{parameters:>13,}{multiply_adds:>15,}{activations / 1e6:>11.1f}",
+        "",
+        f"One image: {2 * multiply_adds / 1e9:.2f} GFLOP forward, "
+        f"{6 * multiply_adds / 1e9:.2f} GFLOP forward and backward.",
+        f"Memory: parameters {4 * parameters / 1e6:.0f} MB, with gradients and momentum "
+        f"{12 * parameters / 1e6:.0f} MB; outputs of all layers at batch size {batch_size} "
+        f"{activations / 1e6:.0f} MB, kept for the backward pass.",
+    ]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m alexnet.summary",
+        description="Output shape, parameters, multiply-adds and memory of each layer.",
+        epilog="example: python -m alexnet.summary --arch owt --classes 10 --batch-size 64",
+    )
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--classes", type=int, default=1000, metavar="N")
+    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: the paper's")
+    parser.add_argument("-b", "--batch-size", type=int, default=128, metavar="N")
+    arguments = parser.parse_args(argv)
+    architecture = ARCHITECTURES[arguments.arch]
+    image_size = arguments.image_size or architecture.default_image_size
+    if arguments.batch_size < 1:
+        parser.error(f"--batch-size must be at least 1, got {arguments.batch_size}")
+    try:
+        model = architecture(arguments.classes, image_size, init="torch")
+    except ValueError as error:
+        parser.error(str(error))
+    print(table(model, image_size, arguments.batch_size))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Checks of the arguments of `minigrad.functional`, with one wording for each kind of mistake.
+
+Each takes the name of the operation for its message, and returns the argument in the form that
+the operation wants it.
+"""
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import backend
+from minigrad.tensor import FLOAT_TYPES, Tensor
+
+Pair = int | tuple[int, int]
+Dim = int | tuple[int, ...] | None
+
+
+def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
+    """`value` if it is a float tensor with `ndim` dimensions, none of them empty."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{operation}: {name} must be a Tensor, got {type(value).__name__}")
+    if value.dtype not in FLOAT_TYPES:
+        raise TypeError(f"{operation}: {name} is {value.dtype}, expected float32 or float64")
+    if ndim is not None and value.ndim != ndim:
+        raise ValueError(f"{operation}: {name} has shape {value.shape}, expected {ndim} dimensions")
+    if value.numel() == 0:
+        raise ValueError(f"{operation}: {name} of shape {value.shape} is empty")
+    return value
+
+
+def same_type(operation: str, input: Tensor, name: str, other: Tensor) -> None:
+    if other.dtype != input.dtype:
+        raise TypeError(
+            f"{operation}: {name} is {other.dtype}, expected {input.dtype} as the input; "
+            "convert one with .to(dtype)"
+        )
+    if other.device != input.device:
+        raise TypeError(
+            f"{operation}: {name} is on {other.device}, expected {input.device} as the input"
+        )
+
+
+def operands(operation: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
+    """Two tensors that broadcast; numbers and arrays take the other operand's dtype."""
+    model = input if isinstance(input, Tensor) else other
+    operands = []
+    for name, value in (("input", input), ("other", other)):
+        if not isinstance(value, Tensor):
+            if not isinstance(value, (numbers.Real, np.ndarray, np.generic, list, tuple)):
+                raise TypeError(
+                    f"{operation}: {name} must be a Tensor, an array or a number, "
+                    f"got {type(value).__name__}"
+                )
+            xp = backend.backend_of(model.data).xp
+            value = Tensor(xp.asarray(value, dtype=model.dtype))
+        operands.append(float_tensor(operation, name, value))
+    input, other = operands
+    same_type(operation, input, "other", other)
+    try:
+        np.broadcast_shapes(input.shape, other.shape)
+    except ValueError:
+        raise ValueError(
+            f"{operation}: other has shape {other.shape}, which does not broadcast with "
+            f"input shape {input.shape}"
+        ) from None
+    return input, other
+
+
+def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, numbers.Integral) else value
+    if (
+        not isinstance(pair, (tuple, list))
+        or len(pair) != 2
+        or not all(isinstance(size, numbers.Integral) and size >= minimum for size in pair)
+    ):
+        raise ValueError(
+            f"{operation}: {name} must be an integer of at least {minimum} or a pair of them, "
+            f"got {value!r}"
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
+    """Non-negative dimensions to reduce over; None means all."""
+    if dim is None:
+        return tuple(range(input.ndim))
+    dims = (dim,) if isinstance(dim, numbers.Integral) else tuple(dim)
+    axes = tuple(dimension(operation, input, d) for d in dims)
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{operation}: dim {dim} names a dimension twice")
+    return axes
+
+
+def dimension(operation: str, input: Tensor, dim: Any) -> int:
+    if not isinstance(dim, numbers.Integral) or not -input.ndim <= dim < input.ndim:
+        raise ValueError(f"{operation}: dim {dim} does not exist in shape {input.shape}")
+    return int(dim) % input.ndim
+
+
+def bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple:
+    """The bias as a tuple to append to the inputs: empty where there is none."""
+    if bias is None:
+        return ()
+    same_type(operation, input, "bias", float_tensor(operation, "bias", bias))
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(
+            f"{operation}: bias has shape {bias.shape}, expected {weight.shape[:1]} "
+            f"for weight shape {weight.shape}"
+        )
+    return (bias,)
+
+
+def window(operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair):
+    """The keyword arguments of a pooling operation."""
+    float_tensor(operation, "input", input, ndim=4)
+    kernel_size = pair(operation, "kernel_size", kernel_size, 1)
+    stride = kernel_size if stride is None else pair(operation, "stride", stride, 1)
+    padding = pair(operation, "padding", padding, 0)
+    return {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+
+
+def float_dtype(dtype: Any) -> np.dtype:
+    try:
+        if np.dtype(dtype) in FLOAT_TYPES:
+            return np.dtype(dtype)
+    except TypeError:
+        pass
+    raise TypeError(f"to: expected 'cpu', 'cuda', float32 or float64, got {dtype!r}")
+
+
+def sizes(operation: str, input: Tensor, sizes: tuple) -> tuple[int, ...]:
+    """The sizes of a new shape for the same elements, given one by one or as a tuple."""
+    float_tensor(operation, "input", input)
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    known = math.prod(size for size in sizes if size != -1)
+    unknown = sizes.count(-1)
+    fits = known == input.numel() if not unknown else known and input.numel() % known == 0
+    if unknown > 1 or not fits or any(size < -1 for size in sizes):
+        raise ValueError(f"{operation}: shape {input.shape} does not fit into {sizes}")
+    return sizes
+
+
+def joined_dimension(operation: str, inputs: Sequence[Tensor], dim: int) -> int:
+    """The dimension along which tensors are joined; their other sizes agree."""
+    if not inputs:
+        raise ValueError(f"{operation}: expected at least one tensor")
+    first = float_tensor(operation, "inputs[0]", inputs[0])
+    axis = dimension(operation, first, dim)
+    for i, other in enumerate(inputs[1:], start=1):
+        name = f"inputs[{i}]"
+        same_type(operation, first, name, float_tensor(operation, name, other))
+        expected = first.shape[:axis] + first.shape[axis + 1 :]
+        if other.ndim != first.ndim or other.shape[:axis] + other.shape[axis + 1 :] != expected:
+            raise ValueError(
+                f"{operation}: {name} has shape {other.shape}, expected {first.shape} "
+                f"except in dim {axis}"
+            )
+    return axis
+
+
+def pad_widths(operation: str, input: Tensor, pad: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """(before, after) of every dimension, from PyTorch's order that begins with the last one."""
+    float_tensor(operation, "input", input)
+    valid = all(isinstance(size, numbers.Integral) and size >= 0 for size in pad)
+    if len(pad) % 2 or len(pad) > 2 * input.ndim or not valid:
+        raise ValueError(
+            f"{operation}: pad must hold two sizes of at least 0 for each of up to {input.ndim} "
+            f"dimensions, got {tuple(pad)}"
+        )
+    widths = [(0, 0)] * input.ndim
+    for i in range(len(pad) // 2):
+        widths[-1 - i] = (int(pad[2 * i]), int(pad[2 * i + 1]))
+    return tuple(widths)

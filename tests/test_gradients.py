@@ -1,0 +1,68 @@
+"""Every operation, and the whole network, against finite differences in float64."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from alexnet.model import AlexNet, AlexNetOWT
+from minigrad import functional as F
+from minigrad import nn
+from tests.op_cases import CASES, SMALL_CASES
+
+# Above these sizes one direction is compared instead of the full Jacobian.
+FULL_JACOBIAN = {"cpu": 1500, "reference": 120}
+
+
+def checked_inputs(case, rng):
+    return [mg.Tensor(x, requires_grad=True) for x in case.make_inputs(rng, np.float64)]
+
+
+@pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
+def test_gradient(case, kernels, rng):
+    inputs = checked_inputs(case, rng)
+    full = max(x.numel() for x in inputs) <= FULL_JACOBIAN[kernels]
+    mg.gradcheck(case.function, inputs, eps=case.eps, mode="full" if full else "direction")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.large], ids=lambda case: case.name
+)
+def test_gradient_at_the_sizes_of_alexnet(case, rng, seed):
+    # atol is far below the slope: at the paper's constants the cross term of the local
+    # response normalization is so small that the default tolerances would not see it.
+    inputs = checked_inputs(case, rng)
+    mg.gradcheck(case.function, inputs, mode="direction", seed=seed, atol=1e-7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", [AlexNet, AlexNetOWT])
+def test_gradient_of_the_whole_network(network, rng):
+    """Dropout, normalization, groups and loss included, in all parameters and the images."""
+    model = network(num_classes=5, image_size=67, width=0.03, init="torch").to(np.float64)
+    places = [
+        (module, name)
+        for _, module in model.named_modules()
+        for name, value in vars(module).items()
+        if isinstance(value, nn.Parameter)
+    ]
+    images = mg.Tensor(rng.standard_normal((3, 3, 67, 67)), requires_grad=True)
+
+    def loss(images, *parameters):
+        for (module, name), parameter in zip(places, parameters):
+            setattr(module, name, parameter)
+        mg.manual_seed(1)
+        return F.cross_entropy(model(images), np.array([0, 4, 2]))
+
+    mg.gradcheck(loss, [images, *model.parameters()], mode="direction", atol=1e-9, rtol=1e-6)
+
+
+def test_every_operation_has_a_case():
+    public = {
+        name
+        for name, function in inspect.getmembers(F, inspect.isfunction)
+        if function.__module__ == F.__name__ and not name.startswith("_")
+    }
+    assert {case.operation for case in CASES} == public
+    assert len({case.name for case in CASES}) == len(CASES)
