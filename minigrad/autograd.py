@@ -136,7 +136,7 @@ class Node:
                 if tensor.is_leaf and self.ctx.xp.may_share_memory(gradient, grad_output):
                     gradient = gradient.copy()
             checked.append(gradient)
-        self.ctx = None
+        self.ctx, self.inputs = None, ()
         return checked
 
 

@@ -87,10 +87,11 @@ def relu(input: Tensor) -> Tensor:
 
 def cast(input: Tensor, dtype: Any) -> Tensor:
     """The tensor in float32 or float64; its gradient comes back in the input's dtype."""
+    checks.float_tensor("to", "input", input)
     dtype = checks.float_dtype(dtype)
     if dtype == input.dtype:
         return input
-    return elementwise.Cast.apply(checks.float_tensor("to", "input", input), dtype=dtype)
+    return elementwise.Cast.apply(input, dtype=dtype)
 
 
 # -- reductions ---------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Arrays and text in one safetensors file."""
 
+import errno
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +21,23 @@ def save(
 
     The file appears complete or not at all: it is written under a temporary name in the same
     folder, synchronized to disk and renamed.
+
+    Raises:
+        OSError: it cannot be written; a file that was there before is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.tmp")
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
         save_file(contiguous, temporary, metadata or {})
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except SafetensorError as error:
+        # The library tells the system's error number in its text only.
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -17,6 +18,15 @@ def seed():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def one_thread():
+    """For thousands of tiny calls, where a second thread is only something to wait for."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
 
 
 @pytest.fixture(params=["cpu", "reference"])

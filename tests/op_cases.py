@@ -124,7 +124,6 @@ CASES.append(
         lambda input: F.cast(F.cast(input, np.float32), input.dtype),
         (binary_fractions(3, 4),),
         lambda torch, x: x.to(torch.float32).to(x.dtype),
-        linear="each",
         eps=2**-10,
     )
 )
@@ -276,7 +275,9 @@ def dropout(shape, p):
         mg.manual_seed(2**40 + 5)
         return F.dropout(input, p)
 
-    CASES.append(Case(f"dropout {shape} {p=}", "dropout", function, (normal(*shape),), None, "each"))
+    CASES.append(
+        Case(f"dropout {shape} {p=}", "dropout", function, (normal(*shape),), None, "each")
+    )
 
 
 for p in (0.0, 0.3, 0.9):

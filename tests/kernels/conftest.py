@@ -15,11 +15,6 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype:
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(20120930)
-
-
-@pytest.fixture
 def assert_close() -> Callable[[np.ndarray, np.ndarray], None]:
     """Equal up to rounding of the float type, measured against the largest element."""
 

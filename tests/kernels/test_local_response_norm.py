@@ -21,8 +21,7 @@ def run(backend, input, grad_output, size, alpha, beta, k, garbage):
 @pytest.mark.parametrize("beta", [0.3, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 15])
 @pytest.mark.parametrize("C", [1, 2, 7])
-def test_reference_against_pytorch(C, size, beta, rng, garbage):
-    torch = pytest.importorskip("torch")
+def test_reference_against_pytorch(C, size, beta, rng, garbage, torch):
     input, grad_output = rng.standard_normal((2, 2, C, 3, 2))
     tensor = torch.from_numpy(input).requires_grad_()
     expected = torch.nn.functional.local_response_norm(tensor, size, 1.3, beta, 0.9)

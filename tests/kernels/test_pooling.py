@@ -45,8 +45,7 @@ def inputs(rng, size, window, dtype, planes=(2, 5)):
 
 
 @pytest.mark.parametrize("size, kernel_size, stride, padding", WINDOWS)
-def test_reference_against_pytorch(size, kernel_size, stride, padding, rng, garbage):
-    torch = pytest.importorskip("torch")
+def test_reference_against_pytorch(size, kernel_size, stride, padding, rng, garbage, torch):
     window = kernel_size, stride, padding
     input, grad_output = inputs(rng, size, window, np.float64)
     for pool, run in (

@@ -76,8 +76,7 @@ def test_cpu_against_reference(family, options, state_size, shape, dtype, assert
 @pytest.mark.parametrize(
     "name", ["sgd-torch", "sgd-torch-no-momentum", "adam", "adam-weight-decay"]
 )
-def test_reference_against_pytorch(name):
-    torch = pytest.importorskip("torch")
+def test_reference_against_pytorch(name, torch):
     family, options, state_size = UPDATES[name]
     rng = np.random.default_rng(1)
     parameter = torch.nn.Parameter(torch.from_numpy(rng.standard_normal((3, 5))))

@@ -1,0 +1,129 @@
+"""Checkpoints: a network, what it needs to be used, and what it needs to be trained further.
+
+One safetensors file. Its tensors are called "model.<parameter>" and "optimizer.<state>"; its
+metadata hold the other fields of `Checkpoint`, each as JSON.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.data.transforms import Preprocessing
+from minigrad import io, nn
+from minigrad.io import CheckpointError
+
+FORMAT_VERSION = 1
+LAST, BEST = "last.safetensors", "best.safetensors"
+
+_JSON_FIELDS = {
+    "architecture": str,
+    "classes": list,
+    "preprocessing": dict,
+    "arguments": dict,
+    "training": dict,
+    "schedule": dict,
+    "random_keys": dict,
+}
+
+
+@dataclass
+class Checkpoint:
+    """Everything a run is, between two of its steps.
+
+    Attributes:
+        architecture: name of an entry of `alexnet.model.ARCHITECTURES`.
+        classes: names in the order of the network's outputs.
+        preprocessing: how images become the network's input.
+        arguments: the settings the run was started with.
+        training: position in the run and running means, see `alexnet.trainer.TrainingState`.
+        schedule: counters of the learning-rate schedule.
+        random_keys: seed and number of random draws made, which decide all later ones.
+        model, optimizer: arrays by name.
+    """
+
+    architecture: str
+    classes: list[str]
+    preprocessing: Preprocessing
+    arguments: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    random_keys: dict[str, int] = field(default_factory=dict)
+    model: dict[str, np.ndarray] = field(default_factory=dict)
+    optimizer: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the file; it appears complete or not at all.
+
+        Raises:
+            OSError: it cannot be written; a file that was there before is unchanged.
+        """
+        values = {name: getattr(self, name) for name in _JSON_FIELDS}
+        values["preprocessing"] = self.preprocessing.to_metadata()
+        values["format_version"] = FORMAT_VERSION
+        arrays = {f"model.{name}": array for name, array in self.model.items()}
+        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.items()}
+        io.save(path, arrays, {name: json.dumps(value) for name, value in values.items()})
+
+    @classmethod
+    def load(cls, path: Path) -> "Checkpoint":
+        """Read a file that `save` wrote.
+
+        Raises:
+            CheckpointError: it is missing, damaged, or from something else.
+        """
+        arrays, metadata = io.load(path)
+        version = metadata.get("format_version")
+        if version != str(FORMAT_VERSION):
+            raise CheckpointError(
+                f"{path} is not a checkpoint that this version can read: its format version is "
+                f"{version or 'missing'}, expected {FORMAT_VERSION}"
+            )
+        try:
+            values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
+            for name, kind in _JSON_FIELDS.items():
+                if not isinstance(values[name], kind):
+                    raise ValueError(f"{name} is no {kind.__name__}")
+            values["preprocessing"] = Preprocessing.from_metadata(values["preprocessing"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} has damaged metadata ({error})") from error
+        return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, "optimizer."))
+
+    def require(self, architecture: str, classes: list[str]) -> None:
+        """Raise CheckpointError unless the network is of this kind and for these classes."""
+        if self.architecture != architecture:
+            raise CheckpointError(
+                f"the checkpoint holds the network {self.architecture!r}, not {architecture!r}"
+            )
+        if len(self.classes) != len(classes):
+            raise CheckpointError(
+                f"the checkpoint has {len(self.classes)} classes, the data have {len(classes)}"
+            )
+        for index, (own, other) in enumerate(zip(self.classes, classes)):
+            if own != other:
+                raise CheckpointError(
+                    f"class {index} is {own!r} in the checkpoint and {other!r} in the data"
+                )
+
+    def restore(self, model: nn.Module) -> None:
+        """Copy the parameters into a network.
+
+        Raises:
+            CheckpointError: the network has other parameters.
+        """
+        try:
+            model.load_state_dict(self.model)
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit the network: {error.args[0]}"
+            ) from error
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

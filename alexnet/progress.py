@@ -1,0 +1,71 @@
+"""How a long pass over images shows that it is alive: a bar on a terminal, lines elsewhere.
+
+Each is a context manager that yields a function to be told about every batch:
+``report(images in the batch, mean loss so far, mean top-1 so far)``.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from tqdm import tqdm
+
+Report = Callable[[int, float, float], None]
+# title, number of images, how many of them were done before
+Progress = Callable[[str, int, int], AbstractContextManager[Report]]
+
+SECONDS_BETWEEN_LINES = 10
+LINES_PER_PASS = 10
+
+
+@contextlib.contextmanager
+def silent(title: str, images: int, done: int = 0) -> Iterator[Report]:
+    """Nothing."""
+    yield lambda images, loss, top1: None
+
+
+@contextlib.contextmanager
+def bar(title: str, images: int, done: int = 0) -> Iterator[Report]:
+    """A bar with images per second and time left, which disappears at the end."""
+    with tqdm(
+        total=images, initial=done, desc=title, unit=" images", leave=False, dynamic_ncols=True
+    ) as line:
+
+        def report(images: int, loss: float, top1: float) -> None:
+            line.set_postfix_str(f"loss {loss:.3f}, top-1 {top1:.1%}", refresh=False)
+            line.update(images)
+
+        yield report
+
+
+@contextlib.contextmanager
+def lines(title: str, images: int, done: int = 0) -> Iterator[Report]:
+    """A line every ten seconds, but at most ten lines."""
+    started = printed = time.monotonic()
+    first, printed_at = done, done
+
+    def report(count: int, loss: float, top1: float) -> None:
+        nonlocal done, printed, printed_at
+        done += count
+        now = time.monotonic()
+        if now - printed < SECONDS_BETWEEN_LINES or done - printed_at < images / LINES_PER_PASS:
+            return
+        printed, printed_at = now, done
+        rate = (done - first) / (now - started)
+        left = timedelta(seconds=round((images - done) / rate))
+        print(
+            f"{title}: {done:,} of {images:,} images, loss {loss:.3f}, top-1 {top1:.1%}, "
+            f"{rate:.1f} images/s, {left} left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    yield report
+
+
+def for_this_terminal() -> Progress:
+    """A bar where stderr is a terminal, else lines."""
+    return bar if sys.stderr.isatty() else lines

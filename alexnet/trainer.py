@@ -1,0 +1,290 @@
+"""Trainer: the loop over epochs, with results, checkpoints and an exact continuation."""
+
+import contextlib
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alexnet import figures, progress
+from alexnet.checkpoint import BEST, LAST, Checkpoint
+from alexnet.data.loader import Batch, Loader
+from alexnet.metrics import Mean, MetricsLog, Row, topk_correct
+from minigrad import Tensor, backend, nn, no_grad
+from minigrad import functional as F
+from minigrad.io import CheckpointError
+from minigrad.optim import Optimizer, Schedule
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+class _Stop(Exception):
+    """Leaves the loops between two steps."""
+
+
+class Evaluation(NamedTuple):
+    """Results on the validation set: mean loss per image, accuracies as fractions."""
+
+    loss: float
+    top1: float
+    top5: float
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands, and what it has measured of an epoch that is not complete.
+
+    Attributes:
+        epoch: complete epochs.
+        step: steps made in the current epoch.
+        loss, top1: running means of the current epoch.
+        seconds: of training in the current epoch.
+        lr: rate of the weights in the last step.
+        best_top1, best_epoch: the best validation result so far; -1 before the first.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss: Mean = field(default_factory=Mean)
+    top1: Mean = field(default_factory=Mean)
+    seconds: float = 0.0
+    lr: float = 0.0
+    best_top1: float = -1.0
+    best_epoch: int = 0
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, Any]) -> "TrainingState":
+        """The inverse of `dataclasses.asdict`."""
+        means = {name: Mean(**metadata[name]) for name in ("loss", "top1")}
+        return cls(**{**metadata, **means})
+
+
+class Trainer:
+    """Trains a network and leaves results, pictures and checkpoints in a folder.
+
+    A run is a function of its checkpoint: stopped between any two steps, saved, loaded and
+    continued, it ends with the same weights, bit for bit. Data order and augmentation follow
+    from the epoch, dropout from the number of draws, the rate from the schedule's counters.
+
+    Args:
+        optimizer: its first group of parameters is the one whose rate is reported.
+        folder: an existing folder for metrics, curves and checkpoints.
+        architecture, arguments: what the checkpoints tell about the network and the run.
+        device: where the network is and batches are prepared.
+        show_progress: see `alexnet.progress`.
+        on_epoch: called with the row of every complete epoch.
+
+    Attributes:
+        state: position in the run and running means.
+        log: the rows of the complete epochs.
+        interrupted: set it (from a signal handler, say) to stop after the current step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        train_loader: Loader,
+        val_loader: Loader,
+        folder: Path,
+        *,
+        architecture: str,
+        arguments: dict[str, Any] | None = None,
+        device: str = "cpu",
+        show_progress: progress.Progress = progress.silent,
+        on_epoch: Callable[[Row], None] = lambda row: None,
+    ):
+        self.model = model
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.train_loader = train_loader
+        self.val_loader = val_loader
+        self.folder = folder
+        self.architecture = architecture
+        self.arguments = arguments or {}
+        self.backend = backend.get(device)
+        self.show_progress = show_progress
+        self.on_epoch = on_epoch
+        self.state = TrainingState()
+        self.log = MetricsLog(folder)
+        self.max_steps = math.inf
+        self.interrupted = False
+
+    def fit(self, epochs: int, max_steps: float = math.inf) -> bool:
+        """Train until `epochs` are complete, counted from the beginning of the run.
+
+        Args:
+            max_steps: stop after this many optimizer steps since the beginning of the run.
+
+        Returns:
+            whether all epochs are complete. If not, the run was stopped by `max_steps` or
+            `interrupted`, and the last checkpoint holds the point that it reached.
+
+        Raises:
+            Diverged: the loss became NaN or infinite; the last checkpoint is not touched.
+            OSError: the folder cannot be written.
+        """
+        self.max_steps = max_steps
+        try:
+            while self.state.epoch < epochs:
+                self.train_one_epoch()
+                started = time.perf_counter()
+                validation = self.evaluate()
+                self._end_epoch(validation, time.perf_counter() - started)
+        except _Stop:
+            self.checkpoint().save(self.folder / LAST)
+            return False
+        return True
+
+    def train_one_epoch(self) -> None:
+        """Make the remaining steps of the current epoch."""
+        state, loader = self.state, self.train_loader
+        self.model.train()
+        batches = loader.batches(state.epoch, state.step)
+        title, images = f"epoch {state.epoch + 1}", len(loader.dataset)
+        with (
+            contextlib.closing(batches),
+            self.show_progress(title, images, state.loss.count) as report,
+        ):
+            clock = time.perf_counter()
+            for batch in batches:
+                if self.interrupted or self.schedule.steps >= self.max_steps:
+                    raise _Stop
+                self._step(batch)
+                now = time.perf_counter()
+                state.seconds += now - clock
+                clock = now
+                report(len(batch), state.loss.value, state.top1.value)
+
+    def _step(self, batch: Batch) -> None:
+        state = self.state
+        logits = self.model(Tensor(batch.prepare(self.backend)))
+        loss = F.cross_entropy(logits, batch.labels)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise Diverged(
+                f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        state.lr = self.optimizer.groups[0]["lr"]
+        self.optimizer.step()
+        self.schedule.step()
+        state.loss.add(value * len(batch), len(batch))
+        state.top1.add(topk_correct(logits.numpy(), batch.labels, 1), len(batch))
+        state.step += 1
+
+    @no_grad()
+    def evaluate(self) -> Evaluation:
+        """Loss, top-1 and top-5 accuracy on the validation set, without augmentation."""
+        loss, top1, top5 = Mean(), Mean(), Mean()
+        self.model.eval()
+        batches = self.val_loader.batches(epoch=0)
+        with (
+            contextlib.closing(batches),
+            self.show_progress("validation", len(self.val_loader.dataset), 0) as report,
+        ):
+            for batch in batches:
+                if self.interrupted:
+                    raise _Stop
+                logits = self.model(Tensor(batch.prepare(self.backend)))
+                scores, count = logits.numpy(), len(batch)
+                loss.add(F.cross_entropy(logits, batch.labels).item() * count, count)
+                top1.add(topk_correct(scores, batch.labels, 1), count)
+                top5.add(topk_correct(scores, batch.labels, 5), count)
+                report(count, loss.value, top1.value)
+        return Evaluation(loss.value, top1.value, top5.value)
+
+    def _end_epoch(self, validation: Evaluation, seconds: float) -> None:
+        state = self.state
+        if not math.isfinite(validation.loss):
+            raise Diverged(
+                f"the validation loss is {validation.loss} after epoch {state.epoch + 1}"
+            )
+        row = {
+            "epoch": state.epoch + 1,
+            "train_loss": state.loss.value,
+            "train_top1": state.top1.value,
+            "val_loss": validation.loss,
+            "val_top1": validation.top1,
+            "val_top5": validation.top5,
+            "lr": state.lr,
+            "images_per_s": round(state.loss.count / state.seconds, 2),
+            "seconds": round(state.seconds + seconds, 2),
+        }
+        self.schedule.epoch_end(1 - validation.top1)
+        improved = validation.top1 > state.best_top1
+        self.state = TrainingState(
+            epoch=row["epoch"],
+            lr=state.lr,
+            best_top1=validation.top1 if improved else state.best_top1,
+            best_epoch=row["epoch"] if improved else state.best_epoch,
+        )
+        self.log.append(row)
+        self._save_epoch(improved)
+        num_classes = len(self.train_loader.dataset.classes)
+        figures.training_curves(self.log.rows, num_classes, self.folder / "training_curves.png")
+        self.on_epoch(row)
+
+    def _save_epoch(self, improved: bool) -> None:
+        last, best = self.folder / LAST, self.folder / BEST
+        if not improved:
+            self.checkpoint().save(last)
+            return
+        # The best one first: a run that is killed in between repeats the epoch, and with it
+        # the same best checkpoint.
+        self.checkpoint().save(best)
+        _link(best, last)
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it stands; the arrays share memory with the network on the CPU."""
+        keys = backend.random_keys
+        return Checkpoint(
+            architecture=self.architecture,
+            classes=list(self.train_loader.dataset.classes),
+            preprocessing=self.train_loader.preprocessing,
+            arguments=self.arguments,
+            training=asdict(self.state),
+            schedule=self.schedule.state_dict(),
+            random_keys={"seed": keys.seed, "call": keys.call},
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint, with the metrics of the epochs it has behind it.
+
+        Raises:
+            CheckpointError: it belongs to another network, other classes or another optimizer.
+        """
+        checkpoint.require(self.architecture, self.train_loader.dataset.classes)
+        checkpoint.restore(self.model)
+        # How long a schedule is follows from the epochs asked for now, which may have grown.
+        counters = {k: v for k, v in checkpoint.schedule.items() if k != "total_steps"}
+        try:
+            self.optimizer.load_state_dict(checkpoint.optimizer)
+            self.schedule.load_state_dict(counters)
+            self.state = TrainingState.from_metadata(checkpoint.training)
+            backend.random_keys.seed = checkpoint.random_keys["seed"]
+            backend.random_keys.call = checkpoint.random_keys["call"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint does not fit the run: {error}") from error
+        self.log.keep_until(self.state.epoch)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`; a copy where the file system has no links."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    os.replace(temporary, target)

@@ -1,0 +1,52 @@
+"""The seam to a device."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import backend
+
+
+def test_cpu_is_numpy():
+    cpu = backend.get("cpu")
+    array = np.ones(3)
+    assert cpu.xp is np and cpu.asarray(array) is array and cpu.asnumpy(array) is array
+    assert repr(cpu) == "Backend('cpu')"
+    assert backend.backend_of(array) is cpu
+
+
+def test_unknown_backend():
+    with pytest.raises(ValueError, match="unknown backend 'gpu': expected 'cpu' or 'cuda'"):
+        backend.get("gpu")
+    with pytest.raises(TypeError, match="expected a NumPy array, got list"):
+        backend.backend_of([1])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")
+def test_cuda_without_cupy_says_what_is_missing():
+    with pytest.raises(mg.BackendError) as error:
+        mg.tensor([1.0]).to("cuda")
+    assert str(error.value) == (
+        "backend 'cuda' needs CuPy, which is not installed: "
+        "pip install '.[cuda12]' (or '.[cuda13]'), or use --backend cpu"
+    )
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1000,), (37, 41), (1 << 12, 1 << 8)])
+def test_fingerprint_sees_an_array_that_was_overwritten(shape, rng):
+    fingerprint = backend.get("cpu").fingerprint
+    array = np.asarray(rng.standard_normal(shape))
+    before = fingerprint(array)
+    assert fingerprint(array.copy()) == before
+    array *= 1.0001
+    assert fingerprint(array) != before
+
+
+def test_random_keys_count_calls_from_the_seed():
+    mg.manual_seed(7)
+    keys = backend.random_keys
+    assert [keys.next(), keys.next()] == [(7, 0), (7, 1)]
+    mg.manual_seed(2**64 - 1)
+    assert keys.next() == (2**64 - 1, 0)

@@ -1,0 +1,138 @@
+"""Modules: names, modes, state; layers call their function with their parameters."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import functional as F
+from minigrad import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.body = nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.ReLU(), nn.Flatten()
+        )
+        self.scale = nn.Parameter(np.ones(1, np.float32))
+        self.head = nn.Linear(16, 2)
+
+    def forward(self, input):
+        return self.head(self.body(input) * self.scale)
+
+
+def test_names_in_order_of_definition():
+    net = Net()
+    assert [name for name, _ in net.named_parameters()] == [
+        "scale",
+        "body.0.weight",
+        "head.weight",
+        "head.bias",
+    ]
+    assert [name for name, _ in net.named_children()] == ["body", "head"]
+    assert [name for name, _ in net.named_modules()] == [
+        "", "body", "body.0", "body.1", "body.2", "head",
+    ]  # fmt: skip
+    assert all(p.requires_grad and p.dtype == np.float32 for p in net.parameters())
+
+
+def test_train_and_eval_reach_every_module():
+    net = nn.Sequential(nn.Dropout(0.5), nn.Sequential(nn.Dropout(0.5)))
+    x = mg.Tensor(np.ones((8, 8), np.float32))
+    assert net.training and not np.array_equal(net(x).data, x.data)
+    assert net.eval() is net and not any(m.training for _, m in net.named_modules())
+    assert np.array_equal(net(x).data, x.data)
+    assert net.train() is net and all(m.training for _, m in net.named_modules())
+
+
+def test_state_dict_round_trip_copies_values():
+    net, other = Net(), Net()
+    state = {name: array.copy() for name, array in net.state_dict().items()}
+    other.load_state_dict(state)
+    state["scale"] += 1
+    for ours, theirs in zip(net.parameters(), other.parameters()):
+        assert np.array_equal(ours.data, theirs.data)
+
+
+def test_state_dict_that_does_not_fit_changes_nothing():
+    net = Net()
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    state = {name: array + 1 for name, array in before.items()}
+    with pytest.raises(KeyError) as error:
+        net.load_state_dict({"other" if k == "scale" else k: v for k, v in state.items()})
+    assert error.value.args[0] == "load_state_dict: missing ['scale'], unknown ['other']"
+    with pytest.raises(ValueError) as error:
+        net.load_state_dict({**state, "head.bias": np.zeros(3)})
+    assert str(error.value) == "load_state_dict: head.bias has shape (3,), expected (2,)"
+    for name, array in net.state_dict().items():
+        assert np.array_equal(array, before[name])
+
+
+def test_to_another_float_type_in_place():
+    net = Net()
+    parameter = net.scale
+    assert net.to(np.float64) is net and net.scale is parameter
+    assert all(p.dtype == np.float64 and p.is_leaf for p in net.parameters())
+    assert net(mg.Tensor(np.ones((1, 3, 2, 2)))).dtype == np.float64
+
+
+def test_zero_grad():
+    net = Net()
+    net(mg.Tensor(np.ones((1, 3, 2, 2), np.float32))).sum().backward()
+    assert all(p.grad is not None for p in net.parameters())
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_sequential_is_a_sequence():
+    net = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Sigmoid())
+    assert len(net) == 3 and isinstance(net[1], nn.Tanh) and isinstance(net[-1], nn.Sigmoid)
+    assert [type(m).__name__ for m in net] == ["ReLU", "Tanh", "Sigmoid"]
+
+
+def test_printed_form():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Dropout(0.25)))
+    assert repr(net) == (
+        "Sequential(\n  (0): Linear(2, 3)\n  (1): Sequential(\n    (0): Dropout(p=0.25)\n  )\n)"
+    )
+    assert repr(nn.Conv2d(3, 8, (3, 2), stride=2, groups=1)) == (
+        "Conv2d(3, 8, kernel_size=(3, 2), stride=2, padding=0, groups=1)"
+    )
+
+
+IMAGE = (2, 4, 6, 5)
+LAYERS = [
+    (nn.ReLU(), F.relu),
+    (nn.Tanh(), F.tanh),
+    (nn.Sigmoid(), F.sigmoid),
+    (nn.Flatten(), lambda x: F.flatten(x, 1)),
+    (nn.MaxPool2d(3, 2, 1), lambda x: F.max_pool2d(x, 3, 2, 1)),
+    (nn.MaxPool2d((2, 3)), lambda x: F.max_pool2d(x, (2, 3), (2, 3), 0)),
+    (nn.AvgPool2d((3, 2), (1, 2), (1, 0)), lambda x: F.avg_pool2d(x, (3, 2), (1, 2), (1, 0))),
+    (nn.AdaptiveAvgPool2d((2, 3)), lambda x: F.adaptive_avg_pool2d(x, (2, 3))),
+    (
+        nn.LocalResponseNorm(3, alpha=0.5, beta=0.5, k=2.0),
+        lambda x: F.local_response_norm(x, 3, 0.5, 0.5, 2.0),
+    ),
+]
+
+
+@pytest.mark.parametrize("layer, function", LAYERS, ids=lambda x: getattr(x, "__name__", repr(x)))
+def test_layer_is_its_function(layer, function, rng):
+    x = mg.Tensor(rng.standard_normal(IMAGE))
+    assert np.array_equal(layer(x).data, function(x).data)
+
+
+def test_convolution_and_linear_layers(rng):
+    x = mg.Tensor(rng.standard_normal(IMAGE).astype(np.float32))
+    conv = nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2)
+    expected = F.conv2d(x, conv.weight, conv.bias, (2, 1), (1, 0), 2)
+    assert conv.weight.shape == (6, 2, 3, 2) and np.array_equal(conv(x).data, expected.data)
+    linear = nn.Linear(5, 3, bias=False)
+    y = x[0, 0]
+    assert np.array_equal(linear(y).data, F.linear(y, linear.weight).data)
+    assert nn.Linear(5, 3).bias.shape == (3,)
+
+
+def test_cross_entropy_layer(rng):
+    x = mg.Tensor(rng.standard_normal((3, 4)))
+    assert nn.CrossEntropyLoss()(x, [0, 3, 1]).item() == F.cross_entropy(x, [0, 3, 1]).item()
