@@ -165,7 +165,7 @@ def _default(layers: list) -> None:
     for layer in layers:
         fill.kaiming_normal_(layer.weight)
         fill.constant_(layer.bias, 0)
-    fill.normal_(layers[-1].weight, std=0.01)
+    fill.normal_(layers[-1].weight, std=0.001)
 
 
 def _fixed(layers: list, stds: tuple[float, ...], ones: float) -> None:

@@ -15,20 +15,20 @@ class Recipe:
         optimizer: "sgd" (the paper's update rule) or "adam".
         lr_schedule: "cosine" to zero at the end, "plateau" (divided by ten when the validation
             error stalls), "step" (divided by ten after each third of the epochs) or "constant".
-        warmup_steps: steps over which the rate rises linearly from zero.
+        warmup: share of all steps over which the rate rises linearly from zero.
         dropout: probability of dropping a unit of fc6 and fc7.
         init: how the parameters begin, see `alexnet.model.INITIALIZERS`.
         scale: factor on the mean-subtracted grey levels.
     """
 
-    batch_size: int = 64
+    batch_size: int = 32
     epochs: int = 10
     lr: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
     optimizer: str = "sgd"
     lr_schedule: str = "cosine"
-    warmup_steps: int = 100
+    warmup: float = 0.05
     dropout: float = 0.5
     init: str = "default"
     # Natural images have a standard deviation of about 64 grey levels: unit input.
@@ -46,7 +46,7 @@ RECIPES = {
         batch_size=128,
         epochs=90,
         lr_schedule="plateau",
-        warmup_steps=0,
+        warmup=0.0,
         init="paper",
         scale=1.0,
     ),

@@ -1,20 +1,14 @@
 """The folder of a run: its name, and run.json, which says what ran where."""
 
 import json
-import os
-import platform
-import subprocess
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numba
-
+from alexnet import environment
 from alexnet.checkpoint import BEST, LAST
 
 RUNS = Path("runs")
-PACKAGES = ("numpy", "numba", "minigrad-alexnet")
 
 
 def create(folder: Path | None, data: str, architecture: str) -> Path:
@@ -55,44 +49,7 @@ def write_run_json(folder: Path, arguments: dict[str, Any]) -> None:
     run = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "arguments": arguments,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: _version(name) for name in PACKAGES},
-            "git": _git_commit(),
-        },
-        "machine": {
-            "system": platform.platform(),
-            "cpu": _cpu_model(),
-            "cores": os.cpu_count(),
-            "threads": numba.get_num_threads(),
-        },
+        "versions": environment.versions(),
+        "machine": environment.machine(),
     }
     (folder / "run.json").write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    """The commit of the source that runs, with "-dirty" if it was changed since."""
-    source = Path(__file__).resolve().parent
-    if not (source.parent / ".git").exists():
-        return None
-    command = ["git", "-C", str(source), "describe", "--always", "--abbrev=40", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -41,12 +41,13 @@ DEFAULTS = {
     "data": "demo",
     "data_root": None,
     "subset": None,
-    "image_size": None,
     "arch": "alexnet",
     "recipe": "default",
     "seed": 0,
     "workers": 2,
 }
+# Where the network's own size would be a waste: an image of 32 pixels shows nothing more at 227.
+IMAGE_SIZES = {"cifar10": 115}
 # A continued run may differ from the original in these and stay the same run.
 FREE_ON_RESUME = {"backend", "data_root", "workers", "epochs", "resume", "max_steps"}
 
@@ -69,7 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         "--subset", type=command.count, metavar="N", help="use N of the training images"
     )
     data.add_argument(
-        "--image-size", type=command.count, metavar="PIXELS", help="default: the paper's"
+        "--image-size",
+        type=command.count,
+        metavar="PIXELS",
+        help="default: the network's own; 115 for cifar10",
     )
     data.add_argument(
         "-j",
@@ -117,6 +121,10 @@ def _settings(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str,
     if checkpoint is None:
         recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
         settings = {**DEFAULTS, **asdict(recipe), **given}
+        of_network = ARCHITECTURES[settings["arch"]].default_image_size
+        settings["image_size"] = given.get(
+            "image_size", IMAGE_SIZES.get(settings["data"], of_network)
+        )
     else:
         # Another --arch is left to the checkpoint, which knows what it holds.
         for name in given.keys() - FREE_ON_RESUME - {"arch"}:
@@ -142,12 +150,10 @@ def _load_data(settings: dict[str, Any]) -> tuple[Dataset, Dataset]:
 
 
 def _build_model(settings: dict[str, Any], num_classes: int) -> nn.Module:
-    architecture = ARCHITECTURES[settings["arch"]]
-    image_size = settings["image_size"] or architecture.default_image_size
     manual_seed(settings["seed"])
     try:
-        model = architecture(
-            num_classes, image_size, dropout=settings["dropout"], init=settings["init"]
+        model = ARCHITECTURES[settings["arch"]](
+            num_classes, settings["image_size"], dropout=settings["dropout"], init=settings["init"]
         )
     except ValueError as error:
         raise command.UsageError(str(error)) from error
@@ -170,9 +176,10 @@ def _build_optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
 def _build_schedule(
     optimizer: optim.Optimizer, recipe: Recipe, steps_per_epoch: int
 ) -> optim.Schedule:
-    warmup = recipe.warmup_steps
+    steps = recipe.epochs * steps_per_epoch
+    warmup = round(recipe.warmup * steps)
     if recipe.lr_schedule == "cosine":
-        return optim.CosineWithWarmup(optimizer, recipe.epochs * steps_per_epoch, warmup)
+        return optim.CosineWithWarmup(optimizer, steps, warmup)
     if recipe.lr_schedule == "plateau":
         return optim.DivideOnPlateau(optimizer, warmup_steps=warmup)
     if recipe.lr_schedule == "step":
@@ -193,9 +200,10 @@ def _build_trainer(
     if checkpoint:
         preprocessing = checkpoint.preprocessing
     else:
-        size = settings["image_size"] or ARCHITECTURES[settings["arch"]].default_image_size
         statistics = color_statistics(train)._asdict()
-        preprocessing = Preprocessing(image_size=size, scale=recipe.scale, **statistics)
+        preprocessing = Preprocessing(
+            image_size=settings["image_size"], scale=recipe.scale, **statistics
+        )
     workers = settings["workers"]
     train_loader = Loader(
         train,

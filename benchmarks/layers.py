@@ -1,0 +1,363 @@
+"""``python -m benchmarks.layers``: what each layer of AlexNet costs, pass by pass."""
+
+import argparse
+import importlib
+import json
+import math
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from alexnet.model import ARCHITECTURES
+from benchmarks import machine
+from benchmarks.timing import Sample, interleaved
+from minigrad import Tensor, manual_seed, nn
+
+FORWARD, INPUT, WEIGHT = "forward", "d input", "d weight"
+# Sums of thousands of float32 products in another order; a wrong kernel is off by its size.
+TOLERANCE = 1e-4
+SHORT_NAMES = {
+    nn.Conv2d: "conv",
+    nn.Linear: "fc",
+    nn.ReLU: "relu",
+    nn.LocalResponseNorm: "norm",
+    nn.MaxPool2d: "pool",
+    nn.AdaptiveAvgPool2d: "avgpool",
+    nn.Dropout: "drop",
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer at its place in the network, with the input it gets there.
+
+    Attributes:
+        name: kind and number of the block, as the paper counts: conv1 relu1 norm1 ... fc8.
+        input: random, of the shape the layer sees.
+        output_shape: for that input.
+        passes: what a training step computes here. The first layer needs no gradient of its
+            input, and only layers with weights have gradients of weights.
+    """
+
+    name: str
+    module: nn.Module
+    input: np.ndarray
+    output_shape: tuple[int, ...]
+    passes: tuple[str, ...]
+
+    def flops(self) -> int:
+        """Of any one pass: two for each multiply-add; 0 where there are no weights."""
+        if not isinstance(self.module, nn.Conv2d | nn.Linear):
+            return 0
+        weight = self.module.weight.shape
+        of_one_output = math.prod(weight[1:])
+        return 2 * math.prod(self.output_shape) * of_one_output
+
+    def transferred_bytes(self, of: str) -> int:
+        """Bytes that a pass must at least read and write: its arrays, each once."""
+        input, output = 4 * self.input.size, 4 * math.prod(self.output_shape)
+        parameters = 4 * sum(p.numel() for p in self.module.parameters())
+        if parameters or of == FORWARD:
+            return input + output + parameters
+        # Activations, pooling and normalization look at their input again; dropout draws its
+        # mask once more instead.
+        return (input if isinstance(self.module, nn.Dropout) else 2 * input) + output
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table."""
+
+    layer: str
+    of: str
+    output_shape: tuple[int, ...]
+    flops: int
+    transferred: int
+    ours: Sample
+    torch: Sample | None
+
+
+def walk(model: nn.Module, image_size: int, batch_size: int) -> list[Layer]:
+    """The layers of a network from input to output; reshaping costs nothing and is left out."""
+    rng = np.random.default_rng(0)
+    shape = (batch_size, 3, image_size, image_size)
+    layers, counts, block = [], Counter(), 0
+    for module in (m for _, m in model.named_modules() if not list(m.named_children())):
+        input = rng.standard_normal(shape, np.float32)
+        shape = module(Tensor(input)).shape
+        if type(module) not in SHORT_NAMES:
+            continue
+        learns = bool(list(module.parameters()))
+        block += learns
+        name = f"{SHORT_NAMES[type(module)]}{block}"
+        counts[name] += 1
+        passes = (FORWARD, *([INPUT] if layers else []), *([WEIGHT] if learns else []))
+        layers.append(Layer(name, module, input, shape, passes))
+    return layers
+
+
+class _Ours:
+    """A layer of this engine, ready to be timed pass by pass."""
+
+    def __init__(self, layer: Layer, grad_output: np.ndarray):
+        self.module = layer.module
+        self.parameters = list(layer.module.parameters())
+        self.input = Tensor(layer.input)
+        self.grad_output = Tensor(grad_output)
+
+    def run(self, of: str) -> tuple[float, list[np.ndarray]]:
+        """Seconds of one pass, and the arrays that it computed."""
+        self.input.requires_grad = of != WEIGHT
+        for parameter in self.parameters:
+            parameter.requires_grad = of != INPUT
+        leaves = {INPUT: [self.input], WEIGHT: self.parameters, FORWARD: []}[of]
+        for leaf in leaves:
+            leaf.grad = None
+        manual_seed(0)
+        started = time.perf_counter()
+        output = self.module(self.input)
+        if of == FORWARD:
+            return time.perf_counter() - started, [output.numpy()]
+        started = time.perf_counter()
+        output.backward(self.grad_output)
+        return time.perf_counter() - started, [leaf.grad.numpy() for leaf in leaves]
+
+
+class _Torch:
+    """The same layer in PyTorch, with the same weights."""
+
+    def __init__(self, torch: ModuleType, layer: Layer, grad_output: np.ndarray):
+        self.torch = torch
+        self.module = _twin(torch, layer.module)
+        self.parameters = list(self.module.parameters())
+        self.input = torch.from_numpy(layer.input.copy())
+        self.grad_output = torch.from_numpy(grad_output)
+
+    def run(self, of: str) -> tuple[float, list[np.ndarray]]:
+        """Seconds of one pass, and the arrays that it computed."""
+        self.input.requires_grad_(of != WEIGHT)
+        for parameter in self.parameters:
+            parameter.requires_grad_(of != INPUT)
+        started = time.perf_counter()
+        output = self.module(self.input)
+        if of == FORWARD:
+            return time.perf_counter() - started, [output.detach().numpy()]
+        leaves = [self.input] if of == INPUT else self.parameters
+        started = time.perf_counter()
+        gradients = self.torch.autograd.grad(output, leaves, self.grad_output)
+        return time.perf_counter() - started, [gradient.numpy() for gradient in gradients]
+
+
+def _twin(torch: ModuleType, module: nn.Module) -> Any:
+    """PyTorch's layer with the settings and the weights of ours."""
+    peers = torch.nn
+    if isinstance(module, nn.Conv2d):
+        twin = peers.Conv2d(
+            module.in_channels,
+            module.out_channels,
+            module.kernel_size,
+            module.stride,
+            module.padding,
+            groups=module.groups,
+        )
+    elif isinstance(module, nn.Linear):
+        twin = peers.Linear(module.in_features, module.out_features)
+    elif isinstance(module, nn.MaxPool2d):
+        twin = peers.MaxPool2d(module.kernel_size, module.stride, module.padding)
+    elif isinstance(module, nn.LocalResponseNorm):
+        twin = peers.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
+    elif isinstance(module, nn.AdaptiveAvgPool2d):
+        twin = peers.AdaptiveAvgPool2d(module.output_size)
+    elif isinstance(module, nn.Dropout):
+        twin = peers.Dropout(module.p)
+    else:
+        twin = peers.ReLU()
+    with torch.no_grad():
+        for (_, own), (_, other) in zip(module.named_parameters(), twin.named_parameters()):
+            other.copy_(torch.from_numpy(own.numpy()))
+    return twin
+
+
+class WrongResult(Exception):
+    """A layer that computes something else than PyTorch is not worth timing."""
+
+
+def _require_equal(layer: Layer, of: str, ours: list[np.ndarray], peers: list[np.ndarray]) -> None:
+    for own, peer in zip(ours, peers, strict=True):
+        error = np.abs(own - peer).max() / max(np.abs(peer).max(), 1e-30)
+        if not error <= TOLERANCE:
+            raise WrongResult(
+                f"{layer.name} {of} differs from PyTorch by {error:.1e} of the largest value "
+                f"(at most {TOLERANCE:.0e} is rounding): not timed"
+            )
+
+
+def _seconds(side: _Ours | _Torch, of: str) -> float:
+    return side.run(of)[0]
+
+
+def measure(
+    layers: list[Layer],
+    repeats: int,
+    torch: ModuleType | None,
+    report: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
+    """Time every pass of every layer, after comparing what it computes with PyTorch.
+
+    Dropout is not compared: each side draws a mask of its own.
+
+    Raises:
+        WrongResult: a layer does not compute what PyTorch's does.
+    """
+    results = []
+    for layer in layers:
+        grad_output = np.random.default_rng(1).standard_normal(layer.output_shape, np.float32)
+        ours = _Ours(layer, grad_output)
+        peer = _Torch(torch, layer, grad_output) if torch else None
+        for of in layer.passes:
+            if peer and not isinstance(layer.module, nn.Dropout):
+                _require_equal(layer, of, ours.run(of)[1], peer.run(of)[1])
+            sides = [ours, peer] if peer else [ours]
+            samples = interleaved([partial(_seconds, side, of) for side in sides], repeats)
+            result = Result(
+                layer.name,
+                of,
+                layer.output_shape,
+                layer.flops(),
+                layer.transferred_bytes(of),
+                samples[0],
+                samples[1] if peer else None,
+            )
+            results.append(result)
+            report(result)
+    return results
+
+
+HEADER = (
+    f"{'layer':<8}{'pass':<10}{'output':>15}{'ms':>9}{'p10-p90':>16}{'GFLOP/s':>9}{'GB/s':>7}"
+    f"{'of limit':>10}{'PyTorch ms':>12}{'speed-up':>10}"
+)
+
+
+def _line(result: Result, peaks: machine.Peaks) -> str:
+    ms, seconds = 1e3 * result.ours.median, result.ours.median
+    spread = f"{1e3 * result.ours.p10:.2f}-{1e3 * result.ours.p90:.2f}"
+    gflops = f"{result.flops / seconds / 1e9:.0f}" if result.flops else "-"
+    limit = peaks.limit_seconds(result.flops, result.transferred) / seconds
+    shape = "x".join(map(str, result.output_shape[1:]))
+    line = (
+        f"{result.layer:<8}{result.of:<10}{shape:>15}{ms:>9.2f}{spread:>16}{gflops:>9}"
+        f"{result.transferred / seconds / 1e9:>7.1f}{limit:>10.0%}"
+    )
+    return line + _peer_columns(seconds, result.torch.median if result.torch else None)
+
+
+def _peer_columns(ours: float, torch: float | None) -> str:
+    return f"{1e3 * torch:>12.2f}{torch / ours:>10.2f}" if torch else f"{'-':>12}{'-':>10}"
+
+
+def _totals(results: list[Result]) -> list[str]:
+    lines = []
+    for title, chosen in (
+        ("forward", [r for r in results if r.of == FORWARD]),
+        ("backward", [r for r in results if r.of != FORWARD]),
+        ("all", results),
+    ):
+        ours = sum(r.ours.median for r in chosen)
+        torch = sum(r.torch.median for r in chosen) if all(r.torch for r in chosen) else None
+        gflops = sum(r.flops for r in chosen) / ours / 1e9 if chosen else 0.0
+        lines.append(
+            f"{'sum':<8}{title:<10}{'':>15}{1e3 * ours:>9.2f}{'':>16}{gflops:>9.0f}{'':>17}"
+            + _peer_columns(ours, torch)
+        )
+    return lines
+
+
+def _import_torch() -> ModuleType | None:
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.layers",
+        description="Time each pass of each layer; with PyTorch side by side if it is installed.",
+        epilog="example: python -m benchmarks.layers --batch 128 --layers conv2 norm1 fc6",
+    )
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--batch", type=int, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
+    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="default: 7")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a layer computes something wrong, otherwise 0."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    for name in ("batch", "repeats"):
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} must be at least 1, got {getattr(arguments, name)}")
+    architecture = ARCHITECTURES[arguments.arch]
+    model = architecture(init="torch")
+    layers = walk(model, architecture.default_image_size, arguments.batch)
+    names = [layer.name for layer in layers]
+    unknown = set(arguments.layers or []).difference(names)
+    if unknown:
+        parser.error(f"unknown layer {min(unknown)!r}: choose from {' '.join(names)}")
+    if arguments.layers:
+        layers = [layer for layer in layers if layer.name in arguments.layers]
+
+    torch = _import_torch()
+    about = {**machine.describe(), "torch": torch.__version__ if torch else None}
+    for warning in machine.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    print("; ".join(f"{name} {value}" for name, value in about.items()))
+    peaks = machine.measure_peaks()
+    print(
+        f"limits measured just now: {peaks.gflops:.0f} GFLOP/s (matrix product), "
+        f"{peaks.gbytes:.1f} GB/s (copy)"
+    )
+    print(f"{arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}\n\n{HEADER}")
+    try:
+        results = measure(
+            layers,
+            arguments.repeats,
+            torch,
+            lambda result: print(_line(result, peaks), flush=True),
+        )
+    except WrongResult as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(["-" * len(HEADER), *_totals(results)]))
+    if not torch:
+        print("PyTorch is not installed: nothing to compare with (pip install '.[bench]').")
+    if arguments.json:
+        report = {
+            "arch": arguments.arch,
+            "batch": arguments.batch,
+            "about": about,
+            "peaks": asdict(peaks),
+            "results": [asdict(result) for result in results],
+        }
+        try:
+            arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 7
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

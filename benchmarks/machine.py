@@ -1,0 +1,99 @@
+"""The machine a benchmark runs on: what it is, and what it can do at most."""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import threadpoolctl
+
+from alexnet import environment
+from kernels import _gemm
+
+GEMM_SIZE = 2048
+COPY_BYTES = 1 << 28
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The most this machine did just now.
+
+    Attributes:
+        gflops: float32 multiply-adds of a large matrix product (two FLOPs each), the better one
+            of NumPy's BLAS and our own kernel, 10^9 a second.
+        gbytes: bytes read plus bytes written by copying a large array, 10^9 a second.
+    """
+
+    gflops: float
+    gbytes: float
+
+    def limit_seconds(self, flops: float, transferred: float) -> float:
+        """The least time for this much arithmetic and memory traffic (the roofline)."""
+        return max(flops / self.gflops, transferred / self.gbytes) / 1e9
+
+
+def measure_peaks() -> Peaks:
+    """Multiply two large matrices and copy a large array, several times; the best counts."""
+    a = np.ones((GEMM_SIZE, GEMM_SIZE), np.float32)
+    product = np.empty_like(a)
+    seconds = min(
+        _best_seconds(lambda: np.matmul(a, a, out=product)),
+        _best_seconds(lambda: _gemm.matmul(a, a, output=product)),
+    )
+    return Peaks(2 * GEMM_SIZE**3 / seconds / 1e9, _copy_gbytes())
+
+
+def _copy_gbytes() -> float:
+    threads = numba.get_num_threads()
+    source, target = np.ones(COPY_BYTES, np.uint8), np.zeros(COPY_BYTES, np.uint8)
+    parts = [
+        slice(i * COPY_BYTES // threads, (i + 1) * COPY_BYTES // threads) for i in range(threads)
+    ]
+    with ThreadPoolExecutor(threads) as team:
+        seconds = _best_seconds(
+            lambda: list(team.map(lambda part: np.copyto(target[part], source[part]), parts))
+        )
+    return 2 * COPY_BYTES / seconds / 1e9
+
+
+def _best_seconds(work: Callable[[], Any]) -> float:
+    work()
+    return min(_seconds(work) for _ in range(ROUNDS))
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def describe() -> dict[str, Any]:
+    """Versions, processor, threads, and the BLAS library NumPy uses with its kernel type."""
+    return {**environment.versions(), **environment.machine(), "blas": _blas()}
+
+
+def _blas() -> list[str]:
+    return [
+        f"{library['internal_api']} {library['version']} ({library.get('architecture', '?')}, "
+        f"{library['num_threads']} threads)"
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas"
+    ]
+
+
+def warnings() -> list[str]:
+    """What in the environment would make the figures misleading."""
+    found = [
+        f"{name}={os.environ[name]} is set and may choose slow BLAS kernels: run with env -u {name}"
+        for name in ("OPENBLAS_CORETYPE", "MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+        if name in os.environ
+    ]
+    load = os.getloadavg()[0]
+    if load > 1:
+        found.append(f"other programs are running (load average {load:.1f}): expect noise")
+    return found

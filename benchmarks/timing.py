@@ -1,0 +1,43 @@
+"""Timing of contestants in turn, so that a slow second of the machine hits all of them alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+WARM_UP_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Repeated times of one piece of work, in seconds."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.seconds))
+
+    @property
+    def p10(self) -> float:
+        return float(np.percentile(self.seconds, 10))
+
+    @property
+    def p90(self) -> float:
+        return float(np.percentile(self.seconds, 90))
+
+
+def interleaved(contestants: list[Callable[[], float]], repeats: int) -> list[Sample]:
+    """Let the contestants take turns, in reversed order every other round.
+
+    Args:
+        contestants: each does its work once and returns the seconds it took; what it prepares
+            for that is not in them.
+        repeats: rounds that count; two more come before to warm up.
+    """
+    times = [[] for _ in contestants]
+    turns = list(zip(contestants, times))
+    for number in range(WARM_UP_ROUNDS + repeats):
+        for contestant, seconds in turns if number % 2 else reversed(turns):
+            seconds.append(contestant())
+    return [Sample(tuple(seconds[WARM_UP_ROUNDS:])) for seconds in times]
