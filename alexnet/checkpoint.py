@@ -1,10 +1,11 @@
 """Checkpoints: a network, what it needs to be used, and what it needs to be trained further.
 
 One safetensors file. Its tensors are called "model.<parameter>" and "optimizer.<state>"; its
-metadata hold the other fields of `Checkpoint`, each as JSON.
+metadata hold the other fields of `Checkpoint`, each as JSON, and a checksum of it all.
 """
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,9 @@ class Checkpoint:
         values["format_version"] = FORMAT_VERSION
         arrays = {f"model.{name}": array for name, array in self.model.items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.items()}
-        io.save(path, arrays, {name: json.dumps(value) for name, value in values.items()})
+        metadata = {name: json.dumps(value) for name, value in values.items()}
+        metadata["checksum"] = _checksum(arrays, metadata)
+        io.save(path, arrays, metadata)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -81,6 +84,8 @@ class Checkpoint:
                 f"{path} is not a checkpoint that this version can read: its format version is "
                 f"{version or 'missing'}, expected {FORMAT_VERSION}"
             )
+        if metadata.pop("checksum", None) != _checksum(arrays, metadata):
+            raise CheckpointError(f"{path} is damaged: its checksum is not that of its contents")
         try:
             values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
             for name, kind in _JSON_FIELDS.items():
@@ -119,6 +124,17 @@ class Checkpoint:
             raise CheckpointError(
                 f"the checkpoint does not fit the network: {error.args[0]}"
             ) from error
+
+
+def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    """CRC-32 of everything in the file, so that no flipped bit becomes a weight."""
+    crc = 0
+    for name, text in sorted(metadata.items()):
+        crc = zlib.crc32(f"{name} {text}".encode(), crc)
+    for name, array in sorted(arrays.items()):
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array), crc)
+    return f"{crc:08x}"
 
 
 def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

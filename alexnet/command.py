@@ -37,9 +37,10 @@ def number(kind: type, condition: Callable[[Any], bool], expected: str) -> Calla
     def parse(text: str) -> int | float:
         try:
             value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or not condition(value):
+            valid = math.isfinite(value) and condition(value)
+        except (ValueError, OverflowError):  # no number; an int too large for a float
+            valid = False
+        if not valid:
             raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
         return value
 
@@ -73,7 +74,7 @@ def exit_code(run: Callable[[], int]) -> int:
         code, message = 5, error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        code, message = 7, f"disk full, free some space and --resume: {error}" if full else error
+        code, message = 7, f"disk full: {error}; free some space" if full else error
     except BackendError as error:
         code, message = 8, error
     except KeyboardInterrupt:

@@ -72,14 +72,16 @@ class MetricsLog:
         self.rows: list[Row] = []
 
     def append(self, row: Row) -> None:
-        """Add the row of an epoch to both files."""
+        """Add the row of an epoch to both files; the first one begins them anew."""
         if tuple(row) != COLUMNS:
             raise ValueError(f"a row needs the columns {', '.join(COLUMNS)}; got {', '.join(row)}")
-        self.rows.append(row)
-        with open(self._csv, "a", encoding="utf-8", newline="") as file:
-            file.write(_csv_text([row], header=file.tell() == 0))
-        with open(self._jsonl, "a", encoding="utf-8") as file:
+        # Files without rows of this run are from one that ended before its first checkpoint.
+        mode = "a" if self.rows else "w"
+        with open(self._csv, mode, encoding="utf-8", newline="") as file:
+            file.write(_csv_text([row], header=not self.rows))
+        with open(self._jsonl, mode, encoding="utf-8", newline="") as file:
             file.write(_jsonl_text([row]))
+        self.rows.append(row)
 
     def keep_until(self, epoch: int) -> None:
         """Read the files of an interrupted run and drop the rows after `epoch`."""

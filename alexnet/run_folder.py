@@ -31,7 +31,9 @@ def create(folder: Path | None, data: str, architecture: str) -> Path:
         require_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
     # A run is large and can be repeated: it stays out of the user's repository.
-    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    gitignore = folder / ".gitignore"
+    if not gitignore.exists():
+        gitignore.write_text("*\n", encoding="utf-8")
     return folder
 
 

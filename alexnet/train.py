@@ -14,7 +14,7 @@ from typing import Any
 import numba
 
 from alexnet import command, progress, run_folder
-from alexnet.checkpoint import LAST, Checkpoint
+from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data import DataError, Dataset, load
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing, color_statistics
@@ -23,6 +23,7 @@ from alexnet.model import ARCHITECTURES, INITIALIZERS, parameter_count
 from alexnet.recipes import LR_SCHEDULES, OPTIMIZERS, RECIPES, Recipe
 from alexnet.trainer import Diverged, Trainer
 from minigrad import backend, manual_seed, nn, optim
+from minigrad.io import CheckpointError
 
 NAME = "python -m alexnet.train"
 EXAMPLES = f"""\
@@ -134,6 +135,9 @@ def _settings(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str,
                     f"the run has {checkpoint.arguments.get(name)}"
                 )
         settings = {**checkpoint.arguments, **given}
+        needed = {*DEFAULTS, "image_size", *(field.name for field in fields(Recipe))}
+        if missing := sorted(needed - settings.keys()):
+            raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
     return {k: v for k, v in settings.items() if k not in ("out", "resume", "max_steps")}
 
 
@@ -297,7 +301,10 @@ def _run(argv: list[str] | None) -> int:
     if "resume" in given:
         if folder is not None:
             raise command.UsageError("--resume continues in the run's own folder: leave out --out")
-        path = given["resume"] / LAST if given["resume"].is_dir() else given["resume"]
+        path = given["resume"]
+        if path.is_dir():
+            # A run that was killed in its first save may have its best network only.
+            path = path / (LAST if (path / LAST).exists() else BEST)
         checkpoint, folder = Checkpoint.load(path), path.parent
     elif folder is not None:
         try:

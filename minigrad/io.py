@@ -30,6 +30,10 @@ def save(
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
         save_file(contiguous, temporary, metadata or {})
+        # The library makes files that only their owner may read.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -54,5 +58,6 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]
             return arrays, file.metadata() or {}
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
-    except (SafetensorError, OSError) as error:
+    # TypeError: a type of numbers that NumPy does not have, such as bfloat16.
+    except (SafetensorError, OSError, TypeError) as error:
         raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from None

@@ -75,3 +75,16 @@ def test_module_round_trip(tmp_path):
     other.load_state_dict(io.load(tmp_path / "m")[0])
     for ours, theirs in zip(model.parameters(), other.parameters()):
         assert np.array_equal(ours.data, theirs.data) and ours.data is not theirs.data
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path):
+    (tmp_path / "other").touch()
+    io.save(tmp_path / "arrays", {"a": np.zeros(3)})
+    assert (tmp_path / "arrays").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_numbers_that_numpy_does_not_have(tmp_path):
+    header = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    (tmp_path / "arrays").write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    with pytest.raises(io.CheckpointError, match="is not a readable checkpoint"):
+        io.load(tmp_path / "arrays")
