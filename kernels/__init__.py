@@ -24,6 +24,8 @@ class Kernels:
 
     def __init__(self, backend: str):
         self.backend = backend
+        # Order in memory of images of shape (N, C, H, W) that these kernels like best.
+        self.channels_last = backend == "cpu"
 
     def __getattr__(self, family: str) -> ModuleType:
         module = importlib.import_module(f"kernels.{family}.{self.backend}")

@@ -33,8 +33,8 @@ def lanes_of(dtype) -> int:
     return 2 * VECTOR_BYTES // dtype.itemsize
 
 
-def _tile_product(row_stride, depth_stride):
-    """The tile product for A with these strides (functions of `lanes`, in numbers)."""
+def _tile_product(gathered):
+    """The tile product, with A packed in panels or gathered from rows anywhere in memory."""
 
     @intrinsic
     def tile_product(
@@ -102,7 +102,6 @@ def _tile_product(row_stride, depth_stride):
                 )
                 return builder.shuffle_vector(value, zero, splat_mask)
 
-            row_step, depth_step = row_stride(2 * width), depth_stride(2 * width)
             tile = [(i, j) for i in range(ROWS) for j in range(2)]
             entry = builder.block
             tap_loop, depth_loop, tap_end, finished, add_c, store = (
@@ -117,10 +116,16 @@ def _tile_product(row_stride, depth_stride):
             tap_sums = [builder.phi(vector) for _ in tile]
             for total in tap_sums:
                 total.add_incoming(zero, entry)
-            a_tap = builder.load(at(a_taps, t))
-            b_tap = builder.load(at(b_taps, t))
-            a_row = at(a_data, builder.add(a_start, a_tap))
-            b_row = at(b_data, builder.add(b_start, b_tap))
+            a_origin = at(a_data, a_start)
+            if gathered:
+                first = builder.mul(t, const(ROWS))
+                a_rows = [
+                    at(a_origin, builder.load(at(a_taps, builder.add(first, const(i)))))
+                    for i in range(ROWS)
+                ]
+            else:
+                a_panel = at(a_origin, builder.load(at(a_taps, t)))
+            b_row = at(at(b_data, b_start), builder.load(at(b_taps, t)))
             builder.branch(depth_loop)
 
             builder.position_at_end(depth_loop)
@@ -129,12 +134,16 @@ def _tile_product(row_stride, depth_stride):
             sums = [builder.phi(vector) for _ in tile]
             for running, total in zip(sums, tap_sums):
                 running.add_incoming(total, tap_loop)
-            a_k = at(a_row, builder.mul(k, const(depth_step)))
+            if gathered:
+                a_k = [at(row, k) for row in a_rows]
+            else:
+                column = at(a_panel, builder.mul(k, const(ROWS)))
+                a_k = [at(column, const(i)) for i in range(ROWS)]
             b_k = at(b_row, builder.mul(k, const(2 * width)))
             b_vectors = [load_vector(vector_at(b_k, const(j * width))) for j in range(2)]
             new_sums = []
             for i in range(ROWS):
-                a_value = broadcast(at(a_k, const(i * row_step)))
+                a_value = broadcast(a_k[i])
                 for j in range(2):
                     new_sums.append(
                         builder.call(multiply_add, [a_value, b_vectors[j], sums[2 * i + j]])
@@ -182,7 +191,7 @@ def _tile_product(row_stride, depth_stride):
     return tile_product
 
 
-# A packed as a panel: for each k, ROWS adjacent numbers.
-tile_product = _tile_product(row_stride=lambda lanes: 1, depth_stride=lambda lanes: ROWS)
-# A read from rows of `lanes` adjacent numbers, k along them.
-tile_product_rows = _tile_product(row_stride=lambda lanes: lanes, depth_stride=lambda lanes: 1)
+# A_t is a panel: for each k, ROWS adjacent numbers; a_taps[t] is where it starts.
+tile_product = _tile_product(gathered=False)
+# The rows of A_t lie anywhere, k along them; a_taps[t * ROWS + i] is where row i starts.
+tile_product_gathered = _tile_product(gathered=True)

@@ -46,6 +46,9 @@ class Context:
         self.xp = backend.xp
         self.kernels = backend.kernels
         self.empty = backend.empty
+        self.images = backend.images
+        self.empty_images = backend.empty_images
+        self.contiguous = backend.contiguous
         self.needs_input_grad = needs_input_grad
         self._saved: tuple = ()
         self._fingerprints: tuple = ()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import Kernels, _memory
+from kernels import Kernels, _layout, _memory
 
 
 class BackendError(RuntimeError):
@@ -33,6 +33,24 @@ class Backend:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialized C-contiguous array, in memory that earlier arrays have released."""
         return self._memory.empty(shape, dtype)
+
+    def empty_images(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An uninitialized array, in the memory format of the kernels if it has 4 dimensions."""
+        if self.kernels.channels_last and len(shape) == 4:
+            return _layout.empty(shape, dtype)
+        return self.empty(shape, dtype)
+
+    def images(self, array: Any) -> Any:
+        """An array in the memory format of `empty_images`, itself if it is so already."""
+        if self.kernels.channels_last and array.ndim == 4:
+            return _layout.channels_last(array)
+        return self.contiguous(array)
+
+    def contiguous(self, array: Any) -> Any:
+        """The array with its elements in the order of its dimensions, itself if they are."""
+        if self.kernels.channels_last and array.ndim == 4:
+            return _layout.contiguous(array)
+        return self.xp.ascontiguousarray(array)
 
     def asarray(self, array: np.ndarray) -> Any:
         """A NumPy array on this device (itself on the CPU)."""

@@ -53,7 +53,7 @@ class Batch:
     def prepare(self, backend: Backend) -> Any:
         """The network's input, float32 (N, 3, S, S) on the backend's device."""
         count, height, width, channels = self.images.shape
-        output = backend.empty((count, channels, height, width), np.float32)
+        output = backend.empty_images((count, channels, height, width), np.float32)
         backend.kernels.prepare_images.forward(
             backend.asarray(self.images),
             backend.asarray(np.zeros((count, 2), np.int32)),

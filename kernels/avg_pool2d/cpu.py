@@ -1,74 +1,64 @@
-"""Average pooling in Numba: planes (n, c) in parallel.
+"""Average pooling in Numba: a row of images a task, inner loops over the channels of a pixel.
 
-A row of windows is summed first down the columns, along contiguous memory, then across.
-Backward spreads in the same two steps, the other way round, into the plane of grad_input.
+Backward gathers, as in max-pooling: a row of grad_input adds up the windows that cover it.
 """
 
-import numpy as np
 from numba import prange
 
-from kernels._team import parallel_jit
+from kernels import _layout
+from kernels._team import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):
-    H, W = input.shape[2:]
-    OH, OW = output.shape[2:]
-    _forward(input.reshape(-1, H, W), kernel_size, stride, padding, output.reshape(-1, OH, OW))
+    target = _layout.begin(output)
+    _forward(_layout.memory(input), kernel_size, stride, padding, target)
+    _layout.finish(target, output)
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
-    OH, OW = grad_output.shape[2:]
-    H, W = grad_input.shape[2:]
-    _backward(
-        grad_output.reshape(-1, OH, OW), kernel_size, stride, padding, grad_input.reshape(-1, H, W)
-    )
+    target = _layout.begin(grad_input)
+    _backward(_layout.memory(grad_output), kernel_size, stride, padding, target)
+    _layout.finish(target, grad_input)
 
 
 @parallel_jit
 def _forward(input, kernel_size, stride, padding, output):
-    H, W = input.shape[1:]
-    OH, OW = output.shape[1:]
+    H, W = input.shape[1:3]
+    N, OH, OW, _ = output.shape
     KH, KW = kernel_size
     SH, SW = stride
     PH, PW = padding
     share = input.dtype.type(1 / (KH * KW))
-    for plane in prange(input.shape[0]):
-        column = np.zeros(W + 2 * PW, input.dtype)
-        inside = column[PW : PW + W]
-        for oh in range(OH):
-            top = oh * SH - PH
-            inside[:] = 0
-            for h in range(max(0, top), min(H, top + KH)):
-                row = input[plane, h]
-                for w in range(W):
-                    inside[w] += row[w]
-            for ow in range(OW):
-                total = input.dtype.type(0)
-                for kw in range(KW):
-                    total += column[ow * SW + kw]
-                output[plane, oh, ow] = total * share
+    for task in prange(N * OH):
+        n, oh = task // OH, task % OH
+        for ow in range(OW):
+            total = output[n, oh, ow]
+            total[:] = 0
+            for h in range(max(0, oh * SH - PH), min(H, oh * SH - PH + KH)):
+                for w in range(max(0, ow * SW - PW), min(W, ow * SW - PW + KW)):
+                    _add(input[n, h, w], share, total)
 
 
 @parallel_jit
 def _backward(grad_output, kernel_size, stride, padding, grad_input):
-    OH, OW = grad_output.shape[1:]
-    H, W = grad_input.shape[1:]
+    N, H, W, _ = grad_input.shape
+    OH, OW = grad_output.shape[1:3]
     KH, KW = kernel_size
     SH, SW = stride
     PH, PW = padding
     share = grad_input.dtype.type(1 / (KH * KW))
-    for plane in prange(grad_input.shape[0]):
-        target = grad_input[plane]
-        target[:] = 0
-        column = np.empty(W + 2 * PW, grad_input.dtype)
-        inside = column[PW : PW + W]
-        for oh in range(OH):
-            column[:] = 0
+    for task in prange(N * H):
+        n, h = task // H, task % H
+        grad_input[n, h] = 0
+        # The windows that cover row h.
+        first, last = max(0, -((KH - 1 - h - PH) // SH)), min(OH - 1, (h + PH) // SH)
+        for oh in range(first, last + 1):
             for ow in range(OW):
-                for kw in range(KW):
-                    column[ow * SW + kw] += share * grad_output[plane, oh, ow]
-            top = oh * SH - PH
-            for h in range(max(0, top), min(H, top + KH)):
-                row = target[h]
-                for w in range(W):
-                    row[w] += inside[w]
+                for w in range(max(0, ow * SW - PW), min(W, ow * SW - PW + KW)):
+                    _add(grad_output[n, oh, ow], share, grad_input[n, h, w])
+
+
+@jit
+def _add(value, share, total):
+    for c in range(total.size):
+        total[c] += value[c] * share

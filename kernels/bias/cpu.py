@@ -1,72 +1,42 @@
-"""Bias in Numba.
-
-Feature maps are (N, C, P) planes of P positions, loops run along the plane. Without positions,
-behind a linear layer, they run along the channels of the row instead.
-"""
+"""Bias in Numba: rows of channels, one row a pixel (or an image, behind a linear layer)."""
 
 import numpy as np
 from numba import prange
 
+from kernels import _layout
 from kernels._team import parallel_jit
 
-_COLUMNS = 64  # channels summed together: a cache line and more of every row
+_PARTS = 64  # of the rows, each summed by one thread
 
 
 def forward(input, bias, *, output):
-    N, C = input.shape[:2]
-    if input.size == N * C:
-        _forward_rows(input.reshape(N, C), bias, output.reshape(N, C))
-    else:
-        _forward_planes(input.reshape(N, C, -1), bias, output.reshape(N, C, -1))
+    C = input.shape[1]
+    target = _layout.begin(output)
+    _forward(_layout.memory(input).reshape(-1, C), bias, target.reshape(-1, C))
+    _layout.finish(target, output)
 
 
 def backward(grad_output, *, grad_bias):
-    N, C = grad_output.shape[:2]
-    if grad_output.size == N * C:
-        _backward_rows(grad_output.reshape(N, C), grad_bias)
-    else:
-        _backward_planes(grad_output.reshape(N, C, -1), grad_bias)
+    rows = _layout.memory(grad_output).reshape(-1, grad_output.shape[1])
+    sums = np.zeros((_PARTS, rows.shape[1]))
+    _sum_parts(rows, sums)
+    grad_bias[...] = sums.sum(axis=0)
 
 
 @parallel_jit
-def _forward_planes(input, bias, output):
-    N, C, P = input.shape
-    for plane in prange(N * C):
-        n, c = plane // C, plane % C
-        value = bias[c]
-        source, target = input[n, c], output[n, c]
-        for p in range(P):
-            target[p] = source[p] + value
-
-
-@parallel_jit
-def _forward_rows(input, bias, output):
-    N, C = input.shape
-    for n in prange(N):
+def _forward(input, bias, output):
+    P, C = input.shape
+    for p in prange(P):
         for c in range(C):
-            output[n, c] = input[n, c] + bias[c]
+            output[p, c] = input[p, c] + bias[c]
 
 
 @parallel_jit
-def _backward_planes(grad_output, grad_bias):
-    N, C, P = grad_output.shape
-    for c in prange(C):
-        total = 0.0
-        for n in range(N):
-            plane = grad_output[n, c]
-            for p in range(P):
-                total += np.float64(plane[p])
-        grad_bias[c] = total
-
-
-@parallel_jit
-def _backward_rows(grad_output, grad_bias):
-    N, C = grad_output.shape
-    for part in prange(-(-C // _COLUMNS)):
-        start, stop = part * _COLUMNS, min((part + 1) * _COLUMNS, C)
-        total = np.zeros(stop - start)
-        for n in range(N):
-            row = grad_output[n, start:stop]
-            for i in range(total.size):
-                total[i] += np.float64(row[i])
-        grad_bias[start:stop] = total
+def _sum_parts(rows, sums):
+    parts = sums.shape[0]
+    for part in prange(parts):
+        total = sums[part]
+        for p in range(part * rows.shape[0] // parts, (part + 1) * rows.shape[0] // parts):
+            row = rows[p]
+            for c in range(row.size):
+                total[c] += np.float64(row[c])

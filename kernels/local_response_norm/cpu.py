@@ -1,112 +1,109 @@
 """Local response normalization in Numba.
 
-A block is all channels of one image at _BLOCK neighbouring positions: small enough for the
-cache, and contiguous in every channel, so that the inner loops vectorise. Blocks are
-independent and parallel. The window is summed anew for every channel, not updated by one
-addition and one subtraction, which would lose digits where a large value leaves the window.
+A pixel's channels are adjacent, so a window is a stretch of memory, and the sum over the windows of
+all channels is a sum of shifted vectors: of a buffer with zeros at both ends, where the window of
+the first and last channels is cut. Each window is summed anew, not updated by one addition and
+one subtraction, which would lose digits where a large value leaves the window.
 """
 
 import numpy as np
 from numba import prange
 
+from kernels import _layout
 from kernels._team import jit, parallel_jit
 
-_BLOCK = 1024  # positions
+_PIXELS = 64  # of one task
 
 
 def forward(input, size, alpha, beta, k, *, output):
-    N, C = input.shape[:2]
+    C = input.shape[1]
     real = input.dtype.type
+    target = _layout.begin(output)
     _forward(
-        input.reshape(N, C, -1),
-        size,
+        _layout.memory(input).reshape(-1, C),
+        *_reach(size, C),
         real(alpha / size),
         real(beta),
         real(k),
-        output.reshape(N, C, -1),
+        target.reshape(-1, C),
     )
+    _layout.finish(target, output)
 
 
 def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
-    N, C = input.shape[:2]
+    C = input.shape[1]
     real = input.dtype.type
+    target = _layout.begin(grad_input)
     _backward(
-        grad_output.reshape(N, C, -1),
-        input.reshape(N, C, -1),
-        size,
+        _layout.memory(grad_output).reshape(-1, C),
+        _layout.memory(input).reshape(-1, C),
+        *_reach(size, C),
         real(alpha / size),
         real(beta),
         real(k),
-        grad_input.reshape(N, C, -1),
+        target.reshape(-1, C),
     )
+    _layout.finish(target, grad_input)
+
+
+def _reach(size, C):
+    """How many channels before and after its own a window holds, at most."""
+    return min(size // 2, C - 1), min((size - 1) // 2, C - 1)
 
 
 @parallel_jit
-def _forward(input, size, alpha, beta, k, output):
-    N, C, P = input.shape
-    blocks = -(-P // _BLOCK)
-    for block in prange(N * blocks):
-        n, start = block // blocks, block % blocks * _BLOCK
-        stop = min(start + _BLOCK, P)
-        squares = np.empty(stop - start, input.dtype)
-        for c in range(C):
-            _sum_squares(input[n], c, size, start, stop, squares)
-            x, y = input[n, c, start:stop], output[n, c, start:stop]
-            for i in range(x.size):
-                power, _ = _powers(k + alpha * squares[i], beta)
-                y[i] = x[i] * power
+def _forward(input, before, after, alpha, beta, k, output):
+    P, C = input.shape
+    for block in prange((P + _PIXELS - 1) // _PIXELS):
+        squares = np.zeros(before + C + after, input.dtype)
+        total = np.empty(C, input.dtype)
+        for p in range(block * _PIXELS, min(block * _PIXELS + _PIXELS, P)):
+            x, y = input[p], output[p]
+            _sum_squares(x, before, after, squares, total)
+            for c in range(C):
+                power, _ = _powers(k + alpha * total[c], beta)
+                y[c] = x[c] * power
 
 
 @parallel_jit
-def _backward(grad_output, input, size, alpha, beta, k, grad_input):
-    N, C, P = input.shape
-    blocks = -(-P // _BLOCK)
+def _backward(grad_output, input, before, after, alpha, beta, k, grad_input):
+    P, C = input.shape
     factor = input.dtype.type(2) * alpha * beta
-    behind, ahead = (size - 1) // 2, size // 2
-    for block in prange(N * blocks):
-        n, start = block // blocks, block % blocks * _BLOCK
-        stop = min(start + _BLOCK, P)
-        total = np.empty(stop - start, input.dtype)
-        # A ring of grad_output * input * s^(-beta - 1), as many channels as one window has.
-        ring = np.empty((min(size, C), stop - start), input.dtype)
-        for newest in range(C + ahead):
-            if newest < C:
-                _sum_squares(input[n], newest, size, start, stop, total)
-                x, dy = input[n, newest, start:stop], grad_output[n, newest, start:stop]
-                dx, ratio = grad_input[n, newest, start:stop], ring[newest % ring.shape[0]]
-                for i in range(x.size):
-                    power, inverse = _powers(k + alpha * total[i], beta)
-                    dx[i] = dy[i] * power
-                    ratio[i] = dx[i] * x[i] * inverse
-            c = newest - ahead
-            if c >= 0:
-                _sum_ring(ring, max(0, c - behind), min(C, c + ahead + 1), total)
-                x, dx = input[n, c, start:stop], grad_input[n, c, start:stop]
-                for i in range(x.size):
-                    dx[i] -= factor * x[i] * total[i]
+    for block in prange((P + _PIXELS - 1) // _PIXELS):
+        squares = np.zeros(before + C + after, input.dtype)
+        # grad_output * input * s^(-beta - 1); channel c is in the windows of c - after, ...,
+        # c + before.
+        ratio = np.zeros(after + C + before, input.dtype)
+        total = np.empty(C, input.dtype)
+        for p in range(block * _PIXELS, min(block * _PIXELS + _PIXELS, P)):
+            x, dy, dx = input[p], grad_output[p], grad_input[p]
+            _sum_squares(x, before, after, squares, total)
+            for c in range(C):
+                power, inverse = _powers(k + alpha * total[c], beta)
+                dx[c] = dy[c] * power
+                ratio[after + c] = dx[c] * x[c] * inverse
+            _sum_windows(ratio, after + before + 1, total)
+            for c in range(C):
+                dx[c] -= factor * x[c] * total[c]
 
 
 @jit
-def _sum_squares(image, c, size, start, stop, total):
-    """Sum of squares over the window of channel c in the (C, P) image."""
-    first, last = max(0, c - size // 2), min(image.shape[0] - 1, c + (size - 1) // 2)
-    x = image[first, start:stop]
-    for i in range(total.size):
-        total[i] = x[i] * x[i]
-    for j in range(first + 1, last + 1):
-        x = image[j, start:stop]
-        for i in range(total.size):
-            total[i] += x[i] * x[i]
+def _sum_squares(x, before, after, squares, total):
+    """Sum of x^2 over the window of every channel."""
+    for c in range(x.size):
+        squares[before + c] = x[c] * x[c]
+    _sum_windows(squares, before + after + 1, total)
 
 
 @jit
-def _sum_ring(ring, first, stop, total):
-    """Sum of the channels from `first` up to `stop`."""
-    total[:] = ring[first % ring.shape[0]]
-    for j in range(first + 1, stop):
-        ratio = ring[j % ring.shape[0]]
-        for i in range(total.size):
-            total[i] += ratio[i]
+def _sum_windows(padded, size, total):
+    """total[c] = padded[c] + ... + padded[c + size - 1]."""
+    for c in range(total.size):
+        total[c] = padded[c]
+    for j in range(1, size):
+        shifted = padded[j : j + total.size]
+        for c in range(total.size):
+            total[c] += shifted[c]
 
 
 @jit

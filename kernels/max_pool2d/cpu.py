@@ -1,106 +1,84 @@
-"""Max-pooling in Numba: planes (n, c) in parallel.
+"""Max-pooling in Numba: a row of images a task, inner loops over the channels of a pixel.
 
-Forward takes the maximum of a row of windows first down the columns, then across: both loops
-run along contiguous memory. The horizontal one visits every position and keeps every
-stride-th, which is faster than visiting fewer with a stride.
-
-Backward adds into the plane of grad_input while it is in the cache, where clearing it first is
-cheap. One thread owns a plane and visits its windows in row-major order, so the sums need no
-atomics and have the same bits on any number of threads.
+Backward gathers: a row of grad_input looks at the windows that cover it. One thread owns a row and
+visits its windows in row-major order, so the sums need no atomics and have the same bits on any
+number of threads.
 """
 
-import numpy as np
 from numba import prange
 
+from kernels import _layout
 from kernels._team import jit, parallel_jit
-
-_PLANES = 8  # of one task, which share its row buffers
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):
-    H, W = input.shape[2:]
-    OH, OW = output.shape[2:]
-    _forward(
-        input.reshape(-1, H, W),
-        kernel_size,
-        stride,
-        padding,
-        output.reshape(-1, OH, OW),
-        argmax.reshape(-1, OH, OW),
-    )
+    target, target_index = _layout.begin(output), _layout.begin(argmax)
+    _forward(_layout.memory(input), kernel_size, stride, padding, target, target_index)
+    _layout.finish(target, output)
+    _layout.finish(target_index, argmax)
 
 
 def backward(grad_output, argmax, kernel_size, stride, padding, *, grad_input):
-    planes = grad_output.shape[0] * grad_output.shape[1]
-    _backward(
-        grad_output.reshape(planes, -1), argmax.reshape(planes, -1), grad_input.reshape(planes, -1)
-    )
+    target = _layout.begin(grad_input)
+    gradients, indices = _layout.memory(grad_output), _layout.memory(argmax)
+    _backward(gradients, indices, kernel_size, stride, padding, target)
+    _layout.finish(target, grad_input)
 
 
 @parallel_jit
 def _forward(input, kernel_size, stride, padding, output, argmax):
-    planes, H, W = input.shape
-    OH, OW = output.shape[1:]
+    H, W = input.shape[1:3]
+    N, OH, OW, _ = output.shape
     KH, KW = kernel_size
     SH, SW = stride
     PH, PW = padding
-    visited = (OW - 1) * SW + 1
-    for part in prange(-(-planes // _PLANES)):
-        # Maxima of the columns, between padding that loses even against -inf, by its index.
-        column = np.full(W + 2 * PW, -np.inf, input.dtype)
-        column_index = np.full(W + 2 * PW, H * W, np.int32)
-        inside, inside_index = column[PW : PW + W], column_index[PW : PW + W]
-        best = np.empty(visited, input.dtype)
-        best_index = np.empty(visited, np.int32)
-        for plane in range(part * _PLANES, min((part + 1) * _PLANES, planes)):
-            for oh in range(OH):
-                top = max(0, oh * SH - PH)
-                bottom = min(H, oh * SH - PH + KH)
-                _column_maxima(input[plane], top, bottom, inside, inside_index)
-                best[:] = column[:visited]
-                best_index[:] = column_index[:visited]
-                for kw in range(1, KW):
-                    _keep_larger(column[kw:], column_index[kw:], best, best_index)
-                for ow in range(OW):
-                    output[plane, oh, ow] = best[ow * SW]
-                    argmax[plane, oh, ow] = best_index[ow * SW]
+    for task in prange(N * OH):
+        n, oh = task // OH, task % OH
+        top, bottom = max(0, oh * SH - PH), min(H, oh * SH - PH + KH)
+        for ow in range(OW):
+            left, right = max(0, ow * SW - PW), min(W, ow * SW - PW + KW)
+            best, index = output[n, oh, ow], argmax[n, oh, ow]
+            best[:] = input[n, top, left]
+            index[:] = top * W + left
+            for h in range(top, bottom):
+                for w in range(left, right):
+                    _keep_larger(input[n, h, w], h * W + w, best, index)
 
 
 @jit
-def _column_maxima(image, top, bottom, column, column_index):
-    """The first maximum of every column between two rows of the (H, W) image, and its index."""
-    W = column.size
-    for w in range(W):
-        column[w] = image[top, w]
-        column_index[w] = top * W + w
-    for h in range(top + 1, bottom):
-        row = image[h]
-        for w in range(W):
-            wins = _wins(row[w], column[w])
-            column[w] = row[w] if wins else column[w]
-            column_index[w] = np.int32(h * W + w) if wins else column_index[w]
-
-
-@jit
-def _keep_larger(value, index, best, best_index):
-    """Of neighbouring columns the larger maximum; of equal ones that of the smaller index."""
-    for i in range(best.size):
-        tie = (value[i] == best[i]) | ((value[i] != value[i]) & (best[i] != best[i]))
-        wins = _wins(value[i], best[i]) | (tie & (index[i] < best_index[i]))
-        best[i] = value[i] if wins else best[i]
-        best_index[i] = index[i] if wins else best_index[i]
-
-
-@jit
-def _wins(value, best):
-    """value > best, or value is NaN and best is not."""
-    return (best == best) & (not value <= best)
+def _keep_larger(value, position, best, index):
+    """Of equal values the earlier one stays, and so does the first NaN."""
+    position = index.dtype.type(position)
+    for c in range(best.size):
+        wins = (best[c] == best[c]) & (not value[c] <= best[c])
+        best[c] = value[c] if wins else best[c]
+        index[c] = position if wins else index[c]
 
 
 @parallel_jit
-def _backward(grad_output, argmax, grad_input):
-    for plane in prange(grad_input.shape[0]):
-        target = grad_input[plane]
-        target[:] = 0
-        for i in range(grad_output.shape[1]):
-            target[argmax[plane, i]] += grad_output[plane, i]
+def _backward(grad_output, argmax, kernel_size, stride, padding, grad_input):
+    N, H, W, _ = grad_input.shape
+    OH, OW = grad_output.shape[1:3]
+    KH, KW = kernel_size
+    SH, SW = stride
+    PH, PW = padding
+    for task in prange(N * H):
+        n, h = task // H, task % H
+        grad_input[n, h] = 0
+        # The windows that cover row h.
+        first, last = max(0, -((KH - 1 - h - PH) // SH)), min(OH - 1, (h + PH) // SH)
+        for oh in range(first, last + 1):
+            for ow in range(OW):
+                left, right = max(0, ow * SW - PW), min(W, ow * SW - PW + KW)
+                for w in range(left, right):
+                    _add_where(
+                        argmax[n, oh, ow], h * W + w, grad_output[n, oh, ow], grad_input[n, h, w]
+                    )
+
+
+@jit
+def _add_where(index, position, gradient, total):
+    zero = gradient.dtype.type(0)
+    position = index.dtype.type(position)
+    for c in range(total.size):
+        total[c] += gradient[c] if index[c] == position else zero

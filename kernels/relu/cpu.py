@@ -2,17 +2,18 @@
 
 from numba import prange
 
+from kernels import _layout
 from kernels._team import parallel_jit
 
 _PIECE = 1 << 14  # elements
 
 
 def forward(input, *, output):
-    _forward(input.reshape(-1), output.reshape(-1))
+    _forward(_layout.flat(input), _layout.flat(output))
 
 
 def backward(grad_output, output, *, grad_input):
-    _backward(grad_output.reshape(-1), output.reshape(-1), grad_input.reshape(-1))
+    _backward(_layout.flat(grad_output), _layout.flat(output), _layout.flat(grad_input))
 
 
 @parallel_jit

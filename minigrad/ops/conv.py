@@ -7,10 +7,9 @@ from minigrad.autograd import Function
 class Conv2d(Function):
     @staticmethod
     def forward(ctx, input, weight, bias=None, *, stride, padding, groups):
-        contiguous = ctx.xp.ascontiguousarray
-        input, weight = contiguous(input), contiguous(weight)
+        input, weight = ctx.images(input), ctx.contiguous(weight)
         shape = conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
-        output = ctx.empty(shape, input.dtype)
+        output = ctx.empty_images(shape, input.dtype)
         ctx.kernels.conv2d.forward(input, weight, bias, stride, padding, groups, output=output)
         ctx.save_for_backward(input, weight)
         ctx.parameters = stride, padding, groups
@@ -19,10 +18,10 @@ class Conv2d(Function):
     @staticmethod
     def backward(ctx, grad_output):
         input, weight = ctx.saved
-        kernels, grad_output = ctx.kernels, ctx.xp.ascontiguousarray(grad_output)
+        kernels, grad_output = ctx.kernels, ctx.images(grad_output)
         gradients = [None] * len(ctx.needs_input_grad)
         if ctx.needs_input_grad[0]:
-            gradients[0] = ctx.empty(input.shape, input.dtype)
+            gradients[0] = ctx.empty_images(input.shape, input.dtype)
             kernels.conv2d.backward_input(
                 grad_output, weight, *ctx.parameters, grad_input=gradients[0]
             )

@@ -158,8 +158,8 @@ class Sigmoid(Function):
 class ReLU(Function):
     @staticmethod
     def forward(ctx, input):
-        input = ctx.xp.ascontiguousarray(input)
-        output = ctx.empty(input.shape, input.dtype)
+        input = ctx.images(input)
+        output = ctx.empty_images(input.shape, input.dtype)
         ctx.kernels.relu.forward(input, output=output)
         ctx.save_for_backward(output)
         return output
@@ -167,10 +167,8 @@ class ReLU(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
-        grad_input = ctx.empty(output.shape, output.dtype)
-        ctx.kernels.relu.backward(
-            ctx.xp.ascontiguousarray(grad_output), output, grad_input=grad_input
-        )
+        grad_input = ctx.empty_images(output.shape, output.dtype)
+        ctx.kernels.relu.backward(ctx.images(grad_output), output, grad_input=grad_input)
         return grad_input
 
 

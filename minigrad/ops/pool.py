@@ -9,10 +9,10 @@ from minigrad.autograd import Function
 class MaxPool2d(Function):
     @staticmethod
     def forward(ctx, input, *, kernel_size, stride, padding):
-        input = ctx.xp.ascontiguousarray(input)
+        input = ctx.images(input)
         window = kernel_size, stride, padding
         shape = max_pool2d.output_shape(input.shape, *window)
-        output, argmax = ctx.empty(shape, input.dtype), ctx.empty(shape, "int32")
+        output, argmax = ctx.empty_images(shape, input.dtype), ctx.empty_images(shape, "int32")
         ctx.kernels.max_pool2d.forward(input, *window, output=output, argmax=argmax)
         ctx.save_for_backward(argmax)
         ctx.input_shape, ctx.window = input.shape, window
@@ -21,9 +21,9 @@ class MaxPool2d(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (argmax,) = ctx.saved
-        grad_input = ctx.empty(ctx.input_shape, grad_output.dtype)
+        grad_input = ctx.empty_images(ctx.input_shape, grad_output.dtype)
         ctx.kernels.max_pool2d.backward(
-            ctx.xp.ascontiguousarray(grad_output), argmax, *ctx.window, grad_input=grad_input
+            ctx.images(grad_output), argmax, *ctx.window, grad_input=grad_input
         )
         return grad_input
 
@@ -31,19 +31,17 @@ class MaxPool2d(Function):
 class AvgPool2d(Function):
     @staticmethod
     def forward(ctx, input, *, kernel_size, stride, padding):
-        input = ctx.xp.ascontiguousarray(input)
+        input = ctx.images(input)
         window = kernel_size, stride, padding
-        output = ctx.empty(avg_pool2d.output_shape(input.shape, *window), input.dtype)
+        output = ctx.empty_images(avg_pool2d.output_shape(input.shape, *window), input.dtype)
         ctx.kernels.avg_pool2d.forward(input, *window, output=output)
         ctx.input_shape, ctx.window = input.shape, window
         return output
 
     @staticmethod
     def backward(ctx, grad_output):
-        grad_input = ctx.empty(ctx.input_shape, grad_output.dtype)
-        ctx.kernels.avg_pool2d.backward(
-            ctx.xp.ascontiguousarray(grad_output), *ctx.window, grad_input=grad_input
-        )
+        grad_input = ctx.empty_images(ctx.input_shape, grad_output.dtype)
+        ctx.kernels.avg_pool2d.backward(ctx.images(grad_output), *ctx.window, grad_input=grad_input)
         return grad_input
 
 

@@ -7,11 +7,11 @@ class Reshape(Function):
     @staticmethod
     def forward(ctx, input, *, shape):
         ctx.shape = input.shape
-        return input.reshape(shape)
+        return ctx.contiguous(input).reshape(shape)
 
     @staticmethod
     def backward(ctx, grad_output):
-        return grad_output.reshape(ctx.shape)
+        return ctx.contiguous(grad_output).reshape(ctx.shape)
 
 
 class Permute(Function):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from kernels import conv2d
+from kernels import _layout, conv2d
 from kernels._microkernel import lanes_of
-from kernels.conv2d import _blocked, _im2col, cpu, reference
+from kernels.conv2d import _direct, _im2col, cpu, reference
 
 SHAPES = [  # channels, image, output channels, window, stride, padding, groups
     (3, (5, 4), 4, (3, 2), (1, 1), (0, 0), 1),
@@ -14,6 +14,8 @@ SHAPES = [  # channels, image, output channels, window, stride, padding, groups
     (8, (4, 5), 34, (2, 2), (1, 2), (1, 0), 2),
     (3, (1, 40), 5, (1, 7), (1, 1), (0, 3), 1),
     (5, (3, 3), 5, (1, 1), (2, 2), (0, 0), 5),
+    (2, (9, 8), 3, (4, 4), (4, 3), (2, 1), 1),
+    (36, (4, 4), 36, (3, 2), (1, 1), (1, 1), 2),
 ]
 
 
@@ -40,11 +42,10 @@ def run_backward_input(module, input, weight, grad_output, parameters):
     return grad_input
 
 
-@pytest.mark.parametrize("path", [_blocked, _im2col], ids=["blocked", "im2col"])
-@pytest.mark.parametrize("N", [1, 17])
+@pytest.mark.parametrize("path", [_direct, _im2col], ids=["direct", "im2col"])
+@pytest.mark.parametrize("N", [1, 3])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_path_equals_reference(path, N, shape, dtype, rng, assert_close):
-    """Each path for any batch, also one that the other path would take."""
     arrays = make_arrays(N, shape, dtype, rng)
     for result, expected in zip(run(path, *arrays), run(reference, *arrays)):
         assert_close(result, expected)
@@ -54,31 +55,40 @@ def test_path_equals_reference(path, N, shape, dtype, rng, assert_close):
         assert_close(run_backward_input(path, *rest), run_backward_input(reference, *rest))
 
 
+@pytest.mark.parametrize("path", [_direct, _im2col], ids=["direct", "im2col"])
+def test_order_in_memory_does_not_matter(path, dtype, rng):
+    """Channels last, or in the order of the dimensions: the same bits."""
+    input, weight, bias, grad_output, parameters = make_arrays(2, SHAPES[1], dtype, rng)
+    plain = run(path, input, weight, bias, grad_output, parameters)
+    input, grad_output = _layout.channels_last(input), _layout.channels_last(grad_output)
+    assert not input.flags.c_contiguous
+    for result, expected in zip(run(path, input, weight, bias, grad_output, parameters), plain):
+        np.testing.assert_array_equal(result, expected)
+
+
 def test_long_sums_are_split(dtype, rng, assert_close):
-    """More channels and positions than are summed in registers at a time."""
-    arrays = make_arrays(lanes_of(dtype), (70, (3, 35), 3, (3, 3), (1, 1), (1, 1), 1), dtype, rng)
-    for blocked, plain in zip(run(_blocked, *arrays), run(_im2col, *arrays)):
-        assert_close(blocked, plain)
+    """More channels and pixels than are summed at a time, and more tasks than one."""
+    for shape in (
+        (_direct.DEPTH + 7, (3, 35), 3, (1, 2), (1, 1), (0, 1), 1),
+        (70, (3, 35), lanes_of(dtype) + 1, (3, 3), (1, 1), (1, 1), 1),
+        (4, (60, 60), 3, (3, 2), (1, 1), (0, 0), 1),
+    ):
+        arrays = make_arrays(3, shape, dtype, rng)
+        for direct, plain in zip(run(_direct, *arrays), run(_im2col, *arrays)):
+            assert_close(direct, plain)
 
 
-@pytest.mark.parametrize("fills_lanes", [False, True])
-def test_batch_decides_the_path(fills_lanes, monkeypatch, dtype, rng):
-    N = lanes_of(dtype) // 2 - (not fills_lanes)
+def test_stride_and_wide_padding_of_an_input_gradient_take_the_plain_path(monkeypatch, rng):
     taken = []
-    for path in (_blocked, _im2col):
-        for name in ("forward", "backward_input", "backward_weight"):
-            monkeypatch.setattr(path, name, lambda *a, path=path, **k: taken.append(path))
-    input, weight, bias, grad_output, parameters = make_arrays(N, SHAPES[0], dtype, rng)
-    run(cpu, input, weight, bias, grad_output, parameters)
-    run_backward_input(cpu, input, weight, grad_output, parameters)
-    assert taken == [_blocked if fills_lanes else _im2col] * 3
-    taken.clear()
-    run_backward_input(cpu, input, weight, grad_output, ((2, 1), (0, 0), 1))
-    run_backward_input(cpu, input, weight, grad_output, ((1, 1), (0, 2), 1))
-    assert taken == [_im2col] * 2, "strides, and padding as large as the window"
+    for path in (_direct, _im2col):
+        monkeypatch.setattr(path, "backward_input", lambda *a, path=path, **k: taken.append(path))
+    input, weight, _, grad_output, _ = make_arrays(2, SHAPES[0], np.dtype(np.float32), rng)
+    for parameters in ((1, 1), (0, 0), 1), ((2, 1), (0, 0), 1), ((1, 1), (0, 2), 1):
+        run_backward_input(cpu, input, weight, grad_output, parameters)
+    assert taken == [_direct, _im2col, _im2col]
 
 
-@pytest.mark.parametrize("path", [_blocked, _im2col], ids=["blocked", "im2col"])
+@pytest.mark.parametrize("path", [_direct, _im2col], ids=["direct", "im2col"])
 def test_is_the_same_on_any_number_of_threads(path, rng, same_on_any_number_of_threads):
     arrays = make_arrays(33, SHAPES[2], np.dtype(np.float32), rng)
     same_on_any_number_of_threads(lambda: run(path, *arrays))
@@ -87,7 +97,7 @@ def test_is_the_same_on_any_number_of_threads(path, rng, same_on_any_number_of_t
 def test_nan_and_infinity_stay(rng):
     arrays = make_arrays(17, SHAPES[0], np.dtype(np.float32), rng)
     arrays[0][3, 1, 2, 2], arrays[0][5, 0, 0, 0] = np.nan, np.inf
-    for path in (_blocked, _im2col):
+    for path in (_direct, _im2col):
         output, _ = run(path, *arrays)
         assert np.isnan(output[3]).any() and np.isinf(output[5]).any()
         finite = np.delete(output, [3, 5], axis=0)

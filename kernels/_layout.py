@@ -1,0 +1,88 @@
+"""The memory format of images on the CPU: channels last.
+
+The shape of a batch of images is (N, C, H, W) everywhere. On the CPU its memory is ordered
+[N][H][W][C] (NumPy's strides say so, and every NumPy function works on such an array): the
+channels of a pixel are adjacent, so that one vector instruction takes 16 of them, and the
+pixel of every filter tap already is a row of a matrix product. The same goes for any number of
+positions, (N, C, ...).
+
+Kernels compute on the memory order itself, an (N, H, W, C) view of the same array:
+
+    target = begin(output)
+    _kernel(memory(input), target)
+    finish(target, output)
+
+Arrays in another order are converted on the way in and out, so kernels take any.
+"""
+
+import numpy as np
+from numba import prange
+
+from kernels._memory import pool
+from kernels._team import parallel_jit
+
+_TILE = 16  # channels and positions turned at a time: both sides stay in the first-level cache
+
+
+def empty(shape, dtype):
+    """Uninitialized images of shape (N, C, H, W), channels last in memory."""
+    N, C, H, W = shape
+    return pool.empty((N, H, W, C), dtype).transpose(0, 3, 1, 2)
+
+
+def memory(images):
+    """The images as a C-contiguous array (N, H, W, C): a view where they are channels last."""
+    view = np.moveaxis(images, 1, -1)
+    if view.flags.c_contiguous:
+        return view
+    N, C = images.shape[:2]
+    converted = pool.empty(view.shape, images.dtype)
+    _turn(np.ascontiguousarray(images).reshape(N, C, -1), converted.reshape(N, -1, C))
+    return converted
+
+
+def channels_last(images):
+    """The images, channels last in memory: themselves if they are so already."""
+    return np.moveaxis(memory(images), -1, 1)
+
+
+def begin(output):
+    """Where a kernel writes: the memory of `output` if it is channels last, or new memory."""
+    view = np.moveaxis(output, 1, -1)
+    return view if view.flags.c_contiguous else pool.empty(view.shape, output.dtype)
+
+
+def finish(target, output):
+    """Copy what a kernel wrote to where it belongs, unless it is there already."""
+    view = np.moveaxis(output, 1, -1)
+    if not view.flags.c_contiguous:
+        view[...] = target
+
+
+def flat(array):
+    """All elements in the order of memory; arrays of one call must agree in that order."""
+    return array.reshape(-1) if array.flags.c_contiguous else memory(array).reshape(-1)
+
+
+def contiguous(images):
+    """The images as a C-contiguous array (N, C, H, W)."""
+    if images.flags.c_contiguous:
+        return images
+    N, C = images.shape[:2]
+    converted = pool.empty(images.shape, images.dtype)
+    _turn(memory(images).reshape(N, -1, C), converted.reshape(N, C, -1))
+    return converted
+
+
+@parallel_jit
+def _turn(source, target):
+    """target[n, j, i] = source[n, i, j]."""
+    N, rows, columns = source.shape
+    bands = (rows + _TILE - 1) // _TILE
+    for task in prange(N * bands):
+        n, first = task // bands, task % bands * _TILE
+        last = min(first + _TILE, rows)
+        for j0 in range(0, columns, _TILE):
+            for j in range(j0, min(j0 + _TILE, columns)):
+                for i in range(first, last):
+                    target[n, j, i] = source[n, i, j]

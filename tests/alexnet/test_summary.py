@@ -1,0 +1,45 @@
+"""``python -m alexnet.summary``."""
+
+import pytest
+
+from alexnet import summary
+from alexnet.model import AlexNet
+
+
+def test_costs_of_the_paper_s_network(capsys):
+    assert summary.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    conv2 = next(line.split() for line in lines if line.startswith("features.4"))
+    # 256 maps of 27x27, each from 48 channels and a window of 5x5; 4 bytes, 128 images.
+    assert conv2 == ["features.4", "Conv2d", "256x27x27", "307,456", "223,948,800", "95.6"]
+    total = next(line.split() for line in lines if line.startswith("total"))
+    assert total[1:3] == ["60,965,224", "724,406,816"]
+    assert "parameters 244 MB, with gradients and momentum 732 MB" in lines[-1]
+
+
+def test_options(capsys):
+    assert summary.main(["--arch", "owt", "--classes", "10", "--image-size", "63", "-b", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line.split() for line in lines if line.startswith("features.0"))[2] == "64x15x15"
+    assert next(line.split() for line in lines if line.startswith("classifier.6"))[2] == "10"
+
+
+def test_the_network_is_left_as_it_was():
+    model = AlexNet(2, image_size=67, width=0.05)
+    summary.layer_costs(model, 67)
+    assert all(module.training for _, module in model.named_modules())
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--classes", "1"], "num_classes must be at least 2"),
+        (["--image-size", "20"], "image_size must be at least 67"),
+        (["--batch-size", "0"], "--batch-size must be at least 1"),
+    ],
+)
+def test_wrong_options(options, message, capsys):
+    with pytest.raises(SystemExit) as exit:
+        summary.main(options)
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err

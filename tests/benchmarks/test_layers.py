@@ -1,0 +1,120 @@
+"""``python -m benchmarks.layers``."""
+
+import json
+
+import numpy as np
+import pytest
+
+from alexnet.model import AlexNet, AlexNetOWT
+from alexnet.summary import layer_costs
+from benchmarks import layers, machine
+from benchmarks.layers import FORWARD, INPUT, WEIGHT
+
+NAMES = [
+    *("conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4".split()),
+    *("conv5 relu5 pool5 fc6 relu6 drop6 fc7 relu7 drop7 fc8".split()),
+]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A narrow network, and no time spent on the machine's peaks."""
+    monkeypatch.setattr(machine, "GEMM_SIZE", 64)
+    monkeypatch.setattr(machine, "COPY_BYTES", 1 << 16)
+    narrow = {
+        "alexnet": lambda init: AlexNet(10, init=init, width=0.05),
+        "owt": lambda init: AlexNetOWT(10, init=init, width=0.05),
+    }
+    for name, build in narrow.items():
+        build.default_image_size = {"alexnet": 227, "owt": 224}[name]
+    monkeypatch.setattr(layers, "ARCHITECTURES", narrow)
+
+
+@pytest.fixture
+def without_torch(monkeypatch):
+    monkeypatch.setattr(layers, "_import_torch", lambda: None)
+
+
+def test_the_walk_names_layers_as_the_paper_does():
+    walked = layers.walk(AlexNet(10, init="torch", width=0.05), 227, batch_size=2)
+    assert [layer.name for layer in walked] == NAMES
+    passes = {layer.name: layer.passes for layer in walked}
+    assert passes["conv1"] == (FORWARD, WEIGHT), "nobody needs the gradient of the images"
+    assert passes["conv2"] == passes["fc8"] == (FORWARD, INPUT, WEIGHT)
+    assert passes["norm1"] == passes["drop6"] == (FORWARD, INPUT)
+    assert walked[0].input.shape == (2, 3, 227, 227)
+    assert walked[3].output_shape == (2, 8, 27, 27)
+
+
+def test_arithmetic_and_traffic():
+    model = AlexNet(init="torch")
+    walked = {layer.name: layer for layer in layers.walk(model, 227, batch_size=2)}
+    multiply_adds = [cost.multiply_adds for cost in layer_costs(model, 227) if cost.multiply_adds]
+    flops = [layer.flops() for layer in walked.values() if layer.flops()]
+    assert flops == [2 * 2 * n for n in multiply_adds]
+
+    fc8, pool1, drop6 = walked["fc8"], walked["pool1"], walked["drop6"]
+    assert fc8.transferred_bytes(FORWARD) == 4 * (2 * 4096 + 2 * 1000 + 4097 * 1000)
+    image, pooled = 2 * 96 * 55 * 55, 2 * 96 * 27 * 27
+    assert pool1.transferred_bytes(FORWARD) == 4 * (image + pooled)
+    assert pool1.transferred_bytes(INPUT) == 4 * (2 * image + pooled)
+    assert drop6.transferred_bytes(INPUT) == 4 * 2 * 2 * 4096
+
+
+def test_a_wrong_kernel_is_not_timed(torch, monkeypatch):
+    walked = layers.walk(AlexNet(10, init="torch", width=0.05), 227, batch_size=2)[:1]
+    assert len(layers.measure(walked, 1, torch)) == 2
+    original = layers._Torch.run
+
+    def slightly_off(self, of):
+        seconds, arrays = original(self, of)
+        return seconds, [array * np.float32(1.001) for array in arrays]
+
+    monkeypatch.setattr(layers._Torch, "run", slightly_off)
+    with pytest.raises(layers.WrongResult, match="conv1 forward differs from PyTorch by 1.0e-03"):
+        layers.measure(walked, 1, torch)
+
+
+@pytest.mark.parametrize("arch", ["alexnet", "owt"])
+def test_every_layer_agrees_with_pytorch(arch, quick, torch, tmp_path, capsys):
+    file = tmp_path / "layers.json"
+    options = ["--arch", arch, "--batch", "2", "--repeats", "2", "--json", str(file)]
+    assert layers.main(options) == 0
+    report = json.loads(file.read_text())
+    assert report["arch"] == arch and report["batch"] == 2
+    assert report["about"]["torch"] == torch.__version__
+    for result in report["results"]:
+        assert len(result["ours"]["seconds"]) == len(result["torch"]["seconds"]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    total = next(line for line in lines if line.startswith("sum     all"))
+    ours = sum(float(np.median(result["ours"]["seconds"])) for result in report["results"])
+    assert float(total.split()[2]) == pytest.approx(1e3 * ours, abs=0.01)
+
+
+def test_chosen_layers_without_pytorch(quick, without_torch, capsys):
+    assert layers.main(["--batch", "1", "--layers", "norm1", "fc8", "--repeats", "1"]) == 0
+    out = capsys.readouterr().out
+    rows = [line.split()[:2] for line in out.splitlines() if line.startswith(("norm1", "fc8"))]
+    assert [row[0] for row in rows] == ["norm1"] * 2 + ["fc8"] * 3
+    assert "PyTorch is not installed" in out
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--layers", "conv9"], "unknown layer 'conv9': choose from conv1 relu1"),
+        (["--batch", "0"], "--batch must be at least 1"),
+        (["--repeats", "0"], "--repeats must be at least 1"),
+    ],
+)
+def test_wrong_options(options, message, quick, without_torch, capsys):
+    with pytest.raises(SystemExit) as exit:
+        layers.main(options)
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written(quick, without_torch, tmp_path, capsys):
+    options = ["--batch", "1", "--layers", "relu1", "--repeats", "1", "--json", str(tmp_path)]
+    assert layers.main(options) == 7
+    assert "Is a directory" in capsys.readouterr().err
