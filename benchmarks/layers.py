@@ -19,7 +19,7 @@ import numpy as np
 from alexnet.model import ARCHITECTURES
 from benchmarks import machine
 from benchmarks.timing import Sample, interleaved
-from minigrad import Tensor, manual_seed, nn
+from minigrad import Tensor, backend, manual_seed, nn
 
 FORWARD, INPUT, WEIGHT = "forward", "d input", "d weight"
 # Sums of thousands of float32 products in another order; a wrong kernel is off by its size.
@@ -105,13 +105,17 @@ def walk(model: nn.Module, image_size: int, batch_size: int) -> list[Layer]:
 
 
 class _Ours:
-    """A layer of this engine, ready to be timed pass by pass."""
+    """A layer of this engine, ready to be timed pass by pass.
+
+    Its arrays have the order in memory that the layers before and after it would give them.
+    """
 
     def __init__(self, layer: Layer, grad_output: np.ndarray):
         self.module = layer.module
         self.parameters = list(layer.module.parameters())
-        self.input = Tensor(layer.input)
-        self.grad_output = Tensor(grad_output)
+        images = backend.get("cpu").images
+        self.input = Tensor(images(layer.input))
+        self.grad_output = Tensor(images(grad_output))
 
     def run(self, of: str) -> tuple[float, list[np.ndarray]]:
         """Seconds of one pass, and the arrays that it computed."""
