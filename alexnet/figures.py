@@ -31,7 +31,7 @@ def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
     _curve(accuracy, rows, "val_top1", "validation, top-1", VALIDATION, "-")
     _curve(accuracy, rows, "train_top1", "training, top-1", TRAINING, "-")
     _reference(accuracy, 1 / num_classes, f"guessing, top-1: {1 / num_classes:.1%}")
-    accuracy.set(title="Accuracy", xlabel="epoch", ylim=(0, 1))
+    accuracy.set(title="Accuracy", xlabel="epoch", ylim=(0, 1.02))
     accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
 
     for axes in (loss, accuracy):
