@@ -1,9 +1,13 @@
-"""General matrix product C = A @ B on the CPU, packed for the micro-kernel.
+"""General matrix product C = A @ B on the CPU, by the micro-kernel.
 
-A, B and C are flat arrays with two strides each, so that transposes cost nothing to express;
-the columns of C must be adjacent. A is packed once into panels of ROWS rows. Each thread then
-takes up to GROUP panels of B, `lanes` columns wide, packs DEPTH rows of them at a time (they
-stay in the second-level cache) and multiplies every panel of A with each of them.
+The factors may be transposed views. Where the rows of B are adjacent in memory (B itself is
+row-major), A is packed into panels of ROWS rows; each thread takes up to GROUP panels of B,
+`lanes` columns wide, packs DEPTH rows of them at a time (they stay in the second-level cache) and
+multiplies every panel of A with each of them.
+
+Where the columns of B are adjacent (B is the transpose of a row-major matrix, as the weights of
+a linear layer are), its columns are rows that the micro-kernel gathers where they lie, nothing
+of B is packed, and the tiles are those of C transposed.
 
 The order of every sum is fixed by the shape alone, so any number of threads gives the same
 bits. Sums run over DEPTH products before they are added to C, which also keeps the rounding
@@ -14,11 +18,20 @@ import numpy as np
 from numba import prange
 
 from kernels._memory import pool
-from kernels._microkernel import ROWS, lanes_of, tile_product
+from kernels._microkernel import (
+    GATHERED_ROWS,
+    ROWS,
+    gathered_product,
+    lanes_of,
+    tile_product,
+    widest_lanes,
+)
 from kernels._team import jit, parallel_jit
 
 DEPTH = 256
 GROUP = 8
+# Columns of B, gathered as rows, of one task.
+COLUMNS = 64
 
 
 def matmul(a, b, *, output):
@@ -27,12 +40,19 @@ def matmul(a, b, *, output):
     `a` and `b` may be transposed views of C-contiguous arrays.
     """
     M, K = a.shape
-    panels = pool.empty((-(-M // ROWS) * K * ROWS,), a.dtype)
+    N = b.shape[1]
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
-    _pack_rows(a_flat, *a_strides, M, K, panels)
-    lanes = lanes_of(a.dtype)
-    _multiply(panels, b_flat, *b_strides, output.reshape(-1), M, output.shape[1], K, lanes)
+    if b_strides[0] == 1 and N > 1:
+        lanes = widest_lanes(a.dtype, M)
+        panels = pool.empty((-(-M // lanes) * K * lanes,), a.dtype)
+        _pack_rows(a_flat, *a_strides, M, K, lanes, panels)
+        wide = lanes == lanes_of(a.dtype, 3)
+        _multiply_gathered(panels, lanes, wide, b_flat, output.reshape(-1), M, N, K)
+    else:
+        panels = pool.empty((-(-M // ROWS) * K * ROWS,), a.dtype)
+        _pack_rows(a_flat, *a_strides, M, K, ROWS, panels)
+        _multiply(panels, b_flat, *b_strides, output.reshape(-1), M, N, K, lanes_of(a.dtype))
 
 
 def _flat(matrix):
@@ -43,17 +63,17 @@ def _flat(matrix):
 
 
 @parallel_jit
-def _pack_rows(a, row_stride, column_stride, M, K, panels):
-    """panels[m, k, i] = a[m * ROWS + i, k], zero beyond the last row."""
-    for m in prange((M + ROWS - 1) // ROWS):
-        for i in range(ROWS):
-            row = m * ROWS + i
+def _pack_rows(a, row_stride, column_stride, M, K, width, panels):
+    """panels[m, k, i] = a[m * width + i, k], zero beyond the last row."""
+    for m in prange((M + width - 1) // width):
+        for i in range(width):
+            row = m * width + i
             if row < M:
                 for k in range(K):
-                    panels[(m * K + k) * ROWS + i] = a[row * row_stride + k * column_stride]
+                    panels[(m * K + k) * width + i] = a[row * row_stride + k * column_stride]
             else:
                 for k in range(K):
-                    panels[(m * K + k) * ROWS + i] = 0
+                    panels[(m * K + k) * width + i] = 0
 
 
 @parallel_jit
@@ -87,6 +107,31 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K, lanes):
                             for j in range(min(lanes, columns - j0)):
                                 before = c[target + i * N + j] if k0 > 0 else 0
                                 c[target + i * N + j] = before + edge[i * lanes + j]
+
+
+@parallel_jit
+def _multiply_gathered(panels, lanes, wide, b, c, M, N, K):
+    """C from A in panels of `lanes` rows, and the (N, K) rows of B transposed."""
+    width = (M + lanes - 1) // lanes * lanes
+    for block in prange((N + COLUMNS - 1) // COLUMNS):
+        n0 = block * COLUMNS
+        columns = min(COLUMNS, N - n0)
+        c_block = np.empty(COLUMNS * width, b.dtype)
+        start = np.zeros(1, np.int64)
+        rows = np.empty(GATHERED_ROWS, np.int64)
+        for k0 in range(0, K, DEPTH):
+            depth = min(DEPTH, K - k0)
+            for j0 in range(0, columns, GATHERED_ROWS):
+                for i in range(GATHERED_ROWS):
+                    rows[i] = min(n0 + j0 + i, N - 1) * K
+                for m0 in range(0, M, lanes):
+                    gathered_product(
+                        b, k0, rows, panels, m0 * K + k0 * lanes, start, 1, depth,
+                        c_block, j0 * width + m0, width, k0 > 0, wide,
+                    )  # fmt: skip
+        for m in range(M):
+            for j in range(columns):
+                c[m * N + n0 + j] = c_block[j * width + m]
 
 
 @jit

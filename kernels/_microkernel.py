@@ -1,17 +1,19 @@
 """The inner loop of every convolution and matrix product on the CPU.
 
-    C[i, j] (+)= sum over t < taps, k < depth of A_t[i, k] * B_t[k, j]      i < ROWS, j < lanes
+    C[i, j] (+)= sum over t < taps, k < depth of A_t[i, k] * B_t[k, j]      i < rows, j < lanes
 
-A tile of C, ROWS x lanes numbers, stays in vector registers while the sum runs: one step of
-k loads two vectors of B, broadcasts ROWS numbers of A, and does 2 * ROWS fused multiply-adds.
-That is enough independent work to keep the multiply-add units busy every cycle, which loops
-written in Numba are not: hence the LLVM instructions emitted here.
+A tile of C, rows x lanes numbers, stays in vector registers while the sum runs: one step of
+k loads two or three vectors of B, broadcasts `rows` numbers of A, and does as many fused
+multiply-adds as the tile has vectors. That is enough independent work to keep the multiply-add
+units busy every cycle, which loops written in Numba are not: hence the LLVM instructions emitted
+here.
 
 The operands are panels: row k of B_t is `lanes` adjacent numbers. There are `taps` pairs of
 panels, each with its own start, so the sum may run over the positions of a filter window
 without copying them together (a batch-reduce product).
 
-`lanes` is two vectors of the machine: 32 float32 or 16 float64 with AVX-512.
+A is packed in panels or gathered. Gathered rows each need an address register, so there are
+fewer of them; to have work for as many accumulators, their tile can be three vectors wide.
 """
 
 import llvmlite.binding as llvm
@@ -20,21 +22,31 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from kernels._team import jit
+
 _features = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
-# 2 * ROWS accumulators: half of the 32 vector registers of AVX-512 and NEON, or of AVX's 16.
-ROWS = 4 if VECTOR_BYTES == 32 else 8
+# At most three quarters of the vector registers hold the tile: 32 with AVX-512 and NEON, else 16.
+ROWS, GATHERED_ROWS = (6, 4) if VECTOR_BYTES == 32 else (12, 8)
 
 _INT = ir.IntType(64)
 
 
-def lanes_of(dtype) -> int:
-    """Numbers in one row of a panel: two vectors."""
-    return 2 * VECTOR_BYTES // dtype.itemsize
+def lanes_of(dtype, vectors=2) -> int:
+    """Numbers in one row of a panel of B."""
+    return vectors * VECTOR_BYTES // dtype.itemsize
 
 
-def _tile_product(gathered):
-    """The tile product, with A packed in panels or gathered from rows anywhere in memory."""
+def widest_lanes(dtype, columns) -> int:
+    """Lanes of three vectors, unless two leave fewer of them empty behind the last column."""
+    return min(
+        (lanes_of(dtype, vectors) for vectors in (3, 2)),
+        key=lambda lanes: -(-columns // lanes) * lanes,
+    )
+
+
+def _tile_product(gathered, rows, vectors):
+    """The tile product of `rows` x `vectors`, with A packed in panels or gathered."""
 
     @intrinsic
     def tile_product(
@@ -102,7 +114,7 @@ def _tile_product(gathered):
                 )
                 return builder.shuffle_vector(value, zero, splat_mask)
 
-            tile = [(i, j) for i in range(ROWS) for j in range(2)]
+            tile = [(i, j) for i in range(rows) for j in range(vectors)]
             entry = builder.block
             tap_loop, depth_loop, tap_end, finished, add_c, store = (
                 builder.append_basic_block(name)
@@ -118,10 +130,10 @@ def _tile_product(gathered):
                 total.add_incoming(zero, entry)
             a_origin = at(a_data, a_start)
             if gathered:
-                first = builder.mul(t, const(ROWS))
+                first = builder.mul(t, const(rows))
                 a_rows = [
                     at(a_origin, builder.load(at(a_taps, builder.add(first, const(i)))))
-                    for i in range(ROWS)
+                    for i in range(rows)
                 ]
             else:
                 a_panel = at(a_origin, builder.load(at(a_taps, t)))
@@ -137,16 +149,16 @@ def _tile_product(gathered):
             if gathered:
                 a_k = [at(row, k) for row in a_rows]
             else:
-                column = at(a_panel, builder.mul(k, const(ROWS)))
-                a_k = [at(column, const(i)) for i in range(ROWS)]
-            b_k = at(b_row, builder.mul(k, const(2 * width)))
-            b_vectors = [load_vector(vector_at(b_k, const(j * width))) for j in range(2)]
+                column = at(a_panel, builder.mul(k, const(rows)))
+                a_k = [at(column, const(i)) for i in range(rows)]
+            b_k = at(b_row, builder.mul(k, const(vectors * width)))
+            b_vectors = [load_vector(vector_at(b_k, const(j * width))) for j in range(vectors)]
             new_sums = []
-            for i in range(ROWS):
+            for i in range(rows):
                 a_value = broadcast(a_k[i])
-                for j in range(2):
+                for j in range(vectors):
                     new_sums.append(
-                        builder.call(multiply_add, [a_value, b_vectors[j], sums[2 * i + j]])
+                        builder.call(multiply_add, [a_value, b_vectors[j], sums[vectors * i + j]])
                     )
             next_k = builder.add(k, const(1))
             k.add_incoming(next_k, depth_loop)
@@ -192,6 +204,23 @@ def _tile_product(gathered):
 
 
 # A_t is a panel: for each k, ROWS adjacent numbers; a_taps[t] is where it starts.
-tile_product = _tile_product(gathered=False)
-# The rows of A_t lie anywhere, k along them; a_taps[t * ROWS + i] is where row i starts.
-tile_product_gathered = _tile_product(gathered=True)
+tile_product = _tile_product(gathered=False, rows=ROWS, vectors=2)
+# GATHERED_ROWS rows of A_t lie anywhere, k along them; a_taps[t * GATHERED_ROWS + i] is where
+# row i starts.
+tile_product_gathered = _tile_product(gathered=True, rows=GATHERED_ROWS, vectors=2)
+tile_product_gathered_wide = _tile_product(gathered=True, rows=GATHERED_ROWS, vectors=3)
+
+
+@jit
+def gathered_product(
+    a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate, wide
+):
+    """The tile product of gathered rows with panels of three vectors if `wide`, else of two."""
+    if wide:
+        tile_product_gathered_wide(
+            a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
+        )
+    else:
+        tile_product_gathered(
+            a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
+        )

@@ -153,10 +153,10 @@ FAULTS = [
         "tests/kernels/test_conv2d.py",
     ),
     Fault(
-        "conv2d: a chunk of taps reads the starts of the first",
+        "conv2d: chunks of taps after the first left out",
         DIRECT,
-        "starts[row * taps + t * ROWS :],\n                                panel_memory, panel, panel_taps[t:], min(chunk, taps - t),\n                                min(DEPTH, depth - k0), edge",
-        "starts[row * taps :],\n                                panel_memory, panel, panel_taps[t:], min(chunk, taps - t),\n                                min(DEPTH, depth - k0), edge",
+        "for t in range(0, taps, chunk):",
+        "for t in range(0, min(taps, chunk), chunk):",
         "tests/kernels/test_conv2d.py",
     ),
     Fault(
@@ -201,6 +201,20 @@ FAULTS = [
         "c, target, N, k0 > 0,",
         "c, target, N, False,",
         "tests/kernels/test_gemm.py",
+    ),
+    Fault(
+        "gemm: the last gathered columns repeat an earlier one",
+        "kernels/_gemm.py",
+        "rows[i] = min(n0 + j0 + i, N - 1) * K",
+        "rows[i] = min(n0 + j0 + i, N - 2) * K",
+        "tests/kernels/test_gemm.py",
+    ),
+    Fault(
+        "micro-kernel: gathered taps all take the first rows",
+        "kernels/_microkernel.py",
+        "first = builder.mul(t, const(rows))",
+        "first = builder.mul(t, const(0))",
+        "tests/kernels/test_microkernel.py",
     ),
     Fault(
         "micro-kernel: always adds to what was there",

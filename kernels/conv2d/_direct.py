@@ -1,8 +1,8 @@
 """Convolution as a matrix product whose columns are never written: the fast path.
 
 With channels last in memory the pixel under a filter tap is a run of adjacent numbers. The
-micro-kernel (`kernels/_microkernel.py`) takes ROWS output pixels at a time; for each tap it is
-told where their ROWS input pixels begin, which replaces im2col, and multiplies them with
+micro-kernel (`kernels/_microkernel.py`) takes several output pixels at a time; for each tap it is
+told where their input pixels begin, which replaces im2col, and multiplies them with
 
     weights   [G][OC / G / lanes][taps][channels of a tap][lanes]
 
@@ -27,7 +27,14 @@ from numba import prange
 
 from kernels import _layout
 from kernels._memory import pool
-from kernels._microkernel import ROWS, lanes_of, tile_product, tile_product_gathered
+from kernels._microkernel import (
+    GATHERED_ROWS,
+    ROWS,
+    gathered_product,
+    lanes_of,
+    tile_product,
+    widest_lanes,
+)
 from kernels._team import jit, parallel_jit
 
 PIXELS = 96  # of one task of the forward pass
@@ -51,7 +58,8 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     panels = _weight_panels(weight.reshape(groups, -1, *weight.shape[1:]), merged)
     if bias is None:
         bias = np.zeros(weight.shape[0], weight.dtype)
-    _multiply(images, panels, bias, *stride, *padding, *weight.shape[2:], merged, target)
+    wide = panels.shape[-1] == lanes_of(input.dtype, 3)
+    _multiply(images, panels, wide, bias, *stride, *padding, *weight.shape[2:], merged, target)
     _layout.finish(target, output)
 
 
@@ -106,7 +114,7 @@ def _pad(images, padding):
 def _weight_panels(weight, merged):
     """(G, OC, IC, KH, KW) as [G][OC / lanes][taps][channels][lanes], zero after the last."""
     G, OC, IC, KH, KW = weight.shape
-    lanes = lanes_of(weight.dtype)
+    lanes = widest_lanes(weight.dtype, OC)
     panels = pool.empty((G, -(-OC // lanes), KH, KW, IC, lanes), weight.dtype)
     _pack_weights(weight, panels)
     taps, depth = (KH, KW * IC) if merged else (KH * KW, IC)
@@ -154,7 +162,7 @@ def _unpack_weights(sums, run, grad_weight):
 
 
 @parallel_jit
-def _multiply(images, panels, bias, SH, SW, PH, PW, KH, KW, merged, output):
+def _multiply(images, panels, wide, bias, SH, SW, PH, PW, KH, KW, merged, output):
     """The convolution of every output pixel, PIXELS of them and one group a task."""
     N, OH, OW, OC = output.shape
     groups, tiles, taps, depth, lanes = panels.shape
@@ -172,7 +180,7 @@ def _multiply(images, panels, bias, SH, SW, PH, PW, KH, KW, merged, output):
         first = block * PIXELS
         count = min(PIXELS, pixels - first)
         starts = np.empty(PIXELS * taps, np.int64)
-        edge = np.empty(ROWS * lanes, output.dtype)
+        edge = np.empty(GATHERED_ROWS * lanes, output.dtype)
         _find_taps(
             images, zeros, first, count, g, groups, OH, OW, SH, SW, PH, PW, KH, KW, merged, starts
         )
@@ -184,20 +192,20 @@ def _multiply(images, panels, bias, SH, SW, PH, PW, KH, KW, merged, output):
                 for tile in range(tiles):
                     panel = (g * tiles + tile) * taps * depth * lanes + k0 * lanes
                     width = min(lanes, per_group - tile * lanes)
-                    for row in range(0, count, ROWS):
+                    for row in range(0, count, GATHERED_ROWS):
                         target = (first + row) * OC + g * per_group + tile * lanes
-                        rows = min(ROWS, count - row)
-                        if width == lanes and rows == ROWS:
-                            tile_product_gathered(
-                                image_memory, k0, starts[row * taps + t * ROWS :],
+                        rows = min(GATHERED_ROWS, count - row)
+                        if width == lanes and rows == GATHERED_ROWS:
+                            gathered_product(
+                                image_memory, k0, starts[row * taps + t * GATHERED_ROWS :],
                                 panel_memory, panel, panel_taps[t:], min(chunk, taps - t),
-                                min(DEPTH, depth - k0), output_memory, target, OC, True,
+                                min(DEPTH, depth - k0), output_memory, target, OC, True, wide,
                             )  # fmt: skip
                         else:
-                            tile_product_gathered(
-                                image_memory, k0, starts[row * taps + t * ROWS :],
+                            gathered_product(
+                                image_memory, k0, starts[row * taps + t * GATHERED_ROWS :],
                                 panel_memory, panel, panel_taps[t:], min(chunk, taps - t),
-                                min(DEPTH, depth - k0), edge, 0, lanes, False,
+                                min(DEPTH, depth - k0), edge, 0, lanes, False, wide,
                             )  # fmt: skip
                             for i in range(rows):
                                 for j in range(width):
@@ -208,14 +216,14 @@ def _multiply(images, panels, bias, SH, SW, PH, PW, KH, KW, merged, output):
 def _find_taps(
     images, zeros, first, count, g, groups, OH, OW, SH, SW, PH, PW, KH, KW, merged, starts
 ):
-    """starts[pixel // ROWS, tap, pixel % ROWS]: where the input of each pixel's taps begins."""
+    """starts[pixel // GATHERED_ROWS, tap, pixel % GATHERED_ROWS]: where the input of each pixel's taps begins."""
     _, H, W, C = images.shape
     channel = g * (C // groups)
     outside = (zeros.ctypes.data - images.ctypes.data) // images.itemsize
     columns = 1 if merged else KW
     taps = KH * columns
-    for row in range(0, count, ROWS):
-        for i in range(ROWS):
+    for row in range(0, count, GATHERED_ROWS):
+        for i in range(GATHERED_ROWS):
             pixel = first + row + i
             n, oh, ow = pixel // (OH * OW), pixel // OW % OH, pixel % OW
             for kh in range(KH):
@@ -225,7 +233,7 @@ def _find_taps(
                     start = outside
                     if row + i < count and 0 <= h < H and 0 <= w < W:
                         start = ((n * H + h) * W + w) * C + channel
-                    starts[(row * taps) + (kh * columns + kw) * ROWS + i] = start
+                    starts[(row * taps) + (kh * columns + kw) * GATHERED_ROWS + i] = start
 
 
 @parallel_jit
