@@ -7,20 +7,15 @@ Kernels are compiled when first called and cached beside the source. Only module
 functions are cached, and an edited function does not invalidate the cache of its callers in
 other files: after such an edit delete the ``__pycache__`` folders under ``kernels/``.
 
-The floating-point relaxations let LLVM vectorise sums and use fused multiply-add. NaN and
-infinity keep their meaning: a diverging training run must show, not vanish.
+Floating-point numbers are added and multiplied as written (no ``fastmath``): a relaxation would
+let the bits of a result depend on what the optimizer made of it, and a kernel that was just
+compiled is optimized once more than one from the cache. Where a sum should be a vector, the loops
+say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
 import functools
 
 import numba
 
-_options = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"},
-}
-
-jit = functools.partial(numba.njit, **_options)
-parallel_jit = functools.partial(numba.njit, parallel=True, **_options)
+jit = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
+parallel_jit = functools.partial(jit, parallel=True)
