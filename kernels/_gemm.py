@@ -142,9 +142,12 @@ def _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, lanes, b
         panel = b_panels[j0 * DEPTH : (j0 + lanes) * DEPTH]
         if column_stride == 1:
             for k in range(depth):
-                source = (k0 + k) * row_stride + n0 + j0
+                # Through slices: an index with an offset might be negative, for all the
+                # compiler knows, and would have to be tested before every number.
+                start = (k0 + k) * row_stride + n0 + j0
+                row, source = panel[k * lanes : k * lanes + width], b[start : start + width]
                 for j in range(width):
-                    panel[k * lanes + j] = b[source + j]
+                    row[j] = source[j]
         else:
             for j in range(width):
                 source = (n0 + j0 + j) * column_stride + k0 * row_stride

@@ -179,14 +179,17 @@ def _multiply(images, panels, wide, bias, SH, SW, PH, PW, KH, KW, merged, output
         block, g = task // groups, task % groups
         first = block * PIXELS
         count = min(PIXELS, pixels - first)
+        group_bias = bias[g * per_group : (g + 1) * per_group]
         starts = np.empty(PIXELS * taps, np.int64)
         edge = np.empty(GATHERED_ROWS * lanes, output.dtype)
         _find_taps(
             images, zeros, first, count, g, groups, OH, OW, SH, SW, PH, PW, KH, KW, merged, starts
         )
         for p in range(first, first + count):
-            for c in range(g * per_group, (g + 1) * per_group):
-                output_memory[p * OC + c] = bias[c]
+            start = p * OC + g * per_group
+            channels = output_memory[start : start + per_group]
+            for c in range(per_group):
+                channels[c] = group_bias[c]
         for t in range(0, taps, chunk):
             for k0 in range(0, depth, DEPTH):
                 for tile in range(tiles):
@@ -299,8 +302,9 @@ def _correlate(images, gradients, SH, SW, PH, PW, run, parts, sums):
 def _pack_panel(gradients, first, pixels, OC, channel, width, lanes, panel):
     """panel[p, j] = gradients[first + p, channel + j], zero after the last channel."""
     for p in range(pixels):
-        source = (first + p) * OC + channel
+        start = (first + p) * OC + channel
+        row, source = panel[p * lanes : (p + 1) * lanes], gradients[start : start + width]
         for j in range(width):
-            panel[p * lanes + j] = gradients[source + j]
+            row[j] = source[j]
         for j in range(width, lanes):
-            panel[p * lanes + j] = 0
+            row[j] = 0

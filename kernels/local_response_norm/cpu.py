@@ -73,7 +73,8 @@ def _backward(grad_output, input, before, after, alpha, beta, k, grad_input):
         squares = np.zeros(before + C + after, input.dtype)
         # grad_output * input * s^(-beta - 1); channel c is in the windows of c - after, ...,
         # c + before.
-        ratio = np.zeros(after + C + before, input.dtype)
+        ratios = np.zeros(after + C + before, input.dtype)
+        ratio = ratios[after : after + C]
         total = np.empty(C, input.dtype)
         for p in range(block * _PIXELS, min(block * _PIXELS + _PIXELS, P)):
             x, dy, dx = input[p], grad_output[p], grad_input[p]
@@ -81,8 +82,8 @@ def _backward(grad_output, input, before, after, alpha, beta, k, grad_input):
             for c in range(C):
                 power, inverse = _powers(k + alpha * total[c], beta)
                 dx[c] = dy[c] * power
-                ratio[after + c] = dx[c] * x[c] * inverse
-            _sum_windows(ratio, after + before + 1, total)
+                ratio[c] = dx[c] * x[c] * inverse
+            _sum_windows(ratios, after + before + 1, total)
             for c in range(C):
                 dx[c] -= factor * x[c] * total[c]
 
@@ -90,8 +91,9 @@ def _backward(grad_output, input, before, after, alpha, beta, k, grad_input):
 @jit
 def _sum_squares(x, before, after, squares, total):
     """Sum of x^2 over the window of every channel."""
+    own = squares[before : before + x.size]
     for c in range(x.size):
-        squares[before + c] = x[c] * x[c]
+        own[c] = x[c] * x[c]
     _sum_windows(squares, before + after + 1, total)
 
 
