@@ -45,7 +45,7 @@ def widest_lanes(dtype, columns) -> int:
     )
 
 
-def _tile_product(gathered, rows, vectors):
+def make_tile_product(gathered, rows, vectors):
     """The tile product of `rows` x `vectors`, with A packed in panels or gathered."""
 
     @intrinsic
@@ -204,11 +204,11 @@ def _tile_product(gathered, rows, vectors):
 
 
 # A_t is a panel: for each k, ROWS adjacent numbers; a_taps[t] is where it starts.
-tile_product = _tile_product(gathered=False, rows=ROWS, vectors=2)
+tile_product = make_tile_product(gathered=False, rows=ROWS, vectors=2)
 # GATHERED_ROWS rows of A_t lie anywhere, k along them; a_taps[t * GATHERED_ROWS + i] is where
 # row i starts.
-tile_product_gathered = _tile_product(gathered=True, rows=GATHERED_ROWS, vectors=2)
-tile_product_gathered_wide = _tile_product(gathered=True, rows=GATHERED_ROWS, vectors=3)
+tile_product_gathered = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=2)
+tile_product_gathered_wide = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=3)
 
 
 @jit

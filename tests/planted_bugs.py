@@ -34,6 +34,7 @@ class Fault:
 
 NORM = "kernels/local_response_norm/cpu.py"
 DIRECT = "kernels/conv2d/_direct.py"
+WINOGRAD = "kernels/conv2d/_winograd.py"
 POOL = "kernels/max_pool2d/cpu.py"
 AUTOGRAD = "minigrad/autograd.py"
 
@@ -42,22 +43,22 @@ FAULTS = [
     Fault(
         "norm backward: window of 4 channels instead of 5",
         NORM,
-        "_sum_windows(ratio, after + before + 1, total)",
-        "_sum_windows(ratio, after + before, total)",
+        "_sum_windows(ratios, after + before + 1, total)",
+        "_sum_windows(ratios, after + before, total)",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
         "norm backward: window of 3 channels instead of 5",
         NORM,
-        "_sum_windows(ratio, after + before + 1, total)",
-        "_sum_windows(ratio[1:], max(1, after + before - 1), total)",
+        "_sum_windows(ratios, after + before + 1, total)",
+        "_sum_windows(ratios[1:], max(1, after + before - 1), total)",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
         "norm backward: terms across channels dropped",
         NORM,
         "dx[c] -= factor * x[c] * total[c]",
-        "dx[c] -= factor * x[c] * ratio[after + c]",
+        "dx[c] -= factor * x[c] * ratio[c]",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
@@ -144,6 +145,55 @@ FAULTS = [
         "for split in range(1, splits):",
         "for split in range(2, splits):",
         BACKENDS + "conv2d",
+    ),
+    Fault(
+        "winograd: filters not scaled",
+        WINOGRAD,
+        "[point**i / scale for i in range(R)]",
+        "[point**i for i in range(R)]",
+        "tests/kernels/test_conv2d.py -k winograd",
+    ),
+    Fault(
+        "winograd: tiles overlap by a pixel too much",
+        WINOGRAD,
+        "row * M - PH, column * M - PW, g * IC, IC,",
+        "row * M - PH, column * (M - 1) - PW, g * IC, IC,",
+        "tests/kernels/test_conv2d.py -k winograd",
+    ),
+    Fault(
+        "winograd: every group reads the channels of the first",
+        WINOGRAD,
+        "column * M - PW, g * IC, IC,",
+        "column * M - PW, 0, IC,",
+        "tests/kernels/test_conv2d.py -k winograd",
+    ),
+    Fault(
+        "winograd: pixels beyond the right edge read the next row",
+        WINOGRAD,
+        "inside = 0 <= h < H and 0 <= w < W",
+        "inside = 0 <= h < H and 0 <= w",
+        "tests/kernels/test_conv2d.py -k winograd",
+    ),
+    Fault(
+        "winograd: no bias",
+        WINOGRAD,
+        "source[c] + panel_bias[c]",
+        "source[c]",
+        "tests/kernels/test_conv2d.py -k winograd",
+    ),
+    Fault(
+        "winograd weight gradient: last channels read from the wrong rows",
+        WINOGRAD,
+        "row = ic if ic < padded - ROWS else ic + padded - IC",
+        "row = ic",
+        "tests/kernels/test_conv2d.py -k winograd",
+    ),
+    Fault(
+        "winograd weight gradient: chunks after the first left out",
+        WINOGRAD,
+        "for first in range(0, count, CHUNK):",
+        "for first in range(0, min(count, CHUNK), CHUNK):",
+        "tests/kernels/test_conv2d.py -k tiles",
     ),
     Fault(
         "conv2d weight gradient of the plain path: image left out of the sum",

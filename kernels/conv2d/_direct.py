@@ -1,4 +1,4 @@
-"""Convolution as a matrix product whose columns are never written: the fast path.
+"""Convolution as a matrix product whose columns are never written: the direct path.
 
 With channels last in memory the pixel under a filter tap is a run of adjacent numbers. The
 micro-kernel (`kernels/_microkernel.py`) takes several output pixels at a time; for each tap it is
@@ -65,11 +65,16 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     """For stride 1."""
+    KH, KW = weight.shape[2:]
+    padding = KH - 1 - padding[0], KW - 1 - padding[1]
+    forward(grad_output, mirrored(weight, groups), None, stride, padding, groups, output=grad_input)
+
+
+def mirrored(weight, groups):
+    """The filters of the input gradient: flipped, input and output channels exchanged."""
     OC, IC, KH, KW = weight.shape
     flipped = weight.reshape(groups, OC // groups, IC, KH, KW)[:, :, :, ::-1, ::-1]
-    mirrored = np.ascontiguousarray(flipped.swapaxes(1, 2)).reshape(-1, OC // groups, KH, KW)
-    padding = KH - 1 - padding[0], KW - 1 - padding[1]
-    forward(grad_output, mirrored, None, stride, padding, groups, output=grad_input)
+    return np.ascontiguousarray(flipped.swapaxes(1, 2)).reshape(-1, OC // groups, KH, KW)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):

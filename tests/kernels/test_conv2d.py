@@ -1,11 +1,11 @@
-"""Both paths of the convolution against each other and the reference, and which is taken."""
+"""The three paths of the convolution against the reference, and which is taken."""
 
 import numpy as np
 import pytest
 
 from kernels import _layout, conv2d
 from kernels._microkernel import lanes_of
-from kernels.conv2d import _direct, _im2col, cpu, reference
+from kernels.conv2d import _direct, _im2col, _winograd, cpu, reference
 
 SHAPES = [  # channels, image, output channels, window, stride, padding, groups
     (3, (5, 4), 4, (3, 2), (1, 1), (0, 0), 1),
@@ -17,6 +17,22 @@ SHAPES = [  # channels, image, output channels, window, stride, padding, groups
     (2, (9, 8), 3, (4, 4), (4, 3), (2, 1), 1),
     (36, (4, 4), 36, (3, 2), (1, 1), (1, 1), 2),
 ]
+
+# Channels that fill a panel, or end within one; tiles that end with the image, or beyond it.
+WINOGRAD_SHAPES = [
+    (34, (9, 7), 50, (3, 3), (1, 1), (1, 1), 1),
+    (66, (8, 9), 64, (5, 5), (1, 1), (2, 1), 2),
+    (33, (6, 8), 32, (4, 4), (1, 1), (0, 0), 1),
+    (32, (5, 5), 49, (2, 2), (1, 1), (1, 1), 1),
+    (32, (3, 2), 32, (3, 3), (1, 1), (3, 4), 1),
+]
+PATHS = [_direct, _im2col, _winograd]
+CASES = [(p, shape) for p in (_direct, _im2col) for shape in SHAPES]
+CASES += [(_winograd, shape) for shape in WINOGRAD_SHAPES]
+
+
+def case_id(value):
+    return str(value) if isinstance(value, tuple) else value.__name__.split("_")[-1]
 
 
 def make_arrays(N, shape, dtype, rng):
@@ -42,23 +58,23 @@ def run_backward_input(module, input, weight, grad_output, parameters):
     return grad_input
 
 
-@pytest.mark.parametrize("path", [_direct, _im2col], ids=["direct", "im2col"])
 @pytest.mark.parametrize("N", [1, 3])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("path, shape", CASES, ids=case_id)
 def test_path_equals_reference(path, N, shape, dtype, rng, assert_close):
     arrays = make_arrays(N, shape, dtype, rng)
     for result, expected in zip(run(path, *arrays), run(reference, *arrays)):
         assert_close(result, expected)
     input, weight, _, grad_output, parameters = arrays
-    if path is _im2col or parameters[0] == (1, 1):
+    if path is not _direct or parameters[0] == (1, 1):
         rest = input, weight, grad_output, parameters
         assert_close(run_backward_input(path, *rest), run_backward_input(reference, *rest))
 
 
-@pytest.mark.parametrize("path", [_direct, _im2col], ids=["direct", "im2col"])
+@pytest.mark.parametrize("path", PATHS, ids=case_id)
 def test_order_in_memory_does_not_matter(path, dtype, rng):
     """Channels last, or in the order of the dimensions: the same bits."""
-    input, weight, bias, grad_output, parameters = make_arrays(2, SHAPES[1], dtype, rng)
+    shape = WINOGRAD_SHAPES[1] if path is _winograd else SHAPES[1]
+    input, weight, bias, grad_output, parameters = make_arrays(2, shape, dtype, rng)
     plain = run(path, input, weight, bias, grad_output, parameters)
     input, grad_output = _layout.channels_last(input), _layout.channels_last(grad_output)
     assert not input.flags.c_contiguous
@@ -78,19 +94,60 @@ def test_long_sums_are_split(dtype, rng, assert_close):
             assert_close(direct, plain)
 
 
-def test_stride_and_wide_padding_of_an_input_gradient_take_the_plain_path(monkeypatch, rng):
+@pytest.mark.parametrize("bytes_at_a_time", [1, 1 << 40])
+def test_tiles_in_one_block_and_in_many(bytes_at_a_time, dtype, rng, assert_close, monkeypatch):
+    monkeypatch.setattr(_winograd, "BLOCK", bytes_at_a_time)
+    monkeypatch.setattr(_winograd, "PIECE", bytes_at_a_time)
+    input, weight, bias, grad_output, parameters = make_arrays(
+        19, (32, (11, 10), 32, (3, 3), (1, 1), (1, 1), 1), dtype, rng
+    )
+    assert input.shape[0] * 3 * 3 > 2 * _winograd.CHUNK
+    arrays = input, weight, bias, grad_output, parameters
+    for result, expected in zip(run(_winograd, *arrays), run(_im2col, *arrays)):
+        assert_close(result, expected)
+    rest = input, weight, grad_output, parameters
+    assert_close(run_backward_input(_winograd, *rest), run_backward_input(_im2col, *rest))
+
+
+@pytest.mark.parametrize("R", [2, 3, 4, 5])
+def test_matrices_multiply_polynomials(R):
+    """One line of a tile: the outputs are those of the filter slid over it, up to rounding."""
+    evaluate, evaluate_filter, interpolate = _winograd._matrices(R, np.dtype(np.float64))
+    line, taps = np.array([3.0, -1, 4, 1, -5, 9]), np.array([2.0, 6, -5, 3, 5])[:R]
+    values = (line @ evaluate) * (taps @ evaluate_filter)
+    np.testing.assert_allclose(interpolate @ values, np.correlate(line, taps, "valid"), atol=1e-12)
+
+
+def test_which_path_is_taken(monkeypatch, rng):
     taken = []
-    for path in (_direct, _im2col):
-        monkeypatch.setattr(path, "backward_input", lambda *a, path=path, **k: taken.append(path))
-    input, weight, _, grad_output, _ = make_arrays(2, SHAPES[0], np.dtype(np.float32), rng)
-    for parameters in ((1, 1), (0, 0), 1), ((2, 1), (0, 0), 1), ((1, 1), (0, 2), 1):
+    for path in PATHS:
+        for name in ("forward", "backward_input", "backward_weight"):
+            monkeypatch.setattr(path, name, lambda *a, path=path, **k: taken.append(path))
+
+    def paths(N, shape):
+        taken.clear()
+        input, weight, bias, grad_output, parameters = make_arrays(N, shape, np.float32, rng)
+        run(cpu, input, weight, bias, grad_output, parameters)
         run_backward_input(cpu, input, weight, grad_output, parameters)
-    assert taken == [_direct, _im2col, _im2col]
+        return taken
+
+    few, many = (3, (5, 5), 4, (3, 3)), (64, (16, 12), 128, (3, 3))
+    assert paths(2, (*few, (1, 1), (0, 0), 1)) == [_direct, _direct, _direct]
+    assert paths(2, (*few, (2, 1), (0, 0), 1)) == [_direct, _direct, _im2col]
+    assert paths(2, (*few, (1, 1), (0, 3), 1)) == [_direct, _direct, _im2col]
+    assert paths(32, (*many, (1, 1), (1, 1), 1)) == [_winograd, _winograd, _winograd]
+    assert paths(32, (*many, (1, 1), (1, 1), 2)) == [_winograd, _winograd, _winograd]
+    assert paths(32, (*many, (1, 1), (1, 1), 4)) == [_direct, _direct, _direct]
+    assert paths(32, (*many, (2, 2), (1, 1), 1)) == [_direct, _direct, _im2col]
+    assert paths(1, (*many, (1, 1), (1, 1), 1)) == [_direct, _direct, _direct]
+    assert paths(99, (64, (1, 30), 64, (3, 3), (1, 1), (1, 1), 1)) == [_direct, _direct, _direct]
+    assert paths(32, (64, (16, 12), 64, (3, 5), (1, 1), (1, 2), 1)) == [_direct, _direct, _direct]
 
 
-@pytest.mark.parametrize("path", [_direct, _im2col], ids=["direct", "im2col"])
+@pytest.mark.parametrize("path", PATHS, ids=case_id)
 def test_is_the_same_on_any_number_of_threads(path, rng, same_on_any_number_of_threads):
-    arrays = make_arrays(33, SHAPES[2], np.dtype(np.float32), rng)
+    shape = WINOGRAD_SHAPES[0] if path is _winograd else SHAPES[2]
+    arrays = make_arrays(33, shape, np.dtype(np.float32), rng)
     same_on_any_number_of_threads(lambda: run(path, *arrays))
 
 
@@ -102,6 +159,14 @@ def test_nan_and_infinity_stay(rng):
         assert np.isnan(output[3]).any() and np.isinf(output[5]).any()
         finite = np.delete(output, [3, 5], axis=0)
         assert np.isfinite(finite).all(), "images of a batch do not touch each other"
+
+
+def test_nan_and_infinity_do_not_vanish_between_tiles(rng):
+    arrays = make_arrays(17, WINOGRAD_SHAPES[0], np.dtype(np.float32), rng)
+    arrays[0][3, 1, 2, 2], arrays[0][5, 0, 0, 0] = np.nan, np.inf
+    output, _ = run(_winograd, *arrays)
+    for n in range(17):
+        assert np.isfinite(output[n]).all() == (n not in (3, 5))
 
 
 def test_output_shape_names_what_does_not_fit():
