@@ -1,8 +1,6 @@
 """``python -m benchmarks.layers``: what each layer of AlexNet costs, pass by pass."""
 
 import argparse
-import importlib
-import json
 import math
 import sys
 import time
@@ -10,14 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
-from benchmarks import machine
+from benchmarks import machine, peer
+from benchmarks.report import add_json_option, positive, save
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, manual_seed, nn
 
@@ -140,7 +137,7 @@ class _Torch:
 
     def __init__(self, torch: ModuleType, layer: Layer, grad_output: np.ndarray):
         self.torch = torch
-        self.module = _twin(torch, layer.module)
+        self.module = peer.layer(torch, layer.module)
         self.parameters = list(self.module.parameters())
         self.input = torch.from_numpy(layer.input.copy())
         self.grad_output = torch.from_numpy(grad_output)
@@ -160,43 +157,13 @@ class _Torch:
         return time.perf_counter() - started, [gradient.numpy() for gradient in gradients]
 
 
-def _twin(torch: ModuleType, module: nn.Module) -> Any:
-    """PyTorch's layer with the settings and the weights of ours."""
-    peers = torch.nn
-    if isinstance(module, nn.Conv2d):
-        twin = peers.Conv2d(
-            module.in_channels,
-            module.out_channels,
-            module.kernel_size,
-            module.stride,
-            module.padding,
-            groups=module.groups,
-        )
-    elif isinstance(module, nn.Linear):
-        twin = peers.Linear(module.in_features, module.out_features)
-    elif isinstance(module, nn.MaxPool2d):
-        twin = peers.MaxPool2d(module.kernel_size, module.stride, module.padding)
-    elif isinstance(module, nn.LocalResponseNorm):
-        twin = peers.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
-    elif isinstance(module, nn.AdaptiveAvgPool2d):
-        twin = peers.AdaptiveAvgPool2d(module.output_size)
-    elif isinstance(module, nn.Dropout):
-        twin = peers.Dropout(module.p)
-    else:
-        twin = peers.ReLU()
-    with torch.no_grad():
-        for (_, own), (_, other) in zip(module.named_parameters(), twin.named_parameters()):
-            other.copy_(torch.from_numpy(own.numpy()))
-    return twin
-
-
 class WrongResult(Exception):
     """A layer that computes something else than PyTorch is not worth timing."""
 
 
 def _require_equal(layer: Layer, of: str, ours: list[np.ndarray], peers: list[np.ndarray]) -> None:
-    for own, peer in zip(ours, peers, strict=True):
-        error = np.abs(own - peer).max() / max(np.abs(peer).max(), 1e-30)
+    for own, other in zip(ours, peers, strict=True):
+        error = np.abs(own - other).max() / max(np.abs(other).max(), 1e-30)
         if not error <= TOLERANCE:
             raise WrongResult(
                 f"{layer.name} {of} differs from PyTorch by {error:.1e} of the largest value "
@@ -225,11 +192,11 @@ def measure(
     for layer in layers:
         grad_output = np.random.default_rng(1).standard_normal(layer.output_shape, np.float32)
         ours = _Ours(layer, grad_output)
-        peer = _Torch(torch, layer, grad_output) if torch else None
+        other = _Torch(torch, layer, grad_output) if torch else None
         for of in layer.passes:
-            if peer and not isinstance(layer.module, nn.Dropout):
-                _require_equal(layer, of, ours.run(of)[1], peer.run(of)[1])
-            sides = [ours, peer] if peer else [ours]
+            if other and not isinstance(layer.module, nn.Dropout):
+                _require_equal(layer, of, ours.run(of)[1], other.run(of)[1])
+            sides = [ours, other] if other else [ours]
             samples = interleaved([partial(_seconds, side, of) for side in sides], repeats)
             result = Result(
                 layer.name,
@@ -238,7 +205,7 @@ def measure(
                 layer.flops(),
                 layer.transferred_bytes(of),
                 samples[0],
-                samples[1] if peer else None,
+                samples[1] if other else None,
             )
             results.append(result)
             report(result)
@@ -285,13 +252,6 @@ def _totals(results: list[Result]) -> list[str]:
     return lines
 
 
-def _import_torch() -> ModuleType | None:
-    try:
-        return importlib.import_module("torch")
-    except ImportError:
-        return None
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.layers",
@@ -299,10 +259,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m benchmarks.layers --batch 128 --layers conv2 norm1 fc6",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--batch", type=int, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--batch", type=positive, default=128, metavar="N", help="default: 128")
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
-    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="default: 7")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
+    add_json_option(parser)
     return parser
 
 
@@ -310,9 +270,6 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns 1 where a layer computes something wrong, otherwise 0."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    for name in ("batch", "repeats"):
-        if getattr(arguments, name) < 1:
-            parser.error(f"--{name} must be at least 1, got {getattr(arguments, name)}")
     architecture = ARCHITECTURES[arguments.arch]
     model = architecture(init="torch")
     layers = walk(model, architecture.default_image_size, arguments.batch)
@@ -323,11 +280,8 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.layers:
         layers = [layer for layer in layers if layer.name in arguments.layers]
 
-    torch = _import_torch()
-    about = {**machine.describe(), "torch": torch.__version__ if torch else None}
-    for warning in machine.warnings():
-        print(f"warning: {warning}", file=sys.stderr)
-    print("; ".join(f"{name} {value}" for name, value in about.items()))
+    torch = peer.import_torch()
+    about = machine.introduce(torch)
     peaks = machine.measure_peaks()
     print(
         f"limits measured just now: {peaks.gflops:.0f} GFLOP/s (matrix product), "
@@ -345,22 +299,14 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("\n".join(["-" * len(HEADER), *_totals(results)]))
-    if not torch:
-        print("PyTorch is not installed: nothing to compare with (pip install '.[bench]').")
-    if arguments.json:
-        report = {
-            "arch": arguments.arch,
-            "batch": arguments.batch,
-            "about": about,
-            "peaks": asdict(peaks),
-            "results": [asdict(result) for result in results],
-        }
-        try:
-            arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 7
-    return 0
+    report = {
+        "arch": arguments.arch,
+        "batch": arguments.batch,
+        "about": about,
+        "peaks": asdict(peaks),
+        "results": [asdict(result) for result in results],
+    }
+    return save(report, arguments.json)
 
 
 if __name__ == "__main__":

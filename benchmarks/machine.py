@@ -1,10 +1,12 @@
 """The machine a benchmark runs on: what it is, and what it can do at most."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -75,6 +77,17 @@ def _seconds(work: Callable[[], Any]) -> float:
 def describe() -> dict[str, Any]:
     """Versions, processor, threads, and the BLAS library NumPy uses with its kernel type."""
     return {**environment.versions(), **environment.machine(), "blas": _blas()}
+
+
+def introduce(torch: ModuleType | None) -> dict[str, Any]:
+    """Print what the benchmark runs on, and warn of what would make its figures misleading."""
+    about = {**describe(), "torch": torch.__version__ if torch else None}
+    for warning in warnings():
+        print(f"warning: {warning}", file=sys.stderr)
+    print("; ".join(f"{name} {value}" for name, value in about.items()))
+    if not torch:
+        print("PyTorch is not installed: nothing to compare with (pip install '.[bench]').")
+    return about
 
 
 def _blas() -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.summary import layer_costs
-from benchmarks import layers, machine
+from benchmarks import layers, machine, peer
 from benchmarks.layers import FORWARD, INPUT, WEIGHT
 
 NAMES = [
@@ -32,7 +32,7 @@ def quick(monkeypatch):
 
 @pytest.fixture
 def without_torch(monkeypatch):
-    monkeypatch.setattr(layers, "_import_torch", lambda: None)
+    monkeypatch.setattr(peer, "import_torch", lambda: None)
 
 
 def test_the_walk_names_layers_as_the_paper_does():
@@ -103,8 +103,8 @@ def test_chosen_layers_without_pytorch(quick, without_torch, capsys):
     "options, message",
     [
         (["--layers", "conv9"], "unknown layer 'conv9': choose from conv1 relu1"),
-        (["--batch", "0"], "--batch must be at least 1"),
-        (["--repeats", "0"], "--repeats must be at least 1"),
+        (["--batch", "0"], "argument --batch: must be at least 1"),
+        (["--repeats", "0"], "argument --repeats: must be at least 1"),
     ],
 )
 def test_wrong_options(options, message, quick, without_torch, capsys):

@@ -1,0 +1,58 @@
+"""PyTorch's layers and networks with the settings and the weights of ours."""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from minigrad import nn
+
+
+def import_torch() -> ModuleType | None:
+    """PyTorch if it is installed; it is a yardstick, never a dependency."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        return None
+
+
+def layer(torch: ModuleType, module: nn.Module) -> Any:
+    """PyTorch's layer with the settings and the weights of ours."""
+    peers = torch.nn
+    if isinstance(module, nn.Conv2d):
+        twin = peers.Conv2d(
+            module.in_channels,
+            module.out_channels,
+            module.kernel_size,
+            module.stride,
+            module.padding,
+            groups=module.groups,
+        )
+    elif isinstance(module, nn.Linear):
+        twin = peers.Linear(module.in_features, module.out_features)
+    elif isinstance(module, nn.MaxPool2d):
+        twin = peers.MaxPool2d(module.kernel_size, module.stride, module.padding)
+    elif isinstance(module, nn.LocalResponseNorm):
+        twin = peers.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
+    elif isinstance(module, nn.AdaptiveAvgPool2d):
+        twin = peers.AdaptiveAvgPool2d(module.output_size)
+    elif isinstance(module, nn.Dropout):
+        twin = peers.Dropout(module.p)
+    elif isinstance(module, nn.Flatten):
+        twin = peers.Flatten()
+    else:
+        twin = peers.ReLU()
+    with torch.no_grad():
+        for (_, own), (_, other) in zip(module.named_parameters(), twin.named_parameters()):
+            other.copy_(torch.from_numpy(own.numpy()))
+    return twin
+
+
+def network(torch: ModuleType, model: nn.Module, without_norm: bool = False) -> Any:
+    """PyTorch's network of the same layers, in the order in which ours registers them.
+
+    Args:
+        without_norm: leave out local response normalization, which PyTorch has no fast kernel for.
+    """
+    leaves = [module for _, module in model.named_modules() if not list(module.named_children())]
+    kept = [m for m in leaves if not (without_norm and isinstance(m, nn.LocalResponseNorm))]
+    return torch.nn.Sequential(*[layer(torch, module) for module in kept])

@@ -1,0 +1,203 @@
+"""``python -m benchmarks.step``: a training step, or inference, against PyTorch in all its forms."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from alexnet.model import ARCHITECTURES
+from benchmarks import machine, peer
+from benchmarks.contestant import FORMS, OURS
+from benchmarks.report import add_json_option, positive, save
+from benchmarks.timing import Sample, interleaved
+
+TOLERANCE = 1e-4
+RESAMPLES = 2000
+# By default the allocator of Linux gives freed memory back and PyTorch pays for every page again in
+# every step. These settings keep it: PyTorch at its best.
+KEEP_PAGES = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000000",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table: this engine, or PyTorch in one form with one allocator."""
+
+    form: str
+    keeps_pages: bool = False
+    without_norm: bool = False
+
+    @property
+    def name(self) -> str:
+        if self.form == OURS:
+            return OURS
+        norm = ", no norm" if self.without_norm else ""
+        return f"PyTorch {self.form}{norm}" + (", keeps pages" if self.keeps_pages else "")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one contestant did; `ratio` is our median over its, with a 95% confidence interval."""
+
+    name: str
+    first_seconds: float
+    sample: Sample
+    peak_bytes: int
+    ratio: tuple[float, float, float]
+
+
+class Contestant:
+    """The process that takes the steps."""
+
+    def __init__(self, process: subprocess.Popen):
+        self.process = process
+
+    def ask(self, word: str):
+        """The answer to "loss", "step" or "peak"."""
+        try:
+            print(word, file=self.process.stdin, flush=True)
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise Failed(f"a contestant ended with exit code {self.process.wait()}, see above")
+        return json.loads(answer)
+
+
+class Failed(Exception):
+    """A contestant that does not run, or computes something else."""
+
+
+@contextmanager
+def started(entry: Entry, arch: str, batch: int, training: bool) -> Iterator[Contestant]:
+    options = {
+        "form": entry.form,
+        "arch": arch,
+        "batch": batch,
+        "training": training,
+        "without_norm": entry.without_norm,
+    }
+    command = [sys.executable, "-m", "benchmarks.contestant", json.dumps(options)]
+    environment = os.environ | (KEEP_PAGES if entry.keeps_pages else {})
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        try:
+            yield Contestant(process)
+        finally:
+            process.stdin.close()
+
+
+def ratio(ours: Sample, other: Sample) -> tuple[float, float, float]:
+    """Ratio of the medians, and its 95% confidence interval by resampling the rounds."""
+    pairs = np.array([ours.seconds, other.seconds])
+    chosen = np.random.default_rng(0).integers(0, pairs.shape[1], (RESAMPLES, pairs.shape[1]))
+    medians = np.median(pairs[:, chosen], axis=2)
+    low, high = np.percentile(medians[0] / medians[1], (2.5, 97.5))
+    return ours.median / other.median, float(low), float(high)
+
+
+def measure(
+    entries: list[Entry], arch: str, batch: int, training: bool, repeats: int
+) -> list[Result]:
+    """Let all contestants take turns; the first entry is ours, the others are compared with it.
+
+    Raises:
+        Failed: a contestant cannot run, or its loss is another one.
+    """
+    with ExitStack() as stack:
+        contestants = [
+            stack.enter_context(started(entry, arch, batch, training)) for entry in entries
+        ]
+        losses = [contestant.ask("loss") for contestant in contestants]
+        for entry, loss in zip(entries, losses):
+            if not entry.without_norm and abs(loss / losses[0] - 1) > TOLERANCE:
+                raise Failed(f"{entry.name} has a loss of {loss}, {OURS} of {losses[0]}: not timed")
+        first = [contestant.ask("step") for contestant in contestants]
+        samples = interleaved([lambda c=c: c.ask("step") for c in contestants], repeats)
+        peaks = [contestant.ask("peak") for contestant in contestants]
+    return [
+        Result(entry.name, seconds, sample, peak, ratio(samples[0], sample))
+        for entry, seconds, sample, peak in zip(entries, first, samples, peaks)
+    ]
+
+
+HEADER = (
+    f"{'':<44}{'ms':>9}{'p10-p90':>18}{'images/s':>10}{'first s':>9}{'peak GB':>9}"
+    f"{'ours / this':>13}{'95%':>15}"
+)
+
+
+def line(result: Result, batch: int) -> str:
+    sample = result.sample
+    spread = f"{1e3 * sample.p10:.1f}-{1e3 * sample.p90:.1f}"
+    middle, low, high = result.ratio
+    return (
+        f"{result.name:<44}{1e3 * sample.median:>9.1f}{spread:>18}{batch / sample.median:>10.1f}"
+        f"{result.first_seconds:>9.1f}{result.peak_bytes / 1e9:>9.2f}{middle:>13.2f}"
+        f"{f'{low:.2f}-{high:.2f}':>15}"
+    )
+
+
+def entries_for(forms: list[str], has_norm: bool) -> list[Entry]:
+    """Ours, then PyTorch's forms with both allocators, with and without the normalization."""
+    peers = [
+        Entry(form, keeps_pages, without_norm)
+        for without_norm in ([False, True] if has_norm else [False])
+        for keeps_pages in (False, True)
+        for form in forms
+    ]
+    return [Entry(OURS), *peers]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a contestant fails, 7 where the file cannot be written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.step",
+        description="Time whole steps of this engine and of PyTorch, in turn, each in a process "
+        "of its own.",
+        epilog="example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
+    )
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--batch", type=positive, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--inference", action="store_true", help="only the forward pass")
+    parser.add_argument(
+        "--forms", nargs="*", choices=FORMS, default=list(FORMS), help="of PyTorch; default: all"
+    )
+    parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
+    add_json_option(parser)
+    arguments = parser.parse_args(argv)
+
+    torch = peer.import_torch()
+    about = machine.introduce(torch)
+    what = "inference" if arguments.inference else "training step"
+    print(f"{what} of {arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}")
+    entries = entries_for(arguments.forms if torch else [], arguments.arch == "alexnet")
+    try:
+        results = measure(
+            entries, arguments.arch, arguments.batch, not arguments.inference, arguments.repeats
+        )
+    except Failed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(["", HEADER, *(line(result, arguments.batch) for result in results)]))
+    report = {
+        "arch": arguments.arch,
+        "batch": arguments.batch,
+        "inference": arguments.inference,
+        "about": about,
+        "results": [asdict(result) for result in results],
+    }
+    return save(report, arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""``python -m benchmarks.step``, with made-up contestants and with real processes."""
+
+import json
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from benchmarks import machine, step
+from benchmarks.contestant import OURS
+from benchmarks.timing import Sample
+
+
+class Fake:
+    """A contestant with a loss, and steps that always take as long."""
+
+    def __init__(self, loss, seconds):
+        self.answers = {"loss": loss, "step": seconds, "peak": 10**9}
+
+    def ask(self, word):
+        return self.answers[word]
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    """Sets the loss and the seconds of each contestant by its name."""
+    known = {}
+
+    @contextmanager
+    def started(entry, arch, batch, training):
+        yield Fake(*known[entry.name])
+
+    monkeypatch.setattr(step, "started", started)
+    return known
+
+
+EAGER = step.Entry("eager")
+NO_NORM = step.Entry("eager", without_norm=True)
+
+
+def test_ratios_are_ours_over_theirs(fakes):
+    fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9, 4.0), NO_NORM.name: (5.0, 2.0)})
+    results = step.measure([step.Entry(OURS), EAGER, NO_NORM], "alexnet", 8, True, repeats=3)
+    assert [result.ratio for result in results] == [(1, 1, 1), (0.25,) * 3, (0.5,) * 3]
+    assert "4000.0" in step.line(results[1], 8) and "0.25" in step.line(results[1], 8)
+    assert len(step.line(results[1], 8)) == len(step.HEADER)
+
+
+def test_another_loss_is_not_timed(fakes):
+    fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9 * 1.001, 1.0)})
+    with pytest.raises(step.Failed, match="PyTorch eager has a loss of 6.9"):
+        step.measure([step.Entry(OURS), EAGER], "alexnet", 8, True, repeats=1)
+
+
+def test_confidence_interval():
+    rng = np.random.default_rng(0)
+    ours, other = (Sample(tuple(m + 0.1 * rng.standard_normal(31))) for m in (1.0, 2.0))
+    middle, low, high = step.ratio(ours, other)
+    assert low < middle < high and middle == ours.median / other.median
+    assert 0.45 < low < 0.5 < high < 0.55
+
+
+def test_every_form_with_both_allocators():
+    names = [entry.name for entry in step.entries_for(["eager", "compiled"], has_norm=True)]
+    assert len(set(names)) == 9 and names[0] == OURS
+    assert "PyTorch compiled, no norm, keeps pages" in names
+    assert len(step.entries_for(["eager"], has_norm=False)) == 3
+
+
+def test_a_contestant_that_ends_is_named(capfd):
+    with step.started(step.Entry("no such form"), "no such network", 1, True) as contestant:
+        with pytest.raises(step.Failed, match="ended with exit code 1"):
+            contestant.ask("loss")
+    assert "KeyError" in capfd.readouterr().err
+
+
+def test_the_command(fakes, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(machine, "introduce", lambda torch: {"cpu": "this one"})
+    fakes.update(dict.fromkeys([OURS, EAGER.name, EAGER.name + ", keeps pages"], (6.9, 2.0)))
+    monkeypatch.setattr(step.peer, "import_torch", lambda: object())
+    file = tmp_path / "step.json"
+    options = ["--arch", "owt", "--batch", "3", "--forms", "eager", "--repeats", "2"]
+    assert step.main([*options, "--json", str(file)]) == 0
+    report = json.loads(file.read_text())
+    assert report["batch"] == 3 and report["about"] == {"cpu": "this one"}
+    assert [result["sample"]["seconds"] for result in report["results"]] == [[2.0, 2.0]] * 3
+    assert capsys.readouterr().out.count("PyTorch eager") == 2
+    assert step.main([*options, "--json", str(tmp_path / "no" / "folder.json")]) == 7
