@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,17 @@ class Result:
     transferred: int
     ours: Sample
     torch: Sample | None
+
+    def report(self) -> dict[str, Any]:
+        """For the file that `--json` writes."""
+        return {
+            "name": f"{self.layer} {self.of}",
+            "output_shape": self.output_shape,
+            "flops": self.flops,
+            "transferred_bytes": self.transferred,
+            "seconds": self.ours.seconds,
+            "torch_seconds": self.torch.seconds if self.torch else None,
+        }
 
 
 def walk(model: nn.Module, image_size: int, batch_size: int) -> list[Layer]:
@@ -300,11 +312,12 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print("\n".join(["-" * len(HEADER), *_totals(results)]))
     report = {
+        "kind": "layers",
         "arch": arguments.arch,
         "batch": arguments.batch,
         "about": about,
         "peaks": asdict(peaks),
-        "results": [asdict(result) for result in results],
+        "results": [result.report() for result in results],
     }
     return save(report, arguments.json)
 

@@ -7,18 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Any
 
 from alexnet.model import ARCHITECTURES
 from benchmarks import machine, peer
 from benchmarks.contestant import FORMS, OURS
 from benchmarks.report import add_json_option, positive, save
-from benchmarks.timing import Sample, interleaved
+from benchmarks.timing import Sample, interleaved, ratio
 
 TOLERANCE = 1e-4
-RESAMPLES = 2000
 # By default the allocator of Linux gives freed memory back and PyTorch pays for every page again in
 # every step. These settings keep it: PyTorch at its best.
 KEEP_PAGES = {
@@ -53,6 +51,16 @@ class Result:
     sample: Sample
     peak_bytes: int
     ratio: tuple[float, float, float]
+
+    def report(self) -> dict[str, Any]:
+        """For the file that `--json` writes."""
+        return {
+            "name": self.name,
+            "seconds": self.sample.seconds,
+            "first_seconds": self.first_seconds,
+            "peak_bytes": self.peak_bytes,
+            "ratio": self.ratio,
+        }
 
 
 class Contestant:
@@ -94,15 +102,6 @@ def started(entry: Entry, arch: str, batch: int, training: bool) -> Iterator[Con
             yield Contestant(process)
         finally:
             process.stdin.close()
-
-
-def ratio(ours: Sample, other: Sample) -> tuple[float, float, float]:
-    """Ratio of the medians, and its 95% confidence interval by resampling the rounds."""
-    pairs = np.array([ours.seconds, other.seconds])
-    chosen = np.random.default_rng(0).integers(0, pairs.shape[1], (RESAMPLES, pairs.shape[1]))
-    medians = np.median(pairs[:, chosen], axis=2)
-    low, high = np.percentile(medians[0] / medians[1], (2.5, 97.5))
-    return ours.median / other.median, float(low), float(high)
 
 
 def measure(
@@ -190,11 +189,11 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print("\n".join(["", HEADER, *(line(result, arguments.batch) for result in results)]))
     report = {
+        "kind": what,
         "arch": arguments.arch,
         "batch": arguments.batch,
-        "inference": arguments.inference,
         "about": about,
-        "results": [asdict(result) for result in results],
+        "results": [result.report() for result in results],
     }
     return save(report, arguments.json)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WARM_UP_ROUNDS = 2
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -41,3 +42,22 @@ def interleaved(contestants: list[Callable[[], float]], repeats: int) -> list[Sa
         for contestant, seconds in turns if number % 2 else reversed(turns):
             seconds.append(contestant())
     return [Sample(tuple(seconds[WARM_UP_ROUNDS:])) for seconds in times]
+
+
+def ratio(one: Sample, other: Sample, same_rounds: bool = True) -> tuple[float, float, float]:
+    """Ratio of the medians, and its 95% confidence interval by resampling.
+
+    Args:
+        same_rounds: the two took turns, so that a slow round was slow for both.
+    """
+    rng = np.random.default_rng(0)
+
+    def medians(sample: Sample, chosen: np.ndarray) -> np.ndarray:
+        return np.median(np.array(sample.seconds)[chosen], axis=1)
+
+    rounds = rng.integers(0, len(one.seconds), (RESAMPLES, len(one.seconds)))
+    others = rounds
+    if not same_rounds:
+        others = rng.integers(0, len(other.seconds), (RESAMPLES, len(other.seconds)))
+    low, high = np.percentile(medians(one, rounds) / medians(other, others), (2.5, 97.5))
+    return one.median / other.median, float(low), float(high)

@@ -1,8 +1,9 @@
 """Contestants take turns, and the statistics are those of what they return."""
 
+import numpy as np
 import pytest
 
-from benchmarks.timing import WARM_UP_ROUNDS, Sample, interleaved
+from benchmarks.timing import WARM_UP_ROUNDS, Sample, interleaved, ratio
 
 
 def test_contestants_take_turns_and_warm_up():
@@ -26,3 +27,21 @@ def test_contestants_take_turns_and_warm_up():
 def test_statistics():
     sample = Sample(tuple(float(n) for n in range(11)))
     assert (sample.p10, sample.median, sample.p90) == pytest.approx((1.0, 5.0, 9.0))
+
+
+def test_confidence_interval():
+    rng = np.random.default_rng(0)
+    ours, other = (Sample(tuple(m + 0.1 * rng.standard_normal(31))) for m in (1.0, 2.0))
+    middle, low, high = ratio(ours, other)
+    assert low < middle < high and middle == ours.median / other.median
+    assert 0.45 < low < 0.5 < high < 0.55
+
+
+def test_a_slow_round_that_hit_both_does_not_widen_the_interval():
+    noise = np.random.default_rng(0).uniform(1, 3, 21)
+    one, other = Sample(tuple(noise)), Sample(tuple(2 * noise))
+    middle, low, high = ratio(one, other)
+    assert middle == 0.5 and high - low < 1e-12
+    _, low, high = ratio(one, other, same_rounds=False)
+    assert low < 0.45 and high > 0.55
+    assert ratio(one, Sample((1.0, 1.0)), same_rounds=False)[0] == one.median

@@ -1,0 +1,72 @@
+"""``python -m benchmarks.compare A.json B.json``: what became faster or slower, and how surely."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import Sample, ratio
+
+SAME = ("kind", "arch", "batch")  # of two reports that can be compared
+
+
+class Unusable(Exception):
+    """Files that are no reports, or not of the same benchmark."""
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A report as `--json` wrote it."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            **report,
+            "samples": {r["name"]: Sample(tuple(r["seconds"])) for r in report["results"]},
+        }
+    except OSError as error:
+        raise Unusable(str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unusable(f"{path} is no report of a benchmark (written with --json)") from error
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """A line for each thing that both have timed."""
+    for key in SAME:
+        if before.get(key) != after.get(key):
+            raise Unusable(f"not the same benchmark: {key} {before.get(key)} and {after.get(key)}")
+    lines = [f"{'':<44}{'A ms':>10}{'B ms':>10}{'B / A':>8}{'95%':>14}"]
+    for name, a in before["samples"].items():
+        if name not in after["samples"]:
+            continue
+        b = after["samples"][name]
+        middle, low, high = ratio(b, a, same_rounds=False)
+        verdict = "faster" if high < 1 else "slower" if low > 1 else ""
+        lines.append(
+            f"{name:<44}{1e3 * a.median:>10.2f}{1e3 * b.median:>10.2f}{middle:>8.2f}"
+            f"{f'{low:.2f}-{high:.2f}':>14}  {verdict}".rstrip()
+        )
+    return lines
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 3 where a file cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.compare",
+        description="Compare two reports of the same benchmark on the same machine.",
+        epilog="example: python -m benchmarks.layers --json before.json; (change something); "
+        "python -m benchmarks.layers --json after.json; "
+        "python -m benchmarks.compare before.json after.json",
+    )
+    parser.add_argument("before", type=Path, metavar="A.json")
+    parser.add_argument("after", type=Path, metavar="B.json")
+    arguments = parser.parse_args(argv)
+    try:
+        print("\n".join(compare(load(arguments.before), load(arguments.after))))
+    except Unusable as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
