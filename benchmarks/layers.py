@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
-from benchmarks import machine, peer
+from benchmarks import machine, peer, picture
 from benchmarks.report import add_json_option, positive, save
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, manual_seed, nn
@@ -275,6 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
     parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
     add_json_option(parser)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw bars and roofline as a PNG")
     return parser
 
 
@@ -319,7 +321,17 @@ def main(argv: list[str] | None = None) -> int:
         "peaks": asdict(peaks),
         "results": [result.report() for result in results],
     }
-    return save(report, arguments.json)
+    return save(report, arguments.json) or _plot(results, peaks, arguments.plot)
+
+
+def _plot(results: list[Result], peaks: machine.Peaks, path: Path | None) -> int:
+    try:
+        if path:
+            picture.draw(results, peaks, path)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 7
+    return 0
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import pytest
 
 from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.summary import layer_costs
-from benchmarks import layers, machine, peer
+from benchmarks import layers, machine, peer, picture
 from benchmarks.layers import FORWARD, INPUT, WEIGHT
+from benchmarks.timing import Sample
 
 NAMES = [
     *("conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4".split()),
@@ -114,7 +115,37 @@ def test_wrong_options(options, message, quick, without_torch, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_a_report_that_cannot_be_written(quick, without_torch, tmp_path, capsys):
-    options = ["--batch", "1", "--layers", "relu1", "--repeats", "1", "--json", str(tmp_path)]
-    assert layers.main(options) == 7
-    assert "Is a directory" in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_a_file_that_cannot_be_written(option, quick, without_torch, tmp_path, capsys):
+    file = str(tmp_path / "missing" / "file")
+    assert layers.main(["--batch", "1", "--layers", "relu1", "--repeats", "1", option, file]) == 7
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_the_picture_shows_every_layer(tmp_path, monkeypatch):
+    """What the axes hold; layers without arithmetic have bars only."""
+    slow, fast = Sample((0.4, 0.2, 0.3)), Sample((0.1,))
+    results = [
+        layers.Result("conv1", FORWARD, (1, 2), 6 * 10**9, 10**8, fast, slow),
+        layers.Result("conv1", WEIGHT, (1, 2), 6 * 10**9, 10**8, fast, slow),
+        layers.Result("norm1", FORWARD, (1, 2), 0, 10**8, fast, slow),
+    ]
+    drawn = []
+    original = picture.Figure.savefig
+    monkeypatch.setattr(
+        picture.Figure, "savefig", lambda f, *a, **k: (drawn.append(f), original(f, *a, **k))
+    )
+    picture.draw(results, machine.Peaks(100.0, 10.0), tmp_path / "layers.png")
+    bars, roofline = drawn[0].axes
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["conv1", "norm1"]
+    widths = [bar.get_width() for container in bars.containers for bar in container]
+    assert widths == pytest.approx([200, 100, 600, 300])
+    points = [
+        (line.get_xdata()[0], line.get_ydata()[0])
+        for line in roofline.lines
+        if len(line.get_xdata()) == 1
+    ]
+    assert points == [(60, 60), (60, 20), (60, 60), (60, 20)]
+    roof = roofline.lines[-1]
+    assert max(roof.get_ydata()) == 100 and roof.get_ydata()[0] == pytest.approx(25)
+    assert (tmp_path / "layers.png").stat().st_size > 5000
