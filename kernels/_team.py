@@ -3,9 +3,9 @@
 All parallel work on the CPU is done by Numba's threads. A multi-threaded BLAS called in turn
 with them would make two teams fight for the same cores, so no kernel calls one.
 
-Kernels are compiled when first called and cached beside the source. Only module-level
-functions are cached, and an edited function does not invalidate the cache of its callers in
-other files: after such an edit delete the ``__pycache__`` folders under ``kernels/``.
+Kernels are compiled when first called and cached beside the source. Numba compiles a function
+anew when its own file has changed; what it calls lies in the shared files, ``kernels/_*.py``, so
+their text is part of the cache's key.
 
 Floating-point numbers are added and multiplied as written (no ``fastmath``): a relaxation would
 let the bits of a result depend on what the optimizer made of it, and a kernel that was just
@@ -13,9 +13,31 @@ compiled is optimized once more than one from the cache. Where a sum should be a
 say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
-import functools
+import hashlib
+from pathlib import Path
 
 import numba
+from numba.core.caching import FunctionCache
 
-jit = functools.partial(numba.njit, nogil=True, cache=True, error_model="numpy")
-parallel_jit = functools.partial(jit, parallel=True)
+_shared_sources = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("_*.py")))
+).hexdigest()
+
+
+class _Cache(FunctionCache):
+    """Finds what was compiled from these sources only."""
+
+    def _index_key(self, sig, codegen):
+        return (*super()._index_key(sig, codegen), _shared_sources)
+
+
+def jit(function, parallel=False):
+    """A function compiled by Numba; a module-level one, for only those can be cached."""
+    kernel = numba.njit(nogil=True, error_model="numpy", parallel=parallel)(function)
+    kernel._cache = _Cache(function)
+    return kernel
+
+
+def parallel_jit(function):
+    """The same, with loops over ``numba.prange`` divided among the threads."""
+    return jit(function, parallel=True)

@@ -14,15 +14,14 @@ from kernels._microkernel import (
 from kernels._team import jit
 
 
-# Not cached: the cache does not notice that the micro-kernel was edited.
-@jit(cache=False)
+@jit
 def run_panel(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate):
     tile_product(
         a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth, c, c_start, c_stride, accumulate
     )
 
 
-@jit(cache=False)
+@jit
 def run_gathered(
     a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate, wide
 ):
