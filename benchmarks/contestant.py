@@ -29,16 +29,17 @@ OURS = "minigrad"
 FORMS = ("eager", "channels-last", "compiled")  # of PyTorch
 
 
-def _batch(arch: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _batch(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    side = ARCHITECTURES[arch].default_image_size
     return rng.standard_normal((size, 3, side, side), np.float32), rng.integers(0, 1000, size)
 
 
-def _ours(arch: str, size: int, training: bool) -> tuple[Callable[[], float], Callable[[], None]]:
-    images, labels = _batch(arch, size)
+def _ours(
+    arch: str, size: int, side: int, training: bool
+) -> tuple[Callable[[], float], Callable[[], None]]:
+    images, labels = _batch(size, side)
     images = Tensor(backend.get("cpu").images(images))
-    model = ARCHITECTURES[arch]()
+    model = ARCHITECTURES[arch](image_size=side)
     optimizer = optim.SGD(model.parameters(), **SGD)
 
     def infer():
@@ -59,11 +60,11 @@ def _ours(arch: str, size: int, training: bool) -> tuple[Callable[[], float], Ca
 
 
 def _torch(
-    form: str, arch: str, size: int, training: bool, without_norm: bool
+    form: str, arch: str, size: int, side: int, training: bool, without_norm: bool
 ) -> tuple[Callable[[], float], Callable[[], None]]:
     torch = importlib.import_module("torch")
-    images, labels = map(torch.from_numpy, _batch(arch, size))
-    model = peer.network(torch, ARCHITECTURES[arch](), without_norm)
+    images, labels = map(torch.from_numpy, _batch(size, side))
+    model = peer.network(torch, ARCHITECTURES[arch](image_size=side), without_norm)
     if form == "channels-last":
         images = images.to(memory_format=torch.channels_last)
         model = model.to(memory_format=torch.channels_last)
@@ -110,12 +111,12 @@ def main(argv: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     options = json.loads(argv[0])
-    form, arch, size, training = (options[k] for k in ("form", "arch", "batch", "training"))
+    form, without_norm = options.pop("form"), options.pop("without_norm")
     manual_seed(0)
     if form == OURS:
-        loss, step = _ours(arch, size, training)
+        loss, step = _ours(**options)
     else:
-        loss, step = _torch(form, arch, size, training, options["without_norm"])
+        loss, step = _torch(form, without_norm=without_norm, **options)
 
     def timed() -> float:
         started = time.perf_counter()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from alexnet.model import ARCHITECTURES
@@ -85,17 +85,28 @@ class Failed(Exception):
     """A contestant that does not run, or computes something else."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """What every contestant does."""
+
+    arch: str
+    size: int
+    side: int
+    training: bool
+
+
 @contextmanager
-def started(entry: Entry, arch: str, batch: int, training: bool) -> Iterator[Contestant]:
-    options = {
-        "form": entry.form,
-        "arch": arch,
-        "batch": batch,
-        "training": training,
-        "without_norm": entry.without_norm,
-    }
+def started(entry: Entry, work: Work, threads: int | None = None) -> Iterator[Contestant]:
+    """The process of a contestant; it ends with the context.
+
+    Args:
+        threads: of our engine; default: all.
+    """
+    options = {"form": entry.form, "without_norm": entry.without_norm, **asdict(work)}
     command = [sys.executable, "-m", "benchmarks.contestant", json.dumps(options)]
     environment = os.environ | (KEEP_PAGES if entry.keeps_pages else {})
+    if threads:
+        environment["NUMBA_NUM_THREADS"] = str(threads)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         try:
@@ -104,18 +115,14 @@ def started(entry: Entry, arch: str, batch: int, training: bool) -> Iterator[Con
             process.stdin.close()
 
 
-def measure(
-    entries: list[Entry], arch: str, batch: int, training: bool, repeats: int
-) -> list[Result]:
+def measure(entries: list[Entry], work: Work, repeats: int) -> list[Result]:
     """Let all contestants take turns; the first entry is ours, the others are compared with it.
 
     Raises:
         Failed: a contestant cannot run, or its loss is another one.
     """
     with ExitStack() as stack:
-        contestants = [
-            stack.enter_context(started(entry, arch, batch, training)) for entry in entries
-        ]
+        contestants = [stack.enter_context(started(entry, work)) for entry in entries]
         losses = [contestant.ask("loss") for contestant in contestants]
         for entry, loss in zip(entries, losses):
             if not entry.without_norm and abs(loss / losses[0] - 1) > TOLERANCE:
@@ -180,10 +187,10 @@ def main(argv: list[str] | None = None) -> int:
     what = "inference" if arguments.inference else "training step"
     print(f"{what} of {arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}")
     entries = entries_for(arguments.forms if torch else [], arguments.arch == "alexnet")
+    side = ARCHITECTURES[arguments.arch].default_image_size
+    work = Work(arguments.arch, arguments.batch, side, not arguments.inference)
     try:
-        results = measure(
-            entries, arguments.arch, arguments.batch, not arguments.inference, arguments.repeats
-        )
+        results = measure(entries, work, arguments.repeats)
     except Failed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

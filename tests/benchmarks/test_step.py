@@ -25,20 +25,21 @@ def fakes(monkeypatch):
     known = {}
 
     @contextmanager
-    def started(entry, arch, batch, training):
+    def started(entry, work):
         yield Fake(*known[entry.name])
 
     monkeypatch.setattr(step, "started", started)
     return known
 
 
+WORK = step.Work("alexnet", 8, 227, training=True)
 EAGER = step.Entry("eager")
 NO_NORM = step.Entry("eager", without_norm=True)
 
 
 def test_ratios_are_ours_over_theirs(fakes):
     fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9, 4.0), NO_NORM.name: (5.0, 2.0)})
-    results = step.measure([step.Entry(OURS), EAGER, NO_NORM], "alexnet", 8, True, repeats=3)
+    results = step.measure([step.Entry(OURS), EAGER, NO_NORM], WORK, repeats=3)
     assert [result.ratio for result in results] == [(1, 1, 1), (0.25,) * 3, (0.5,) * 3]
     assert "4000.0" in step.line(results[1], 8) and "0.25" in step.line(results[1], 8)
     assert len(step.line(results[1], 8)) == len(step.HEADER)
@@ -47,7 +48,7 @@ def test_ratios_are_ours_over_theirs(fakes):
 def test_another_loss_is_not_timed(fakes):
     fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9 * 1.001, 1.0)})
     with pytest.raises(step.Failed, match="PyTorch eager has a loss of 6.9"):
-        step.measure([step.Entry(OURS), EAGER], "alexnet", 8, True, repeats=1)
+        step.measure([step.Entry(OURS), EAGER], WORK, repeats=1)
 
 
 def test_every_form_with_both_allocators():
@@ -58,7 +59,8 @@ def test_every_form_with_both_allocators():
 
 
 def test_a_contestant_that_ends_is_named(capfd):
-    with step.started(step.Entry("no such form"), "no such network", 1, True) as contestant:
+    work = step.Work("no such network", 1, 227, True)
+    with step.started(step.Entry(OURS), work) as contestant:
         with pytest.raises(step.Failed, match="ended with exit code 1"):
             contestant.ask("loss")
     assert "KeyError" in capfd.readouterr().err

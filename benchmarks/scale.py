@@ -1,0 +1,183 @@
+"""``python -m benchmarks.scale``: how the cost of a step grows with batch, image and threads."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from alexnet.figures import REFERENCE, TRAINING, VALIDATION
+from alexnet.model import ARCHITECTURES
+from benchmarks import machine, peer
+from benchmarks.contestant import OURS
+from benchmarks.report import add_json_option, positive, save
+from benchmarks.step import Entry, Failed, Work, started
+from benchmarks.timing import Sample
+
+BATCHES = (1, 7, 32, 100, 128)
+SIDES = (67, 115, 163, 227)
+SIDES_BATCH = 32
+CORES = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class Point:
+    """The training step of one size on some threads."""
+
+    batch: int
+    side: int
+    threads: int
+    sample: Sample
+
+    @property
+    def name(self) -> str:
+        return f"batch {self.batch}, {self.side} pixels, {self.threads} threads"
+
+
+@dataclass(frozen=True)
+class Model:
+    """Seconds of a step of N images on T threads: fixed + update / T + N * (serial + work / T).
+
+    `fixed` and `serial` are what more threads do not help: Python, and what is done on one thread.
+    """
+
+    fixed: float
+    update: float
+    serial: float
+    work: float
+
+    def seconds(self, batch: int, threads: int) -> float:
+        return self.fixed + self.update / threads + batch * (self.serial + self.work / threads)
+
+
+def fit(points: list[Point]) -> tuple[Model, float]:
+    """The model of least squared relative errors, and its largest relative error.
+
+    No part may be negative: parts that would be are left out, the most negative first.
+    """
+    seconds = np.array([point.sample.median for point in points])
+    terms = (
+        np.array([[1, 1 / p.threads, p.batch, p.batch / p.threads] for p in points])
+        / seconds[:, None]
+    )
+    kept = [0, 1, 2, 3]
+    while True:
+        parts = np.zeros(4)
+        parts[kept] = np.linalg.lstsq(terms[:, kept], np.ones(len(points)), rcond=None)[0]
+        if parts.min() >= 0:
+            return Model(*parts), float(np.abs(terms @ parts - 1).max())
+        kept.remove(int(parts.argmin()))
+
+
+def measure(arch: str, sizes: list[tuple[int, int, int]], repeats: int) -> list[Point]:
+    """The medians of `repeats` steps for each (batch, side, threads)."""
+    points = []
+    for batch, side, threads in sizes:
+        with started(Entry(OURS), Work(arch, batch, side, True), threads) as contestant:
+            contestant.ask("step")
+            contestant.ask("step")
+            seconds = tuple(contestant.ask("step") for _ in range(repeats))
+        points.append(Point(batch, side, threads, Sample(seconds)))
+        print(line(points[-1]), flush=True)
+    return points
+
+
+HEADER = f"{'batch':>6}{'pixels':>8}{'threads':>9}{'ms':>10}{'p10-p90':>18}{'images/s':>10}"
+
+
+def line(point: Point) -> str:
+    sample = point.sample
+    spread = f"{1e3 * sample.p10:.1f}-{1e3 * sample.p90:.1f}"
+    return (
+        f"{point.batch:>6}{point.side:>8}{point.threads:>9}{1e3 * sample.median:>10.1f}"
+        f"{spread:>18}{point.batch / sample.median:>10.1f}"
+    )
+
+
+def draw(points: list[Point], model: Model, side: int, path: Path) -> None:
+    """Images a second over the batch and over the pixels, and what the model expects of cores."""
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    batches, pixels, cores = figure.subplots(1, 3)
+    threads = sorted({point.threads for point in points})
+    for count, color in zip(threads, (VALIDATION, TRAINING)):
+        label = f"{count} thread" + "s" * (count > 1)
+        chosen = [p for p in points if p.threads == count and p.side == side]
+        rates = [p.batch / p.sample.median for p in chosen]
+        batches.plot([p.batch for p in chosen], rates, "o", color=color, label=label)
+        smooth = np.arange(1, max(p.batch for p in chosen) + 1)
+        batches.plot(smooth, [b / model.seconds(b, count) for b in smooth], color=color, lw=1)
+    _finish(batches, "images in a batch", f"{side} pixels; lines: the model")
+    chosen = sorted(
+        (p for p in points if p.threads == threads[-1] and p.batch == SIDES_BATCH),
+        key=lambda p: p.side,
+    )
+    rates = [p.batch / p.sample.median for p in chosen]
+    pixels.plot([p.side for p in chosen], rates, "o-", color=TRAINING, label=f"batch {SIDES_BATCH}")
+    _finish(pixels, "height and width of an image", f"{threads[-1]} threads")
+    for batch, style in ((SIDES_BATCH, "--"), (max(BATCHES), "-")):
+        rates = [batch / model.seconds(batch, count) for count in CORES]
+        cores.plot(CORES, rates, style, color=REFERENCE, marker="o", ms=4, label=f"batch {batch}")
+    _finish(cores, "cores", "What the model expects")
+    figure.savefig(path, dpi=120)
+
+
+def _finish(axes: Axes, xlabel: str, title: str) -> None:
+    axes.set(xlabel=xlabel, title=title, ylabel="images/s", xlim=(0, None), ylim=(0, None))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="0.92")
+    axes.legend(frameon=False)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a step fails, 7 where a file cannot be written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale",
+        description="Time training steps over batch size, image size and threads, and fit a model.",
+    )
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="default: 5")
+    parser.add_argument(
+        "--batches", type=positive, nargs="+", default=BATCHES, metavar="N", help="of images"
+    )
+    add_json_option(parser)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures as a PNG")
+    arguments = parser.parse_args(argv)
+
+    about = machine.introduce(peer.import_torch())
+    most = about["threads"]
+    side = ARCHITECTURES[arguments.arch].default_image_size
+    sizes = [(n, side, t) for t in sorted({1, most}) for n in arguments.batches]
+    sizes += [(SIDES_BATCH, s, most) for s in SIDES if s != side]
+    print(f"training step of {arguments.arch}, medians of {arguments.repeats}\n\n{HEADER}")
+    try:
+        points = measure(arguments.arch, sizes, arguments.repeats)
+    except Failed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    model, error = fit([point for point in points if point.side == side])
+    print(
+        f"\nms of a step of N images of {side} pixels on T threads, within {error:.0%}:\n"
+        f"    {1e3 * model.fixed:.1f} + {1e3 * model.update:.1f} / T "
+        f"+ N * ({1e3 * model.serial:.2f} + {1e3 * model.work:.2f} / T)"
+    )
+    report = {
+        "kind": "scale",
+        "arch": arguments.arch,
+        "batch": None,
+        "about": about,
+        "results": [{"name": p.name, "seconds": p.sample.seconds} for p in points],
+    }
+    try:
+        if arguments.plot:
+            draw(points, model, side, arguments.plot)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 7
+    return save(report, arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
