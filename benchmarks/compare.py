@@ -1,4 +1,4 @@
-"""``python -m benchmarks.compare A.json B.json``: what became faster or slower, and how surely."""
+"""``python -m benchmarks.compare A.json B.json``: what became faster or slower."""
 
 import argparse
 import json
@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.timing import Sample, ratio
+from benchmarks.timing import Sample, interval, ratio
 
 SAME = ("kind", "arch", "batch")  # of two reports that can be compared
+MACHINE = ("cpu", "threads")
 
 
 class Unusable(Exception):
@@ -21,6 +22,7 @@ def load(path: Path) -> dict[str, Any]:
         report = json.loads(path.read_text(encoding="utf-8"))
         return {
             **report,
+            "about": dict(report["about"]),
             "samples": {r["name"]: Sample(tuple(r["seconds"])) for r in report["results"]},
         }
     except OSError as error:
@@ -34,6 +36,10 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     for key in SAME:
         if before.get(key) != after.get(key):
             raise Unusable(f"not the same benchmark: {key} {before.get(key)} and {after.get(key)}")
+    for key in MACHINE:
+        one, other = before["about"].get(key), after["about"].get(key)
+        if one != other:
+            raise Unusable(f"not the same machine: {key} {one} and {other}")
     lines = [f"{'':<44}{'A ms':>10}{'B ms':>10}{'B / A':>8}{'95%':>14}"]
     for name, a in before["samples"].items():
         if name not in after["samples"]:
@@ -43,7 +49,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         verdict = "faster" if high < 1 else "slower" if low > 1 else ""
         lines.append(
             f"{name:<44}{1e3 * a.median:>10.2f}{1e3 * b.median:>10.2f}{middle:>8.2f}"
-            f"{f'{low:.2f}-{high:.2f}':>14}  {verdict}".rstrip()
+            f"{interval(low, high):>14}  {verdict}".rstrip()
         )
     return lines
 

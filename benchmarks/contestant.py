@@ -3,20 +3,21 @@
 A process of its own has its own allocator settings and its own peak of memory, and nothing of the
 others in its caches. It answers each word on stdin with a line of JSON on stdout:
 
-    loss   the loss of the untrained network without dropout, to compare
+    check  class scores of the untrained network without dropout and, for training, the norm of
+           the gradient of each parameter: what the engines must agree on
     step   the seconds of one step
-    peak   the most memory it held since it was built, bytes
+    peak   the most memory it held since its first step, bytes; null where nobody knows
 """
 
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numba
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
@@ -36,7 +37,7 @@ def _batch(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _ours(
     arch: str, size: int, side: int, training: bool
-) -> tuple[Callable[[], float], Callable[[], None]]:
+) -> tuple[Callable[[], dict], Callable[[], None]]:
     images, labels = _batch(size, side)
     images = Tensor(backend.get("cpu").images(images))
     model = ARCHITECTURES[arch](image_size=side)
@@ -52,17 +53,25 @@ def _ours(
         optimizer.step()
         model.zero_grad()
 
-    model.eval()
-    loss = F.cross_entropy(infer(), labels).item()
-    if training:
-        model.train()
-    return lambda: loss, train if training else infer
+    def check():
+        model.eval()
+        scores = model(images)
+        norms = []
+        if training:
+            F.cross_entropy(scores, labels).backward()
+            norms = [float(np.linalg.norm(p.grad.numpy())) for p in model.parameters()]
+            model.zero_grad()
+            model.train()
+        return {"scores": scores.numpy().ravel().tolist(), "norms": norms}
+
+    return check, train if training else infer
 
 
 def _torch(
     form: str, arch: str, size: int, side: int, training: bool, without_norm: bool
-) -> tuple[Callable[[], float], Callable[[], None]]:
+) -> tuple[Callable[[], dict], Callable[[], None]]:
     torch = importlib.import_module("torch")
+    torch.set_num_threads(numba.get_num_threads())
     images, labels = map(torch.from_numpy, _batch(size, side))
     model = peer.network(torch, ARCHITECTURES[arch](image_size=side), without_norm)
     if form == "channels-last":
@@ -81,28 +90,38 @@ def _torch(
         torch.nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    model.eval()
-    with torch.no_grad():
-        loss = torch.nn.functional.cross_entropy(model(images), labels).item()
-    if training:
-        model.train()
-    return lambda: loss, train if training else infer
+    def check():
+        model.eval()
+        scores = model(images)
+        norms = []
+        if training:
+            torch.nn.functional.cross_entropy(scores, labels).backward()
+            norms = [parameter.grad.norm().item() for parameter in model.parameters()]
+            model.train()
+        return {"scores": scores.detach().numpy().ravel().tolist(), "norms": norms}
+
+    return check, train if training else infer
 
 
-def _forget_peak() -> None:
-    """Building the network is not part of a step (Linux only)."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
+class _Memory:
+    """The peak of this process since `forget`, as Linux knows it."""
 
+    def __init__(self):
+        self.known = False
 
-def _peak() -> int:
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
+    def forget(self) -> None:
+        """Building and compiling the network are not part of a step."""
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+            self.known = True
+        except OSError:
+            self.known = False
+
+    def peak(self) -> int | None:
+        if not self.known:
+            return None
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def main(argv: list[str]) -> None:
@@ -114,17 +133,21 @@ def main(argv: list[str]) -> None:
     form, without_norm = options.pop("form"), options.pop("without_norm")
     manual_seed(0)
     if form == OURS:
-        loss, step = _ours(**options)
+        check, step = _ours(**options)
     else:
-        loss, step = _torch(form, without_norm=without_norm, **options)
+        check, step = _torch(form, without_norm=without_norm, **options)
+
+    memory = _Memory()
 
     def timed() -> float:
         started = time.perf_counter()
         step()
-        return time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        if not memory.known:
+            memory.forget()
+        return seconds
 
-    _forget_peak()
-    commands = {"loss": loss, "step": timed, "peak": _peak}
+    commands = {"check": check, "step": timed, "peak": memory.peak}
     for line in sys.stdin:
         print(json.dumps(commands[line.strip()]()), file=answers, flush=True)
 

@@ -66,9 +66,10 @@ class Layer:
         parameters = 4 * sum(p.numel() for p in self.module.parameters())
         if parameters or of == FORWARD:
             return input + output + parameters
-        # Activations, pooling and normalization look at their input again; dropout draws its
-        # mask once more instead.
-        return (input if isinstance(self.module, nn.Dropout) else 2 * input) + output
+        # Activations, max-pooling and normalization look at their input again, or at as much that
+        # they kept; dropout draws its mask once more instead.
+        looks_back = not isinstance(self.module, nn.Dropout | nn.AdaptiveAvgPool2d)
+        return (2 * input if looks_back else input) + output
 
 
 @dataclass(frozen=True)

@@ -53,16 +53,18 @@ class Model:
         return self.fixed + self.update / threads + batch * (self.serial + self.work / threads)
 
 
-def fit(points: list[Point]) -> tuple[Model, float]:
+def fit(points: list[Point]) -> tuple[Model, float] | None:
     """The model of least squared relative errors, and its largest relative error.
 
-    No part may be negative: parts that would be are left out, the most negative first.
+    None where the points cannot tell the parts apart: with one batch size or one thread. No part may be negative: parts that would be are left out, the most negative first.
     """
     seconds = np.array([point.sample.median for point in points])
     terms = (
         np.array([[1, 1 / p.threads, p.batch, p.batch / p.threads] for p in points])
         / seconds[:, None]
     )
+    if np.linalg.matrix_rank(terms) < 4:
+        return None
     kept = [0, 1, 2, 3]
     while True:
         parts = np.zeros(4)
@@ -73,16 +75,19 @@ def fit(points: list[Point]) -> tuple[Model, float]:
 
 
 def measure(arch: str, sizes: list[tuple[int, int, int]], repeats: int) -> list[Point]:
-    """The medians of `repeats` steps for each (batch, side, threads)."""
-    points = []
-    for batch, side, threads in sizes:
+    """The times of 2 * `repeats` steps for each (batch, side, threads).
+
+    Half of them on the way through the sizes and half on the way back, so that a slow minute of
+    the machine does not look like the cost of one size.
+    """
+    seconds = {size: () for size in sizes}
+    for size in (*sizes, *reversed(sizes)):
+        batch, side, threads = size
         with started(Entry(OURS), Work(arch, batch, side, True), threads) as contestant:
             contestant.ask("step")
             contestant.ask("step")
-            seconds = tuple(contestant.ask("step") for _ in range(repeats))
-        points.append(Point(batch, side, threads, Sample(seconds)))
-        print(line(points[-1]), flush=True)
-    return points
+            seconds[size] += tuple(contestant.ask("step") for _ in range(repeats))
+    return [Point(*size, Sample(times)) for size, times in seconds.items()]
 
 
 HEADER = f"{'batch':>6}{'pixels':>8}{'threads':>9}{'ms':>10}{'p10-p90':>18}{'images/s':>10}"
@@ -98,7 +103,11 @@ def line(point: Point) -> str:
 
 
 def draw(points: list[Point], model: Model, side: int, path: Path) -> None:
-    """Images a second over the batch and over the pixels, and what the model expects of cores."""
+    """Images a second over the batch and over the pixels, and what the model expects of cores.
+
+    The expectation is extrapolated from the threads there are: memory that does not get faster
+    with more cores is not in it.
+    """
     figure = Figure(figsize=(12, 4), layout="constrained")
     batches, pixels, cores = figure.subplots(1, 3)
     threads = sorted({point.threads for point in points})
@@ -117,7 +126,8 @@ def draw(points: list[Point], model: Model, side: int, path: Path) -> None:
     rates = [p.batch / p.sample.median for p in chosen]
     pixels.plot([p.side for p in chosen], rates, "o-", color=TRAINING, label=f"batch {SIDES_BATCH}")
     _finish(pixels, "height and width of an image", f"{threads[-1]} threads")
-    for batch, style in ((SIDES_BATCH, "--"), (max(BATCHES), "-")):
+    most = max(point.batch for point in points)
+    for batch, style in ((SIDES_BATCH, "--"), (most, "-")):
         rates = [batch / model.seconds(batch, count) for count in CORES]
         cores.plot(CORES, rates, style, color=REFERENCE, marker="o", ms=4, label=f"batch {batch}")
     _finish(cores, "cores", "What the model expects")
@@ -138,7 +148,13 @@ def main(argv: list[str] | None = None) -> int:
         description="Time training steps over batch size, image size and threads, and fit a model.",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--repeats", type=positive, default=5, metavar="N", help="default: 5")
+    parser.add_argument(
+        "--repeats",
+        type=positive,
+        default=3,
+        metavar="N",
+        help="half of the steps that count; default: 3",
+    )
     parser.add_argument(
         "--batches", type=positive, nargs="+", default=BATCHES, metavar="N", help="of images"
     )
@@ -150,14 +166,20 @@ def main(argv: list[str] | None = None) -> int:
     most = about["threads"]
     side = ARCHITECTURES[arguments.arch].default_image_size
     sizes = [(n, side, t) for t in sorted({1, most}) for n in arguments.batches]
-    sizes += [(SIDES_BATCH, s, most) for s in SIDES if s != side]
-    print(f"training step of {arguments.arch}, medians of {arguments.repeats}\n\n{HEADER}")
+    sizes += [(SIDES_BATCH, s, most) for s in (*SIDES, side)]
+    sizes = list(dict.fromkeys(sizes))
+    print(f"training step of {arguments.arch}, medians of {2 * arguments.repeats}\n")
     try:
         points = measure(arguments.arch, sizes, arguments.repeats)
     except Failed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    model, error = fit([point for point in points if point.side == side])
+    print("\n".join([HEADER, *map(line, points)]))
+    fitted = fit([point for point in points if point.side == side])
+    if fitted is None:
+        print("error: a model needs two batch sizes and two threads", file=sys.stderr)
+        return 1
+    model, error = fitted
     print(
         f"\nms of a step of N images of {side} pixels on T threads, within {error:.0%}:\n"
         f"    {1e3 * model.fixed:.1f} + {1e3 * model.update:.1f} / T "

@@ -7,6 +7,7 @@ import numpy as np
 
 WARM_UP_ROUNDS = 2
 RESAMPLES = 2000
+LEAST_ROUNDS = 6  # with fewer, resampling says nothing about how sure a ratio is
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,15 @@ def interleaved(contestants: list[Callable[[], float]], repeats: int) -> list[Sa
 def ratio(one: Sample, other: Sample, same_rounds: bool = True) -> tuple[float, float, float]:
     """Ratio of the medians, and its 95% confidence interval by resampling.
 
+    It covers the noise within the runs, not what differs from one run to the next. With fewer
+    rounds than `LEAST_ROUNDS` it is unknown: from 0 to infinity.
+
     Args:
         same_rounds: the two took turns, so that a slow round was slow for both.
     """
+    middle = one.median / other.median
+    if min(len(one.seconds), len(other.seconds)) < LEAST_ROUNDS:
+        return middle, 0.0, np.inf
     rng = np.random.default_rng(0)
 
     def medians(sample: Sample, chosen: np.ndarray) -> np.ndarray:
@@ -60,4 +67,9 @@ def ratio(one: Sample, other: Sample, same_rounds: bool = True) -> tuple[float, 
     if not same_rounds:
         others = rng.integers(0, len(other.seconds), (RESAMPLES, len(other.seconds)))
     low, high = np.percentile(medians(one, rounds) / medians(other, others), (2.5, 97.5))
-    return one.median / other.median, float(low), float(high)
+    return middle, float(low), float(high)
+
+
+def interval(low: float, high: float) -> str:
+    """A confidence interval for a table."""
+    return f"{low:.2f}-{high:.2f}" if np.isfinite(high) else "-"

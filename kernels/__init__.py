@@ -8,7 +8,8 @@ One family is one folder, always with the same files:
 
 A backend is a module and dispatch is attribute look-up: ``Kernels("cpu").conv2d.forward(...)``
 calls ``kernels/conv2d/cpu.py``. Kernels fill the arrays they are given as ``output=`` and
-assume valid, C-contiguous input; ``minigrad/functional.py`` is where arguments are checked.
+assume valid input, C-contiguous but for images,
+which may lie in memory in either order (`kernels/_layout.py`); ``minigrad/functional.py`` is where arguments are checked.
 
 Notation of every loop: ``n`` image, ``c`` channel, ``h w`` position; ``ic oc`` input and
 output channel, ``ih iw oh ow`` input and output position, ``kh kw`` position in the window.

@@ -35,7 +35,7 @@ COLUMNS = 64
 
 
 def matmul(a, b, *, output):
-    """output (M, N) = a (M, K) @ b (K, N); 2-d arrays of one float dtype, output row-major.
+    """output (M, N) = a (M, K) @ b (K, N); 2-d arrays of one float dtype, output C-contiguous.
 
     `a` and `b` may be transposed views of C-contiguous arrays.
     """

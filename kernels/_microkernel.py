@@ -16,6 +16,8 @@ A is packed in panels or gathered. Gathered rows each need an address register, 
 fewer of them; to have work for as many accumulators, their tile can be three vectors wide.
 """
 
+import platform
+
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
@@ -26,8 +28,9 @@ from kernels._team import jit
 
 _features = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
-# At most three quarters of the vector registers hold the tile: 32 with AVX-512 and NEON, else 16.
-ROWS, GATHERED_ROWS = (6, 4) if VECTOR_BYTES == 32 else (12, 8)
+# At most three quarters of the vector registers hold the tile.
+_registers = 32 if VECTOR_BYTES == 64 or platform.machine() in ("aarch64", "arm64") else 16
+ROWS, GATHERED_ROWS = (12, 8) if _registers == 32 else (6, 4)
 
 _INT = ir.IntType(64)
 

@@ -17,7 +17,7 @@ The weight gradient is the same with other roles: the input tile is correlated w
 which leaves R x R sums, and the products sum over the tiles instead of the channels.
 
 The points are 0, 1, -1, 2, -1/2 and infinity. Larger numbers would lose digits: with these a result
-is off by some 3e-6 of the largest in float32, ten times as far as by the direct path.
+is off by up to 3e-6 of the largest in float32, up to ten times as far as by the direct path.
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015, arXiv:1509.09308; the
 matrices are those of Toom and Cook (Blahut, Fast Algorithms for Signal Processing, 2010, 5.2).

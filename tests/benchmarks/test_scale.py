@@ -35,6 +35,12 @@ def test_no_part_is_negative():
     assert 0 < error < 0.05
 
 
+def test_a_model_needs_batches_and_threads():
+    points = points_of(TRUTH)
+    assert fit([point for point in points if point.threads == 2]) is None
+    assert fit([point for point in points if point.batch == 32]) is None
+
+
 def test_the_command(monkeypatch, tmp_path, capsys):
     class Fake:
         def __init__(self, seconds):
@@ -56,6 +62,9 @@ def test_the_command(monkeypatch, tmp_path, capsys):
     assert "10.0 + 40.0 / T + N * (2.00 + 20.00 / T)" in out and "within 0%" in out
     names = [result["name"] for result in json.loads(files[0].read_text())["results"]]
     assert len(names) == len(set(names)) == 2 * len(scale.BATCHES) + len(scale.SIDES) - 1
+    assert all(
+        len(result["seconds"]) == 6 for result in json.loads(files[0].read_text())["results"]
+    )
     assert "batch 32, 115 pixels, 2 threads" in names
     assert files[1].stat().st_size > 5000
     assert scale.main(["--plot", str(tmp_path / "missing" / "scale.png")]) == 7

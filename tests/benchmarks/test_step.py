@@ -10,10 +10,11 @@ from benchmarks.contestant import OURS
 
 
 class Fake:
-    """A contestant with a loss, and steps that always take as long."""
+    """A contestant with a class score, and steps that always take as long."""
 
-    def __init__(self, loss, seconds):
-        self.answers = {"loss": loss, "step": seconds, "peak": 10**9}
+    def __init__(self, score, seconds):
+        check = {"scores": [score, 0.1], "norms": [2.0]}
+        self.answers = {"check": check, "step": seconds, "peak": None}
 
     def ask(self, word):
         return self.answers[word]
@@ -21,7 +22,7 @@ class Fake:
 
 @pytest.fixture
 def fakes(monkeypatch):
-    """Sets the loss and the seconds of each contestant by its name."""
+    """Sets the score and the seconds of each contestant by its name."""
     known = {}
 
     @contextmanager
@@ -39,30 +40,31 @@ NO_NORM = step.Entry("eager", without_norm=True)
 
 def test_ratios_are_ours_over_theirs(fakes):
     fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9, 4.0), NO_NORM.name: (5.0, 2.0)})
-    results = step.measure([step.Entry(OURS), EAGER, NO_NORM], WORK, repeats=3)
+    results = step.measure([step.Entry(OURS), EAGER, NO_NORM], WORK, repeats=6)
     assert [result.ratio for result in results] == [(1, 1, 1), (0.25,) * 3, (0.5,) * 3]
     assert "4000.0" in step.line(results[1], 8) and "0.25" in step.line(results[1], 8)
     assert len(step.line(results[1], 8)) == len(step.HEADER)
 
 
-def test_another_loss_is_not_timed(fakes):
+def test_other_scores_are_not_timed(fakes):
     fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9 * 1.001, 1.0)})
-    with pytest.raises(step.Failed, match="PyTorch eager has a loss of 6.9"):
+    with pytest.raises(step.Failed, match="PyTorch eager: scores differ from ours by 1.0e-03"):
         step.measure([step.Entry(OURS), EAGER], WORK, repeats=1)
 
 
 def test_every_form_with_both_allocators():
-    names = [entry.name for entry in step.entries_for(["eager", "compiled"], has_norm=True)]
-    assert len(set(names)) == 9 and names[0] == OURS
+    groups = step.groups_for(["eager", "compiled"], has_norm=True)
+    names = [entry.name for group in groups for entry in group]
+    assert [len(group) for group in groups] == [2] * 4 and len(set(names)) == 8
     assert "PyTorch compiled, no norm, keeps pages" in names
-    assert len(step.entries_for(["eager"], has_norm=False)) == 3
+    assert len(step.groups_for(["eager"], has_norm=False)) == 2
 
 
 def test_a_contestant_that_ends_is_named(capfd):
     work = step.Work("no such network", 1, 227, True)
     with step.started(step.Entry(OURS), work) as contestant:
         with pytest.raises(step.Failed, match="ended with exit code 1"):
-            contestant.ask("loss")
+            contestant.ask("check")
     assert "KeyError" in capfd.readouterr().err
 
 

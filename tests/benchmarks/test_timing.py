@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.timing import WARM_UP_ROUNDS, Sample, interleaved, ratio
+from benchmarks.timing import WARM_UP_ROUNDS, Sample, interleaved, interval, ratio
 
 
 def test_contestants_take_turns_and_warm_up():
@@ -44,4 +44,10 @@ def test_a_slow_round_that_hit_both_does_not_widen_the_interval():
     assert middle == 0.5 and high - low < 1e-12
     _, low, high = ratio(one, other, same_rounds=False)
     assert low < 0.45 and high > 0.55
-    assert ratio(one, Sample((1.0, 1.0)), same_rounds=False)[0] == one.median
+    assert ratio(one, Sample((1.0,) * 7), same_rounds=False)[0] == one.median
+
+
+def test_few_rounds_give_no_interval():
+    few = Sample((1.0, 1.1, 1.0))
+    assert ratio(few, few) == (1, 0, np.inf)
+    assert interval(*ratio(few, few)[1:]) == "-" and interval(0.5, 0.625) == "0.50-0.62"
