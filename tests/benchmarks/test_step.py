@@ -10,10 +10,10 @@ from benchmarks.contestant import OURS
 
 
 class Fake:
-    """A contestant with a class score, and steps that always take as long."""
+    """A contestant with a class score, a gradient, and steps that always take as long."""
 
-    def __init__(self, score, seconds):
-        check = {"scores": [score, 0.1], "norms": [2.0]}
+    def __init__(self, score, seconds, norm=2.0):
+        check = {"scores": [score, 0.1], "norms": [9.0, norm]}
         self.answers = {"check": check, "step": seconds, "peak": None}
 
     def ask(self, word):
@@ -46,10 +46,18 @@ def test_ratios_are_ours_over_theirs(fakes):
     assert len(step.line(results[1], 8)) == len(step.HEADER)
 
 
-def test_other_scores_are_not_timed(fakes):
-    fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9 * 1.001, 1.0)})
-    with pytest.raises(step.Failed, match="PyTorch eager: scores differ from ours by 1.0e-03"):
-        step.measure([step.Entry(OURS), EAGER], WORK, repeats=1)
+def test_what_computes_something_else_is_left_out(fakes, capsys):
+    compiled, channels_last = step.Entry("compiled"), step.Entry("channels-last")
+    fakes.update({OURS: (6.9, 1.0), EAGER.name: (6.9 * 1.001, 1.0), compiled.name: (6.9, 2.0, 0.0)})
+    fakes[channels_last.name] = 6.9, 4.0, 2.001
+    entries = [step.Entry(OURS), EAGER, compiled, channels_last]
+    results = step.measure(entries, WORK, repeats=1)
+    assert [(r.name, r.ratio[0]) for r in results] == [(OURS, 1), (channels_last.name, 0.25)]
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == (
+        "not timed: PyTorch eager: class scores differ from ours by 1.0e-03 of the largest"
+    )
+    assert "PyTorch compiled: the norm of a gradient differs from ours by 1.0e+00" in second
 
 
 def test_every_form_with_both_allocators():
