@@ -7,7 +7,9 @@ multiplies every panel of A with each of them.
 
 Where the columns of B are adjacent (B is the transpose of a row-major matrix, as the weights of
 a linear layer are), its columns are rows that the micro-kernel gathers where they lie, nothing
-of B is packed, and the tiles are those of C transposed.
+of B is packed, and the tiles are those of C transposed. With few rows of A (inference of a few
+images) such a product takes as long as reading B: the panel is as narrow as the rows of A, and each
+task reads its rows of B to the end instead of DEPTH numbers of many.
 
 The order of every sum is fixed by the shape alone, so any number of threads gives the same
 bits. Sums run over DEPTH products before they are added to C, which also keeps the rounding
@@ -21,17 +23,22 @@ from kernels._memory import pool
 from kernels._microkernel import (
     GATHERED_ROWS,
     ROWS,
+    VECTOR_BYTES,
     gathered_product,
     lanes_of,
     tile_product,
+    tile_product_gathered_half,
+    tile_product_gathered_narrow,
     widest_lanes,
 )
 from kernels._team import jit, parallel_jit
 
 DEPTH = 256
-GROUP = 8
+GROUP = 16
 # Columns of B, gathered as rows, of one task.
 COLUMNS = 64
+# Numbers of a panel of A that a task uses again for all its columns: part of a second-level cache.
+REACH = 1 << 15
 
 
 def matmul(a, b, *, output):
@@ -44,15 +51,22 @@ def matmul(a, b, *, output):
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
     if b_strides[0] == 1 and N > 1:
-        lanes = widest_lanes(a.dtype, M)
+        lanes = _lanes_for(a.dtype, M)
         panels = pool.empty((-(-M // lanes) * K * lanes,), a.dtype)
         _pack_rows(a_flat, *a_strides, M, K, lanes, panels)
-        wide = lanes == lanes_of(a.dtype, 3)
-        _multiply_gathered(panels, lanes, wide, b_flat, output.reshape(-1), M, N, K)
+        _multiply_gathered(panels, lanes, lanes_of(a.dtype), b_flat, output.reshape(-1), M, N, K)
     else:
         panels = pool.empty((-(-M // ROWS) * K * ROWS,), a.dtype)
         _pack_rows(a_flat, *a_strides, M, K, ROWS, panels)
-        _multiply(panels, b_flat, *b_strides, output.reshape(-1), M, N, K, lanes_of(a.dtype))
+        _multiply(panels, b_flat, *b_strides, output.reshape(-1), M, N, K)
+
+
+def _lanes_for(dtype, rows):
+    """Lanes of one panel if a narrow one holds all rows of A, else the widest that fit well."""
+    for vectors in (0.5, 1):
+        if rows <= lanes_of(dtype, vectors):
+            return lanes_of(dtype, vectors)
+    return widest_lanes(dtype, rows)
 
 
 def _flat(matrix):
@@ -77,7 +91,8 @@ def _pack_rows(a, row_stride, column_stride, M, K, width, panels):
 
 
 @parallel_jit
-def _multiply(panels, b, row_stride, column_stride, c, M, N, K, lanes):
+def _multiply(panels, b, row_stride, column_stride, c, M, N, K):
+    lanes = 2 * VECTOR_BYTES // b.itemsize  # a constant for the compiler
     group = min(max((N + lanes - 1) // lanes // 16, 1), GROUP) * lanes
     for block in prange((N + group - 1) // group):
         n0 = block * group
@@ -87,7 +102,7 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K, lanes):
         start = np.zeros(1, np.int64)
         for k0 in range(0, K, DEPTH):
             depth = min(DEPTH, K - k0)
-            _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, lanes, b_panels)
+            _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, b_panels)
             for m0 in range(0, M, ROWS):
                 a_start = m0 * K + k0 * ROWS
                 for j0 in range(0, columns, lanes):
@@ -110,46 +125,63 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K, lanes):
 
 
 @parallel_jit
-def _multiply_gathered(panels, lanes, wide, b, c, M, N, K):
+def _multiply_gathered(panels, lanes, two_vectors, b, c, M, N, K):
     """C from A in panels of `lanes` rows, and the (N, K) rows of B transposed."""
     width = (M + lanes - 1) // lanes * lanes
+    reach = max(REACH // lanes, DEPTH)
     for block in prange((N + COLUMNS - 1) // COLUMNS):
         n0 = block * COLUMNS
         columns = min(COLUMNS, N - n0)
         c_block = np.empty(COLUMNS * width, b.dtype)
         start = np.zeros(1, np.int64)
         rows = np.empty(GATHERED_ROWS, np.int64)
-        for k0 in range(0, K, DEPTH):
-            depth = min(DEPTH, K - k0)
+        for first in range(0, K, reach):
             for j0 in range(0, columns, GATHERED_ROWS):
                 for i in range(GATHERED_ROWS):
                     rows[i] = min(n0 + j0 + i, N - 1) * K
-                for m0 in range(0, M, lanes):
-                    gathered_product(
-                        b, k0, rows, panels, m0 * K + k0 * lanes, start, 1, depth,
-                        c_block, j0 * width + m0, width, k0 > 0, wide,
-                    )  # fmt: skip
+                for k0 in range(first, min(first + reach, K), DEPTH):
+                    depth = min(DEPTH, K - k0)
+                    for m0 in range(0, M, lanes):
+                        a_start, target = m0 * K + k0 * lanes, j0 * width + m0
+                        if lanes >= two_vectors:
+                            gathered_product(
+                                b, k0, rows, panels, a_start, start, 1, depth,
+                                c_block, target, width, k0 > 0, lanes > two_vectors,
+                            )  # fmt: skip
+                        elif 2 * lanes == two_vectors:
+                            tile_product_gathered_narrow(
+                                b, k0, rows, panels, a_start, start, 1, depth,
+                                c_block, target, width, k0 > 0,
+                            )  # fmt: skip
+                        else:
+                            tile_product_gathered_half(
+                                b, k0, rows, panels, a_start, start, 1, depth,
+                                c_block, target, width, k0 > 0,
+                            )  # fmt: skip
         for m in range(M):
             for j in range(columns):
                 c[m * N + n0 + j] = c_block[j * width + m]
 
 
 @jit
-def _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, lanes, b_panels):
+def _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, b_panels):
     """b_panels[n // lanes, k, n % lanes] = b[k0 + k, n0 + n]."""
-    for j0 in range(0, columns, lanes):
-        width = min(lanes, columns - j0)
-        panel = b_panels[j0 * DEPTH : (j0 + lanes) * DEPTH]
-        if column_stride == 1:
-            for k in range(depth):
-                # Through slices: an index with an offset might be negative, for all the
-                # compiler knows, and would have to be tested before every number.
-                start = (k0 + k) * row_stride + n0 + j0
-                row, source = panel[k * lanes : k * lanes + width], b[start : start + width]
-                for j in range(width):
+    lanes = 2 * VECTOR_BYTES // b.itemsize
+    if column_stride == 1:
+        # Row by row, as B lies in memory. Through slices: an index with an offset might be
+        # negative, for all the compiler knows, and would have to be tested before every number.
+        full = columns // lanes * lanes
+        for k in range(depth):
+            start = (k0 + k) * row_stride + n0
+            for j0 in range(0, full, lanes):
+                target = j0 * DEPTH + k * lanes
+                row, source = b_panels[target : target + lanes], b[start + j0 : start + j0 + lanes]
+                for j in range(lanes):
                     row[j] = source[j]
-        else:
-            for j in range(width):
-                source = (n0 + j0 + j) * column_stride + k0 * row_stride
-                for k in range(depth):
-                    panel[k * lanes + j] = b[source + k * row_stride]
+            for j in range(full, columns):
+                b_panels[full * DEPTH + k * lanes + j - full] = b[start + j]
+    else:
+        for n in range(columns):
+            panel, source = n // lanes * lanes * DEPTH + n % lanes, (n0 + n) * column_stride
+            for k in range(depth):
+                b_panels[panel + k * lanes] = b[source + (k0 + k) * row_stride]

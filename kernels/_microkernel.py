@@ -37,7 +37,7 @@ _INT = ir.IntType(64)
 
 def lanes_of(dtype, vectors=2) -> int:
     """Numbers in one row of a panel of B."""
-    return vectors * VECTOR_BYTES // dtype.itemsize
+    return int(vectors * VECTOR_BYTES) // dtype.itemsize
 
 
 def widest_lanes(dtype, columns) -> int:
@@ -48,7 +48,7 @@ def widest_lanes(dtype, columns) -> int:
     )
 
 
-def make_tile_product(gathered, rows, vectors):
+def make_tile_product(gathered, rows, vectors, vector_bytes=VECTOR_BYTES):
     """The tile product of `rows` x `vectors`, with A packed in panels or gathered."""
 
     @intrinsic
@@ -76,7 +76,7 @@ def make_tile_product(gathered, rows, vectors):
             dtype = signature.args[0].dtype
             bits = dtype.bitwidth
             number = ir.FloatType() if bits == 32 else ir.DoubleType()
-            width = VECTOR_BYTES * 8 // bits
+            width = vector_bytes * 8 // bits
             vector = ir.VectorType(number, width)
             zero = ir.Constant(vector, None)
             splat_mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
@@ -212,6 +212,11 @@ tile_product = make_tile_product(gathered=False, rows=ROWS, vectors=2)
 # row i starts.
 tile_product_gathered = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=2)
 tile_product_gathered_wide = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=3)
+# For few columns: a vector, or half of one.
+tile_product_gathered_narrow = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=1)
+tile_product_gathered_half = make_tile_product(
+    gathered=True, rows=GATHERED_ROWS, vectors=1, vector_bytes=VECTOR_BYTES // 2
+)
 
 
 @jit
