@@ -30,9 +30,14 @@ def empty(shape, dtype):
     return pool.empty((N, H, W, C), dtype).transpose(0, 3, 1, 2)
 
 
+def _view(images):
+    """The images as (N, H, W, C): as numpy.moveaxis, which takes ten times as long."""
+    return images.transpose(0, *range(2, images.ndim), 1)
+
+
 def memory(images):
     """The images as a C-contiguous array (N, H, W, C): a view where they are channels last."""
-    view = np.moveaxis(images, 1, -1)
+    view = _view(images)
     if view.flags.c_contiguous:
         return view
     N, C = images.shape[:2]
@@ -43,18 +48,19 @@ def memory(images):
 
 def channels_last(images):
     """The images, channels last in memory: themselves if they are so already."""
-    return np.moveaxis(memory(images), -1, 1)
+    view = memory(images)
+    return view.transpose(0, view.ndim - 1, *range(1, view.ndim - 1))
 
 
 def begin(output):
     """Where a kernel writes: the memory of `output` if it is channels last, or new memory."""
-    view = np.moveaxis(output, 1, -1)
+    view = _view(output)
     return view if view.flags.c_contiguous else pool.empty(view.shape, output.dtype)
 
 
 def finish(target, output):
     """Copy what a kernel wrote to where it belongs, unless it is there already."""
-    view = np.moveaxis(output, 1, -1)
+    view = _view(output)
     if not view.flags.c_contiguous:
         view[...] = target
 

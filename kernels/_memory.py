@@ -4,6 +4,8 @@ The first touch of fresh memory costs ten times more than its use (the operating
 and clears every page), and every training step needs the same sizes again.
 """
 
+import math
+
 import numpy as np
 
 
@@ -21,7 +23,7 @@ class MemoryPool:
     def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An uninitialized C-contiguous array, aligned to a cache line."""
         dtype = np.dtype(dtype)
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if size < self.SMALLEST:
             return np.empty(shape, dtype)
         # A block up to twice as large will do: the last batch of an epoch is a smaller one.

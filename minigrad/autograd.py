@@ -54,6 +54,8 @@ class Context:
         self._fingerprints: tuple = ()
 
     def save_for_backward(self, *arrays: Any) -> None:
+        if not any(self.needs_input_grad):
+            return
         self._saved = arrays
         self._fingerprints = tuple(map(self.backend.fingerprint, arrays))
 

@@ -22,6 +22,8 @@ level while PIXELS pixels are multiplied with it. Every output is summed by one 
 order that depends on the shapes alone.
 """
 
+import math
+
 import numpy as np
 from numba import prange
 
@@ -88,7 +90,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     tile = (1 if merged else KW, -(-run // ROWS) * ROWS, lanes)
     # One tile of output channels and one filter row are a unit of work.
     units = groups * -(-OC // groups // lanes) * KH
-    units_per_task = max(1, SUMS // (int(np.prod(tile)) * input.itemsize))
+    units_per_task = max(1, SUMS // (math.prod(tile) * input.itemsize))
     parts = -(-units // units_per_task)
     splits = -(-TASKS // parts)
     sums = pool.empty((splits, groups, units // groups // KH, KH, *tile), input.dtype)
@@ -109,7 +111,7 @@ def _pad(images, padding):
     N, H, W, C = images.shape
     PH, PW = padding
     shape = (N, H + 2 * PH, W + 2 * PW, C)
-    memory = pool.empty((int(np.prod(shape)) + ROWS,), images.dtype)
+    memory = pool.empty((math.prod(shape) + ROWS,), images.dtype)
     padded = memory[:-ROWS].reshape(shape)
     padded[:, :PH], padded[:, PH + H :], padded[:, :, :PW], padded[:, :, PW + W :] = 0, 0, 0, 0
     padded[:, PH : PH + H, PW : PW + W] = images

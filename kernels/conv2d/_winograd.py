@@ -48,10 +48,14 @@ SIZE = 6  # of a tile, in each direction
 POINTS = tuple(Fraction(p) for p in ("0", "1", "-1", "2", "-1/2"))  # and infinity
 # Values of the tiles of one task of the forward pass, bytes: about half of a second-level cache.
 BLOCK = 5 << 17
+TASKS = 8  # at least, where there are tiles enough to share
 # Tiles whose products are summed at a time for the weight gradient.
 CHUNK = 64
 # Values of all the chunks that are evaluated before they are used, bytes: a last-level cache.
 PIECE = 1 << 22
+# Tiles for which it pays to evaluate the filters.
+FEWEST = 16
+FILTERS = 16  # input channels whose filters one task evaluates
 TASK = 8  # tiles evaluated by one task
 # Numbers between the values at one point and the next: without them, powers of two of channels
 # would put the values of a tile at all points into the same few sets of the caches.
@@ -74,7 +78,7 @@ def suits(output, weight, stride, groups):
     if stride != (1, 1) or KH != KW or not 3 <= KH <= 5 or min(IC, OC // groups) < channels:
         return False
     tiles = math.prod(_tiles((1, OH, OW, OC), SIZE + 1 - KH))
-    return N * tiles >= 2 * CHUNK and 1.5 * tiles * SIZE**2 < OH * OW * KH**2
+    return N * tiles >= FEWEST and 1.5 * tiles * SIZE**2 < OH * OW * KH**2
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
@@ -88,8 +92,9 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     panels = -(-OC // groups // filter_lanes)
     filters = pool.empty((groups, panels, SIZE**2, IC, filter_lanes), weight.dtype)
     _evaluate_filters(weight, evaluate_filter, lanes, filters)
-    block = min(max(BLOCK // (SIZE**2 * IC * input.itemsize), 2 * GATHERED_ROWS), CHUNK)
-    block -= block % GATHERED_ROWS
+    tiles = math.prod(_tiles(target.shape, SIZE + 1 - R))
+    block = min(BLOCK // (SIZE**2 * IC * input.itemsize), CHUNK, tiles * groups // TASKS)
+    block = max(block // GATHERED_ROWS, 1) * GATHERED_ROWS
     wide = filter_lanes > lanes
     _multiply(images, *padding, evaluate, lanes, filters, wide, interpolate, bias, block, target)
     _layout.finish(target, output)
@@ -239,22 +244,30 @@ def _evaluate_tile(
 
 @parallel_jit
 def _evaluate_filters(weight, matrix, lanes, filters):
-    """(OC, IC, R, R) as [group][OC / lanes][point][IC][lanes], zero after the last channel."""
+    """(OC, IC, R, R) as [group][OC / lanes][point][IC][lanes], zero after the last channel.
+
+    FILTERS input channels at a time: all their filters are the channels of one tile.
+    """
     OC, IC, R, _ = weight.shape
     groups, panels, points, _, filter_lanes = filters.shape
-    per_group = OC // groups
-    for task in prange(groups * panels * IC):
-        g, panel, ic = task // (panels * IC), task // IC % panels, task % IC
-        channel = panel * filter_lanes
-        taps = np.zeros((1, R, R, filter_lanes), weight.dtype)
+    per_group, blocks = OC // groups, (IC + FILTERS - 1) // FILTERS
+    weights, taps = weight.reshape(-1), R * R
+    for task in prange(groups * panels * blocks):
+        panel, first = task // blocks, task % blocks * FILTERS
+        g, channel = panel // panels, panel % panels * filter_lanes
+        count = min(FILTERS, IC - first)
+        tile = np.zeros((1, R, R, count * filter_lanes), weight.dtype)
+        rows = tile.reshape(taps, -1)
         for c in range(min(filter_lanes, per_group - channel)):
-            for kh in range(R):
-                for kw in range(R):
-                    taps[0, kh, kw, c] = weight[g * per_group + channel + c, ic, kh, kw]
+            for i in range(count):
+                start = ((g * per_group + channel + c) * IC + first + i) * taps
+                filter = weights[start : start + taps]
+                for t in range(taps):
+                    rows[t, i * filter_lanes + c] = filter[t]
         _evaluate_tile(
-            taps, taps[0, 0, 0], 0, 0, 0, 0, filter_lanes, matrix, lanes,
-            np.empty(SIZE * R * filter_lanes, weight.dtype), filters.reshape(-1),
-            ((g * panels + panel) * points * IC + ic) * filter_lanes, IC * filter_lanes,
+            tile, tile[0, 0, 0], 0, 0, 0, 0, count * filter_lanes, matrix, lanes,
+            np.empty(SIZE * R * count * filter_lanes, weight.dtype), filters.reshape(-1),
+            (panel * points * IC + first) * filter_lanes, IC * filter_lanes,
         )  # fmt: skip
 
 
