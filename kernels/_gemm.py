@@ -50,9 +50,7 @@ def matmul(a, b, *, output):
     N = b.shape[1]
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
-    if M == 1 and b_strides[0] == 1:
-        _multiply_row(a_flat, b_flat, output.reshape(-1))
-    elif b_strides[0] == 1 and N > 1:
+    if b_strides[0] == 1 and N > 1:
         lanes = _lanes_for(a.dtype, M)
         panels = pool.empty((-(-M // lanes) * K * lanes,), a.dtype)
         _pack_rows(a_flat, *a_strides, M, K, lanes, panels)
@@ -163,26 +161,6 @@ def _multiply_gathered(panels, lanes, two_vectors, b, c, M, N, K):
         for m in range(M):
             for j in range(columns):
                 c[m * N + n0 + j] = c_block[j * width + m]
-
-
-@parallel_jit
-def _multiply_row(a, b, c):
-    """C = A @ B of a single row: each number of B is used once, so its rows are read as they lie."""
-    K = a.size
-    for n in prange(c.size):
-        row = b[n * K : (n + 1) * K]
-        # Many sums side by side: instructions on vectors need them independent.
-        sums = np.zeros(DEPTH, b.dtype)
-        for k0 in range(0, K, DEPTH):
-            x, y = a[k0 : k0 + DEPTH], row[k0 : k0 + DEPTH]
-            for k in range(x.size):
-                sums[k] += x[k] * y[k]
-        half = DEPTH // 2
-        while half > 0:
-            for k in range(half):
-                sums[k] += sums[half + k]
-            half //= 2
-        c[n] = sums[0]
 
 
 @jit
