@@ -191,13 +191,13 @@ def _evaluate(images, grid, first, count, M, PH, PW, matrix, lanes, values):
     size = matrix.shape[0]
     stride = CHUNK * C + GAP
     for task in prange((count + TASK - 1) // TASK):
-        half, zeros = np.empty(SIZE * size * C, images.dtype), np.zeros(C, images.dtype)
+        scratch = _scratch(size, C, images.dtype)
         for t in range(task * TASK, min((task + 1) * TASK, count)):
             n, row, column = _position(first + t, rows, columns)
             target = t // CHUNK * SIZE**2 * stride + t % CHUNK * C
             _evaluate_tile(
-                images, zeros, n, row * M - PH, column * M - PW, 0, C,
-                matrix, lanes, half, values, target, stride,
+                images, n, row * M - PH, column * M - PW, 0, C,
+                matrix, lanes, scratch, values, target, stride,
             )  # fmt: skip
 
 
@@ -208,8 +208,16 @@ def _position(number, rows, columns):
 
 
 @jit
+def _scratch(size, channels, dtype):
+    """What `_evaluate_tile` needs for tiles of `size` x `size` pixels; made once for many tiles."""
+    half = np.empty(SIZE * size * channels, dtype)
+    zeros, pixels = np.zeros(channels, dtype), np.empty(size, np.int64)
+    return half, zeros, pixels, np.arange(size) * SIZE, np.arange(size) * channels
+
+
+@jit
 def _evaluate_tile(
-    images, zeros, n, top, left, channel, channels, matrix, lanes, half, values, target, stride
+    images, n, top, left, channel, channels, matrix, lanes, scratch, values, target, stride
 ):
     """Of one tile and some of its channels; the next point's values are `stride` further.
 
@@ -218,9 +226,8 @@ def _evaluate_tile(
     _, H, W, C = images.shape
     size = matrix.shape[0]
     image_memory, factors = images.reshape(-1), matrix.reshape(-1)
+    half, zeros, pixels, factor_taps, columns = scratch
     outside = (zeros.ctypes.data - images.ctypes.data) // images.itemsize
-    factor_taps = np.arange(size) * SIZE
-    pixels = np.empty(size, np.int64)
     for j in range(size):
         for k in range(size):
             h, w = top + k, left + j
@@ -232,7 +239,6 @@ def _evaluate_tile(
                 factors, 0, factor_taps, image_memory, start, pixels, size, 1,
                 half, j * channels + start, size * channels, False,
             )  # fmt: skip
-    columns = np.arange(size) * channels
     for i in range(SIZE):
         for c in range(0, channels, lanes):
             start = min(c, channels - lanes)
@@ -265,8 +271,8 @@ def _evaluate_filters(weight, matrix, lanes, filters):
                 for t in range(taps):
                     rows[t, i * filter_lanes + c] = filter[t]
         _evaluate_tile(
-            tile, tile[0, 0, 0], 0, 0, 0, 0, count * filter_lanes, matrix, lanes,
-            np.empty(SIZE * R * count * filter_lanes, weight.dtype), filters.reshape(-1),
+            tile, 0, 0, 0, 0, count * filter_lanes, matrix, lanes,
+            _scratch(R, count * filter_lanes, weight.dtype), filters.reshape(-1),
             (panel * points * IC + first) * filter_lanes, IC * filter_lanes,
         )  # fmt: skip
 
@@ -289,12 +295,12 @@ def _multiply(images, PH, PW, matrix, lanes, filters, wide, interpolate, bias, b
         first, g = task // groups * block, task % groups
         count = min(block, tiles - first)
         values, value_rows = np.empty(points * stride, images.dtype), np.arange(block) * IC
-        evaluated, zeros = np.empty(points * IC, images.dtype), np.zeros(IC, images.dtype)
+        scratch = _scratch(SIZE, IC, images.dtype)
         for t in range(count):
             n, row, column = _position(first + t, rows, columns)
             _evaluate_tile(
-                images, zeros, n, row * M - PH, column * M - PW, g * IC, IC,
-                matrix, lanes, evaluated, values, t * IC, stride,
+                images, n, row * M - PH, column * M - PW, g * IC, IC,
+                matrix, lanes, scratch, values, t * IC, stride,
             )  # fmt: skip
         products, half = (
             np.empty((SIZE, SIZE * width), images.dtype),
