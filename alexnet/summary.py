@@ -20,10 +20,7 @@ class LayerCost:
     output_shape: tuple[int, ...]
     parameters: int
     multiply_adds: int
-
-    @property
-    def activation_bytes(self) -> int:
-        return 4 * math.prod(self.output_shape)
+    activation_bytes: int
 
 
 def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
@@ -36,11 +33,19 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
         for name, layer in model.named_modules():
             if list(layer.named_children()):
                 continue
-            image = layer(image)
+            output = layer(image)
             parameters = sum(p.numel() for p in layer.parameters())
-            multiply_adds = _multiply_adds(layer, image)
+            multiply_adds = _multiply_adds(layer, output)
+            # Flatten and a ReLU in place keep the memory of their input, and so does dropout, but
+            # only here, where it is off.
+            shared = np.may_share_memory(image.data, output.data)
+            is_view = shared and not isinstance(layer, nn.Dropout)
+            memory = 0 if is_view else 4 * math.prod(output.shape)
+            image = output
             costs.append(
-                LayerCost(name, type(layer).__name__, image.shape[1:], parameters, multiply_adds)
+                LayerCost(
+                    name, type(layer).__name__, image.shape[1:], parameters, multiply_adds, memory
+                )
             )
     model.train(was_training)
     return costs

@@ -40,7 +40,7 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
     elif isinstance(module, nn.Flatten):
         twin = peers.Flatten()
     else:
-        twin = peers.ReLU()
+        twin = peers.ReLU(module.inplace)
     with torch.no_grad():
         for (_, own), (_, other) in zip(module.named_parameters(), twin.named_parameters()):
             other.copy_(torch.from_numpy(own.numpy()))

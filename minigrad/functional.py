@@ -14,6 +14,7 @@ from kernels import avg_pool2d as avg_pool2d_contract
 from kernels import conv2d as conv2d_contract
 from kernels import max_pool2d as max_pool2d_contract
 from minigrad import backend, checks
+from minigrad.autograd import is_grad_enabled
 from minigrad.checks import Dim, Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
 from minigrad.ops import dropout as dropout_ops
@@ -80,9 +81,22 @@ def sigmoid(input: Tensor) -> Tensor:
     return elementwise.Sigmoid.apply(checks.float_tensor("sigmoid", "input", input))
 
 
-def relu(input: Tensor) -> Tensor:
-    """max(input, 0), with derivative 0 at 0 (paper, section 3.1)."""
-    return elementwise.ReLU.apply(checks.float_tensor("relu", "input", input))
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0), with derivative 0 at 0 (paper, section 3.1).
+
+    Args:
+        inplace: write into the memory of `input`, whose values are lost, where its memory format
+            allows. An operation that needs them for its gradient notices in `backward`.
+
+    Raises:
+        RuntimeError: `inplace` on a leaf that requires a gradient.
+    """
+    checks.float_tensor("relu", "input", input)
+    if inplace and input.is_leaf and input.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            "relu: inplace=True would overwrite a leaf that requires a gradient: use inplace=False"
+        )
+    return elementwise.ReLU.apply(input, inplace=inplace)
 
 
 def cast(input: Tensor, dtype: Any) -> Tensor:

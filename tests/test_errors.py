@@ -145,6 +145,14 @@ def test_saved_array_changed_in_place(elements):
     )
 
 
+def test_relu_in_place_where_its_input_is_needed():
+    with pytest.raises(RuntimeError, match="relu: inplace=True would overwrite a leaf"):
+        F.relu(t(3), inplace=True)
+    needed = F.tanh(mg.Tensor(np.array([-1.0, 2.0]), requires_grad=True))
+    with pytest.raises(RuntimeError, match="Tanh: saved array 0 .* was changed in place"):
+        F.sum(F.relu(needed, inplace=True)).backward()
+
+
 def test_function_that_returns_a_gradient_of_the_wrong_shape():
     class Wrong(mg.Function):
         @staticmethod

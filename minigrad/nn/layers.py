@@ -149,8 +149,14 @@ class Dropout(Module):
 class ReLU(Module):
     """`functional.relu`."""
 
+    def __init__(self, inplace: bool = False):
+        self.inplace = inplace
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input)
+        return F.relu(input, self.inplace)
+
+    def describe(self) -> str:
+        return "inplace" if self.inplace else ""
 
 
 class Tanh(Module):

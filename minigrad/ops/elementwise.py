@@ -157,9 +157,9 @@ class Sigmoid(Function):
 
 class ReLU(Function):
     @staticmethod
-    def forward(ctx, input):
+    def forward(ctx, input, *, inplace):
         input = ctx.images(input)
-        output = ctx.empty_images(input.shape, input.dtype)
+        output = input if inplace else ctx.empty_images(input.shape, input.dtype)
         ctx.kernels.relu.forward(input, output=output)
         ctx.save_for_backward(output)
         return output

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import functional as F
 
 
 def test_python_numbers_become_float32_and_arrays_keep_their_type():
@@ -114,6 +115,23 @@ def test_ties_of_max_share_the_gradient_and_of_pooling_go_to_the_first():
     x.grad = None
     mg.functional.max_pool2d(x, 2).sum().backward()
     assert x.grad.data.ravel().tolist() == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3, 4, 5)])
+def test_relu_in_place(shape, rng):
+    for inplace in (False, True):
+        x = mg.Tensor(rng.standard_normal(shape), requires_grad=True)
+        images = F.cast(x, np.float32) if len(shape) == 1 else F.avg_pool2d(x, 1)
+        expected = np.maximum(images.numpy(), 0)
+        output = F.relu(images, inplace=inplace)
+        assert np.shares_memory(output.data, images.data) == inplace
+        np.testing.assert_array_equal(output.numpy(), expected)
+        output.sum().backward()
+        np.testing.assert_array_equal(x.grad.numpy(), x.numpy() > 0)
+    with mg.no_grad():
+        x = mg.Tensor(np.array([-1.0, 1.0]), requires_grad=True)
+        F.relu(x, inplace=True)
+    assert x.numpy().tolist() == [0, 1]
 
 
 def test_derivative_of_relu_at_zero_is_zero():
