@@ -1,0 +1,13 @@
+"""A sample of `tests.random_shapes`, whose command runs thousands."""
+
+import numpy as np
+import pytest
+
+from tests.random_shapes import draw
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_random_shape(seed):
+    text, check = draw(np.random.default_rng(seed))
+    print(text)
+    check()
