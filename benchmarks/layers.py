@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
-from benchmarks import machine, peer, picture
+from benchmarks import budget, machine, peer, picture
 from benchmarks.report import add_json_option, positive, save
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, manual_seed, nn
@@ -268,6 +268,27 @@ def _totals(results: list[Result]) -> list[str]:
     return lines
 
 
+def _budget(
+    model: nn.Module, layers: list[Layer], repeats: int, torch: ModuleType | None
+) -> tuple[list[Result], Sample]:
+    """What a step does beside its layers, and a whole step."""
+    rows = budget.loss_and_update(model, layers[-1].output_shape, repeats, torch)
+    rest = [
+        Result(name, of, shape, 0, transferred, ours, other)
+        for name, of, shape, transferred, ours, other in rows
+    ]
+    return rest, budget.whole_step(model, layers[0].input, repeats)
+
+
+def _sum(results: list[Result], step: Sample) -> str:
+    parts = sum(result.ours.median for result in results)
+    return (
+        f"layers, loss and update: {1e3 * parts:.0f} ms, {parts / step.median:.0%} of a step as a "
+        f"whole, which takes {1e3 * step.median:.0f} ms "
+        f"(p10-p90 {1e3 * step.p10:.0f}-{1e3 * step.p90:.0f})"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.layers",
@@ -316,13 +337,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("\n".join(["-" * len(HEADER), *_totals(results)]))
+    rest, step = [], None
+    if not arguments.layers:
+        rest, step = _budget(model, layers, arguments.repeats, torch)
+        print(
+            "\n".join([*(_line(result, peaks) for result in rest), "", _sum(results + rest, step)])
+        )
     report = {
         "kind": "layers",
         "arch": arguments.arch,
         "batch": arguments.batch,
         "about": about,
         "peaks": asdict(peaks),
-        "results": [result.report() for result in results],
+        "results": [result.report() for result in results + rest],
+        "step_seconds": step.seconds if step else None,
     }
     return save(report, arguments.json) or _plot(results, peaks, arguments.plot)
 

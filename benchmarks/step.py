@@ -99,17 +99,22 @@ class Work:
 
 
 @contextmanager
-def started(entry: Entry, work: Work, threads: int | None = None) -> Iterator[Contestant]:
+def started(
+    entry: Entry, work: Work, threads: int | None = None, cache: str | None = None
+) -> Iterator[Contestant]:
     """The process of a contestant; it ends with the context.
 
     Args:
         threads: of our engine; default: all.
+        cache: folder of the compiled kernels; default: where they always are.
     """
     options = {"form": entry.form, "without_norm": entry.without_norm, **asdict(work)}
     command = [sys.executable, "-m", "benchmarks.contestant", json.dumps(options)]
     environment = os.environ | (KEEP_PAGES if entry.keeps_pages else {})
     if threads:
         environment["NUMBA_NUM_THREADS"] = str(threads)
+    if cache:
+        environment |= {"NUMBA_CACHE_DIR": cache, "TORCHINDUCTOR_CACHE_DIR": cache}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         try:

@@ -98,7 +98,9 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K):
         n0 = block * group
         columns = min(group, N - n0)
         b_panels = np.zeros(DEPTH * group, b.dtype)
+        # Tiles that are larger than what is left of C go here first.
         edge = np.empty(ROWS * lanes, b.dtype)
+        beside = (edge.ctypes.data - c.ctypes.data) // c.itemsize
         start = np.zeros(1, np.int64)
         for k0 in range(0, K, DEPTH):
             depth = min(DEPTH, K - k0)
@@ -108,16 +110,12 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K):
                 for j0 in range(0, columns, lanes):
                     b_start = j0 * DEPTH
                     target = m0 * N + n0 + j0
-                    if j0 + lanes <= columns and m0 + ROWS <= M:
-                        tile_product(
-                            panels, a_start, start, b_panels, b_start, start, 1, depth,
-                            c, target, N, k0 > 0,
-                        )  # fmt: skip
-                    else:
-                        tile_product(
-                            panels, a_start, start, b_panels, b_start, start, 1, depth,
-                            edge, 0, lanes, False,
-                        )  # fmt: skip
+                    whole = j0 + lanes <= columns and m0 + ROWS <= M
+                    tile_product(
+                        panels, a_start, start, b_panels, b_start, start, 1, depth,
+                        c, target if whole else beside, N if whole else lanes, whole and k0 > 0,
+                    )  # fmt: skip
+                    if not whole:
                         for i in range(min(ROWS, M - m0)):
                             for j in range(min(lanes, columns - j0)):
                                 before = c[target + i * N + j] if k0 > 0 else 0

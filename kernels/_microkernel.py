@@ -19,6 +19,7 @@ fewer of them; to have work for as many accumulators, their tile can be three ve
 import platform
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -217,6 +218,15 @@ tile_product_gathered_narrow = make_tile_product(gathered=True, rows=GATHERED_RO
 tile_product_gathered_half = make_tile_product(
     gathered=True, rows=GATHERED_ROWS, vectors=1, vector_bytes=VECTOR_BYTES // 2
 )
+
+
+@jit
+def spaced(count, stride):
+    """0, stride, 2 * stride, ...: where the panels or rows of an operand begin."""
+    starts = np.empty(count, np.int64)
+    for i in range(count):
+        starts[i] = i * stride
+    return starts
 
 
 @jit

@@ -14,6 +14,7 @@ say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numba
@@ -33,11 +34,29 @@ class _Cache(FunctionCache):
 
 def jit(function, parallel=False):
     """A function compiled by Numba; a module-level one, for only those can be cached."""
-    kernel = numba.njit(nogil=True, error_model="numpy", parallel=parallel)(function)
+    kernel = numba.njit(
+        nogil=True,
+        error_model="numpy",
+        parallel=parallel,
+        no_cfunc_wrapper=True,  # nothing calls them from C
+    )(function)
     kernel._cache = _Cache(function)
     return kernel
 
 
+# Only loops over `numba.prange` are divided: by default Numba also makes a parallel loop of every
+# `np.zeros` and every assignment to a slice, and compiles each on its own.
+_ONLY_PRANGE = dict.fromkeys(
+    ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion"), False
+)
+# It then complains that there is nothing to divide within the divided loop.
+warnings.filterwarnings(
+    "ignore",
+    r'(?s).*parallel=True.*File "([^"]*/)?kernels/',
+    category=numba.errors.NumbaPerformanceWarning,
+)
+
+
 def parallel_jit(function):
     """The same, with loops over ``numba.prange`` divided among the threads."""
-    return jit(function, parallel=True)
+    return jit(function, parallel={"prange": True, **_ONLY_PRANGE})

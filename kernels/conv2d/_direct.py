@@ -34,6 +34,7 @@ from kernels._microkernel import (
     ROWS,
     gathered_product,
     lanes_of,
+    spaced,
     tile_product,
     widest_lanes,
 )
@@ -149,6 +150,7 @@ def _unpack_weights(sums, run, grad_weight):
     OC, IC, KH, KW = grad_weight.shape
     splits, groups, tiles, _, columns, padded_run, lanes = sums.shape
     per_group = OC // groups
+    sum_memory, split_size = sums.reshape(-1), sums.size // splits
     # Rows of the last tile, which ends with the last channel, lie this much further.
     shift = padded_run - run if run >= ROWS else 0
     for oc in prange(OC):
@@ -159,9 +161,11 @@ def _unpack_weights(sums, run, grad_weight):
                     column, row = (kw * IC + ic) // run, (kw * IC + ic) % run
                     if row >= padded_run - ROWS:
                         row += shift
-                    total = sums[0, g, i // lanes, kh, column, row, i % lanes]
+                    tile_row = ((g * tiles + i // lanes) * KH + kh) * columns + column
+                    start = (tile_row * padded_run + row) * lanes + i % lanes
+                    total = sum_memory[start]
                     for split in range(1, splits):
-                        total += sums[split, g, i // lanes, kh, column, row, i % lanes]
+                        total += sum_memory[start + split * split_size]
                     grad_weight[oc, ic, kh, kw] = total
 
 
@@ -181,14 +185,16 @@ def _multiply(images, panels, wide, bias, SH, SW, PH, PW, KH, KW, merged, output
         images.reshape(-1), panels.reshape(-1), output.reshape(-1)
     )  # fmt: skip
     chunk = max(1, DEPTH // depth)
-    panel_taps = np.arange(taps) * (depth * lanes)
+    panel_taps = spaced(taps, depth * lanes)
     for task in prange(blocks * groups):
         block, g = task // groups, task % groups
         first = block * PIXELS
         count = min(PIXELS, pixels - first)
         group_bias = bias[g * per_group : (g + 1) * per_group]
         starts = np.empty(PIXELS * taps, np.int64)
+        # Tiles that are larger than what is left of the output go here first.
         edge = np.empty(GATHERED_ROWS * lanes, output.dtype)
+        beside = (edge.ctypes.data - output.ctypes.data) // output.itemsize
         _find_taps(
             images, zeros, first, count, g, groups, OH, OW, SH, SW, PH, PW, KH, KW, merged, starts
         )
@@ -205,18 +211,14 @@ def _multiply(images, panels, wide, bias, SH, SW, PH, PW, KH, KW, merged, output
                     for row in range(0, count, GATHERED_ROWS):
                         target = (first + row) * OC + g * per_group + tile * lanes
                         rows = min(GATHERED_ROWS, count - row)
-                        if width == lanes and rows == GATHERED_ROWS:
-                            gathered_product(
-                                image_memory, k0, starts[row * taps + t * GATHERED_ROWS :],
-                                panel_memory, panel, panel_taps[t:], min(chunk, taps - t),
-                                min(DEPTH, depth - k0), output_memory, target, OC, True, wide,
-                            )  # fmt: skip
-                        else:
-                            gathered_product(
-                                image_memory, k0, starts[row * taps + t * GATHERED_ROWS :],
-                                panel_memory, panel, panel_taps[t:], min(chunk, taps - t),
-                                min(DEPTH, depth - k0), edge, 0, lanes, False, wide,
-                            )  # fmt: skip
+                        whole = width == lanes and rows == GATHERED_ROWS
+                        gathered_product(
+                            image_memory, k0, starts[row * taps + t * GATHERED_ROWS :],
+                            panel_memory, panel, panel_taps[t:], min(chunk, taps - t),
+                            min(DEPTH, depth - k0), output_memory, target if whole else beside,
+                            OC if whole else lanes, whole, wide,
+                        )  # fmt: skip
+                        if not whole:
                             for i in range(rows):
                                 for j in range(width):
                                     output_memory[target + i * OC + j] += edge[i * lanes + j]

@@ -38,6 +38,7 @@ from kernels._microkernel import (
     gathered_product,
     lanes_of,
     make_tile_product,
+    spaced,
     tile_product,
     widest_lanes,
 )
@@ -212,7 +213,7 @@ def _scratch(size, channels, dtype):
     """What `_evaluate_tile` needs for tiles of `size` x `size` pixels; made once for many tiles."""
     half = np.empty(SIZE * size * channels, dtype)
     zeros, pixels = np.zeros(channels, dtype), np.empty(size, np.int64)
-    return half, zeros, pixels, np.arange(size) * SIZE, np.arange(size) * channels
+    return half, zeros, pixels, spaced(size, SIZE), spaced(size, channels)
 
 
 @jit
@@ -294,7 +295,7 @@ def _multiply(images, PH, PW, matrix, lanes, filters, wide, interpolate, bias, b
     for task in prange((tiles + block - 1) // block * groups):
         first, g = task // groups * block, task % groups
         count = min(block, tiles - first)
-        values, value_rows = np.empty(points * stride, images.dtype), np.arange(block) * IC
+        values, value_rows = np.empty(points * stride, images.dtype), spaced(block, IC)
         scratch = _scratch(SIZE, IC, images.dtype)
         for t in range(count):
             n, row, column = _position(first + t, rows, columns)
@@ -352,7 +353,7 @@ def _correlate(values, gradient_values, count, C, OC, IC, sums):
     """sums[group, point] += values.T @ gradient_values over `count` tiles."""
     groups, points, panels, padded, lanes = sums.shape
     sum_memory = sums.reshape(-1)
-    value_taps, gradient_taps = np.arange(CHUNK) * C, np.arange(CHUNK) * OC
+    value_taps, gradient_taps = spaced(CHUNK, C), spaced(CHUNK, OC)
     for task in prange(groups * points):
         g, point = task // points, task % points
         for first in range(0, count, CHUNK):
@@ -384,7 +385,9 @@ def _interpolate_weights(sums, interpolate, grad_weight):
         rows = np.empty((points, lanes), sums.dtype)
         half, total = np.empty((R * SIZE, lanes), sums.dtype), np.empty(lanes, sums.dtype)
         for point in range(points):
-            rows[point] = sums[g, point, panel, row]
+            source, target = sums[g, point, panel, row], rows[point]
+            for c in range(lanes):
+                target[c] = source[c]
         for i in range(R):
             for j in range(SIZE):
                 _combine(interpolate[i], rows, j, SIZE, half[i * SIZE + j])

@@ -38,11 +38,17 @@ def _forward(input, kernel_size, stride, padding, output, argmax):
         for ow in range(OW):
             left, right = max(0, ow * SW - PW), min(W, ow * SW - PW + KW)
             best, index = output[n, oh, ow], argmax[n, oh, ow]
-            best[:] = input[n, top, left]
-            index[:] = top * W + left
+            _begin(input[n, top, left], top * W + left, best, index)
             for h in range(top, bottom):
                 for w in range(left, right):
                     _keep_larger(input[n, h, w], h * W + w, best, index)
+
+
+@jit
+def _begin(value, position, best, index):
+    for c in range(best.size):
+        best[c] = value[c]
+        index[c] = position
 
 
 @jit

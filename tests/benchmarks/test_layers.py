@@ -7,7 +7,7 @@ import pytest
 
 from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.summary import layer_costs
-from benchmarks import layers, machine, peer, picture
+from benchmarks import budget, layers, machine, peer, picture
 from benchmarks.layers import FORWARD, INPUT, WEIGHT
 from benchmarks.timing import Sample
 
@@ -88,8 +88,38 @@ def test_every_layer_agrees_with_pytorch(arch, quick, torch, tmp_path, capsys):
         assert len(result["seconds"]) == len(result["torch_seconds"]) == 2
     lines = capsys.readouterr().out.splitlines()
     total = next(line for line in lines if line.startswith("sum     all"))
-    ours = sum(float(np.median(result["seconds"])) for result in report["results"])
-    assert float(total.split()[2]) == pytest.approx(1e3 * ours, abs=0.01)
+    medians = {result["name"]: 1e3 * np.median(result["seconds"]) for result in report["results"]}
+    beside = medians["loss both"] + medians["update weights"]
+    assert float(total.split()[2]) == pytest.approx(sum(medians.values()) - beside, abs=0.01)
+    step = 1e3 * np.median(report["step_seconds"])
+    assert lines[-1].startswith(
+        f"layers, loss and update: {sum(medians.values()):.0f} ms, "
+        f"{sum(medians.values()) / step:.0%} of a step as a whole, which takes {step:.0f} ms"
+    )
+
+
+def test_the_budget_does_the_work_of_a_step(torch, rng):
+    """The loss and the update, here and in PyTorch: from the same numbers to the same numbers."""
+    scores, labels = rng.standard_normal((4, 5), np.float32), np.array([0, 4, 2, 2])
+    ours, theirs = budget.our_loss(scores, labels), budget.torch_loss(torch, scores, labels)
+    np.testing.assert_allclose(ours(), theirs(), rtol=1e-5)
+
+    arrays = [rng.standard_normal((3, 4), np.float32), rng.standard_normal(7, np.float32)]
+    ours, theirs = budget.our_update(arrays), budget.torch_update(torch, arrays)
+    for _ in range(2):
+        for one, other, before in zip(ours(), theirs(), arrays):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+            assert (one != before).all()
+
+
+def test_the_whole_step_learns(quick):
+    model = layers.ARCHITECTURES["alexnet"](init="torch")
+    before = [parameter.numpy().copy() for parameter in model.parameters()]
+    images = np.random.default_rng(0).standard_normal((2, 3, 227, 227), np.float32)
+    sample = budget.whole_step(model, images, repeats=2)
+    assert len(sample.seconds) == 2 and min(sample.seconds) > 0
+    assert all((p.numpy() != b).any() for p, b in zip(model.parameters(), before))
+    assert all(p.grad is None for p in model.parameters())
 
 
 def test_chosen_layers_without_pytorch(quick, without_torch, capsys):
