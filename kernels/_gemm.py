@@ -126,7 +126,7 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K):
 def _multiply_gathered(panels, lanes, two_vectors, b, c, M, N, K):
     """C from A in panels of `lanes` rows, and the (N, K) rows of B transposed."""
     width = (M + lanes - 1) // lanes * lanes
-    reach = max(REACH // lanes, DEPTH)
+    reach = max(REACH // (lanes * DEPTH), 1) * DEPTH
     for block in prange((N + COLUMNS - 1) // COLUMNS):
         n0 = block * COLUMNS
         columns = min(COLUMNS, N - n0)
