@@ -248,8 +248,8 @@ FAULTS = [
     Fault(
         "gemm: parts of a long sum overwrite each other",
         "kernels/_gemm.py",
-        "c, target, N, k0 > 0,",
-        "c, target, N, False,",
+        "N if whole else lanes, whole and k0 > 0,",
+        "N if whole else lanes, False,",
         "tests/kernels/test_gemm.py",
     ),
     Fault(
@@ -258,6 +258,41 @@ FAULTS = [
         "rows[i] = min(n0 + j0 + i, N - 1) * K",
         "rows[i] = min(n0 + j0 + i, N - 2) * K",
         "tests/kernels/test_gemm.py",
+    ),
+    Fault(
+        "gemm: numbers between two reaches of a task are summed twice",
+        "kernels/_gemm.py",
+        "reach = max(REACH // (lanes * DEPTH), 1) * DEPTH",
+        "reach = max(REACH // lanes, DEPTH)",
+        "tests/kernels/test_gemm.py",
+    ),
+    Fault(
+        "conv2d winograd: the filters of every block go to the place of the first",
+        "kernels/conv2d/_winograd.py",
+        "(panel * points * IC + first) * filter_lanes,",
+        "panel * points * IC * filter_lanes,",
+        "tests/kernels/test_conv2d.py",
+    ),
+    Fault(
+        "conv2d direct: an edge tile is added to what the last one left",
+        "kernels/conv2d/_direct.py",
+        "OC if whole else lanes, whole, wide,",
+        "OC if whole else lanes, True, wide,",
+        "tests/kernels/test_conv2d.py",
+    ),
+    Fault(
+        "relu: in place over a leaf whose gradient is wanted",
+        "minigrad/functional.py",
+        "if inplace and input.is_leaf and input.requires_grad and is_grad_enabled():",
+        "if False:",
+        "tests/test_errors.py",
+    ),
+    Fault(
+        "autograd: nothing is kept for backward",
+        "minigrad/autograd.py",
+        "if not any(self.needs_input_grad):",
+        "if True:",
+        "tests/minigrad/test_tensor.py",
     ),
     Fault(
         "micro-kernel: gathered taps all take the first rows",
