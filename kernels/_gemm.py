@@ -54,7 +54,10 @@ def matmul(a, b, *, output):
         lanes = _lanes_for(a.dtype, M)
         panels = pool.empty((-(-M // lanes) * K * lanes,), a.dtype)
         _pack_rows(a_flat, *a_strides, M, K, lanes, panels)
-        _multiply_gathered(panels, lanes, lanes_of(a.dtype), b_flat, output.reshape(-1), M, N, K)
+        # Where it is None, what narrow panels need is not even compiled.
+        half = lanes == lanes_of(a.dtype, 0.5) if lanes < lanes_of(a.dtype) else None
+        wide = lanes == lanes_of(a.dtype, 3)
+        _multiply_gathered(panels, lanes, half, wide, b_flat, output.reshape(-1), M, N, K)
     else:
         panels = pool.empty((-(-M // ROWS) * K * ROWS,), a.dtype)
         _pack_rows(a_flat, *a_strides, M, K, ROWS, panels)
@@ -123,8 +126,13 @@ def _multiply(panels, b, row_stride, column_stride, c, M, N, K):
 
 
 @parallel_jit
-def _multiply_gathered(panels, lanes, two_vectors, b, c, M, N, K):
-    """C from A in panels of `lanes` rows, and the (N, K) rows of B transposed."""
+def _multiply_gathered(panels, lanes, half, wide, b, c, M, N, K):
+    """C from A in panels of `lanes` rows, and the (N, K) rows of B transposed.
+
+    Args:
+        half: for panels narrower than two vectors, whether they have half of one; else None.
+        wide: whether they have three vectors.
+    """
     width = (M + lanes - 1) // lanes * lanes
     reach = max(REACH // (lanes * DEPTH), 1) * DEPTH
     for block in prange((N + COLUMNS - 1) // COLUMNS):
@@ -141,18 +149,18 @@ def _multiply_gathered(panels, lanes, two_vectors, b, c, M, N, K):
                     depth = min(DEPTH, K - k0)
                     for m0 in range(0, M, lanes):
                         a_start, target = m0 * K + k0 * lanes, j0 * width + m0
-                        if lanes >= two_vectors:
+                        if half is None:
                             gathered_product(
                                 b, k0, rows, panels, a_start, start, 1, depth,
-                                c_block, target, width, k0 > 0, lanes > two_vectors,
+                                c_block, target, width, k0 > 0, wide,
                             )  # fmt: skip
-                        elif 2 * lanes == two_vectors:
-                            tile_product_gathered_narrow(
+                        elif half:
+                            tile_product_gathered_half(
                                 b, k0, rows, panels, a_start, start, 1, depth,
                                 c_block, target, width, k0 > 0,
                             )  # fmt: skip
                         else:
-                            tile_product_gathered_half(
+                            tile_product_gathered_narrow(
                                 b, k0, rows, panels, a_start, start, 1, depth,
                                 c_block, target, width, k0 > 0,
                             )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend
+from minigrad.autograd import is_grad_enabled
 from minigrad.tensor import FLOAT_TYPES, Tensor
 
 Pair = int | tuple[int, int]
@@ -67,6 +68,35 @@ def operands(operation: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
             f"input shape {input.shape}"
         ) from None
     return input, other
+
+
+def may_be_overwritten(operation: str, input: Tensor) -> None:
+    """A leaf's gradient belongs to its values: they stay as long as gradients are recorded."""
+    if input.is_leaf and input.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            f"{operation}: inplace=True would overwrite a leaf that requires a gradient: "
+            "use inplace=False"
+        )
+
+
+def labels(operation: str, input: Tensor, target: Any) -> Any:
+    """Class labels, one for each row of `input` (N, C), as an int64 array of its device."""
+    target = target.data if isinstance(target, Tensor) else target
+    target = backend.backend_of(input.data).xp.asarray(target)
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{operation}: target is {target.dtype}, expected integer class labels")
+    N, C = input.shape
+    if target.shape != (N,):
+        raise ValueError(
+            f"{operation}: target has shape {target.shape}, expected ({N},) "
+            f"for input shape {input.shape}"
+        )
+    if int(target.min()) < 0 or int(target.max()) >= C:
+        raise ValueError(
+            f"{operation}: target has labels from {target.min()} to {target.max()}, "
+            f"expected 0 to {C - 1}"
+        )
+    return target.astype(np.int64)
 
 
 def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]:

@@ -8,13 +8,10 @@ was expected. Tensors of one operation share one float dtype: nothing is convert
 import numbers
 from typing import Any
 
-import numpy as np
-
 from kernels import avg_pool2d as avg_pool2d_contract
 from kernels import conv2d as conv2d_contract
 from kernels import max_pool2d as max_pool2d_contract
 from minigrad import backend, checks
-from minigrad.autograd import is_grad_enabled
 from minigrad.checks import Dim, Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
 from minigrad.ops import dropout as dropout_ops
@@ -92,10 +89,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
         RuntimeError: `inplace` on a leaf that requires a gradient.
     """
     checks.float_tensor("relu", "input", input)
-    if inplace and input.is_leaf and input.requires_grad and is_grad_enabled():
-        raise RuntimeError(
-            "relu: inplace=True would overwrite a leaf that requires a gradient: use inplace=False"
-        )
+    if inplace:
+        checks.may_be_overwritten("relu", input)
     return elementwise.ReLU.apply(input, inplace=inplace)
 
 
@@ -388,20 +383,5 @@ def cross_entropy(input: Tensor, target: Any) -> Tensor:
         a tensor without dimensions.
     """
     checks.float_tensor("cross_entropy", "input", input, ndim=2)
-    target = target.data if isinstance(target, Tensor) else target
-    xp = backend.backend_of(input.data).xp
-    target = xp.asarray(target)
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: target is {target.dtype}, expected integer class labels")
-    N, C = input.shape
-    if target.shape != (N,):
-        raise ValueError(
-            f"cross_entropy: target has shape {target.shape}, expected ({N},) "
-            f"for input shape {input.shape}"
-        )
-    if int(target.min()) < 0 or int(target.max()) >= C:
-        raise ValueError(
-            f"cross_entropy: target has labels from {target.min()} to {target.max()}, "
-            f"expected 0 to {C - 1}"
-        )
-    return loss.CrossEntropy.apply(input, target=target.astype(np.int64))
+    target = checks.labels("cross_entropy", input, target)
+    return loss.CrossEntropy.apply(input, target=target)
