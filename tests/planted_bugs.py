@@ -282,8 +282,8 @@ FAULTS = [
     ),
     Fault(
         "relu: in place over a leaf whose gradient is wanted",
-        "minigrad/functional.py",
-        "if inplace and input.is_leaf and input.requires_grad and is_grad_enabled():",
+        "minigrad/checks.py",
+        "if input.is_leaf and input.requires_grad and is_grad_enabled():",
         "if False:",
         "tests/test_errors.py",
     ),
