@@ -23,9 +23,9 @@ setup(
         "threadpoolctl>=3.5",
     ],
     extras_require={
-        "cuda12": ["cupy-cuda12x>=13.3"],
-        "cuda13": ["cupy-cuda13x>=13.6"],
-        "test": ["pytest>=8.0", "ruff>=0.11"],
+        "cuda12": ["cupy-cuda12x[ctk]>=14.0"],
+        "cuda13": ["cupy-cuda13x[ctk]>=14.0"],
+        "test": ["pytest>=8.0", "ruff>=0.11", "nvidia-cuda-nvrtc>=13.0; sys_platform != 'darwin'"],
         "bench": ["torch>=2.6"],
     },
 )

@@ -17,7 +17,8 @@ exit codes:
   0  finished, or stopped by --max-steps     1  unexpected error
   2  wrong use of the command                3  data missing or unusable
   4  checkpoint unreadable or not fitting    5  diverged: the loss is not finite
-  7  disk full, or a file cannot be written  8  the backend is not available
+  6  out of memory                           7  disk full, or a file cannot be written
+  8  the backend is not available
   130  interrupted with Ctrl-C; what was learnt is saved
 """
 
@@ -72,6 +73,8 @@ def exit_code(run: Callable[[], int]) -> int:
         code, message = 4, error
     except Diverged as error:
         code, message = 5, error
+    except MemoryError as error:
+        code, message = 6, f"out of memory: {error}; try a smaller --batch-size"
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         code, message = 7, f"disk full: {error}; free some space" if full else error

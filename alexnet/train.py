@@ -11,8 +11,6 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numba
-
 from alexnet import command, progress, run_folder
 from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data import DataError, Dataset, load
@@ -39,6 +37,7 @@ examples:
 """
 DEFAULTS = {
     "backend": "cpu",
+    "precision": "float32",
     "data": "demo",
     "data_root": None,
     "subset": None,
@@ -47,6 +46,8 @@ DEFAULTS = {
     "seed": 0,
     "workers": 2,
 }
+# Names of users for `minigrad.set_float32_matmul_precision`.
+PRECISIONS = {"float32": "highest", "tf32": "high"}
 # Where the network's own size would be a waste: an image of 32 pixels shows nothing more at 227.
 IMAGE_SIZES = {"cifar10": 115}
 # A continued run may differ from the original in these and stay the same run.
@@ -108,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     run = parser.add_argument_group("run")
     run.add_argument("--backend", choices=("cpu", "cuda"), help="default: cpu")
+    run.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
+    )
     run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>")
     run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
     run.add_argument(
@@ -196,6 +202,7 @@ def _build_trainer(
 ) -> Trainer:
     """Everything a run needs; the folder is made last, when nothing can be wrong any more."""
     backend.get(settings["backend"])
+    backend.set_float32_matmul_precision(PRECISIONS[settings["precision"]])
     train, validation = _load_data(settings)
     if checkpoint:
         checkpoint.require(settings["arch"], train.classes)
@@ -264,8 +271,8 @@ def _announce(trainer: Trainer) -> None:
             f"continuing after epoch {trainer.state.epoch}, step {trainer.state.step} of the next"
         )
     command.say(
-        f"On {settings['backend']}, {numba.get_num_threads()} threads. Kernels are compiled when "
-        "they are first used, so the first run takes a while to its first step."
+        f"On {trainer.backend.describe()}, products in {settings['precision']}. Kernels are compiled "
+        "when they are first used, so the first run takes a while to its first step."
     )
 
 

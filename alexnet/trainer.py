@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from alexnet import figures, progress
 from alexnet.checkpoint import BEST, LAST, Checkpoint
-from alexnet.data.loader import Batch, Loader
+from alexnet.data.loader import Batch, Loader, sent_ahead
 from alexnet.metrics import Mean, MetricsLog, Row, topk_correct
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad import functional as F
@@ -154,7 +154,7 @@ class Trainer:
             self.show_progress(title, images, state.loss.count) as report,
         ):
             clock = time.perf_counter()
-            for batch in batches:
+            for batch in sent_ahead(batches, self.backend):
                 if self.interrupted or self.schedule.steps >= self.max_steps:
                     raise _Stop
                 self._step(batch)
@@ -167,7 +167,8 @@ class Trainer:
         state = self.state
         logits = self.model(Tensor(batch.prepare(self.backend)))
         loss = F.cross_entropy(logits, batch.labels)
-        value = loss.item()
+        # All that is read from the device is read here, so that it need not wait for the rest.
+        value, scores = loss.item(), logits.numpy()
         if not math.isfinite(value):
             raise Diverged(
                 f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"
@@ -178,7 +179,7 @@ class Trainer:
         self.optimizer.step()
         self.schedule.step()
         state.loss.add(value * len(batch), len(batch))
-        state.top1.add(topk_correct(logits.numpy(), batch.labels, 1), len(batch))
+        state.top1.add(topk_correct(scores, batch.labels, 1), len(batch))
         state.step += 1
 
     @no_grad()
@@ -191,7 +192,7 @@ class Trainer:
             contextlib.closing(batches),
             self.show_progress("validation", len(self.val_loader.dataset), 0) as report,
         ):
-            for batch in batches:
+            for batch in sent_ahead(batches, self.backend):
                 if self.interrupted:
                     raise _Stop
                 logits = self.model(Tensor(batch.prepare(self.backend)))

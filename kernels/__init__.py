@@ -5,11 +5,14 @@ One family is one folder, always with the same files:
     __init__.py    the contract: formula, shapes, meaning of every argument, ``output_shape()``
     reference.py   plain loops, any float type: the oracle of the tests
     cpu.py         Numba
+    cuda.cu        CUDA C, and cuda.py, which launches it
 
 A backend is a module and dispatch is attribute look-up: ``Kernels("cpu").conv2d.forward(...)``
-calls ``kernels/conv2d/cpu.py``. Kernels fill the arrays they are given as ``output=`` and
-assume valid input, C-contiguous but for images,
-which may lie in memory in either order (`kernels/_layout.py`); ``minigrad/functional.py`` is where arguments are checked.
+calls ``kernels/conv2d/cpu.py``. Kernels fill the arrays they are given as ``output=`` and assume
+valid input, C-contiguous but for images, which may lie in memory in either order
+(`kernels/_layout.py`); ``minigrad/functional.py`` is where arguments are checked. What they share is
+in ``_team.py`` (threads of the CPU), ``_microkernel.py`` and ``_gemm.py`` (its matrix product), in
+``_device.py`` (the GPU), ``_common.cuh`` and ``_ptx.cuh``.
 
 Notation of every loop: ``n`` image, ``c`` channel, ``h w`` position; ``ic oc`` input and
 output channel, ``ih iw oh ow`` input and output position, ``kh kw`` position in the window.
@@ -26,7 +29,7 @@ class Kernels:
     def __init__(self, backend: str):
         self.backend = backend
         # Order in memory of images of shape (N, C, H, W) that these kernels like best.
-        self.channels_last = backend == "cpu"
+        self.channels_last = backend != "reference"
 
     def __getattr__(self, family: str) -> ModuleType:
         module = importlib.import_module(f"kernels.{family}.{self.backend}")

@@ -2,7 +2,7 @@
 
 from minigrad import functional, nn, optim
 from minigrad.autograd import Context, Function, is_grad_enabled, no_grad
-from minigrad.backend import BackendError, manual_seed
+from minigrad.backend import BackendError, manual_seed, set_float32_matmul_precision
 from minigrad.gradcheck import GradcheckError, gradcheck
 from minigrad.io import load, save
 from minigrad.tensor import Tensor, tensor
@@ -22,5 +22,6 @@ __all__ = [
     "no_grad",
     "optim",
     "save",
+    "set_float32_matmul_precision",
     "tensor",
 ]

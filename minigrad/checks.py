@@ -80,9 +80,13 @@ def may_be_overwritten(operation: str, input: Tensor) -> None:
 
 
 def labels(operation: str, input: Tensor, target: Any) -> Any:
-    """Class labels, one for each row of `input` (N, C), as an int64 array of its device."""
+    """Class labels, one for each row of `input` (N, C), as an int64 array of its device.
+
+    Labels on the host are checked there, so that nobody has to wait for the device.
+    """
     target = target.data if isinstance(target, Tensor) else target
-    target = backend.backend_of(input.data).xp.asarray(target)
+    if not hasattr(target, "dtype"):
+        target = np.asarray(target)
     if target.dtype.kind not in "iu":
         raise TypeError(f"{operation}: target is {target.dtype}, expected integer class labels")
     N, C = input.shape
@@ -96,7 +100,8 @@ def labels(operation: str, input: Tensor, target: Any) -> Any:
             f"{operation}: target has labels from {target.min()} to {target.max()}, "
             f"expected 0 to {C - 1}"
         )
-    return target.astype(np.int64)
+    target = target.astype(np.int64)
+    return backend.backend_of(input.data).asarray(target)
 
 
 def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]:

@@ -8,6 +8,8 @@ was expected. Tensors of one operation share one float dtype: nothing is convert
 import numbers
 from typing import Any
 
+import numpy as np
+
 from kernels import avg_pool2d as avg_pool2d_contract
 from kernels import conv2d as conv2d_contract
 from kernels import max_pool2d as max_pool2d_contract
@@ -167,6 +169,8 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     checks.float_tensor("getitem", "input", input)
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
+    asarray = backend.backend_of(input.data).asarray
+    parts = tuple(asarray(part) if isinstance(part, np.ndarray) else part for part in parts)
     try:
         return shape.GetItem.apply(input, index=parts)
     except IndexError as error:

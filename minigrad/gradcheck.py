@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import no_grad
+from minigrad.backend import backend_of
 from minigrad.tensor import Tensor
 
 
@@ -70,6 +71,7 @@ class _Check:
     def __init__(self, func, inputs, checked, eps, atol, rtol, rng):
         self.func, self.inputs, self.checked = func, inputs, checked
         self.eps, self.atol, self.rtol, self.rng = eps, atol, rtol, rng
+        self.backend = backend_of(inputs[checked[0]].data)
 
     def evaluate(self) -> np.ndarray:
         with no_grad():
@@ -82,7 +84,7 @@ class _Check:
         for i in self.checked:
             leaves[i] = Tensor(self.inputs[i].data, requires_grad=True)
         output = self.func(*leaves)
-        output.backward(Tensor(grad_output))
+        output.backward(Tensor(self.backend.asarray(grad_output)))
         return [
             np.zeros(leaves[i].shape) if leaves[i].grad is None else leaves[i].grad.numpy()
             for i in self.checked
@@ -124,11 +126,11 @@ class _Check:
 
     def numerical_jacobian(self, i: int) -> np.ndarray:
         flat = self.inputs[i].data.reshape(-1)
-        if not np.shares_memory(flat, self.inputs[i].data):
+        if not self.backend.xp.shares_memory(flat, self.inputs[i].data):
             raise ValueError(f"gradcheck: input {i} must be contiguous")
         jacobian = np.empty((self.output.size, flat.size))
         for column in range(flat.size):
-            value = flat[column]
+            value = float(flat[column])
             flat[column] = value + self.eps
             above = self.evaluate()
             flat[column] = value - self.eps
@@ -173,14 +175,16 @@ class _Check:
 
         def moved(distance: float) -> np.ndarray:
             for i, original, direction in zip(self.checked, originals, directions):
-                self.inputs[i].data[...] = original + distance / length * direction
+                self.inputs[i].data[...] = self.backend.asarray(
+                    original + distance / length * direction
+                )
             return self.evaluate()
 
         try:
             above, below = moved(self.eps), moved(-self.eps)
         finally:
             for i, original in zip(self.checked, originals):
-                self.inputs[i].data[...] = original
+                self.inputs[i].data[...] = self.backend.asarray(original)
         self.detect_kink(self.checked[0], (), above, below)
         numerical = float((grad_output * (above - below)).sum() / (2 * self.eps))
         analytic = sum(

@@ -146,6 +146,8 @@ class Tensor:
             raise ValueError(
                 f"backward(): gradient has shape {np.shape(gradient)}, expected {self.shape}"
             )
+        if type(gradient) is not type(self.data):
+            raise TypeError(f"backward(): gradient is not on {self.device}, as the tensor is")
         if gradient.dtype != self.dtype:
             raise TypeError(f"backward(): gradient is {gradient.dtype}, expected {self.dtype}")
         run_backward(self, gradient)

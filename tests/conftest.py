@@ -7,6 +7,15 @@ import pytest
 import minigrad as mg
 from kernels import Kernels
 from minigrad import backend
+from tests import cuda_emulator
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--gpu",
+        action="store_true",
+        help="run the tests of the backend 'cuda' on a GPU instead of in the emulator",
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +38,25 @@ def one_thread():
     numba.set_num_threads(before)
 
 
-@pytest.fixture(params=["cpu", "reference"])
+@pytest.fixture
+def cuda(request, monkeypatch):
+    """The backend "cuda": in the emulator, or on a GPU with --gpu."""
+    monkeypatch.setattr(backend, "_cuda", None)
+    if request.config.getoption("--gpu"):
+        yield backend.get("cuda")
+    else:
+        with cuda_emulator.installed():
+            yield backend.get("cuda")
+    mg.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture(params=["cpu", "reference", "cuda"])
 def kernels(request, monkeypatch):
-    """Runs the test on the kernels of the CPU, then on the reference kernels."""
-    monkeypatch.setattr(backend.get("cpu"), "kernels", Kernels(request.param))
+    """Runs the test on the kernels of the CPU, on the reference kernels, and on the GPU's."""
+    if request.param == "cuda":
+        request.getfixturevalue("cuda")
+    else:
+        monkeypatch.setattr(backend.get("cpu"), "kernels", Kernels(request.param))
     return request.param
 
 

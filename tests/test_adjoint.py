@@ -12,18 +12,20 @@ from tests.op_cases import CASES
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(
     "case", [case for case in CASES if case.linear], ids=lambda case: case.name
 )
-def test_backward_is_the_adjoint_of_forward(case, dtype, rng):
-    inputs = [mg.Tensor(x, requires_grad=True) for x in case.make_inputs(rng, dtype)]
+def test_backward_is_the_adjoint_of_forward(case, dtype, device, cuda, rng):
+    arrays = case.make_inputs(rng, dtype)
+    inputs = [mg.Tensor(x, requires_grad=True).to(device) for x in arrays]
     output = case.function(*inputs)
     grad_output = rng.standard_normal(output.shape).astype(dtype)
-    output.backward(mg.Tensor(np.asarray(grad_output)))
-    forward, size = dot(output.data, grad_output)
+    output.backward(mg.Tensor(np.asarray(grad_output)).to(device))
+    forward, size = dot(output.numpy(), grad_output)
     assert size > 0
-    backward = [dot(x.data, x.grad.data) for x in inputs]
+    backward = [dot(x.numpy(), x.grad.numpy()) for x in inputs]
     if case.linear == "jointly":
         backward = [tuple(map(sum, zip(*backward)))]
     for product, other_size in backward:

@@ -1,4 +1,4 @@
-"""The CPU kernels against the reference, called as the operations of the table call them."""
+"""The fast kernels against the reference, called as the operations of the table call them."""
 
 import inspect
 from pathlib import Path
@@ -10,6 +10,7 @@ import pytest
 import minigrad as mg
 from kernels import Kernels
 from minigrad import backend
+from tests import cuda_emulator, on_device
 from tests.op_cases import CASES, SMALL_CASES
 
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
@@ -17,11 +18,18 @@ THREADS = numba.config.NUMBA_NUM_THREADS
 
 
 class CheckedKernels:
-    """The CPU kernels, each call of which is checked against the reference and itself."""
+    """Kernels each call of which is checked against the reference and itself.
 
-    def __init__(self):
+    Args:
+        kernels: take NumPy arrays.
+        threads: numbers of threads on which a call must give the same bits.
+    """
+
+    channels_last = True
+
+    def __init__(self, kernels, threads):
         self.calls = 0
-        self.cpu, self.reference = Kernels("cpu"), Kernels("reference")
+        self.kernels, self.reference, self.threads = kernels, Kernels("reference"), threads
 
     def __getattr__(self, family):
         return _CheckedFamily(self, family)
@@ -32,7 +40,7 @@ class _CheckedFamily:
         self.kernels, self.family = kernels, family
 
     def __getattr__(self, function):
-        cpu = getattr(getattr(self.kernels.cpu, self.family), function)
+        fast = getattr(getattr(self.kernels.kernels, self.family), function)
         reference = getattr(getattr(self.kernels.reference, self.family), function)
 
         def checked(*arguments, **outputs):
@@ -41,15 +49,15 @@ class _CheckedFamily:
             inputs = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
             expected = {key: poisoned(array) for key, array in outputs.items()}
             reference(*arguments, **expected)
-            for threads in (1, THREADS, THREADS):
+            for run, threads in enumerate(self.kernels.threads):
                 numba.set_num_threads(threads)
                 results = {key: poisoned(array) for key, array in outputs.items()}
-                cpu(*arguments, **results)
+                fast(*arguments, **results)
                 for key, result in results.items():
                     assert_close(f"{name}: {key}", result, expected[key])
-                    if threads > 1:
+                    if run > 0:
                         same = np.array_equal(result, outputs[key])
-                        assert same, f"{name}: {key} differs from the run on one thread"
+                        assert same, f"{name}: {key} differs from the run before"
                     outputs[key][...] = result
             for before, after in zip(inputs, arguments):
                 if isinstance(before, np.ndarray):
@@ -73,9 +81,13 @@ def assert_close(name, result, expected):
     assert difference <= limit, f"{name} differs by {difference:.3g} > {limit:.3g}"
 
 
-@pytest.fixture
-def checked_kernels(monkeypatch):
-    kernels = CheckedKernels()
+@pytest.fixture(params=["cpu", "cuda"])
+def checked_kernels(request, cuda, monkeypatch):
+    """They take the place of the CPU's: the operations run on NumPy arrays."""
+    threads = (1, THREADS, THREADS) if request.param == "cpu" else (THREADS,)
+    kernels = CheckedKernels(on_device.Kernels(request.param), threads)
+    # In every order of threads the kernels of the GPU give the same bits.
+    monkeypatch.setattr(cuda_emulator.settings, "order", "all")
     monkeypatch.setattr(backend.get("cpu"), "kernels", kernels)
     yield kernels
     numba.set_num_threads(THREADS)
@@ -99,7 +111,7 @@ KERNEL_FUNCTIONS = {
     [case for case in SMALL_CASES if case.operation in KERNEL_FUNCTIONS],
     ids=lambda case: case.name,
 )
-def test_cpu_equals_reference(case, dtype, checked_kernels, rng):
+def test_kernels_equal_the_reference(case, dtype, checked_kernels, rng):
     inputs = [mg.Tensor(x, requires_grad=True) for x in case.make_inputs(rng, dtype)]
     output = case.function(*inputs)
     if output.requires_grad and not output.is_leaf:

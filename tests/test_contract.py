@@ -12,7 +12,7 @@ FOLDER = Path(kernels.__file__).parent
 FAMILIES = sorted(
     path.name for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith("_")
 )
-BACKENDS = ("reference", "cpu")
+BACKENDS = ("reference", "cpu", "cuda")
 
 
 def public_functions(module):

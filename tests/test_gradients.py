@@ -14,16 +14,17 @@ from tests.op_cases import CASES, SMALL_CASES
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 # Above these sizes one direction is compared instead of the full Jacobian.
-FULL_JACOBIAN = {"cpu": 1500, "reference": 120}
+FULL_JACOBIAN = {"cpu": 1500, "reference": 120, "cuda": 60}
 
 
-def checked_inputs(case, rng):
-    return [mg.Tensor(x, requires_grad=True) for x in case.make_inputs(rng, np.float64)]
+def checked_inputs(case, rng, device="cpu"):
+    arrays = case.make_inputs(rng, np.float64)
+    return [mg.Tensor(x, requires_grad=True).to(device) for x in arrays]
 
 
 @pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
 def test_gradient(case, kernels, rng):
-    inputs = checked_inputs(case, rng)
+    inputs = checked_inputs(case, rng, "cuda" if kernels == "cuda" else "cpu")
     full = max(x.numel() for x in inputs) <= FULL_JACOBIAN[kernels]
     mg.gradcheck(case.function, inputs, eps=case.eps, mode="full" if full else "direction")
 
@@ -37,17 +38,19 @@ def test_gradient_at_the_sizes_of_alexnet(case, rng, seed):
     mg.gradcheck(case.function, inputs, mode="direction", seed=seed, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("network", [AlexNet, AlexNetOWT])
-def test_gradient_of_the_whole_network(network, rng):
+def test_gradient_of_the_whole_network(network, device, cuda, rng):
     """Dropout, normalization, groups and loss included, in all parameters and the images."""
     model = network(num_classes=5, image_size=67, width=0.03, init="torch").to(np.float64)
+    model.to(device)
     places = [
         (module, name)
         for _, module in model.named_modules()
         for name, value in vars(module).items()
         if isinstance(value, nn.Parameter)
     ]
-    images = mg.Tensor(rng.standard_normal((3, 3, 67, 67)), requires_grad=True)
+    images = mg.Tensor(rng.standard_normal((3, 3, 67, 67)), requires_grad=True).to(device)
 
     def loss(images, *parameters):
         for (module, name), parameter in zip(places, parameters):

@@ -5,6 +5,7 @@ index of the image, so any number of workers gives the same batches, and an epoc
 any batch.
 """
 
+import contextlib
 import math
 import threading
 from collections import deque
@@ -46,24 +47,42 @@ class Batch:
     color_shift: np.ndarray
     labels: np.ndarray
     preprocessing: Preprocessing
+    _transfer: contextlib.AbstractContextManager | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def send(self, backend: Backend) -> None:
+        """Begin to copy the images to the backend's device, for `prepare`."""
+        self._transfer = backend.transfer(self.images)
 
     def prepare(self, backend: Backend) -> Any:
         """The network's input, float32 (N, 3, S, S) on the backend's device."""
         count, height, width, channels = self.images.shape
         output = backend.empty_images((count, channels, height, width), np.float32)
-        backend.kernels.prepare_images.forward(
-            backend.asarray(self.images),
-            backend.asarray(np.zeros((count, 2), np.int32)),
-            backend.asarray(self.flips),
-            backend.asarray(self.color_shift),
-            backend.asarray(np.array(self.preprocessing.mean, np.float32)),
-            self.preprocessing.scale,
-            output=output,
-        )
+        with self._transfer or backend.transfer(self.images) as images:
+            backend.kernels.prepare_images.forward(
+                images,
+                backend.asarray(np.zeros((count, 2), np.int32)),
+                backend.asarray(self.flips),
+                backend.asarray(self.color_shift),
+                backend.asarray(np.array(self.preprocessing.mean, np.float32)),
+                self.preprocessing.scale,
+                output=output,
+            )
         return output
+
+
+def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
+    """The batches; the next one's images are on their way while one is worked on."""
+    current = None
+    for following in batches:
+        following.send(backend)
+        if current is not None:
+            yield current
+        current = following
+    if current is not None:
+        yield current
 
 
 class Loader:

@@ -11,3 +11,16 @@ This is ``torch.optim.Adam``: weight decay is added to the gradient (L2), eps ou
 
 Cost: about 14 FLOPs an element, with a root and a division; 4 arrays read and 3 written, once.
 """
+
+import math
+
+
+def factors(lr: float, beta1: float, beta2: float, step: int) -> tuple[float, ...]:
+    """(1 - beta1, 1 - beta2, step size, root factor) of the update
+
+        parameter -= step size * first_moment / (sqrt(second_moment) * root factor + eps)
+
+    in float64: 1 - beta2 loses three digits when it is rounded too early.
+    """
+    step_size = lr / (1 - beta1**step)
+    return 1 - beta1, 1 - beta2, step_size, 1 / math.sqrt(1 - beta2**step)

@@ -1,11 +1,10 @@
 """Adam in Numba: one pass over flat pieces, at the speed of memory."""
 
-import math
-
 import numpy as np
 from numba import prange
 
 from kernels._team import parallel_jit
+from kernels.adam import factors
 
 _PIECE = 1 << 14  # elements
 
@@ -13,9 +12,7 @@ _PIECE = 1 << 14  # elements
 def update(
     parameter, gradient, first_moment, second_moment, lr, beta1, beta2, eps, weight_decay, step
 ):
-    # Constants in float64: 1 - beta2 loses three digits when it is rounded too early.
-    step_size = lr / (1 - beta1**step)
-    root_factor = 1 / math.sqrt(1 - beta2**step)
+    add_first, add_second, step_size, root_factor = factors(lr, beta1, beta2, step)
     real = parameter.dtype.type
     _update(
         parameter.reshape(-1),
@@ -23,8 +20,8 @@ def update(
         first_moment.reshape(-1),
         second_moment.reshape(-1),
         real(weight_decay),
-        (real(beta1), real(1 - beta1)),
-        (real(beta2), real(1 - beta2)),
+        (real(beta1), real(add_first)),
+        (real(beta2), real(add_second)),
         real(step_size),
         real(root_factor),
         real(eps),

@@ -5,20 +5,20 @@ Backward gathers, as in max-pooling: a row of grad_input adds up the windows tha
 
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._team import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):
-    target = _layout.begin(output)
-    _forward(_layout.memory(input), kernel_size, stride, padding, target)
-    _layout.finish(target, output)
+    target = layout.begin(output)
+    _forward(layout.memory(input), kernel_size, stride, padding, target)
+    layout.finish(target, output)
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
-    target = _layout.begin(grad_input)
-    _backward(_layout.memory(grad_output), kernel_size, stride, padding, target)
-    _layout.finish(target, grad_input)
+    target = layout.begin(grad_input)
+    _backward(layout.memory(grad_output), kernel_size, stride, padding, target)
+    layout.finish(target, grad_input)
 
 
 @parallel_jit

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._team import parallel_jit
 
 _PARTS = 64  # of the rows, each summed by one thread
@@ -11,13 +11,13 @@ _PARTS = 64  # of the rows, each summed by one thread
 
 def forward(input, bias, *, output):
     C = input.shape[1]
-    target = _layout.begin(output)
-    _forward(_layout.memory(input).reshape(-1, C), bias, target.reshape(-1, C))
-    _layout.finish(target, output)
+    target = layout.begin(output)
+    _forward(layout.memory(input).reshape(-1, C), bias, target.reshape(-1, C))
+    layout.finish(target, output)
 
 
 def backward(grad_output, *, grad_bias):
-    rows = _layout.memory(grad_output).reshape(-1, grad_output.shape[1])
+    rows = layout.memory(grad_output).reshape(-1, grad_output.shape[1])
     sums = np.zeros((_PARTS, rows.shape[1]))
     _sum_parts(rows, sums)
     grad_bias[...] = sums.sum(axis=0)

@@ -27,7 +27,7 @@ import math
 import numpy as np
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._memory import pool
 from kernels._microkernel import (
     GATHERED_ROWS,
@@ -53,8 +53,8 @@ SUMS = 1 << 19
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    images = _layout.memory(input)
-    target = _layout.begin(output)
+    images = layout.memory(input)
+    target = layout.begin(output)
     if _short(images, groups) and padding != (0, 0):
         images, padding = _pad(images, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
@@ -63,7 +63,7 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
         bias = np.zeros(weight.shape[0], weight.dtype)
     wide = panels.shape[-1] == lanes_of(input.dtype, 3)
     _multiply(images, panels, wide, bias, *stride, *padding, *weight.shape[2:], merged, target)
-    _layout.finish(target, output)
+    layout.finish(target, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
@@ -82,7 +82,7 @@ def mirrored(weight, groups):
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     OC, IC, KH, KW = grad_weight.shape
-    images, gradients = _layout.memory(input), _layout.memory(grad_output)
+    images, gradients = layout.memory(input), layout.memory(grad_output)
     if _short(images, groups):
         images, padding = _pad(images, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0

@@ -10,7 +10,8 @@ Any batch size, stride and padding. The columns are KH * KW / (SH * SW) times as
 image, and writing them costs about as much as multiplying them.
 """
 
-from kernels import _gemm, _layout
+from kernels import _gemm
+from kernels._layout import cpu as layout
 from kernels._memory import pool
 from kernels.bias import cpu as bias_kernels
 from kernels.im2col import cpu as im2col
@@ -33,7 +34,7 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     rows = weight.reshape(groups, weight.shape[0] // groups, -1)
     columns = _columns(grad_input, weight.shape[2:], stride, padding)
-    grad_output = _layout.contiguous(grad_output)
+    grad_output = layout.contiguous(grad_output)
     for n in range(grad_input.shape[0]):
         gradients = grad_output[n].reshape(groups, rows.shape[1], -1)
         for g, group_columns in enumerate(_by_group(columns, groups)):
@@ -48,7 +49,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     kernel_size = grad_weight.shape[2:]
     columns = _columns(input, kernel_size, stride, padding)
     product = pool.empty((OC // groups, columns.shape[1] // groups), input.dtype)
-    grad_output = _layout.contiguous(grad_output)
+    grad_output = layout.contiguous(grad_output)
     grad_weight[...] = 0
     totals = grad_weight.reshape(groups, *product.shape)
     for n in range(input.shape[0]):

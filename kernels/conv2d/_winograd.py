@@ -30,7 +30,7 @@ from functools import cache
 import numpy as np
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._memory import pool
 from kernels._microkernel import (
     GATHERED_ROWS,
@@ -85,7 +85,7 @@ def suits(output, weight, stride, groups):
 def forward(input, weight, bias, stride, padding, groups, *, output):
     """For stride 1, square filters of 2 to 5, and channels that fill a panel."""
     OC, IC, R, _ = weight.shape
-    images, target = _layout.memory(input), _layout.begin(output)
+    images, target = layout.memory(input), layout.begin(output)
     if bias is None:
         bias = np.zeros(OC, weight.dtype)
     evaluate, evaluate_filter, interpolate = _matrices(R, weight.dtype)
@@ -98,7 +98,7 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     block = max(block // GATHERED_ROWS, 1) * GATHERED_ROWS
     wide = filter_lanes > lanes
     _multiply(images, *padding, evaluate, lanes, filters, wide, interpolate, bias, block, target)
-    _layout.finish(target, output)
+    layout.finish(target, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
@@ -112,7 +112,7 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     """For stride 1, square filters of 2 to 5, and channels that fill a panel."""
     OC, IC, R, _ = grad_weight.shape
-    images, gradients = _layout.memory(input), _layout.memory(grad_output)
+    images, gradients = layout.memory(input), layout.memory(grad_output)
     C, M, dtype = images.shape[3], SIZE + 1 - R, input.dtype
     # The gradients of a tile are the filter here, and R x R sums are what it leaves.
     evaluate, evaluate_gradient, interpolate = _matrices(M, dtype)

@@ -9,7 +9,7 @@ one subtraction, which would lose digits where a large value leaves the window.
 import numpy as np
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._team import jit, parallel_jit
 
 _PIXELS = 64  # of one task
@@ -18,32 +18,32 @@ _PIXELS = 64  # of one task
 def forward(input, size, alpha, beta, k, *, output):
     C = input.shape[1]
     real = input.dtype.type
-    target = _layout.begin(output)
+    target = layout.begin(output)
     _forward(
-        _layout.memory(input).reshape(-1, C),
+        layout.memory(input).reshape(-1, C),
         *_reach(size, C),
         real(alpha / size),
         real(beta),
         real(k),
         target.reshape(-1, C),
     )
-    _layout.finish(target, output)
+    layout.finish(target, output)
 
 
 def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
     C = input.shape[1]
     real = input.dtype.type
-    target = _layout.begin(grad_input)
+    target = layout.begin(grad_input)
     _backward(
-        _layout.memory(grad_output).reshape(-1, C),
-        _layout.memory(input).reshape(-1, C),
+        layout.memory(grad_output).reshape(-1, C),
+        layout.memory(input).reshape(-1, C),
         *_reach(size, C),
         real(alpha / size),
         real(beta),
         real(k),
         target.reshape(-1, C),
     )
-    _layout.finish(target, grad_input)
+    layout.finish(target, grad_input)
 
 
 def _reach(size, C):

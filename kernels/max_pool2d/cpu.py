@@ -7,22 +7,22 @@ number of threads.
 
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._team import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):
-    target, target_index = _layout.begin(output), _layout.begin(argmax)
-    _forward(_layout.memory(input), kernel_size, stride, padding, target, target_index)
-    _layout.finish(target, output)
-    _layout.finish(target_index, argmax)
+    target, target_index = layout.begin(output), layout.begin(argmax)
+    _forward(layout.memory(input), kernel_size, stride, padding, target, target_index)
+    layout.finish(target, output)
+    layout.finish(target_index, argmax)
 
 
 def backward(grad_output, argmax, kernel_size, stride, padding, *, grad_input):
-    target = _layout.begin(grad_input)
-    gradients, indices = _layout.memory(grad_output), _layout.memory(argmax)
+    target = layout.begin(grad_input)
+    gradients, indices = layout.memory(grad_output), layout.memory(argmax)
     _backward(gradients, indices, kernel_size, stride, padding, target)
-    _layout.finish(target, grad_input)
+    layout.finish(target, grad_input)
 
 
 @parallel_jit

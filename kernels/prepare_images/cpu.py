@@ -3,15 +3,15 @@
 import numba
 import numpy as np
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._team import parallel_jit
 
 
 def forward(images, offsets, flips, color_shift, mean, scale, *, output):
     mean = mean if mean.ndim == 3 else mean.reshape(3, 1, 1)
-    target = _layout.begin(output)
+    target = layout.begin(output)
     _forward(images, offsets, flips, color_shift, mean, np.float32(scale), target)
-    _layout.finish(target, output)
+    layout.finish(target, output)
 
 
 @parallel_jit

@@ -2,18 +2,18 @@
 
 from numba import prange
 
-from kernels import _layout
+from kernels._layout import cpu as layout
 from kernels._team import parallel_jit
 
 _PIECE = 1 << 14  # elements
 
 
 def forward(input, *, output):
-    _forward(_layout.flat(input), _layout.flat(output))
+    _forward(layout.flat(input), layout.flat(output))
 
 
 def backward(grad_output, output, *, grad_input):
-    _backward(_layout.flat(grad_output), _layout.flat(output), _layout.flat(grad_input))
+    _backward(layout.flat(grad_output), layout.flat(output), layout.flat(grad_input))
 
 
 @parallel_jit

@@ -12,3 +12,12 @@ starts as zeros and is written even where momentum is 0.
 
 Cost: 6 FLOPs an element; 3 arrays read and 2 written, once.
 """
+
+
+def factors(lr: float, weight_decay: float, form: str) -> tuple[float, float, float]:
+    """(a, b, s) of the one update that both forms are: v = momentum v + a g + b w, w = w + s v."""
+    if form == "torch":
+        return 1.0, weight_decay, -lr
+    if form == "paper":
+        return -lr, -weight_decay * lr, 1.0
+    raise ValueError(f"sgd: form must be 'torch' or 'paper', got {form!r}")

@@ -35,8 +35,11 @@ class GetItem(Function):
     @staticmethod
     def backward(ctx, grad_output):
         grad_input = ctx.xp.zeros(ctx.shape, grad_output.dtype)
-        # An integer array may name an element twice: its gradients add up.
-        ctx.xp.add.at(grad_input, ctx.index, grad_output)
+        if any(isinstance(part, (list, ctx.xp.ndarray)) for part in ctx.index):
+            # An integer array may name an element twice: its gradients add up.
+            ctx.xp.add.at(grad_input, ctx.index, grad_output)
+        else:
+            grad_input[ctx.index] = grad_output
         return grad_input
 
 

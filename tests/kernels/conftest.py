@@ -14,6 +14,11 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype:
     return np.dtype(request.param)
 
 
+@pytest.fixture(autouse=True)
+def device(cuda):
+    """The backend "cuda" is there."""
+
+
 @pytest.fixture
 def assert_close() -> Callable[[np.ndarray, np.ndarray], None]:
     """Equal up to rounding of the float type, measured against the largest element."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 SHAPES = [
     (1, 1),
@@ -17,7 +17,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_forward_and_backward(backend, shape, dtype, rng, garbage, assert_close):
     kernels = Kernels(backend).bias

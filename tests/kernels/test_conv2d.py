@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kernels import _layout, conv2d
+from kernels import conv2d
+from kernels._layout import cpu as layout
 from kernels._microkernel import lanes_of
 from kernels.conv2d import _direct, _im2col, _winograd, cpu, reference
 
@@ -76,7 +77,7 @@ def test_order_in_memory_does_not_matter(path, dtype, rng):
     shape = WINOGRAD_SHAPES[1] if path is _winograd else SHAPES[1]
     input, weight, bias, grad_output, parameters = make_arrays(2, shape, dtype, rng)
     plain = run(path, input, weight, bias, grad_output, parameters)
-    input, grad_output = _layout.channels_last(input), _layout.channels_last(grad_output)
+    input, grad_output = layout.channels_last(input), layout.channels_last(grad_output)
     assert not input.flags.c_contiguous
     for result, expected in zip(run(path, input, weight, bias, grad_output, parameters), plain):
         np.testing.assert_array_equal(result, expected)

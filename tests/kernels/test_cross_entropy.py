@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 
 def run(backend, input, target, grad_loss, garbage):
@@ -16,7 +16,7 @@ def run(backend, input, target, grad_loss, garbage):
     return loss, log_sum_exp, grad_input
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("N, C", [(1, 1), (1, 2), (3, 7), (16, 15), (33, 31), (2, 1000)])
 def test_forward_and_backward(backend, N, C, dtype, rng, garbage, assert_close):
     input = (3 * rng.standard_normal((N, C))).astype(dtype)
@@ -34,7 +34,7 @@ def test_forward_and_backward(backend, N, C, dtype, rng, garbage, assert_close):
     assert_close(grad_input, (grad_loss[:, None] * softmax_minus_target).astype(dtype))
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_large_logits_do_not_overflow(backend, dtype, garbage):
     input = np.array([[1e4, 0, -1e4], [-1e4, -1e4, -1e4]], dtype)
     target = np.array([0, 2])
@@ -45,7 +45,7 @@ def test_large_logits_do_not_overflow(backend, dtype, garbage):
     )
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_nan_logit_gives_nan_loss_of_its_row_only(backend, dtype, garbage):
     input = np.array([[0, np.nan, 1], [0, 1, 2]], dtype)
     loss, _, _ = run(backend, input, np.array([0, 0]), np.ones(2, dtype), garbage)

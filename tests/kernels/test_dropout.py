@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 # Counter, key and answer of Philox4x32-10 from the test vectors of Random123 (kat_vectors).
 KNOWN_ANSWERS = [
@@ -34,7 +34,7 @@ def test_philox_known_answers(counter, key, answer):
     assert Kernels("cpu").dropout._philox(*typed) == answer
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_threshold_is_exact(backend, garbage):
     # The first four random words of key (0, 0) are those of the first known answer: at
     # p = word / 2^32 the element is the last one kept, at the next p it is dropped.
@@ -44,12 +44,13 @@ def test_threshold_is_exact(backend, garbage):
         assert apply(backend, ones, (word + 1) / 2**32, (0, 0), garbage)[i] == 0
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("shape", [1, 2, 3, 7, 15, 17, (3, 33), (5, 1 << 12), 3 * (1 << 12) + 1])
 @pytest.mark.parametrize("key", [(0, 0), (3, 1), (2**64 - 1, 2**63 + 5), (5 << 32, 7 << 32)])
-def test_cpu_against_reference(shape, key, dtype, rng, garbage):
+def test_against_reference(backend, shape, key, dtype, rng, garbage):
     input = rng.standard_normal(shape).astype(dtype)
     np.testing.assert_array_equal(
-        apply("cpu", input, 0.3, key, garbage), apply("reference", input, 0.3, key, garbage)
+        apply(backend, input, 0.3, key, garbage), apply("reference", input, 0.3, key, garbage)
     )
 
 
@@ -61,7 +62,7 @@ def test_keep_rate_and_scale(p, garbage):
     assert set(np.unique(output)) <= {0, np.float32(1 / (1 - p))}
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_backward_has_the_mask_of_forward(backend, rng, garbage):
     grad_output, key = rng.standard_normal(5000), (11, 4)
     output = apply(backend, np.ones(5000), 0.4, key, garbage)

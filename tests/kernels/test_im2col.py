@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from kernels import im2col
-from kernels.im2col import cpu, reference
+from tests.on_device import BACKENDS, Kernels
+
+cpu, reference = Kernels("cpu").im2col, Kernels("reference").im2col
 
 SHAPES = [  # input, kernel_size, stride, padding
     ((1, 1, 1, 1), (1, 1), (1, 1), (0, 0)),
@@ -17,32 +19,39 @@ SHAPES = [  # input, kernel_size, stride, padding
 ]
 
 
-def test_by_hand():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_by_hand(backend):
     image = np.arange(1, 10, dtype=np.float32).reshape(1, 1, 3, 3)
     output = np.full((1, 4, 4), np.nan, np.float32)
-    cpu.forward(image, (2, 2), (2, 2), (1, 1), output=output)
+    Kernels(backend).im2col.forward(image, (2, 2), (2, 2), (1, 1), output=output)
     assert output[0].tolist() == [[0, 0, 0, 5], [0, 0, 4, 6], [0, 2, 0, 8], [1, 3, 7, 9]]
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("shape, window", [(s, w) for s, *w in SHAPES])
-def test_equals_reference(shape, window, dtype, rng):
+def test_equals_reference(backend, shape, window, dtype, rng):
+    fast = Kernels(backend).im2col
     image = rng.standard_normal(shape).astype(dtype)
     columns = np.empty(im2col.output_shape(shape, *window), dtype)
     expected, result = np.full_like(columns, np.nan), np.full_like(columns, np.nan)
     reference.forward(image, *window, output=expected)
-    cpu.forward(image, *window, output=result)
+    fast.forward(image, *window, output=result)
     np.testing.assert_array_equal(result, expected)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("shape, window", [(s, w) for s, *w in SHAPES])
-def test_col2im_equals_reference_and_is_the_adjoint(shape, window, dtype, rng, assert_close):
+def test_col2im_equals_reference_and_is_the_adjoint(
+    backend, shape, window, dtype, rng, assert_close
+):
+    fast = Kernels(backend).im2col
     image = rng.standard_normal(shape).astype(dtype)
     columns = np.empty(im2col.output_shape(shape, *window), dtype)
-    cpu.forward(image, *window, output=columns)
+    fast.forward(image, *window, output=columns)
     grad_output = rng.standard_normal(columns.shape).astype(dtype)
     expected, result = np.full_like(image, np.nan), np.full_like(image, np.nan)
     reference.backward(grad_output, *window, grad_input=expected)
-    cpu.backward(grad_output, *window, grad_input=result)
+    fast.backward(grad_output, *window, grad_input=result)
     assert_close(result, expected)
     forward = np.vdot(columns.astype(float), grad_output.astype(float))
     assert forward == pytest.approx(np.vdot(image.astype(float), result.astype(float)), rel=1e-4)

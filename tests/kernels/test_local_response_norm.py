@@ -7,7 +7,7 @@ window would not be seen.
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 
 def run(backend, input, grad_output, size, alpha, beta, k, garbage):
@@ -31,15 +31,18 @@ def test_reference_against_pytorch(C, size, beta, rng, garbage, torch):
     np.testing.assert_allclose(grad_input, tensor.grad.numpy(), rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("beta", [0.3, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 40])
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1, 1), (2, 2), (1, 3, 7, 2), (2, 16, 3, 5), (1, 17, 2, 2), (2, 31, 3)]
 )
-def test_cpu_against_reference(shape, size, beta, dtype, rng, garbage, assert_close):
+def test_against_reference(backend, shape, size, beta, dtype, rng, garbage, assert_close):
     input, grad_output = rng.standard_normal((2, *shape)).astype(dtype)
     arguments = (input, grad_output, size, 1.1, beta, 0.9, garbage)
-    for actual, expected in zip(run("cpu", *arguments), run("reference", *arguments), strict=True):
+    for actual, expected in zip(
+        run(backend, *arguments), run("reference", *arguments), strict=True
+    ):
         assert_close(actual, expected)
 
 
@@ -60,7 +63,7 @@ def test_large_value_leaves_no_trace_in_windows_without_it(rng, garbage, assert_
         assert_close(actual[:, 2:], expected[:, 2:])
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_even_window_reaches_further_down(backend, garbage):
     # Only channel 1 is not 0; with size 2 the window of c is {c - 1, c}: channel 2 sees it.
     input = np.array([[[0.0], [1.0], [0.0]]])

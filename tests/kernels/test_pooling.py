@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels, avg_pool2d, max_pool2d
+from kernels import avg_pool2d, max_pool2d
+from tests.on_device import BACKENDS, Kernels
 
 # (H, W), kernel_size, stride, padding
 WINDOWS = [
@@ -60,20 +61,21 @@ def test_reference_against_pytorch(size, kernel_size, stride, padding, rng, garb
         np.testing.assert_allclose(grad_input, tensor.grad.numpy(), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("planes", [(1, 1), (3, 7)])
 @pytest.mark.parametrize("size, kernel_size, stride, padding", WINDOWS)
-def test_cpu_against_reference(
-    size, kernel_size, stride, padding, planes, dtype, rng, garbage, assert_close
+def test_against_reference(
+    backend, size, kernel_size, stride, padding, planes, dtype, rng, garbage, assert_close
 ):
     window = kernel_size, stride, padding
     input, grad_output = inputs(rng, size, window, dtype, planes)
-    output, argmax, grad_input = run_max("cpu", input, grad_output, window, garbage)
+    output, argmax, grad_input = run_max(backend, input, grad_output, window, garbage)
     expected = run_max("reference", input, grad_output, window, garbage)
     np.testing.assert_array_equal(output, expected[0])
     np.testing.assert_array_equal(argmax, expected[1])
     assert_close(grad_input, expected[2])
 
-    output, grad_input = run_avg("cpu", input, grad_output, window, garbage)
+    output, grad_input = run_avg(backend, input, grad_output, window, garbage)
     expected = run_avg("reference", input, grad_output, window, garbage)
     assert_close(output, expected[0])
     assert_close(grad_input, expected[1])
@@ -92,7 +94,7 @@ def test_max_of_ties_nan_and_infinity(size, kernel_size, stride, padding, dtype,
     np.testing.assert_array_equal(results[1], expected[1])
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "rows, index",
     [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 
 def make_inputs(count, image_size, crop_size, mean_image, seed=0):
@@ -32,6 +32,7 @@ def run(backend, inputs, crop_size):
     return output
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("mean_image", [False, True])
 @pytest.mark.parametrize(
     "count, image_size, crop_size",
@@ -44,13 +45,13 @@ def run(backend, inputs, crop_size):
         (2, (11, 5), (1, 1)),
     ],
 )
-def test_cpu_equals_reference(count, image_size, crop_size, mean_image):
+def test_equals_reference(backend, count, image_size, crop_size, mean_image):
     inputs = make_inputs(count, image_size, crop_size, mean_image)
     expected = run("reference", inputs, crop_size)
-    np.testing.assert_allclose(run("cpu", inputs, crop_size), expected, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(run(backend, inputs, crop_size), expected, rtol=1e-6, atol=1e-5)
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("mean_image", [False, True])
 def test_equals_array_arithmetic(backend, mean_image):
     crop_size = (5, 7)
@@ -65,7 +66,7 @@ def test_equals_array_arithmetic(backend, mean_image):
         np.testing.assert_allclose(output, (shifted - mean) * 0.37, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_mirrors_the_crop_but_not_the_mean(backend):
     images = np.repeat(np.arange(4, dtype=np.uint8).reshape(1, 1, 4, 1), 3, axis=3)
     output = np.empty((1, 3, 1, 3), np.float32)

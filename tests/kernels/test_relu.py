@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 SHAPES = [1, 7, 33, (3, 5), (2, 3, 7, 15), (3, (1 << 14) + 1)]
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_forward_and_backward(backend, shape, dtype, rng, garbage):
     kernels = Kernels(backend).relu
@@ -20,7 +20,7 @@ def test_forward_and_backward(backend, shape, dtype, rng, garbage):
     np.testing.assert_array_equal(grad_input, np.where(input > 0, grad_output, 0))
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_special_values(backend, dtype, garbage):
     kernels = Kernels(backend).relu
     input = np.array([-np.inf, -1, -0.0, 0, np.inf, np.nan], dtype)
@@ -31,7 +31,7 @@ def test_special_values(backend, dtype, garbage):
     np.testing.assert_array_equal(grad_input, [0, 0, 0, 0, 3, 3])
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_in_place(backend, rng):
     kernels = Kernels(backend).relu
     array = rng.standard_normal(1000, np.float32)

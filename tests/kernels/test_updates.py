@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from kernels import Kernels
+from tests.on_device import BACKENDS, Kernels
 
 SHAPES = [(1,), (7,), (3, 5), (2, 3, 3, 1), ((1 << 14) + 33,)]
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "form, velocity, parameter",
     [
@@ -24,14 +24,14 @@ def test_sgd_by_hand(backend, form, velocity, parameter, dtype):
     np.testing.assert_allclose((v[0], w[0], g[0]), (velocity, parameter, 0.5), rtol=1e-6)
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_sgd_names_its_forms(backend):
     arrays = [np.ones(1, np.float32) for _ in range(3)]
     with pytest.raises(ValueError, match="form must be 'torch' or 'paper', got 'nesterov'"):
         Kernels(backend).sgd.update(*arrays, 0.1, 0.9, 0.0, "nesterov")
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_adam_by_hand(backend, dtype):
     # g = 0.5 + 0.1 * 2 = 0.7, and in the first step m / (1 - beta1) = g, v / (1 - beta2) = g^2,
     # so w moves by lr * 0.7 / (0.7 + 0.1); eps = 0.1 to see where it is added.
@@ -63,12 +63,13 @@ UPDATES = {
 }
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("family, options, state_size", UPDATES.values(), ids=UPDATES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cpu_against_reference(family, options, state_size, shape, dtype, assert_close):
+def test_against_reference(backend, family, options, state_size, shape, dtype, assert_close):
     expected = several_steps("reference", family, shape, dtype, options, state_size)
     for array, other in zip(
-        several_steps("cpu", family, shape, dtype, options, state_size), expected, strict=True
+        several_steps(backend, family, shape, dtype, options, state_size), expected, strict=True
     ):
         assert_close(array, other)
 

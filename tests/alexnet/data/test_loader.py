@@ -9,9 +9,7 @@ import pytest
 from alexnet.data import DataError
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
-from kernels import Kernels
-from kernels._memory import pool
-from minigrad.backend import Backend
+from minigrad import backend
 
 PREPROCESSING = Preprocessing(
     image_size=6, resize=8, mean=(100.0, 110.0, 120.0), scale=0.5, standard_deviations=(60, 30, 20)
@@ -133,12 +131,17 @@ def test_evaluation_never_augments(workers):
     assert np.array_equal(batches[0].images[0], dataset.images[0][1:7, 1:7])
 
 
-@pytest.mark.parametrize("backend", ["reference", "cpu"])
-def test_prepare(backend):
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_prepare(device, sent, cuda):
     batch = next(training_loader().batches(0))
     assert batch.flips.any()
     assert not batch.flips.all()
-    prepared = batch.prepare(Backend(backend, np, Kernels(backend), pool))
+    device = backend.get(device)
+    for _ in range(3):  # the memory of a transfer is used again
+        if sent:
+            batch.send(device)
+        prepared = device.asnumpy(batch.prepare(device))
     assert prepared.shape == (4, 3, 6, 6)
     assert prepared.dtype == np.float32
     for n in range(4):

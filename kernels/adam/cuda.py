@@ -1,0 +1,23 @@
+"""Launch of the Adam kernel."""
+
+import numpy as np
+
+from kernels._device import Source, device
+from kernels.adam import factors
+
+_source = Source("adam/cuda.cu", "adam_update")
+
+
+def update(
+    parameter, gradient, first_moment, second_moment, lr, beta1, beta2, eps, weight_decay, step
+):
+    add_first, add_second, step_size, root_factor = factors(lr, beta1, beta2, step)
+    count = parameter.size
+    _source.launch(
+        "adam_update",
+        parameter.dtype,
+        device.blocks(count),
+        *(parameter, gradient, first_moment, second_moment, float(weight_decay)),
+        *(float(beta1), add_first, float(beta2), add_second),
+        *(step_size, root_factor, float(eps), np.int64(count)),
+    )

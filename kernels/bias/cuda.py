@@ -1,0 +1,42 @@
+"""Launches of the bias kernels."""
+
+import numpy as np
+
+from kernels._device import Source, device, layout
+
+_source = Source("bias/cuda.cu", "bias_forward", "bias_partial_sums", "bias_total")
+
+_CHANNELS, _ROWS = 32, 8  # as in the source
+_ROWS_PER_PART, _MOST_PARTS = 64, 256
+
+
+def forward(input, bias, *, output):
+    target = layout.begin(output)
+    rows, channels = input.size // input.shape[1], input.shape[1]
+    _source.launch(
+        "bias_forward",
+        input.dtype,
+        device.blocks(rows, _ROWS),
+        *(layout.memory(input), bias, target, np.int64(rows), channels),
+        threads=(_CHANNELS, _ROWS),
+    )
+    layout.finish(target, output)
+
+
+def backward(grad_output, *, grad_bias):
+    rows, channels = grad_output.size // grad_output.shape[1], grad_output.shape[1]
+    parts = max(1, min(rows // _ROWS_PER_PART, _MOST_PARTS))
+    partial = device.empty((parts, channels), np.float64)
+    _source.launch(
+        "bias_partial_sums",
+        grad_output.dtype,
+        (-(-channels // _CHANNELS), parts),
+        *(layout.memory(grad_output), partial, np.int64(rows), channels),
+        threads=(_CHANNELS, _ROWS),
+    )
+    _source.launch(
+        "bias_total",
+        grad_output.dtype,
+        device.blocks(channels),
+        *(partial, grad_bias, parts, channels),
+    )

@@ -1,0 +1,31 @@
+"""Convolution on the GPU: which of the two paths takes a call.
+
+Where TF32 is allowed the tensor cores gather their columns themselves. Float64, exact float32 and
+input gradients with strides (or with padding as wide as the window) go through im2col.
+"""
+
+from kernels.conv2d import _im2col_cuda, _implicit_gemm
+
+
+def forward(input, weight, bias, stride, padding, groups, *, output):
+    path = _implicit_gemm if _implicit_gemm.suits(output, weight, groups) else _im2col_cuda
+    path.forward(input, weight, bias, stride, padding, groups, output=output)
+
+
+def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+    KH, KW = weight.shape[2:]
+    suits = (
+        _implicit_gemm.suits(grad_input, weight, groups)
+        and stride == (1, 1)
+        and padding[0] < KH
+        and padding[1] < KW
+    )
+    path = _implicit_gemm if suits else _im2col_cuda
+    path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
+
+
+def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+    path = (
+        _implicit_gemm if _implicit_gemm.suits(grad_output, grad_weight, groups) else _im2col_cuda
+    )
+    path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)

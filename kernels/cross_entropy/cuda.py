@@ -1,0 +1,28 @@
+"""Launches of the cross entropy kernels."""
+
+import numpy as np
+
+from kernels._device import Source, device
+
+_source = Source("cross_entropy/cuda.cu", "cross_entropy_forward", "cross_entropy_backward")
+
+_WARP, _ROWS = 32, 4  # as in the source
+
+
+def forward(input, target, *, loss, log_sum_exp):
+    _launch("cross_entropy_forward", input, input, target, loss, log_sum_exp)
+
+
+def backward(grad_loss, input, target, log_sum_exp, *, grad_input):
+    _launch("cross_entropy_backward", input, grad_loss, input, target, log_sum_exp, grad_input)
+
+
+def _launch(kernel, input, *arrays):
+    N, C = input.shape
+    _source.launch(
+        kernel,
+        input.dtype,
+        device.blocks(N, _ROWS),
+        *(*arrays, np.int64(N), C),
+        threads=(_WARP, _ROWS),
+    )

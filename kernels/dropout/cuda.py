@@ -1,0 +1,22 @@
+"""Launches of the dropout kernel."""
+
+import numpy as np
+
+from kernels._device import Source, device
+
+_source = Source("dropout/cuda.cu", "dropout_mask")
+
+
+def forward(input, p, key, *, output):
+    count = input.size
+    _source.launch(
+        "dropout_mask",
+        input.dtype,
+        device.blocks(-(-count // 4)),
+        *(input, output, 1 / (1 - p), np.uint64(round(p * 2**32))),
+        *(*map(np.uint64, key), np.int64(count)),
+    )
+
+
+def backward(grad_output, p, key, *, grad_input):
+    forward(grad_output, p, key, output=grad_input)

@@ -1,0 +1,18 @@
+"""The fully connected layer on the GPU: three forms of one matrix product, by cuBLAS."""
+
+from kernels._device import device
+from kernels.bias import cuda as bias_kernels
+
+
+def forward(input, weight, bias, *, output):
+    device.matmul(input[None], weight.T[None], output=output[None])
+    if bias is not None:
+        bias_kernels.forward(output, bias, output=output)
+
+
+def backward_input(grad_output, weight, *, grad_input):
+    device.matmul(grad_output[None], weight[None], output=grad_input[None])
+
+
+def backward_weight(grad_output, input, *, grad_weight):
+    device.matmul(grad_output.T[None], input[None], output=grad_weight[None])

@@ -1,0 +1,98 @@
+// Local response normalization across channels, in memory order [N][H][W][C]: the window of a channel
+// is a stretch of memory, so a block takes a tile of neighbouring elements, whatever pixels they
+// belong to, and keeps it in shared memory with the halo that windows at its ends reach into. A window
+// is cut where its own pixel ends. Bytes: forward 2, backward 3 times the size of an array; nothing
+// is saved for backward, which computes the sums again.
+#include "_common.cuh"
+
+constexpr int TILE = 256;  // elements of a block, one a thread
+
+// s^-beta and 1 / s. For the paper's exponent two roots do both, far cheaper than pow().
+template <typename Real>
+__device__ __forceinline__ Real power_of(Real s, Real beta, Real& inverse) {
+    if (beta == Real(0.75)) {
+        const Real inverse_root = rsqrt(s);
+        inverse = inverse_root * inverse_root;
+        return inverse_root * sqrt(inverse_root);
+    }
+    inverse = Real(1) / s;
+    return pow(s, -beta);
+}
+
+// k + alpha * sum of the squares of x[-before .. after], cut to the `channels` of the pixel.
+template <typename Real>
+__device__ __forceinline__ Real scale_of(
+    const Real* x, int channel, int channels, int before, int after, Real alpha, Real k
+) {
+    Real sum = 0;
+    const int first = -min(before, channel), last = min(after, channels - 1 - channel);
+    for (int j = first; j <= last; j++) sum += x[j] * x[j];
+    return k + alpha * sum;
+}
+
+template <typename Real>
+__global__ void local_response_norm_forward(
+    const Real* input, Real* output, Index count, int channels, int before, int after, Real alpha,
+    Real beta, Real k
+) {
+    extern __shared__ double memory[];
+    Real* values = reinterpret_cast<Real*>(memory);  // TILE + before + after
+    for (Index start = (Index)blockIdx.x * TILE; start < count; start += (Index)gridDim.x * TILE) {
+        for (int j = threadIdx.x; j < TILE + before + after; j += TILE) {
+            const Index i = start - before + j;
+            values[j] = i >= 0 && i < count ? input[i] : Real(0);
+        }
+        __syncthreads();
+        const int t = threadIdx.x;
+        if (start + t < count) {
+            const int channel = (int(start % channels) + t) % channels;
+            const Real* x = values + before + t;
+            Real inverse;
+            const Real s = scale_of(x, channel, channels, before, after, alpha, k);
+            output[start + t] = *x * power_of(s, beta, inverse);
+        }
+        __syncthreads();
+    }
+}
+
+template <typename Real>
+__global__ void local_response_norm_backward(
+    const Real* grad_output, const Real* input, Real* grad_input, Index count, int channels,
+    int before, int after, Real alpha, Real beta, Real k
+) {
+    extern __shared__ double memory[];
+    const int halo = before + after;
+    Real* values = reinterpret_cast<Real*>(memory);  // TILE + 2 halo, from start - halo on
+    // Of the elements whose windows hold one of the tile: start - after to start + TILE + before.
+    Real* ratios = values + TILE + 2 * halo;  // grad_output * input * s^(-beta - 1)
+    Real* scaled = ratios + TILE + halo;      // grad_output * s^-beta
+    for (Index start = (Index)blockIdx.x * TILE; start < count; start += (Index)gridDim.x * TILE) {
+        const int start_channel = start % channels;
+        for (int j = threadIdx.x; j < TILE + 2 * halo; j += TILE) {
+            const Index i = start - halo + j;
+            values[j] = i >= 0 && i < count ? input[i] : Real(0);
+        }
+        __syncthreads();
+        for (int j = threadIdx.x; j < TILE + halo; j += TILE) {
+            const Index i = start - after + j;
+            if (i < 0 || i >= count) continue;
+            const int channel = (start_channel + channels - after + j) % channels;
+            const Real* x = values + before + j;
+            Real inverse;
+            const Real s = scale_of(x, channel, channels, before, after, alpha, k);
+            scaled[j] = grad_output[i] * power_of(s, beta, inverse);
+            ratios[j] = scaled[j] * *x * inverse;
+        }
+        __syncthreads();
+        const int t = threadIdx.x;
+        if (start + t < count) {
+            const int channel = (start_channel + t) % channels;
+            const int first = -min(after, channel), last = min(before, channels - 1 - channel);
+            Real sum = 0;
+            for (int j = first; j <= last; j++) sum += ratios[after + t + j];
+            grad_input[start + t] =
+                scaled[after + t] - Real(2) * alpha * beta * values[halo + t] * sum;
+        }
+        __syncthreads();
+    }
+}

@@ -1,0 +1,59 @@
+"""Launches of the local response normalization kernels."""
+
+import numpy as np
+
+from kernels._device import Source, device, layout
+
+_source = Source(
+    "local_response_norm/cuda.cu", "local_response_norm_forward", "local_response_norm_backward"
+)
+
+_TILE = 256  # elements of a block, as in the source
+
+
+def forward(input, size, alpha, beta, k, *, output):
+    target = layout.begin(output)
+    before, after = _reach(size, input.shape[1])
+    _launch(
+        "local_response_norm_forward",
+        (layout.memory(input), target),
+        (before, after, alpha / size, beta, k),
+        elements=_TILE + before + after,
+    )
+    layout.finish(target, output)
+
+
+def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
+    target = layout.begin(grad_input)
+    before, after = _reach(size, input.shape[1])
+    _launch(
+        "local_response_norm_backward",
+        (layout.memory(grad_output), layout.memory(input), target),
+        (before, after, alpha / size, beta, k),
+        elements=3 * _TILE + 4 * (before + after),
+    )
+    layout.finish(target, grad_input)
+
+
+def _reach(size, C):
+    """How many channels before and after its own a window holds, at most."""
+    return min(size // 2, C - 1), min((size - 1) // 2, C - 1)
+
+
+def _launch(kernel, arrays, parameters, elements):
+    """`elements`: what a block keeps in shared memory."""
+    count, dtype, C = arrays[0].size, arrays[0].dtype, arrays[0].shape[-1]
+    shared_memory = elements * dtype.itemsize
+    if shared_memory > device.shared_memory:
+        raise ValueError(
+            f"local_response_norm: {parameters[0] + parameters[1] + 1} channels in a window need "
+            f"{shared_memory} bytes of shared memory, and this GPU has {device.shared_memory}"
+        )
+    _source.launch(
+        kernel,
+        dtype,
+        device.blocks(count, _TILE),
+        *(*arrays, np.int64(count), C, *parameters),
+        threads=_TILE,
+        shared_memory=shared_memory,
+    )

@@ -1,0 +1,62 @@
+// Max-pooling of images in memory order [N][H][W][C]. A block takes rows of images, its threads the
+// row's pixels and channels, so that a warp reads neighbouring channels. Backward gathers: a thread
+// owns an element of grad_input and visits the windows that hold it in row-major order, so that sums
+// need no atomics. Bytes: every array once; windows that overlap are read from the cache.
+#include "_common.cuh"
+
+template <typename Real>
+__global__ void max_pool2d_forward(
+    const Real* input, Real* output, int* argmax, Index rows, int channels, int H, int W, int OH,
+    int row_size, int KH, int KW, int SH, int SW, int PH, int PW
+) {
+    for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
+        const Index n = row / OH;
+        const int oh = row % OH;
+        const int top = max(0, oh * SH - PH), bottom = min(H, oh * SH - PH + KH);
+        for (int i = threadIdx.x; i < row_size; i += blockDim.x) {
+            const int ow = i / channels, c = i - ow * channels;
+            const int left = max(0, ow * SW - PW), right = min(W, ow * SW - PW + KW);
+            Real best = input[((n * H + top) * W + left) * channels + c];
+            int position = top * W + left;
+            for (int h = top; h < bottom; h++) {
+                for (int w = left; w < right; w++) {
+                    const Real value = input[((n * H + h) * W + w) * channels + c];
+                    // Of equal values the earlier one stays, and so does the first NaN.
+                    if (best == best && !(value <= best)) {
+                        best = value;
+                        position = h * W + w;
+                    }
+                }
+            }
+            output[row * row_size + i] = best;
+            argmax[row * row_size + i] = position;
+        }
+    }
+}
+
+template <typename Real>
+__global__ void max_pool2d_backward(
+    const Real* grad_output, const int* argmax, Real* grad_input, Index rows, int channels, int H,
+    int W, int OH, int OW, int row_size, int KH, int KW, int SH, int SW, int PH, int PW
+) {
+    for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
+        const Index n = row / H;
+        const int h = row % H;
+        // The windows that hold row h: oh * SH - PH <= h < oh * SH - PH + KH.
+        const int first_oh = ceil_div(max(0, h + PH - KH + 1), SH);
+        const int last_oh = min(OH - 1, (h + PH) / SH);
+        for (int i = threadIdx.x; i < row_size; i += blockDim.x) {
+            const int w = i / channels, c = i - w * channels;
+            const int first_ow = ceil_div(max(0, w + PW - KW + 1), SW);
+            const int last_ow = min(OW - 1, (w + PW) / SW);
+            Real total = 0;
+            for (int oh = first_oh; oh <= last_oh; oh++) {
+                for (int ow = first_ow; ow <= last_ow; ow++) {
+                    const Index window = ((n * OH + oh) * OW + ow) * channels + c;
+                    if (argmax[window] == h * W + w) total += grad_output[window];
+                }
+            }
+            grad_input[row * row_size + i] = total;
+        }
+    }
+}

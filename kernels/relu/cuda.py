@@ -1,0 +1,20 @@
+"""Launches of the ReLU kernels."""
+
+import numpy as np
+
+from kernels._device import Source, device, layout
+
+_source = Source("relu/cuda.cu", "relu_forward", "relu_backward")
+
+
+def forward(input, *, output):
+    _launch("relu_forward", layout.flat(input), layout.flat(output))
+
+
+def backward(grad_output, output, *, grad_input):
+    _launch("relu_backward", layout.flat(grad_output), layout.flat(output), layout.flat(grad_input))
+
+
+def _launch(kernel, *arrays):
+    count = arrays[0].size
+    _source.launch(kernel, arrays[0].dtype, device.blocks(count), *arrays, np.int64(count))

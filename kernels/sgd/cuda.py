@@ -1,0 +1,25 @@
+"""Launch of the SGD kernel."""
+
+import numpy as np
+
+from kernels._device import Source, device
+from kernels.sgd import factors
+
+_source = Source("sgd/cuda.cu", "sgd_update")
+
+
+def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
+    count = parameter.size
+    _source.launch(
+        "sgd_update",
+        parameter.dtype,
+        device.blocks(count),
+        *(
+            parameter,
+            gradient,
+            velocity,
+            float(momentum),
+            *map(float, factors(lr, weight_decay, form)),
+        ),
+        np.int64(count),
+    )

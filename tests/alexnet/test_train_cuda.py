@@ -1,0 +1,56 @@
+"""``python -m alexnet.train --backend cuda``, on a narrow network."""
+
+import csv
+
+import pytest
+
+from alexnet import train
+from alexnet.metrics import TIMING_COLUMNS
+from alexnet.model import ARCHITECTURES
+from tests.alexnet.test_train import NarrowAlexNet
+
+# 20 steps on the demo set.
+OPTIONS = ("--subset", "80", "-b", "4", "--image-size", "67", "--epochs", "1", "--lr", "0.003")
+
+
+@pytest.fixture(autouse=True)
+def narrow(one_thread, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
+
+
+def run(folder, *options):
+    """The rows of metrics.csv."""
+    assert train.main([*map(str, options)]) == 0
+    with open(folder / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        {name: float(value) for name, value in row.items() if name not in TIMING_COLUMNS}
+        for row in rows
+    ]
+
+
+def test_twenty_steps_end_with_the_losses_of_the_cpu(tmp_path, cuda, capsys):
+    expected = run(tmp_path / "cpu", *OPTIONS, "--out", tmp_path / "cpu")
+    rows = run(tmp_path / "cuda", *OPTIONS, "--out", tmp_path / "cuda", "--backend", "cuda")
+    assert "On cuda (" in capsys.readouterr().err
+    for name, value in expected[0].items():
+        assert rows[0][name] == pytest.approx(value, abs=1e-4), name
+    # The run goes on where there is no GPU.
+    resumed = run(
+        tmp_path / "cuda", "--resume", tmp_path / "cuda", "--backend", "cpu", "--epochs", "2"
+    )
+    assert len(resumed) == 2
+
+
+def test_out_of_memory_is_one_line(tmp_path, cuda, capsys):
+    pool = cuda.xp.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=pool.used_bytes() + (1 << 20))
+    try:
+        code = train.main([*OPTIONS, "--out", str(tmp_path / "run"), "--backend", "cuda"])
+    finally:
+        pool.set_limit(size=0)
+    assert code == 6
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: out of memory: ")
+    assert last.endswith("try a smaller --batch-size")

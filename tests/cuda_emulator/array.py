@@ -1,0 +1,255 @@
+"""The stand-in's ndarray: a NumPy array in device memory, with CuPy's manners.
+
+NumPy arrays and device arrays do not mix, nothing is converted without being asked, and reductions
+and single elements are 0-d arrays that stay on the device.
+"""
+
+import numpy as np
+
+from .memory import DeviceBlock
+
+
+class MemoryPointer:
+    """array.data"""
+
+    def __init__(self, address):
+        self.ptr = address
+
+
+def empty(shape, dtype=float, order="C"):
+    """Memory from the pool, full of NaN or of whatever all bits set means."""
+    dtype = np.dtype(dtype)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    size = dtype.itemsize
+    for length in shape:
+        size *= int(length)
+    if size == 0:
+        return ndarray(np.empty(shape, dtype, order))
+    block = np.asarray(DeviceBlock(size))
+    return ndarray(block.view(dtype).reshape(shape, order=order))
+
+
+def on_device(array):
+    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy."""
+    if array.size == 0:
+        return ndarray(array)
+    base = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, DeviceBlock):
+        return ndarray(array)
+    # Results have the layout that NumPy gave them, as they have in CuPy.
+    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    result = empty(array.shape, array.dtype, order)
+    result._array[...] = array
+    return result
+
+
+def unwrap(value):
+    """The NumPy arrays inside of arguments; a NumPy array among them is an error, as in CuPy."""
+    if isinstance(value, ndarray):
+        return value._array
+    if isinstance(value, np.ndarray):
+        raise TypeError(f"Unsupported type {type(value)}")
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(unwrap, value))
+    if isinstance(value, dict):
+        return {key: unwrap(item) for key, item in value.items()}
+    return value
+
+
+def wrap(result):
+    if isinstance(result, (np.ndarray, np.generic)):
+        return on_device(np.asarray(result))
+    if isinstance(result, (list, tuple)):
+        return type(result)(map(wrap, result))
+    return result
+
+
+def call(function, *args, **kwargs):
+    """Calls a NumPy function with device arrays; its `out` is returned as the object it was."""
+    out = kwargs.get("out")
+    if out is not None and not isinstance(out, ndarray):
+        raise TypeError(f"out must be a cupy.ndarray, not {type(out)}")
+    result = function(*unwrap(args), **unwrap(kwargs))
+    return wrap(result) if out is None else out
+
+
+def by_method(name):
+    """A method of NumPy's array, on the device."""
+
+    def method(self, *args, **kwargs):
+        return call(getattr(self._array, name), *args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+def by_operator(name):
+    def operator(self, other):
+        result = getattr(self._array, name)(unwrap(other))
+        return result if result is NotImplemented else wrap(result)
+
+    operator.__name__ = name
+    return operator
+
+
+def by_in_place_operator(name):
+    def operator(self, other):
+        getattr(self._array, name)(unwrap(other))
+        return self
+
+    operator.__name__ = name
+    return operator
+
+
+METHODS = """
+    all any argmax argmin argsort astype clip copy cumsum dot flatten max mean min prod ravel repeat
+    reshape round squeeze std sum swapaxes take transpose var view __neg__ __pos__ __abs__
+    __invert__
+""".split()
+OPERATORS = """
+    __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __floordiv__
+    __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __matmul__ __rmatmul__ __and__ __rand__ __or__
+    __ror__ __xor__ __rxor__ __lshift__ __rshift__ __lt__ __le__ __gt__ __ge__ __eq__ __ne__
+""".split()
+IN_PLACE_OPERATORS = """
+    __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __iand__ __ior__
+    __ixor__
+""".split()
+ATTRIBUTES = "shape dtype ndim size nbytes itemsize strides flags".split()
+
+
+class ndarray:
+    """cupy.ndarray"""
+
+    __slots__ = ("_array", "__weakref__")
+    __array_priority__ = 100
+    __hash__ = None
+
+    def __init__(self, array):
+        if not isinstance(array, np.ndarray):
+            raise TypeError("use cupy.empty() to make an array")
+        self._array = array
+
+    # ---- to and from the host ----
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError(
+            "Implicit conversion to a NumPy array is not allowed. "
+            "Please use `.get()` to construct a NumPy array explicitly."
+        )
+
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        if out is None:
+            return self._array.copy(order)
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"Only numpy.ndarray can be obtained from cupy.ndarray: {type(out)}")
+        if out.dtype != self.dtype:
+            raise TypeError(f"{out.dtype} array cannot be obtained from {self.dtype} array")
+        if out.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Expected shape: {self.shape}, actual: {out.shape}")
+        out[...] = self._array
+        return out
+
+    def set(self, array, stream=None):
+        if not isinstance(array, np.ndarray):
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if array.dtype != self.dtype:
+            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
+        if array.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if not (self.flags.c_contiguous or self.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
+        self._array[...] = array
+
+    def item(self, *args):
+        return self._array.item(*args)
+
+    def tolist(self):
+        return self._array.tolist()
+
+    def __float__(self):
+        return float(self._array)
+
+    def __int__(self):
+        return int(self._array)
+
+    def __index__(self):
+        return self._array.__index__()
+
+    def __bool__(self):
+        return bool(self._array)
+
+    def __repr__(self):
+        return repr(self._array)
+
+    def __str__(self):
+        return str(self._array)
+
+    def __format__(self, specification):
+        return format(self._array, specification)
+
+    # ---- elements ----
+
+    def __getitem__(self, key):
+        key = unwrap(key)
+        result = self._array[key]
+        if isinstance(result, np.generic):  # one element: CuPy returns a 0-d view
+            key = key if isinstance(key, tuple) else (key,)
+            result = self._array[(*key, Ellipsis)]
+        return on_device(result)
+
+    def __setitem__(self, key, value):
+        self._array[unwrap(key)] = unwrap(value)
+
+    def __len__(self):
+        return len(self._array)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def fill(self, value):
+        self._array.fill(unwrap(value))
+
+    # ---- attributes ----
+
+    @property
+    def data(self):
+        return MemoryPointer(self._array.ctypes.data if self.size else 0)
+
+    @property
+    def T(self):
+        return wrap(self._array.T)
+
+    @property
+    def base(self):
+        return None if isinstance(self._array.base, DeviceBlock) else self._array.base
+
+    # ---- NumPy functions called with device arrays go where CuPy's would ----
+
+    def __array_ufunc__(self, ufunc, method, *args, **kwargs):
+        kwargs = {key: value for key, value in kwargs.items() if key != "out"} | {
+            key: value[0] for key, value in kwargs.items() if key == "out"
+        }
+        if method not in ("__call__", "at"):
+            return NotImplemented
+        return call(getattr(ufunc, method), *args, **kwargs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        from . import functions
+
+        ours = getattr(functions, function.__name__, None)
+        if ours is None:
+            raise TypeError(f"numpy.{function.__name__} of a cupy.ndarray is not emulated")
+        return ours(*args, **kwargs)
+
+
+for _name in METHODS:
+    setattr(ndarray, _name, by_method(_name))
+for _name in OPERATORS:
+    setattr(ndarray, _name, by_operator(_name))
+for _name in IN_PLACE_OPERATORS:
+    setattr(ndarray, _name, by_in_place_operator(_name))
+for _name in ATTRIBUTES:
+    setattr(ndarray, _name, property(lambda self, name=_name: getattr(self._array, name)))

@@ -1,0 +1,195 @@
+"""The functions of the module cupy that the project uses, by NumPy on device memory.
+
+A list of what is allowed: a function that is not here is not there, and an AttributeError says so.
+"""
+
+import builtins
+
+import numpy as np
+
+from .array import call, empty, ndarray, on_device, unwrap
+
+UFUNCS = """
+    abs absolute add subtract multiply divide true_divide negative power square sqrt exp exp2 log
+    log1p expm1 tanh maximum minimum sign isfinite isnan isinf logical_and logical_or logical_not
+    equal not_equal less less_equal greater greater_equal floor ceil rint reciprocal
+""".split()
+FUNCTIONS = """
+    concatenate stack broadcast_to pad where clip sum mean max min amax amin prod all any argmax
+    argmin argsort count_nonzero matmul dot tensordot einsum moveaxis expand_dims squeeze transpose
+    swapaxes reshape ravel take_along_axis take cumsum flip roll tile
+""".split()
+
+
+class Ufunc:
+    """An elementwise function."""
+
+    def __init__(self, name):
+        self.__name__ = name
+        self._numpy = getattr(np, name)
+
+    def __call__(self, *args, **kwargs):
+        return call(self._numpy, *args, **kwargs)
+
+    def at(self, array, indices, values):
+        """For every index, repeated ones too: array[index] = self(array[index], value)."""
+        if not isinstance(array, ndarray):
+            raise TypeError(f"expected a cupy.ndarray, not {type(array)}")
+        self._numpy.at(unwrap(array), unwrap(indices), unwrap(values))
+
+    def __repr__(self):
+        return f"<ufunc {self.__name__!r}>"
+
+
+def by_name(name):
+    function = getattr(np, name)
+
+    def device_function(*args, **kwargs):
+        _require_device_array(name, args, kwargs)
+        return call(function, *args, **kwargs)
+
+    device_function.__name__ = name
+    return device_function
+
+
+def _require_device_array(name, args, kwargs):
+    """cupy.sum([1, 2]) and the like are errors: CuPy's functions do not convert their arguments."""
+    values = [*args, *kwargs.values()]
+    for value in list(values):
+        if isinstance(value, (list, tuple)):
+            values.extend(value)
+    if not builtins.any(isinstance(value, ndarray) for value in values):
+        for value in values:
+            unwrap(value)
+        raise TypeError(f"cupy.{name} takes a cupy.ndarray")
+
+
+for _name in UFUNCS:
+    globals()[_name] = Ufunc(_name)
+for _name in FUNCTIONS:
+    globals()[_name] = by_name(_name)
+
+
+# ---- creation ----
+
+
+def zeros(shape, dtype=float, order="C"):
+    return full(shape, 0, dtype, order)
+
+
+def ones(shape, dtype=float, order="C"):
+    return full(shape, 1, dtype, order)
+
+
+def full(shape, fill_value, dtype=None, order="C"):
+    if dtype is None:
+        dtype = np.asarray(unwrap(fill_value)).dtype
+    result = empty(shape, dtype, order)
+    result[...] = fill_value
+    return result
+
+
+def arange(*args, **kwargs):
+    return on_device(np.arange(*unwrap(args), **kwargs))
+
+
+def empty_like(prototype, dtype=None, order="K", subok=None, shape=None):
+    return _like(prototype, dtype, order, shape)
+
+
+def zeros_like(a, dtype=None, order="K", subok=None, shape=None):
+    return full_like(a, 0, dtype, order, subok, shape)
+
+
+def ones_like(a, dtype=None, order="K", subok=None, shape=None):
+    return full_like(a, 1, dtype, order, subok, shape)
+
+
+def full_like(a, fill_value, dtype=None, order="K", subok=None, shape=None):
+    result = _like(a, dtype, order, shape)
+    result[...] = fill_value
+    return result
+
+
+def _like(prototype, dtype, order, shape):
+    """order="K": the result's memory is laid out as the prototype's, axis by axis."""
+    if not isinstance(prototype, ndarray):
+        raise TypeError(f"expected a cupy.ndarray, not {type(prototype)}")
+    dtype = prototype.dtype if dtype is None else dtype
+    if shape is not None or order not in ("K", "A"):
+        shape = prototype.shape if shape is None else shape
+        return empty(shape, dtype, "F" if order == "F" else "C")
+    axes = sorted(range(prototype.ndim), key=lambda axis: -abs(prototype.strides[axis]))
+    laid_out = empty([prototype.shape[axis] for axis in axes], dtype)
+    return laid_out.transpose([axes.index(axis) for axis in range(prototype.ndim)])
+
+
+# ---- to and from the device ----
+
+
+def array(obj, dtype=None, copy=True, order="K"):
+    """Always a new array on the device, unless copy=False and there is nothing to change."""
+    if isinstance(obj, ndarray):
+        if not copy:
+            return asarray(obj, dtype, order if order != "K" else None)
+        return on_device(np.array(unwrap(obj), dtype, order=order))
+    if isinstance(obj, (list, tuple)):
+        obj = _nested_list(obj)
+    return on_device(np.array(obj, dtype, order=order))
+
+
+def _nested_list(values):
+    """CuPy accepts lists of numbers, and lists of device arrays, which it stacks."""
+    return [
+        value.get()
+        if isinstance(value, ndarray)
+        else _nested_list(value)
+        if isinstance(value, (list, tuple))
+        else value
+        for value in values
+    ]
+
+
+def asarray(a, dtype=None, order=None):
+    if isinstance(a, ndarray):
+        same_dtype = dtype is None or a.dtype == np.dtype(dtype)
+        if same_dtype and order in (None, "K", "A"):
+            return a
+        return on_device(np.asarray(unwrap(a), dtype, order))
+    return array(a, dtype, order=order or "K")
+
+
+def ascontiguousarray(a, dtype=None):
+    if isinstance(a, ndarray):
+        same_dtype = dtype is None or a.dtype == np.dtype(dtype)
+        if same_dtype and a.flags.c_contiguous:
+            return a
+    return on_device(np.ascontiguousarray(unwrap(a) if isinstance(a, ndarray) else a, dtype))
+
+
+def asnumpy(a, stream=None, order="C", out=None):
+    if isinstance(a, ndarray):
+        return a.get(order=order, out=out)
+    return np.asarray(a)
+
+
+def copyto(dst, src, casting="same_kind", where=None):
+    if not isinstance(dst, ndarray):
+        raise TypeError(f"dst must be a cupy.ndarray, not {type(dst)}")
+    where = True if where is None else unwrap(where)
+    np.copyto(unwrap(dst), unwrap(src), casting=casting, where=where)
+
+
+# ---- questions ----
+
+
+def array_equal(a1, a2):
+    return on_device(np.asarray(np.array_equal(unwrap(a1), unwrap(a2))))
+
+
+def may_share_memory(a, b):
+    return np.may_share_memory(unwrap(a), unwrap(b))
+
+
+def shares_memory(a, b):
+    return np.shares_memory(unwrap(a), unwrap(b))

@@ -1,0 +1,205 @@
+"""Device memory and the pool that hands it out: a small model of CuPy's.
+
+As there, a request is rounded up to 512 bytes; the smallest free piece that fits is cut to size;
+freed pieces join free neighbours; and only when nothing fits does the pool get a new segment from
+the device. Unlike there, memory that was used before is filled with NaN (all bits set) when it is
+handed out again, so that nothing can count on what was left in it.
+
+Under AddressSanitizer every allocation is made and freed on its own, with a red zone around it.
+"""
+
+import bisect
+import ctypes
+import threading
+
+from . import settings
+
+UNIT = 512
+POISON = 0xFF
+DEVICE_BYTES = 141 << 30
+
+_libc = ctypes.CDLL(None)
+_libc.posix_memalign.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
+_libc.free.argtypes = [ctypes.c_void_p]
+
+
+class OutOfMemoryError(MemoryError):
+    """As cupy.cuda.memory.OutOfMemoryError."""
+
+
+class Piece:
+    """A part of a segment, in use or free; its neighbours are the parts beside it."""
+
+    def __init__(self, address, size):
+        self.address = address
+        self.size = size
+        self.free = False
+        self.before = None
+        self.after = None
+
+    @property
+    def is_whole_segment(self):
+        return self.before is None and self.after is None
+
+
+class MemoryPool:
+    """cupy.get_default_memory_pool()."""
+
+    def __init__(self):
+        # Re-entrant: freeing can happen while the pool works, when Python collects garbage.
+        self._lock = threading.RLock()
+        self._free = []  # (size, address, piece), sorted
+        self._in_use = {}  # address: piece
+        self._total = 0
+        self._limit = 0
+
+    def used_bytes(self):
+        return sum(piece.size for piece in list(self._in_use.values()))
+
+    def total_bytes(self):
+        return self._total
+
+    def free_bytes(self):
+        return self._total - self.used_bytes()
+
+    def n_free_blocks(self):
+        return len(self._free)
+
+    def set_limit(self, size=None, fraction=None):
+        if (size is None) == (fraction is None):
+            raise ValueError("give either size or fraction")
+        self._limit = int(size if fraction is None else fraction * DEVICE_BYTES)
+
+    def get_limit(self):
+        return self._limit
+
+    def free_all_blocks(self, stream=None):
+        """Gives segments that are wholly free back to the device."""
+        with self._lock:
+            for entry in list(self._free):
+                if entry[2].is_whole_segment:
+                    self._free.remove(entry)
+                    self._total -= entry[2].size
+                    _libc.free(entry[1])
+
+    def allocate(self, size):
+        """Returns the address of at least `size` bytes that hold nothing of use."""
+        with self._lock:
+            if settings.sanitizer:
+                piece = self._new_segment(size)
+            else:
+                rounded = -(-size // UNIT) * UNIT
+                piece = self._take_free(rounded) or self._new_segment(rounded)
+            self._in_use[piece.address] = piece
+        ctypes.memset(piece.address, POISON, size)
+        return piece.address
+
+    def release(self, address):
+        with self._lock:
+            piece = self._in_use.pop(address)
+            if settings.sanitizer:
+                self._total -= piece.size
+                _libc.free(address)
+                return
+            piece.free = True
+            for neighbour in (piece.before, piece.after):
+                if neighbour is not None and neighbour.free:
+                    self._free.remove((neighbour.size, neighbour.address, neighbour))
+                    piece = self._join(*sorted((piece, neighbour), key=lambda p: p.address))
+            bisect.insort(self._free, (piece.size, piece.address, piece))
+
+    def holds(self, address, size):
+        """Do all these bytes belong to one allocation that is in use?"""
+        return any(
+            piece.address <= address and address + size <= piece.address + piece.size
+            for piece in list(self._in_use.values())
+        )
+
+    def _take_free(self, size):
+        i = bisect.bisect_left(self._free, (size,))
+        if i == len(self._free):
+            return None
+        piece = self._free.pop(i)[2]
+        piece.free = False
+        if piece.size > size:
+            rest = Piece(piece.address + size, piece.size - size)
+            rest.free = True
+            rest.before, rest.after = piece, piece.after
+            if rest.after is not None:
+                rest.after.before = rest
+            piece.after = rest
+            piece.size = size
+            bisect.insort(self._free, (rest.size, rest.address, rest))
+        return piece
+
+    def _new_segment(self, size):
+        limit = self._limit or DEVICE_BYTES
+        if self._total + size > limit:
+            self.free_all_blocks()
+        if self._total + size > limit:
+            message = (
+                f"Out of memory allocating {size:,} bytes (allocated so far: {self._total:,} bytes"
+            )
+            if self._limit:
+                message += f", limit set to: {self._limit:,} bytes"
+            raise OutOfMemoryError(message + ").")
+        address = ctypes.c_void_p()
+        if _libc.posix_memalign(ctypes.byref(address), UNIT, size):
+            raise OutOfMemoryError(f"this machine has no {size:,} bytes to emulate a device with")
+        self._total += size
+        return Piece(address.value, size)
+
+    @staticmethod
+    def _join(left, right):
+        left.size += right.size
+        left.after = right.after
+        if left.after is not None:
+            left.after.before = left
+        left.free = True
+        return left
+
+
+class PinnedMemoryPool:
+    """cupy.get_default_pinned_memory_pool()."""
+
+    def n_free_blocks(self):
+        return 0
+
+    def free_all_blocks(self):
+        pass
+
+
+pool = MemoryPool()
+pinned_pool = PinnedMemoryPool()
+
+
+class DeviceBlock:
+    """One allocation, given back to the pool when the last NumPy view of it is gone."""
+
+    def __init__(self, size):
+        self.address = pool.allocate(size)
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": (size,),
+            "typestr": "|u1",
+            "data": (self.address, False),
+        }
+
+    def __del__(self):
+        # Not if allocate() failed.
+        if hasattr(self, "address"):
+            pool.release(self.address)
+
+
+class PinnedMemory(bytearray):
+    """cupy.cuda.alloc_pinned_memory(n): a buffer, rounded up as CuPy's is."""
+
+    def __init__(self, size):
+        super().__init__(-(-size // UNIT) * UNIT)
+
+    @property
+    def ptr(self):
+        return ctypes.addressof((ctypes.c_char * len(self)).from_buffer(self))
+
+    def size(self):
+        return len(self)

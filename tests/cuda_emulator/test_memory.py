@@ -1,0 +1,104 @@
+"""The memory pool behaves as CuPy's does."""
+
+import numpy as np
+import pytest
+
+from . import memory
+from .memory import MemoryPool, OutOfMemoryError
+
+
+@pytest.fixture
+def pool():
+    pool = MemoryPool()
+    yield pool
+    pool.free_all_blocks()
+
+
+def test_sizes_are_rounded_up(pool):
+    pool.allocate(1)
+    pool.allocate(513)
+    assert pool.used_bytes() == pool.total_bytes() == 512 + 1024
+
+
+def test_freed_memory_is_used_again(pool):
+    address = pool.allocate(2000)
+    pool.release(address)
+    assert pool.used_bytes() == 0 and pool.total_bytes() == 2048
+    assert pool.allocate(1800) == address
+    assert pool.total_bytes() == 2048
+
+
+def test_the_smallest_piece_that_fits_is_cut_to_size(pool):
+    large, small = pool.allocate(4096), pool.allocate(1024)
+    pool.release(large)
+    pool.release(small)
+    assert pool.allocate(512) == small
+    assert pool.allocate(1024) == large
+    assert pool.allocate(3072) == large + 1024
+    assert pool.n_free_blocks() == 1 and pool.total_bytes() == 5120
+
+
+def test_neighbours_are_joined(pool):
+    whole = pool.allocate(4096)
+    pool.release(whole)
+    pieces = [pool.allocate(1024) for _ in range(4)]
+    for i in (0, 2, 1, 3):
+        pool.release(pieces[i])
+    assert pool.n_free_blocks() == 1
+    assert pool.allocate(4096) == whole
+
+
+def test_limit(pool):
+    pool.set_limit(size=4096)
+    assert pool.get_limit() == 4096
+    first = pool.allocate(2048)
+    with pytest.raises(OutOfMemoryError, match="limit set to: 4,096 bytes"):
+        pool.allocate(4096)
+    pool.release(first)
+    pool.allocate(4096)  # after the free segment was given back
+
+
+def test_free_all_blocks_keeps_what_is_in_use(pool):
+    kept, freed = pool.allocate(512), pool.allocate(1024)
+    pool.release(freed)
+    pool.free_all_blocks()
+    assert pool.total_bytes() == pool.used_bytes() == 512
+    pool.release(kept)
+
+
+def test_more_than_the_device_has(cupy):
+    with pytest.raises(cupy.cuda.memory.OutOfMemoryError):
+        cupy.empty(memory.DEVICE_BYTES, np.float32)
+
+
+def test_arrays_give_their_memory_back(cupy):
+    pool = cupy.get_default_memory_pool()
+    before = pool.used_bytes()
+    x = cupy.zeros((100, 100), np.float32)
+    assert pool.used_bytes() == before + 40448
+    view = x[3:].T
+    del x
+    assert pool.used_bytes() == before + 40448
+    del view
+    assert pool.used_bytes() == before
+
+
+def test_the_same_step_needs_no_more_memory(cupy):
+    x = cupy.ones((64, 64), np.float32)
+
+    def step():
+        return float(((x @ x) * 2 + x).sum())
+
+    step()
+    total = cupy.get_default_memory_pool().total_bytes()
+    for _ in range(5):
+        step()
+    assert cupy.get_default_memory_pool().total_bytes() == total
+
+
+def test_memory_that_was_used_is_poisoned_again(cupy):
+    x = cupy.ones(1000, np.float32)
+    address = x.data.ptr
+    del x
+    x = cupy.empty(1000, np.float32)
+    assert x.data.ptr == address and np.isnan(x.get()).all()

@@ -1,0 +1,254 @@
+"""The backend "cuda" as a whole: against the CPU, its tensor-core path, its memory, its errors."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from alexnet.model import AlexNet, AlexNetOWT
+from kernels import _device
+from kernels import conv2d as conv2d_contract
+from kernels.conv2d import _implicit_gemm
+from minigrad import backend, optim
+from minigrad import functional as F
+from tests import cuda_emulator
+from tests.on_device import Kernels
+
+
+def training_step(network, device, dtype, images, labels):
+    """Loss, updated parameters and the gradient of the images."""
+    mg.manual_seed(0)
+    model = network(num_classes=5, image_size=67, width=0.1).to(dtype).to(device)
+    optimizer = optim.SGD(model.parameters(), 0.1, 0.9, 1e-3)
+    images = mg.Tensor(images.astype(dtype), requires_grad=True).to(device)
+    loss = F.cross_entropy(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return [loss.numpy(), images.grad.numpy(), *model.state_dict().values()]
+
+
+@pytest.mark.parametrize("network", [AlexNet, AlexNetOWT])
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_training_step_is_that_of_the_cpu(network, dtype, tolerance, cuda, rng):
+    batch = rng.standard_normal((4, 3, 67, 67)), rng.integers(0, 5, 4)
+    expected = training_step(network, "cpu", dtype, *batch)
+    for ours, theirs in zip(training_step(network, "cuda", dtype, *batch), expected):
+        assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max()
+
+
+# -- the tensor-core path -----------------------------------------------------------------
+
+CONVOLUTIONS = {
+    # input, weight, stride, padding, groups
+    "3 channels, 4 bytes at a time": ((2, 3, 19, 17), (10, 3, 11, 11), (4, 4), (0, 0), 1),
+    "16 bytes at a time": ((2, 8, 9, 7), (12, 8, 3, 3), (1, 1), (1, 1), 1),
+    "groups": ((3, 16, 7, 6), (24, 8, 5, 3), (1, 1), (2, 0), 2),
+    "groups of odd size": ((1, 9, 6, 5), (15, 3, 3, 2), (2, 1), (1, 1), 3),
+    "several tiles of pixels and channels": ((3, 4, 13, 12), (200, 4, 3, 3), (1, 1), (1, 1), 1),
+    "96 channels": ((1, 20, 6, 6), (96, 20, 2, 2), (1, 1), (1, 0), 1),
+    "one of all": ((1, 1, 1, 1), (1, 1, 1, 1), (1, 1), (0, 0), 1),
+    "a short sum": ((1, 4, 3, 3), (4, 4, 1, 1), (1, 1), (0, 0), 1),
+    "padding as wide as the window": ((1, 4, 4, 4), (4, 4, 2, 2), (1, 1), (2, 2), 1),
+    "many pixels, so that the sum over them is shared": (
+        (9, 4, 40, 31), (8, 4, 3, 3), (1, 1), (1, 1), 1,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def tf32(cuda):
+    mg.set_float32_matmul_precision("high")
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_convolution_on_tensor_cores(case, tf32, rng, monkeypatch):
+    """Against the CPU in float64, with the factors rounded to TF32 as the tensor cores do."""
+    input_shape, weight_shape, *parameters = case
+    shape = conv2d_contract.output_shape(input_shape, weight_shape, *parameters)
+    arrays = [
+        tf32_values(rng, size) for size in (input_shape, weight_shape, weight_shape[:1], shape)
+    ]
+
+    def run(kernels, dtype):
+        input, weight, bias, grad_output = (array.astype(dtype) for array in arrays)
+        results = [np.full(s, np.nan, dtype) for s in (shape, input_shape, weight_shape)]
+        kernels.conv2d.forward(input, weight, bias, *parameters, output=results[0])
+        kernels.conv2d.backward_input(grad_output, weight, *parameters, grad_input=results[1])
+        kernels.conv2d.backward_weight(grad_output, input, *parameters, grad_weight=results[2])
+        return results
+
+    monkeypatch.setattr(cuda_emulator.settings, "order", "all")
+    launched = record_launches(monkeypatch)
+    results = run(Kernels("cuda"), np.float32)
+    assert {"implicit_gemm", "weight_gradient"} <= {name.split("<")[0] for name in launched}
+    for ours, expected in zip(results, run(Kernels("cpu"), np.float64)):
+        # Sums are float32.
+        assert np.abs(ours - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
+
+
+def tf32_values(rng, shape):
+    """Random numbers that TF32 holds exactly: 10 bits after the leading one."""
+    values = rng.standard_normal(shape).astype(np.float32)
+    return (values.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def record_launches(monkeypatch):
+    names = []
+    launch = _device.Source.launch
+
+    def recorded(self, kernel, *arguments, **options):
+        names.append(kernel)
+        return launch(self, kernel, *arguments, **options)
+
+    monkeypatch.setattr(_device.Source, "launch", recorded)
+    return names
+
+
+def test_factors_are_rounded_to_nearest(tf32):
+    """1 + 3/4 of the last bit becomes 1 + one bit, not 1: in both factors."""
+    bit = 2.0**-10
+    input = np.full((1, 1, 1, 1), 1 + 0.75 * bit, np.float32)
+    output = np.empty((1, 1, 1, 1), np.float32)
+    Kernels("cuda").conv2d.forward(input, input, None, (1, 1), (0, 0), 1, output=output)
+    assert output.item() == (1 + bit) ** 2
+
+
+def test_precision_decides_the_path(cuda, rng, monkeypatch):
+    launched = record_launches(monkeypatch)
+    input = mg.Tensor(rng.standard_normal((1, 4, 5, 5)).astype(np.float32)).to("cuda")
+    weight = mg.Tensor(rng.standard_normal((4, 4, 3, 3)).astype(np.float32)).to("cuda")
+    F.conv2d(input, weight)
+    assert launched == ["im2col_forward"]
+    mg.set_float32_matmul_precision("high")
+    F.conv2d(input, weight)
+    assert launched[1:] == ["pack_weights", "implicit_gemm<64, 4>"]
+    F.conv2d(input.to(np.float64), weight.to(np.float64))
+    assert launched[3:] == ["im2col_forward"]
+    with pytest.raises(ValueError, match="expected 'highest' or 'high', got 'medium'"):
+        mg.set_float32_matmul_precision("medium")
+
+
+@pytest.mark.parametrize("channels, tile", [(1, 64), (64, 64), (96, 96), (128, 128), (192, 96)])
+def test_tile_that_pads_least(channels, tile):
+    assert _implicit_gemm._tile(channels) == tile
+    assert _implicit_gemm._tile(384) == 128
+
+
+def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monkeypatch):
+    monkeypatch.setattr("kernels.conv2d._im2col_cuda._COLUMNS", 10_000)
+    case = ((5, 4, 7, 6), (6, 2, 3, 3), (1, 2), (1, 0), 2)
+    input, weight = (rng.standard_normal(shape) for shape in case[:2])
+    shape = conv2d_contract.output_shape(*case)
+    grad_output = rng.standard_normal(shape)
+    results = {}
+    for name in ("cuda", "reference"):
+        kernels = Kernels(name).conv2d
+        results[name] = [np.full(s, np.nan) for s in (shape, *case[:2])]
+        output, grad_input, grad_weight = results[name]
+        kernels.forward(input, weight, None, *case[2:], output=output)
+        kernels.backward_input(grad_output, weight, *case[2:], grad_input=grad_input)
+        kernels.backward_weight(grad_output, input, *case[2:], grad_weight=grad_weight)
+    for ours, expected in zip(*results.values()):
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+# -- memory and transfers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["highest", "high"])
+def test_a_step_allocates_nothing_after_the_first(precision, cuda, rng):
+    mg.set_float32_matmul_precision(precision)
+    model = AlexNet(num_classes=5, image_size=67, width=0.1).to("cuda")
+    optimizer = optim.SGD(model.parameters(), 0.01, 0.9)
+    images, labels = rng.integers(0, 256, (4, 67, 67, 3), np.uint8), np.array([0, 1, 2, 3])
+    pool, sizes = cuda.xp.get_default_memory_pool(), []
+    for _ in range(4):
+        with cuda.transfer(images) as sent:
+            prepared = cuda.images(sent.astype(np.float32).transpose(0, 3, 1, 2))
+        loss = F.cross_entropy(model(mg.Tensor(prepared)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        sizes.append(pool.total_bytes())
+    assert sizes[1] == sizes[2] == sizes[3]
+
+
+def test_transfers_under_way_do_not_share_memory(cuda, rng):
+    arrays = [rng.integers(0, 256, shape, np.uint8) for shape in ((3, 5), (7,), (2, 2))]
+    for _ in range(2):
+        transfers = [cuda.transfer(array) for array in arrays]
+        for transfer, array in zip(transfers, arrays):
+            with transfer as sent:
+                assert np.array_equal(cuda.asnumpy(sent), array)
+
+
+def test_to_and_back(cuda, rng):
+    tensor = mg.Tensor(rng.standard_normal((2, 3)))
+    there = tensor.to("cuda")
+    assert (there.device, tensor.device) == ("cuda", "cpu")
+    assert np.array_equal(there.to("cpu").data, tensor.data)
+    assert "tensor([[" in repr(there)
+    with pytest.raises(TypeError, match="other is on cpu, expected cuda as the input"):
+        there + tensor
+    there.requires_grad = True
+    with pytest.raises(TypeError, match="gradient is not on cuda"):
+        (there * 2.0).backward(tensor)
+
+
+def test_a_window_that_does_not_fit_into_shared_memory(cuda):
+    input = mg.Tensor(np.ones((1, 70_000, 1, 1))).to("cuda")
+    with pytest.raises(ValueError, match="shared memory, and this GPU has 232448"):
+        F.local_response_norm(input, 60_001)
+
+
+# -- what can be missing ------------------------------------------------------------------
+
+
+class CUDARuntimeError(RuntimeError):
+    """CuPy's CUDARuntimeError."""
+
+
+def cupy_that(driver=13000, runtime=13000, devices=1, memory_error=False, error=None):
+    def zeros(shape):
+        if memory_error:
+            raise MemoryError("out of memory")
+        if error:
+            raise CUDARuntimeError(error)
+
+    return SimpleNamespace(
+        zeros=zeros,
+        cuda=SimpleNamespace(
+            Device=lambda: SimpleNamespace(mem_info=(3 << 20, 80 << 30)),
+            runtime=SimpleNamespace(
+                CUDARuntimeError=CUDARuntimeError,
+                driverGetVersion=lambda: driver,
+                runtimeGetVersion=lambda: runtime,
+                getDeviceCount=lambda: devices,
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "cupy, message",
+    [
+        (None, "needs CuPy, which is not installed: pip install '.[cuda12]'"),
+        (cupy_that(driver=0), "found no NVIDIA driver"),
+        (
+            cupy_that(driver=12080),
+            "driver for CUDA 12.8, and the CuPy that is installed needs one for 13.0",
+        ),
+        (cupy_that(devices=0), "found no GPU"),
+        (cupy_that(memory_error=True), "3 of 81920 MiB free on the GPU"),
+        (cupy_that(error="cudaErrorDevicesUnavailable"), "cannot use the GPU: cudaErrorDevices"),
+    ],
+)
+def test_what_is_missing_is_said(cupy, message, monkeypatch):
+    monkeypatch.setattr(backend, "_cuda", None)
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with pytest.raises(mg.BackendError) as raised:
+        backend.get("cuda")
+    assert message in str(raised.value)
+    assert "backend 'cuda'" in str(raised.value)

@@ -1,0 +1,36 @@
+"""Every CUDA C source compiles for every architecture, and fits on it."""
+
+import importlib
+
+import pytest
+
+from kernels import _device
+from tests import nvrtc
+
+
+def all_sources():
+    """Those of the kernel families, once their launchers are imported."""
+    for path in sorted(_device.FOLDER.glob("*/cuda.py")):
+        importlib.import_module(f"kernels.{path.parent.name}.cuda")
+    return {source.path: source for source in _device.Source.all}
+
+
+SOURCES = all_sources()
+
+
+@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
+@pytest.mark.parametrize("path", SOURCES)
+def test_source_compiles_without_warnings_and_spills(path, architecture):
+    source = SOURCES[path]
+    expressions = [name for dtype in source.types for name in source.expressions(dtype)]
+    kernels = nvrtc.compile_source(source.text(), expressions, architecture, _device.OPTIONS)
+    assert len(kernels) == len(expressions)
+    for name, kernel in kernels.items():
+        assert kernel.spilled == 0, f"{name} spills {kernel.spilled} bytes"
+        assert kernel.registers * 256 <= nvrtc.REGISTERS, name
+        assert kernel.shared_memory <= 48 * 1024, name
+
+
+def test_every_file_of_cuda_c_is_a_source():
+    files = {str(path.relative_to(_device.FOLDER)) for path in _device.FOLDER.glob("*/*.cu")}
+    assert files == set(SOURCES)
