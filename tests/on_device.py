@@ -7,7 +7,7 @@ from minigrad import backend
 
 BACKENDS = ("reference", "cpu", "cuda")
 
-GUARD, GUARD_VALUE = 64, 123
+GUARD = 64  # bytes
 
 
 def Kernels(name: str):
@@ -40,7 +40,7 @@ class _DeviceFamily:
                     return value
                 # An array that is given twice is one array on the device, too.
                 if id(value) not in copies:
-                    copies[id(value)] = _Copy(value, self.backend)
+                    copies[id(value)] = _Copy(value, self.backend, guard=100 + len(copies))
                 return copies[id(value)].array
 
             function(
@@ -54,14 +54,17 @@ class _DeviceFamily:
 
 
 class _Copy:
-    """An array on the device, in the same order of memory, between guards that must not change."""
+    """An array on the device, in the same order of memory, between guards that must not change.
 
-    def __init__(self, host, backend):
-        self.host, self.backend = host, backend
+    Each array has guards of its own, so that a copy of one is not taken for another.
+    """
+
+    def __init__(self, host, backend, guard):
+        self.host, self.backend, self.guard = host, backend, guard
         # The dimensions in the order of memory, those of largest stride first.
         order = sorted(range(host.ndim), key=lambda axis: -abs(host.strides[axis]))
         self.ordered = host.transpose(order)
-        block = np.full(host.size * host.itemsize + 2 * GUARD, GUARD_VALUE, np.uint8)
+        block = np.full(host.size * host.itemsize + 2 * GUARD, guard, np.uint8)
         block[GUARD:-GUARD] = np.ascontiguousarray(self.ordered).reshape(-1).view(np.uint8)
         self.block = backend.asarray(block)
         inner = self.block[GUARD:-GUARD].view(host.dtype).reshape(self.ordered.shape)
@@ -70,7 +73,7 @@ class _Copy:
     def fetch(self):
         block = self.backend.asnumpy(self.block)
         guards = np.concatenate([block[:GUARD], block[-GUARD:]])
-        assert (guards == GUARD_VALUE).all(), "a kernel wrote beside an array"
+        assert (guards == self.guard).all(), "a kernel wrote beside an array"
         result = block[GUARD:-GUARD].view(self.host.dtype).reshape(self.ordered.shape)
         if not np.array_equal(result, self.ordered, equal_nan=result.dtype.kind == "f"):
             self.ordered[...] = result

@@ -1,7 +1,7 @@
-"""The CPU kernels on random shapes: every result right, and nothing written beside it.
+"""The fast kernels on random shapes: every result right, and nothing written beside it.
 
     python -m tests.random_shapes            # 5,000 shapes, about two minutes
-    python -m tests.random_shapes 200 --seed 7
+    python -m tests.random_shapes 200 --seed 7 --backend cuda      # in the emulator
 
 The kernels write through raw pointers, so each output lies between guards that must not change. The
 shape is printed before it runs: after a crash, the last line names it. Exit status 1 at the first
@@ -12,18 +12,24 @@ import argparse
 import faulthandler
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from kernels import Kernels, avg_pool2d, conv2d, max_pool2d
+from kernels import avg_pool2d, conv2d, max_pool2d
+from tests import cuda_emulator
+from tests.on_device import Kernels
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 GUARD, GUARD_VALUE = 64, 12345
 # Products of the largest convolution, and of the largest one that is compared with the plain loops.
 LARGEST, LARGEST_IN_LOOPS = 4_000_000, 10_000
 
-cpu, reference = Kernels("cpu"), Kernels("reference")
+reference = Kernels("reference")
+
+
+Draw = tuple[str, Callable[[], None]]
 
 
 class WrongResult(Exception):
@@ -96,7 +102,7 @@ def convolution_by_einsum(
     ]
 
 
-def draw_convolution(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
+def draw_convolution(rng: np.random.Generator, fast: Any) -> Draw:
     """Sizes are drawn evenly over their logarithm, so that edges and panels both are met."""
 
     def size(largest: int) -> int:
@@ -138,7 +144,7 @@ def draw_convolution(rng: np.random.Generator) -> tuple[str, Callable[[], None]]
             outputs.array(weight, dtype, False),
         ]
         parameters = stride, padding, groups
-        run_convolution(cpu, x, w, bias, grad_output, parameters, results)
+        run_convolution(fast, x, w, bias, grad_output, parameters, results)
         if products <= LARGEST_IN_LOOPS:
             expected = [np.empty(shape), np.empty(input), np.empty(weight)]
             arrays = (a.astype(np.float64) for a in (x, w, bias, grad_output))
@@ -162,7 +168,7 @@ def run_convolution(kernels, input, weight, bias, grad_output, parameters, resul
 # -- the other layers ---------------------------------------------------------------------
 
 
-def draw_pooling(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
+def draw_pooling(rng: np.random.Generator, fast: Any) -> Draw:
     kind = str(rng.choice(["max_pool2d", "avg_pool2d"]))
     window = tuple(int(k) for k in rng.integers(1, 5, 2))
     stride = tuple(int(s) for s in rng.integers(1, 4, 2))
@@ -181,7 +187,7 @@ def draw_pooling(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
         shape = contract.output_shape(input.shape, window, stride, padding)
         grad_output = rng.standard_normal(shape).astype(dtype)
 
-        def run(kernels: Kernels) -> list[np.ndarray]:
+        def run(kernels: Any) -> list[np.ndarray]:
             output = outputs.array(shape, dtype, last)
             grad_input = outputs.array(input.shape, dtype, last)
             if kind == "avg_pool2d":
@@ -197,14 +203,14 @@ def draw_pooling(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
             )
             return [output, grad_input, argmax.astype(dtype)]
 
-        for name, *pair in zip(("output", "grad_input", "argmax"), run(cpu), run(reference)):
+        for name, *pair in zip(("output", "grad_input", "argmax"), run(fast), run(reference)):
             compare(name, *pair)
         outputs.check_guards()
 
     return text, check
 
 
-def draw_norm(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
+def draw_norm(rng: np.random.Generator, fast: Any) -> Draw:
     shape = tuple(int(rng.integers(1, largest)) for largest in (4, 80, 5, 5))
     size, beta = int(rng.integers(1, 9)), float(rng.choice([0.5, 0.75, 1.3]))
     dtype = np.dtype(rng.choice(["float32", "float64"]))
@@ -216,21 +222,21 @@ def draw_norm(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
         input, grad_output = rng.standard_normal((2, *shape)).astype(dtype)
         parameters = size, 0.3, beta, 1.5
 
-        def run(kernels: Kernels) -> list[np.ndarray]:
+        def run(kernels: Any) -> list[np.ndarray]:
             output, grad_input = (outputs.array(shape, dtype, last) for _ in range(2))
             norm = kernels.local_response_norm
             norm.forward(input, *parameters, output=output)
             norm.backward(grad_output, input, *parameters, grad_input=grad_input)
             return [output, grad_input]
 
-        for name, *pair in zip(("output", "grad_input"), run(cpu), run(reference)):
+        for name, *pair in zip(("output", "grad_input"), run(fast), run(reference)):
             compare(name, *pair)
         outputs.check_guards()
 
     return text, check
 
 
-def draw_linear(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
+def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
     M, K, N = (int(np.exp(rng.uniform(0, np.log(largest)))) for largest in (150, 700, 150))
     dtype = np.dtype(rng.choice(["float32", "float64"]))
     text = f"linear input {(M, K)} weight {(N, K)} {dtype}"
@@ -240,9 +246,9 @@ def draw_linear(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
         input, weight = (rng.standard_normal(s).astype(dtype) for s in ((M, K), (N, K)))
         bias, grad_output = (rng.standard_normal(s).astype(dtype) for s in ((N,), (M, N)))
         results = [outputs.array(shape, dtype, False) for shape in ((M, N), (M, K), (N, K))]
-        cpu.linear.forward(input, weight, bias, output=results[0])
-        cpu.linear.backward_input(grad_output, weight, grad_input=results[1])
-        cpu.linear.backward_weight(grad_output, input, grad_weight=results[2])
+        fast.linear.forward(input, weight, bias, output=results[0])
+        fast.linear.backward_input(grad_output, weight, grad_input=results[1])
+        fast.linear.backward_weight(grad_output, input, grad_weight=results[2])
         x, w, dy = (a.astype(np.float64) for a in (input, weight, grad_output))
         expected = [x @ w.T + bias, dy @ w, dy.T @ x]
         for name, result, right in zip(("output", "grad_input", "grad_weight"), results, expected):
@@ -255,20 +261,24 @@ def draw_linear(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
 DRAWS = [draw_convolution] * 6 + [draw_pooling, draw_norm, draw_linear]
 
 
-def draw(rng: np.random.Generator) -> tuple[str, Callable[[], None]]:
-    """A random layer in words, and the function that checks it."""
-    return DRAWS[rng.integers(len(DRAWS))](rng)
+def draw(rng: np.random.Generator, fast: Any) -> Draw:
+    """A random layer in words, and the function that checks these kernels on it."""
+    return DRAWS[rng.integers(len(DRAWS))](rng, fast)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.random_shapes", description=__doc__)
     parser.add_argument("count", type=int, nargs="?", default=5000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args(argv)
     faulthandler.enable()
+    if arguments.backend == "cuda":
+        cuda_emulator.install()
+    fast = Kernels(arguments.backend)
     rng = np.random.default_rng(arguments.seed)
     for i in range(arguments.count):
-        text, check = draw(rng)
+        text, check = draw(rng, fast)
         print(f"{i + 1}/{arguments.count} {text}", flush=True)
         try:
             check()

@@ -38,6 +38,15 @@ def test_training_step_is_that_of_the_cpu(network, dtype, tolerance, cuda, rng):
         assert np.abs(ours - theirs).max() <= tolerance * np.abs(theirs).max()
 
 
+def test_one_block_does_the_work_of_all(cuda, rng, monkeypatch):
+    """A grid smaller than the work: every kernel goes on to what is left."""
+    batch = rng.standard_normal((4, 3, 67, 67)), rng.integers(0, 5, 4)
+    expected = training_step(AlexNet, "cuda", np.float32, *batch)
+    monkeypatch.setattr(_device.device, "multiprocessors", 0)
+    for ours, theirs in zip(training_step(AlexNet, "cuda", np.float32, *batch), expected):
+        assert np.array_equal(ours, theirs)
+
+
 # -- the tensor-core path -----------------------------------------------------------------
 
 CONVOLUTIONS = {

@@ -19,7 +19,8 @@ __global__ void line(const T* __restrict__ x, T* __restrict__ y, long long count
 // c[M][N] = a[M][K] b[K][N], a tile of both in shared memory at a time.
 template <class T, int TILE>
 __global__ void __launch_bounds__(TILE* TILE)
-    matmul(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ c, int M, int N, int K) {
+    matmul(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ c, int M, int N,
+           int K) {
     __shared__ T tile_a[TILE][TILE], tile_b[TILE][TILE];
     const int x = threadIdx.x, y = threadIdx.y;
     const int row = blockIdx.y * TILE + y;
@@ -40,7 +41,7 @@ __global__ void __launch_bounds__(TILE* TILE)
     }
 }
 
-// sums[row] of x[rows][columns]: a block per row, shuffles within warps, shared memory between them.
+// sums[row] of x[rows][columns]: a block per row, shuffles in warps, shared memory between them.
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {
     for (int distance = 16; distance > 0; distance /= 2) {
@@ -82,7 +83,7 @@ __global__ void count(const int* x, T* counts, int* odd, int size) {
     }
 }
 
-// y[i] = x[i-1] + x[i] + x[i+1] in groups of 32 (beyond them nothing): __syncwarp, no block barrier.
+// y[i] = x[i-1] + x[i] + x[i+1] in groups of 32 (zeros beyond them), by __syncwarp alone.
 template <class T>
 __global__ void neighbours(const T* x, T* y) {
     extern __shared__ __align__(16) unsigned char memory[];
@@ -90,7 +91,9 @@ __global__ void neighbours(const T* x, T* y) {
     const int lane = threadIdx.x % 32;
     own[lane] = x[threadIdx.x];
     __syncwarp();
-    const T sum = (lane > 0 ? own[lane - 1] : T(0)) + own[lane] + (lane < 31 ? own[lane + 1] : T(0));
+    const T left = lane > 0 ? own[lane - 1] : T(0);
+    const T right = lane < 31 ? own[lane + 1] : T(0);
+    const T sum = left + own[lane] + right;
     __syncwarp();
     own[lane] = sum;
     __syncwarp();
@@ -104,7 +107,8 @@ __global__ void pipelined_sum(const float* x, float* sums, int size, int terms) 
     const int i = 4 * (blockIdx.x * blockDim.x + threadIdx.x);
     auto start = [&](int term) {
         const bool valid = term < terms && i < size;
-        copy_async<16>(&stage[term % STAGES][4 * threadIdx.x], valid ? x + term * size + i : x, valid);
+        const float* source = valid ? x + term * size + i : x;
+        copy_async<16>(&stage[term % STAGES][4 * threadIdx.x], source, valid);
         copy_async_commit();
     };
     for (int term = 0; term < STAGES - 1; term++) {
@@ -113,7 +117,8 @@ __global__ void pipelined_sum(const float* x, float* sums, int size, int terms) 
     float4 sum = make_float4(0, 0, 0, 0);
     for (int term = 0; term < terms; term++) {
         copy_async_wait<STAGES - 2>();
-        const float4 value = *reinterpret_cast<const float4*>(&stage[term % STAGES][4 * threadIdx.x]);
+        const float* arrived = &stage[term % STAGES][4 * threadIdx.x];
+        const float4 value = *reinterpret_cast<const float4*>(arrived);
         start(term + STAGES - 1);
         sum.x += value.x;
         sum.y += value.y;
@@ -137,8 +142,10 @@ __global__ void tensor_core_matmul(const float* a, const float* b, float* c, int
     }
     float d[4] = {0, 0, 0, 0};
     for (int k = member; k < K; k += 8) {
-        const unsigned fragment_a[4] = {to_tf32(a[row * K + k]), to_tf32(a[(row + 8) * K + k]),
-                                        to_tf32(a[row * K + k + 4]), to_tf32(a[(row + 8) * K + k + 4])};
+        const float* upper = &a[row * K + k];
+        const float* lower = upper + 8 * K;
+        const unsigned fragment_a[4] = {to_tf32(upper[0]), to_tf32(lower[0]), to_tf32(upper[4]),
+                                        to_tf32(lower[4])};
         const unsigned fragment_b[2] = {to_tf32(b[k * N + column + group]),
                                         to_tf32(b[(k + 4) * N + column + group])};
         mma_tf32(d, fragment_a, fragment_b);

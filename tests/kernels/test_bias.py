@@ -32,13 +32,14 @@ def test_forward_and_backward(backend, shape, dtype, rng, garbage, assert_close)
     assert_close(grad_bias, input.astype(np.float64).sum(axis=(0, *positions)).astype(dtype))
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("shape", [(200_000, 2), (4, 2, 300, 300)])
-def test_long_sums_do_not_lose_digits(shape, garbage):
+def test_long_sums_do_not_lose_digits(backend, shape, garbage):
     # In float32, 2^24 + 1 = 2^24: a sum that is not wider loses all the ones.
     grad_output = np.ones(shape, np.float32)
     grad_output[0, 0] = 2.0**24
     grad_bias = garbage(2, np.float32)
-    Kernels("cpu").bias.backward(grad_output, grad_bias=grad_bias)
+    Kernels(backend).bias.backward(grad_output, grad_bias=grad_bias)
     expected = grad_output.astype(np.float64).swapaxes(0, 1).reshape(2, -1).sum(axis=1)
     np.testing.assert_array_equal(grad_bias, expected.astype(np.float32))
 

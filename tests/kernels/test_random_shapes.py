@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.on_device import Kernels
 from tests.random_shapes import draw
 
 
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("seed", range(100))
-def test_random_shape(seed):
-    text, check = draw(np.random.default_rng(seed))
+def test_random_shape(seed, backend):
+    text, check = draw(np.random.default_rng(seed), Kernels(backend))
     print(text)
     check()

@@ -36,6 +36,7 @@ struct Warp {
     unsigned finished;  // lanes that have returned
     std::vector<Meeting> meetings;
 };
+constexpr size_t USUAL_MASKS = 4;  // of a warp in a launch
 std::vector<Warp> warps;
 
 unsigned existing_lanes_of(const Thread& thread) {
@@ -182,6 +183,8 @@ void reset_warps() {
     for (Warp& warp : warps) {
         warp.finished = 0;
         warp.meetings.clear();
+        // Before the threads begin: memory that came later would look like a race with its use.
+        warp.meetings.reserve(USUAL_MASKS);
     }
 }
 
