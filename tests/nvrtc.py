@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Bytes of shared memory that a block can have: CUDA C++ Programming Guide, "Compute Capabilities".
-SHARED_MEMORY = {80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
+SHARED_MEMORY = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
 ARCHITECTURES = {arch: kibibytes * 1024 for arch, kibibytes in SHARED_MEMORY.items()}
 REGISTERS = 65536  # of a multiprocessor, on all of them
 

@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from kernels import _device
+from kernels.conv2d import _implicit_gemm
 from tests import nvrtc
 
 
@@ -16,10 +17,18 @@ def all_sources():
 
 
 SOURCES = all_sources()
+TENSOR_CORES = "conv2d/_implicit_gemm.cu"  # with TF32: from compute capability 8.0 on
 
 
-@pytest.mark.parametrize("architecture", nvrtc.ARCHITECTURES)
-@pytest.mark.parametrize("path", SOURCES)
+@pytest.mark.parametrize(
+    "path, architecture",
+    [
+        (path, architecture)
+        for path in SOURCES
+        for architecture in nvrtc.ARCHITECTURES
+        if path != TENSOR_CORES or architecture >= 80
+    ],
+)
 def test_source_compiles_without_warnings_and_spills(path, architecture):
     source = SOURCES[path]
     expressions = [name for dtype in source.types for name in source.expressions(dtype)]
@@ -34,3 +43,10 @@ def test_source_compiles_without_warnings_and_spills(path, architecture):
 def test_every_file_of_cuda_c_is_a_source():
     files = {str(path.relative_to(_device.FOLDER)) for path in _device.FOLDER.glob("*/*.cu")}
     assert files == set(SOURCES)
+
+
+@pytest.mark.parametrize("tile", _implicit_gemm.TILES)
+def test_tiles_fit_into_shared_memory(tile):
+    least = min(size for arch, size in nvrtc.ARCHITECTURES.items() if arch >= 80)
+    assert _implicit_gemm.product_memory(tile) <= least
+    assert _implicit_gemm.gradient_memory(tile) <= least

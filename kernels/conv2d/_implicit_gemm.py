@@ -4,13 +4,13 @@ import numpy as np
 
 from kernels._device import Source, device, layout
 
-_TILES = (128, 96, 64)  # channels of a tile; of those that pad least the first is taken
+TILES = (128, 96, 64)  # channels of a tile; of those that pad least the first is taken
 _VECTORS = (4, 1)  # numbers copied at a time
 
 _source = Source(
     "conv2d/_implicit_gemm.cu",
-    *(f"implicit_gemm<{tile}, {vector}>" for tile in _TILES for vector in _VECTORS),
-    *(f"weight_gradient<{tile}, {vector}>" for tile in _TILES for vector in _VECTORS),
+    *(f"implicit_gemm<{tile}, {vector}>" for tile in TILES for vector in _VECTORS),
+    *(f"weight_gradient<{tile}, {vector}>" for tile in TILES for vector in _VECTORS),
     "pack_weights",
     "weight_gradient_total",
     types=("float32",),
@@ -19,6 +19,16 @@ _source = Source(
 # As in the source.
 _STAGES, _DEPTH, _PIXELS, _COLUMNS, _ROW, _SKEW = 4, 16, 128, 128, 20, 8
 _BLOCKS_PER_MULTIPROCESSOR = 2
+
+
+def product_memory(tile):
+    """Bytes of shared memory of a block of `implicit_gemm`."""
+    return 4 * _STAGES * (_PIXELS + tile) * _ROW
+
+
+def gradient_memory(tile):
+    """Bytes of shared memory of a block of `weight_gradient`."""
+    return 4 * _STAGES * _DEPTH * (tile + _COLUMNS + 2 * _SKEW)
 
 
 def suits(images, weight, groups):
@@ -66,7 +76,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
         (tiles, groups, parts),
         *(images, gradients, partial, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, KH, KW, *stride, *padding),
-        shared_memory=4 * _STAGES * _DEPTH * (tile + _COLUMNS + 2 * _SKEW),
+        shared_memory=gradient_memory(tile),
     )
     _source.launch(
         "weight_gradient_total",
@@ -88,7 +98,7 @@ def _multiply(images, packed, bias, kernel_size, stride, padding, target):
         (-(-pixels // _PIXELS) * -(-outer // tile), groups),
         *(images, packed, bias, target, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, *kernel_size, *stride, *padding),
-        shared_memory=4 * _STAGES * (_PIXELS + tile) * _ROW,
+        shared_memory=product_memory(tile),
     )
 
 
@@ -109,7 +119,7 @@ def _pack(weight, groups, turned):
 
 
 def _tile(channels):
-    return min(_TILES, key=lambda tile: -(-channels // tile) * tile)
+    return min(TILES, key=lambda tile: -(-channels // tile) * tile)
 
 
 def _vector(*arrays):
