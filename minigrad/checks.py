@@ -7,10 +7,11 @@ the operation wants it.
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels import conv2d
 from minigrad import backend
 from minigrad.autograd import is_grad_enabled
 from minigrad.tensor import FLOAT_TYPES, Tensor
@@ -146,6 +147,35 @@ def bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> 
             f"for weight shape {weight.shape}"
         )
     return (bias,)
+
+
+class Convolution(NamedTuple):
+    """The valid arguments of a convolution: the bias as a tuple, and the keyword arguments."""
+
+    bias: tuple
+    window: dict[str, Any]
+
+
+def convolution(
+    operation: str,
+    input: Tensor,
+    weight: Tensor,
+    bias_or_none: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    groups: int,
+) -> Convolution:
+    float_tensor(operation, "input", input, ndim=4)
+    same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
+    stride = pair(operation, "stride", stride, 1)
+    padding = pair(operation, "padding", padding, 0)
+    if not isinstance(groups, numbers.Integral) or groups < 1:
+        raise ValueError(f"{operation}: groups must be an integer of at least 1, got {groups!r}")
+    conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
+    return Convolution(
+        bias(operation, input, weight, bias_or_none),
+        {"stride": stride, "padding": padding, "groups": groups},
+    )
 
 
 def window(operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair):

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from kernels import avg_pool2d as avg_pool2d_contract
-from kernels import conv2d as conv2d_contract
 from kernels import max_pool2d as max_pool2d_contract
 from minigrad import backend, checks
 from minigrad.checks import Dim, Pair
@@ -253,25 +252,24 @@ def conv2d(
     Returns:
         (N, out_channels, (H + 2 padding - KH) // stride + 1, likewise for W).
     """
-    checks.float_tensor("conv2d", "input", input, ndim=4)
-    checks.same_type(
-        "conv2d", input, "weight", checks.float_tensor("conv2d", "weight", weight, ndim=4)
-    )
-    stride, padding = (
-        checks.pair("conv2d", "stride", stride, 1),
-        checks.pair("conv2d", "padding", padding, 0),
-    )
-    if not isinstance(groups, numbers.Integral) or groups < 1:
-        raise ValueError(f"conv2d: groups must be an integer of at least 1, got {groups!r}")
-    conv2d_contract.output_shape(input.shape, weight.shape, stride, padding, groups)
-    return conv.Conv2d.apply(
-        input,
-        weight,
-        *checks.bias("conv2d", input, weight, bias),
-        stride=stride,
-        padding=padding,
-        groups=groups,
-    )
+    arguments = checks.convolution("conv2d", input, weight, bias, stride, padding, groups)
+    return conv.Conv2d.apply(input, weight, *arguments.bias, **arguments.window)
+
+
+def conv2d_relu(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    groups: int = 1,
+) -> Tensor:
+    """relu(conv2d(...)) in one operation, which writes and keeps one array of images less.
+
+    `nn.Sequential` uses it where a ReLU follows a convolution. Arguments as for `conv2d`.
+    """
+    arguments = checks.convolution("conv2d_relu", input, weight, bias, stride, padding, groups)
+    return conv.Conv2dReLU.apply(input, weight, *arguments.bias, **arguments.window)
 
 
 def max_pool2d(

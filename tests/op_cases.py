@@ -231,6 +231,22 @@ conv2d((17, 3, 23, 27), (16, 3, 11, 11), stride=4, label="conv1 of AlexNet", lar
 conv2d((17, 16, 7, 6), (24, 8, 5, 5), padding=2, groups=2, label="conv2", large=True)
 conv2d((33, 24, 5, 5), (40, 24, 3, 3), padding=1, label="conv3", large=True)
 
+
+def conv2d_relu(input, weight, *bias, large=False, **parameters):
+    case(
+        "conv2d_relu",
+        *(normal(*shape) for shape in (input, weight, *bias)),
+        label=f"{input} {weight}",
+        torch=lambda torch, *x: torch.relu(torch.nn.functional.conv2d(*x, **parameters)),
+        large=large,
+        **parameters,
+    )
+
+
+conv2d_relu((2, 3, 5, 4), (4, 3, 3, 2), (4,), padding=1)
+conv2d_relu((1, 4, 6, 5), (6, 2, 2, 3), stride=2, groups=2)
+conv2d_relu((17, 16, 6, 5), (16, 16, 3, 3), (16,), padding=1, large=True)
+
 # -- pooling ------------------------------------------------------------------------------
 
 for kernel_size, stride, padding in (

@@ -82,10 +82,12 @@ def test_convolution_on_tensor_cores(case, tf32, rng, monkeypatch):
 
     def run(kernels, dtype):
         input, weight, bias, grad_output = (array.astype(dtype) for array in arrays)
-        results = [np.full(s, np.nan, dtype) for s in (shape, input_shape, weight_shape)]
+        shapes = shape, input_shape, weight_shape, shape
+        results = [np.full(s, np.nan, dtype) for s in shapes]
         kernels.conv2d.forward(input, weight, bias, *parameters, output=results[0])
         kernels.conv2d.backward_input(grad_output, weight, *parameters, grad_input=results[1])
         kernels.conv2d.backward_weight(grad_output, input, *parameters, grad_weight=results[2])
+        kernels.conv2d.forward_relu(input, weight, bias, *parameters, output=results[3])
         return results
 
     monkeypatch.setattr(cuda_emulator.settings, "order", "all")

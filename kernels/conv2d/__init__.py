@@ -10,6 +10,7 @@ where g = oc // (OC / G) is the group of the output channel and input outside th
     bias      (OC,) or None
     output    (N, OC, OH, OW)
 
+``forward_relu`` writes max(output, 0) instead, without a pass of its own where a path can.
 ``backward_input`` and ``backward_weight`` are the transposed maps of the same sum; the bias
 gradient is `kernels.bias`'s.
 

@@ -89,9 +89,9 @@ __device__ __forceinline__ void copy_tap(
 // `images` and in `output`.
 template <int CHANNELS, int VECTOR>
 __global__ void __launch_bounds__(THREADS) implicit_gemm(
-    const float* images, const float* weights, const float* bias, float* output, int pixels,
-    int inner, int outer, int output_channels, int H, int W, int image_channels, int OH, int OW,
-    int KH, int KW, int SH, int SW, int PH, int PW
+    const float* images, const float* weights, const float* bias, bool relu, float* output,
+    int pixels, int inner, int outer, int output_channels, int H, int W, int image_channels,
+    int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
 ) {
     const Windows windows = {H, W, image_channels, OH, OW, KH, KW, SH, SW, PH, PW};
     constexpr int WARPS_ACROSS = 2;  // along the channels; 4 along the pixels
@@ -205,7 +205,10 @@ __global__ void __launch_bounds__(THREADS) implicit_gemm(
                 if (pixel < pixels && channel < outer) {
                     const int target = group * outer + channel;
                     const float offset = bias == nullptr ? 0.0f : bias[target];
-                    output[(Index)pixel * output_channels + target] = sums[i][j][e] + offset;
+                    const float value = sums[i][j][e] + offset;
+                    // NaN stays NaN, as in kernels/relu.
+                    output[(Index)pixel * output_channels + target] =
+                        relu && value <= 0.0f ? 0.0f : value;
                 }
             }
         }

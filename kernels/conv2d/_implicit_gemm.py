@@ -43,10 +43,11 @@ def suits(images, weight, groups):
     )
 
 
-def forward(input, weight, bias, stride, padding, groups, *, output):
+def forward(input, weight, bias, stride, padding, groups, relu, *, output):
     target = layout.begin(output)
     packed = _pack(weight, groups, turned=False)
-    _multiply(layout.memory(input), packed, bias, weight.shape[2:], stride, padding, target)
+    window = weight.shape[2:], stride, padding
+    _multiply(layout.memory(input), packed, bias, relu, *window, target)
     layout.finish(target, output)
 
 
@@ -56,7 +57,8 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     packed = _pack(weight, groups, turned=True)
     kernel_size = weight.shape[2:]
     padding = tuple(size - 1 - pad for size, pad in zip(kernel_size, padding))
-    _multiply(layout.memory(grad_output), packed, None, kernel_size, stride, padding, target)
+    window = kernel_size, stride, padding
+    _multiply(layout.memory(grad_output), packed, None, False, *window, target)
     layout.finish(target, grad_input)
 
 
@@ -86,8 +88,8 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     )
 
 
-def _multiply(images, packed, bias, kernel_size, stride, padding, target):
-    """target = windows of the images @ packed filters."""
+def _multiply(images, packed, bias, relu, kernel_size, stride, padding, target):
+    """target = windows of the images @ packed filters + bias, or 0 if relu and that is negative."""
     groups, outer, _, inner = packed.shape
     N, H, W, C = images.shape
     _, OH, OW, OC = target.shape
@@ -96,7 +98,7 @@ def _multiply(images, packed, bias, kernel_size, stride, padding, target):
         f"implicit_gemm<{tile}, {_vector((images, inner))}>",
         images.dtype,
         (-(-pixels // _PIXELS) * -(-outer // tile), groups),
-        *(images, packed, bias, target, pixels, inner, outer, OC),
+        *(images, packed, bias, np.bool_(relu), target, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, *kernel_size, *stride, *padding),
         shared_memory=product_memory(tile),
     )

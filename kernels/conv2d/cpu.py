@@ -6,11 +6,17 @@ products would be with zeros: there the columns are written and added up.
 """
 
 from kernels.conv2d import _direct, _im2col, _winograd
+from kernels.relu import cpu as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
     path = _winograd if _winograd.suits(output, weight, stride, groups) else _direct
     path.forward(input, weight, bias, stride, padding, groups, output=output)
+
+
+def forward_relu(input, weight, bias, stride, padding, groups, *, output):
+    forward(input, weight, bias, stride, padding, groups, output=output)
+    relu_kernels.forward(output, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):

@@ -5,11 +5,24 @@ input gradients with strides (or with padding as wide as the window) go through 
 """
 
 from kernels.conv2d import _im2col_cuda, _implicit_gemm
+from kernels.relu import cuda as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    path = _implicit_gemm if _implicit_gemm.suits(output, weight, groups) else _im2col_cuda
-    path.forward(input, weight, bias, stride, padding, groups, output=output)
+    if _implicit_gemm.suits(output, weight, groups):
+        parameters = stride, padding, groups, False
+        _implicit_gemm.forward(input, weight, bias, *parameters, output=output)
+    else:
+        _im2col_cuda.forward(input, weight, bias, stride, padding, groups, output=output)
+
+
+def forward_relu(input, weight, bias, stride, padding, groups, *, output):
+    if _implicit_gemm.suits(output, weight, groups):
+        parameters = stride, padding, groups, True
+        _implicit_gemm.forward(input, weight, bias, *parameters, output=output)
+    else:
+        _im2col_cuda.forward(input, weight, bias, stride, padding, groups, output=output)
+        relu_kernels.forward(output, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):

@@ -31,6 +31,11 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
             output[n, oc, oh, ow] += weight[oc, ic, kh, kw] * value
 
 
+def forward_relu(input, weight, bias, stride, padding, groups, *, output):
+    forward(input, weight, bias, stride, padding, groups, output=output)
+    output[output <= 0] = 0
+
+
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     grad_input[...] = 0
     for n, oc, oh, ow, kh, kw, h, w in _positions(

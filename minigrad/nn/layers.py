@@ -5,6 +5,7 @@ Weights begin as PyTorch's do, uniform in +-1 / sqrt(fan_in); networks choose th
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,12 @@ class Conv2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.groups)
+
+    def fused_with(self, following: Module) -> Callable[[Tensor], Tensor] | None:
+        if type(following) is not ReLU:
+            return None
+        window = self.stride, self.padding, self.groups
+        return lambda input: F.conv2d_relu(input, self.weight, self.bias, *window)
 
     def describe(self) -> str:
         return (

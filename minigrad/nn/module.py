@@ -1,6 +1,6 @@
 """Module: a tree of layers whose parameters have names."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ class Module:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return self.forward(*inputs)
+
+    def fused_with(self, following: "Module") -> Callable[[Tensor], Tensor] | None:
+        """What computes `following` of this module's output in one operation, if there is that."""
+        return None
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """Direct submodules with their attribute names, in order of definition."""
@@ -133,6 +137,11 @@ class Sequential(Module):
         return list(self)[index]
 
     def forward(self, input: Tensor) -> Tensor:
-        for module in self:
-            input = module(input)
+        modules = list(self)
+        while modules:
+            module = modules.pop(0)
+            fused = module.fused_with(modules[0]) if modules else None
+            if fused:
+                modules.pop(0)
+            input = (fused or module)(input)
         return input

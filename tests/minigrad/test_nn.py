@@ -136,3 +136,16 @@ def test_convolution_and_linear_layers(rng):
 def test_cross_entropy_layer(rng):
     x = mg.Tensor(rng.standard_normal((3, 4)))
     assert nn.CrossEntropyLoss()(x, [0, 3, 1]).item() == F.cross_entropy(x, [0, 3, 1]).item()
+
+
+def test_sequential_computes_a_convolution_and_its_relu_in_one_operation(rng):
+    convolution = nn.Conv2d(2, 3, 3)
+    net = nn.Sequential(convolution, nn.ReLU(), convolution_after := nn.Conv2d(3, 2, 2))
+    image = mg.Tensor(rng.standard_normal((2, 2, 6, 5)).astype(np.float32))
+    hidden = convolution(image).relu()
+    assert np.array_equal(net(image).data, convolution_after(hidden).data)
+    fused = nn.Sequential(convolution, nn.ReLU())(image)
+    assert np.array_equal(fused.data, hidden.data)
+    assert (fused._node.function.__name__, hidden._node.function.__name__) == ("Conv2dReLU", "ReLU")
+    # A layer derived from ReLU may do something else.
+    assert convolution.fused_with(type("Other", (nn.ReLU,), {})()) is None

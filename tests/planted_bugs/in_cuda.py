@@ -370,4 +370,11 @@ FAULTS = [
         "accumulate=False",
         "tests/test_cuda.py -k cut_into_parts",
     ),
+    Fault(
+        "cuda implicit gemm: the ReLU of the epilogue is left out",
+        GEMM,
+        "relu && value <= 0.0f ? 0.0f : value",
+        "value",
+        TENSOR_CORES,
+    ),
 ]

@@ -465,4 +465,11 @@ FAULTS = [
         "return np.ones_like(array)",
         "tests/test_gradcheck.py",
     ),
+    Fault(
+        "convolution with ReLU: the gradient passes where the output is 0",
+        "minigrad/ops/conv.py",
+        "return _gradients(ctx, passed, input, weight)",
+        "return _gradients(ctx, ctx.images(grad_output), input, weight)",
+        GRADIENTS + "conv2d_relu",
+    ),
 ]
