@@ -144,6 +144,8 @@ def _settings(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str,
         needed = {*DEFAULTS, "image_size", *(field.name for field in fields(Recipe))}
         if missing := sorted(needed - settings.keys()):
             raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
+    if given.get("precision") == "tf32" and settings["backend"] == "cpu":
+        raise command.UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
     return {k: v for k, v in settings.items() if k not in ("out", "resume", "max_steps")}
 
 
@@ -270,9 +272,10 @@ def _announce(trainer: Trainer) -> None:
         command.say(
             f"continuing after epoch {trainer.state.epoch}, step {trainer.state.step} of the next"
         )
+    products = f", products in {settings['precision']}" if settings["backend"] == "cuda" else ""
     command.say(
-        f"On {trainer.backend.describe()}, products in {settings['precision']}. Kernels are compiled "
-        "when they are first used, so the first run takes a while to its first step."
+        f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first used, "
+        "so the first run takes a while to its first step."
     )
 
 

@@ -240,6 +240,7 @@ def test_bad_files_are_named_and_the_others_used(narrow, tmp_path, caplog, capsy
         (["--backend", "tpu"], "argument --backend: invalid choice"),
         (["--epoch", "2"], "unrecognized arguments: --epoch 2"),
         (["photos"], "unrecognized arguments: photos"),
+        (["--precision", "tf32"], "--precision tf32 is for --backend cuda"),
         (["--epochs"], "expected one argument"),
         (["--epochs", "0"], "'0' is not a whole number of at least 1"),
         (["--epochs", "1.5"], "'1.5' is not a whole number of at least 1"),
