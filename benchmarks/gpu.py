@@ -87,9 +87,15 @@ def _our_layer(layer: Layer, precision: str) -> dict[str, Callable[[], float]]:
     grad_output = Tensor(device.images(device.asarray(grad_output)))
 
     def backward() -> float:
-        """What is left when the forward pass is subtracted: a graph serves for one backward."""
+        """A graph serves for one backward, so there are as many graphs as calls."""
         outputs = [module(input) for _ in range(CALLS)]
-        return _seconds(lambda: outputs.pop().backward(grad_output), synchronize)
+
+        def one() -> None:
+            for leaf in (input, *module.parameters()):
+                leaf.grad = None  # or the new gradient would be added to it
+            outputs.pop().backward(grad_output)
+
+        return _seconds(one, synchronize)
 
     def forward() -> float:
         return _seconds(lambda: module(input), synchronize)

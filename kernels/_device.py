@@ -141,12 +141,13 @@ class Source:
         Args:
             dtype: the float type of the template.
             blocks, threads: numbers, or tuples of up to three.
-            arguments: arrays, whose memory must be C-contiguous; an int becomes the kernel's
-                ``int``, a float its float type, None a null pointer; NumPy scalars stay.
+            arguments: C-contiguous arrays; an int becomes the kernel's ``int``, a float its float
+                type, None a null pointer; NumPy scalars stay.
             shared_memory: bytes of dynamic shared memory.
 
         Raises:
             OverflowError: an int has more than 32 bits.
+            ValueError: an array is not C-contiguous, which CuPy would not notice.
         """
         real = dtype.type
         function = self._functions.get((kernel, dtype))
@@ -187,7 +188,11 @@ def _argument(value, real):
         return real(value)
     if isinstance(value, int):
         return np.int32(value)
-    return np.uint64(0) if value is None else value
+    if value is None:
+        return np.uint64(0)
+    if not isinstance(value, np.generic) and not value.flags.c_contiguous:
+        raise ValueError(f"kernel argument of shape {value.shape} is not C-contiguous")
+    return value
 
 
 _INCLUDE = re.compile(r'#include "([^"]+)"')

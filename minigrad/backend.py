@@ -106,6 +106,9 @@ class CudaBackend(Backend):
         super().__init__("cuda", cupy, _device.layout, _device.device.empty)
         self._transfers = _Transfers(cupy)
 
+    def asarray(self, array: Any) -> Any:
+        return self.xp.asarray(array, order="C")
+
     def describe(self) -> str:
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
         return f"cuda ({properties['name'].decode()})"
@@ -124,6 +127,7 @@ class _Transfers:
     def __init__(self, cupy: ModuleType):
         self.cupy = cupy
         self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.all: list[_Staging] = []
         self.free: list[_Staging] = []
 
     def begin(self, array: np.ndarray) -> "_Transfer":
@@ -134,6 +138,10 @@ class _Transfers:
             staging.consumed.synchronize()
         else:
             staging = _Staging(self.cupy, array.nbytes)
+            # Kept for good: a transfer that nobody waits for may still be writing.
+            self.all.append(staging)
+            # The memory may come from an array that pending kernels still read.
+            self.stream.wait_event(self.cupy.cuda.get_current_stream().record())
         return _Transfer(self, staging, array)
 
 
@@ -212,7 +220,9 @@ def _connect() -> CudaBackend:
             )
         if runtime.getDeviceCount() == 0:
             raise BackendError("backend 'cuda' found no GPU: use --backend cpu")
-        cupy.zeros(1)
+        # Now, with a message, and not in the first step: cuBLAS, the compiler, and some memory.
+        cupy.cuda.device.get_cublas_handle()
+        cupy.ones(1)
         return CudaBackend(cupy)
     except MemoryError as error:
         free, total = cupy.cuda.Device().mem_info
@@ -220,7 +230,14 @@ def _connect() -> CudaBackend:
             f"backend 'cuda' has {free >> 20} of {total >> 20} MiB free on the GPU, too little to "
             "begin: end what else runs there, or use --backend cpu"
         ) from error
-    except runtime.CUDARuntimeError as error:
+    except ImportError as error:
+        raise BackendError(
+            f"backend 'cuda' misses a library of CUDA: {error}; pip install '.[cuda12]' (or "
+            "'.[cuda13]') brings them"
+        ) from error
+    except RuntimeError as error:
+        if isinstance(error, BackendError):
+            raise
         raise BackendError(
             f"backend 'cuda' cannot use the GPU: {error}; see nvidia-smi, or use --backend cpu"
         ) from error

@@ -134,17 +134,18 @@ def test_precision_decides_the_path(cuda, rng, monkeypatch):
     assert launched == ["im2col_forward"]
     mg.set_float32_matmul_precision("high")
     F.conv2d(input, weight)
-    assert launched[1:] == ["pack_weights", "implicit_gemm<64, 4>"]
+    assert launched[1:] == ["pack_weights", "implicit_gemm<48, 4>"]
     F.conv2d(input.to(np.float64), weight.to(np.float64))
     assert launched[3:] == ["im2col_forward"]
     with pytest.raises(ValueError, match="expected 'highest' or 'high', got 'medium'"):
         mg.set_float32_matmul_precision("medium")
 
 
-@pytest.mark.parametrize("channels, tile", [(1, 64), (64, 64), (96, 96), (128, 128), (192, 96)])
+@pytest.mark.parametrize(
+    "channels, tile", [(1, 48), (48, 48), (64, 64), (96, 96), (128, 128), (192, 96), (384, 128)]
+)
 def test_tile_that_pads_least(channels, tile):
-    assert _implicit_gemm._tile(channels) == tile
-    assert _implicit_gemm._tile(384) == 128
+    assert _implicit_gemm._tile(channels, _implicit_gemm.PRODUCT_TILES) == tile
 
 
 def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monkeypatch):
@@ -186,6 +187,23 @@ def test_a_step_allocates_nothing_after_the_first(precision, cuda, rng):
     assert sizes[1] == sizes[2] == sizes[3]
 
 
+def test_operands_need_not_be_contiguous(cuda, rng):
+    wide = mg.Tensor(rng.standard_normal((4, 3, 3, 2, 2))).to("cuda")
+    image = mg.Tensor(rng.standard_normal((2, 3, 5, 5))).to("cuda")
+    weight, bias = wide.data[:, 0], wide.data[:, 0, 0, 0, 0]
+    strided = F.conv2d(image, mg.Tensor(weight), mg.Tensor(bias))
+    copies = F.conv2d(image, mg.Tensor(weight.copy()), mg.Tensor(bias.copy()))
+    assert np.array_equal(strided.numpy(), copies.numpy())
+    rows = mg.Tensor(rng.standard_normal((2, 6))).to("cuda")
+    matrix = mg.Tensor(wide.data.reshape(4, -1)[:, :12:2])
+    linear = F.linear(rows, matrix, mg.Tensor(bias))
+    copies = F.linear(rows, mg.Tensor(matrix.data.copy()), mg.Tensor(bias.copy()))
+    assert np.array_equal(linear.numpy(), copies.numpy())
+    # What CuPy would let through.
+    with pytest.raises(ValueError, match="is not C-contiguous"):
+        cuda.kernels.sgd.update(*[wide.data.T] * 3, 0.1, 0.9, 0.0, "torch")
+
+
 def test_transfers_under_way_do_not_share_memory(cuda, rng):
     arrays = [rng.integers(0, 256, shape, np.uint8) for shape in ((3, 5), (7,), (2, 2))]
     for _ in range(2):
@@ -210,7 +228,9 @@ def test_to_and_back(cuda, rng):
 
 def test_a_window_that_does_not_fit_into_shared_memory(cuda):
     input = mg.Tensor(np.ones((1, 70_000, 1, 1))).to("cuda")
-    with pytest.raises(ValueError, match="shared memory, and this GPU has 232448"):
+    with pytest.raises(
+        ValueError, match=f"shared memory, and this GPU has {_device.device.shared_memory}"
+    ):
         F.local_response_norm(input, 60_001)
 
 
@@ -221,17 +241,18 @@ class CUDARuntimeError(RuntimeError):
     """CuPy's CUDARuntimeError."""
 
 
-def cupy_that(driver=13000, runtime=13000, devices=1, memory_error=False, error=None):
-    def zeros(shape):
-        if memory_error:
-            raise MemoryError("out of memory")
+def cupy_that(driver=13000, runtime=13000, devices=1, error=None):
+    """A CuPy whose first use of the GPU ends so."""
+
+    def ones(shape):
         if error:
-            raise CUDARuntimeError(error)
+            raise error
 
     return SimpleNamespace(
-        zeros=zeros,
+        ones=ones,
         cuda=SimpleNamespace(
             Device=lambda: SimpleNamespace(mem_info=(3 << 20, 80 << 30)),
+            device=SimpleNamespace(get_cublas_handle=lambda: 1),
             runtime=SimpleNamespace(
                 CUDARuntimeError=CUDARuntimeError,
                 driverGetVersion=lambda: driver,
@@ -252,8 +273,15 @@ def cupy_that(driver=13000, runtime=13000, devices=1, memory_error=False, error=
             "driver for CUDA 12.8, and the CuPy that is installed needs one for 13.0",
         ),
         (cupy_that(devices=0), "found no GPU"),
-        (cupy_that(memory_error=True), "3 of 81920 MiB free on the GPU"),
-        (cupy_that(error="cudaErrorDevicesUnavailable"), "cannot use the GPU: cudaErrorDevices"),
+        (cupy_that(error=MemoryError("out of memory")), "3 of 81920 MiB free on the GPU"),
+        (
+            cupy_that(error=CUDARuntimeError("cudaErrorDevicesUnavailable")),
+            "cannot use the GPU: cudaErrorDevicesUnavailable",
+        ),
+        (
+            cupy_that(error=ImportError("libnvrtc.so.13: cannot open shared object file")),
+            "misses a library of CUDA: libnvrtc.so.13",
+        ),
     ],
 )
 def test_what_is_missing_is_said(cupy, message, monkeypatch):

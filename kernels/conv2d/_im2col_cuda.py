@@ -7,7 +7,7 @@ With the windows of all pixels laid out as rows (`kernels/im2col`, in the memory
     weight's grad = grad_output.T @ columns
 
 The columns are KH * KW / (SH * SW) times as large as the images, so they are made for some images
-at a time: few enough to stay in the second-level cache until the product has read them.
+at a time: enough to give every multiprocessor a tile of the product.
 """
 
 from kernels._device import device, layout
@@ -15,7 +15,7 @@ from kernels.bias import cuda as bias_kernels
 from kernels.im2col import cuda as im2col
 from kernels.im2col import output_shape
 
-_COLUMNS = 32 << 20  # bytes at a time
+_COLUMNS = 128 << 20  # bytes at a time
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):

@@ -13,6 +13,8 @@
 // is a second kernel, whose sum is so long that several blocks share it: each writes its part to a
 // workspace, and a third kernel adds the parts up, always in the same order.
 //
+// Offsets in an array are int: `suits` in _implicit_gemm.py leaves larger arrays to the other path.
+//
 // FLOPs: 2 * N*OH*OW * OC/G * K for each of the three. Bytes from memory: the arrays once, if the
 // second-level cache holds the rows of the image that neighbouring tiles share.
 #include "_common.cuh"
@@ -29,6 +31,16 @@ constexpr int COLUMNS = 128;  // of a tile of the weight gradient
 constexpr int ROW = DEPTH + 4;
 constexpr int SKEW = 8;
 
+// Blocks that share a multiprocessor: where there are two, one computes while the other waits. With
+// copies of single numbers, and from compute capability 10.0 on, two would not get enough registers.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+template <int VECTOR>
+constexpr int BLOCKS = 1;
+#else
+template <int VECTOR>
+constexpr int BLOCKS = VECTOR == 4 ? 2 : 1;
+#endif
+
 // A convolution as the kernels see it: `source` (N, H, W, channels) is read through windows of KH x
 // KW, one for each pixel of `target` (N, OH, OW, ...).
 struct Windows {
@@ -38,8 +50,7 @@ struct Windows {
 // Where the taps of a pixel's window begin: its first row and column in the image, which may lie in
 // the padding, and the offset of that place in memory.
 struct Corner {
-    int top, left;
-    Index offset;
+    int top, left, offset;
 };
 
 __device__ __forceinline__ Corner corner_of(
@@ -49,9 +60,9 @@ __device__ __forceinline__ Corner corner_of(
     // A pixel that does not exist lies outside of every image.
     corner.top = exists ? oh * windows.SH - windows.PH : -(1 << 30);
     corner.left = ow * windows.SW - windows.PW;
+    const int top = exists ? corner.top : 0;
     corner.offset =
-        (((Index)n * windows.H + corner.top) * windows.W + corner.left) * windows.channels +
-        first_channel;
+        ((n * windows.H + top) * windows.W + corner.left) * windows.channels + first_channel;
     return corner;
 }
 
@@ -72,25 +83,28 @@ struct Tap {
     }
 };
 
-// Copy VECTOR channels of a tap of a window; zeros outside of the image.
+// Copy VECTOR channels of a tap of a window; zeros outside of the image. `shift`: from the corner to
+// the tap, in memory. Where nothing is read the address does not matter.
 template <int VECTOR>
 __device__ __forceinline__ void copy_tap(
-    float* shared, const float* images, const Corner& corner, const Tap& tap, bool valid,
-    const Windows& windows
+    float* shared, const float* images, const Corner& corner, const Tap& tap, int shift,
+    bool valid, const Windows& windows
 ) {
     const int h = corner.top + tap.kh, w = corner.left + tap.kw;
     valid = valid && h >= 0 && h < windows.H && w >= 0 && w < windows.W;
-    const Index offset =
-        corner.offset + ((Index)tap.kh * windows.W + tap.kw) * windows.channels + tap.channel;
-    copy_async<4 * VECTOR>(shared, valid ? images + offset : images, valid);
+    copy_async<4 * VECTOR>(shared, images + (corner.offset + shift), valid);
+}
+
+__device__ __forceinline__ int shift_of(const Tap& tap, const Windows& windows) {
+    return (tap.kh * windows.W + tap.kw) * windows.channels + tap.channel;
 }
 
 // Grid: x pixel tiles times channel tiles, y groups. `inner` and `outer`: channels of a group in
 // `images` and in `output`.
 template <int CHANNELS, int VECTOR>
-__global__ void __launch_bounds__(THREADS) implicit_gemm(
-    const float* images, const float* weights, const float* bias, bool relu, float* output,
-    int pixels, int inner, int outer, int output_channels, int H, int W, int image_channels,
+__global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
+    const float* __restrict__ images, const float* __restrict__ weights,
+    const float* __restrict__ bias, bool relu, float* __restrict__ output, int pixels, int inner, int outer, int output_channels, int H, int W, int image_channels,
     int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
 ) {
     const Windows windows = {H, W, image_channels, OH, OW, KH, KW, SH, SW, PH, PW};
@@ -101,7 +115,7 @@ __global__ void __launch_bounds__(THREADS) implicit_gemm(
     constexpr int ROWS_AT_ONCE = THREADS / VECTORS;
     constexpr int MY_ROWS = PIXELS / ROWS_AT_ONCE;
 
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     float* columns_tiles = memory;                           // [STAGES][PIXELS][ROW]
     float* weights_tiles = memory + STAGES * PIXELS * ROW;  // [STAGES][CHANNELS][ROW]
 
@@ -112,7 +126,13 @@ __global__ void __launch_bounds__(THREADS) implicit_gemm(
     const int depth = KH * KW * inner;
 
     // A thread copies the same place of several rows.
-    const int place = thread % VECTORS * VECTOR, first_row = thread / VECTORS;
+    const int place = thread % VECTORS * VECTOR;
+    int first_row = thread / VECTORS;
+    if (VECTOR == 4) {
+        // Bits 0 and 2 change places: the eight threads that write together then write to rows r and
+        // r + 4, whose banks differ, and not to rows r and r + 1, some of whose are the same.
+        first_row = (first_row & ~5) | (first_row & 1) << 2 | (first_row >> 2 & 1);
+    }
     Corner corners[MY_ROWS];
 #pragma unroll
     for (int i = 0; i < MY_ROWS; i++) {
@@ -128,19 +148,20 @@ __global__ void __launch_bounds__(THREADS) implicit_gemm(
 
     auto start_copies = [&](int stage) {
         float* columns = columns_tiles + stage * PIXELS * ROW;
+        const int shift = shift_of(tap, windows);
 #pragma unroll
         for (int i = 0; i < MY_ROWS; i++) {
             float* shared = columns + (first_row + i * ROWS_AT_ONCE) * ROW + place;
-            copy_tap<VECTOR>(shared, images, corners[i], tap, term < depth, windows);
+            copy_tap<VECTOR>(shared, images, corners[i], tap, shift, term < depth, windows);
         }
         float* tile = weights_tiles + stage * CHANNELS * ROW;
 #pragma unroll
-        for (int row = first_row; row < CHANNELS; row += ROWS_AT_ONCE) {
+        for (int i = 0; i < ceil_div(CHANNELS, ROWS_AT_ONCE); i++) {
+            const int row = first_row + i * ROWS_AT_ONCE;
+            if (CHANNELS % ROWS_AT_ONCE != 0 && row >= CHANNELS) break;
             const bool valid = first_channel + row < outer && term < depth;
-            const Index offset = (Index)(first_channel + row) * depth + term;
-            copy_async<4 * VECTOR>(
-                tile + row * ROW + place, valid ? group_weights + offset : weights, valid
-            );
+            const int offset = (first_channel + row) * depth + term;
+            copy_async<4 * VECTOR>(tile + row * ROW + place, group_weights + offset, valid);
         }
         term += DEPTH;
         tap.advance(DEPTH, inner, KW);
@@ -207,7 +228,7 @@ __global__ void __launch_bounds__(THREADS) implicit_gemm(
                     const float offset = bias == nullptr ? 0.0f : bias[target];
                     const float value = sums[i][j][e] + offset;
                     // NaN stays NaN, as in kernels/relu.
-                    output[(Index)pixel * output_channels + target] =
+                    output[pixel * output_channels + target] =
                         relu && value <= 0.0f ? 0.0f : value;
                 }
             }
@@ -242,8 +263,9 @@ __global__ void pack_weights(
 // Grid: x tiles of oc times tiles of k, y groups, z parts of the sum over the pixels.
 // partial: [parts][groups][outer][KH * KW * inner].
 template <int CHANNELS, int VECTOR>
-__global__ void __launch_bounds__(THREADS) weight_gradient(
-    const float* images, const float* grad_output, float* partial, int pixels, int inner,
+__global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
+    const float* __restrict__ images, const float* __restrict__ grad_output,
+    float* __restrict__ partial, int pixels, int inner,
     int outer, int output_channels, int H, int W, int image_channels, int OH, int OW, int KH,
     int KW, int SH, int SW, int PH, int PW
 ) {
@@ -256,7 +278,7 @@ __global__ void __launch_bounds__(THREADS) weight_gradient(
     constexpr int ROWS_AT_ONCE = THREADS / VECTORS;
     constexpr int MY_ROWS = DEPTH / ROWS_AT_ONCE;
 
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     float* gradient_tiles = memory;                         // [STAGES][DEPTH][A_ROW]
     float* columns_tiles = memory + STAGES * DEPTH * A_ROW;  // [STAGES][DEPTH][B_ROW]
 
@@ -288,13 +310,14 @@ __global__ void __launch_bounds__(THREADS) weight_gradient(
 
     auto start_copies = [&](int stage) {
         float* columns = columns_tiles + stage * DEPTH * B_ROW;
+        const int shift = shift_of(tap, windows);
 #pragma unroll
         for (int i = 0; i < MY_ROWS; i++) {
             const bool exists = pixel + i * ROWS_AT_ONCE < pixels;
             const Corner corner =
                 corner_of(n[i], oh[i], ow[i], exists, group * inner, windows);
             float* shared = columns + (first_row + i * ROWS_AT_ONCE) * B_ROW + place;
-            copy_tap<VECTOR>(shared, images, corner, tap, column_exists, windows);
+            copy_tap<VECTOR>(shared, images, corner, tap, shift, column_exists, windows);
             ow[i] += DEPTH;
             while (ow[i] >= OW) {
                 ow[i] -= OW;
@@ -307,14 +330,14 @@ __global__ void __launch_bounds__(THREADS) weight_gradient(
         float* tile = gradient_tiles + stage * DEPTH * A_ROW;
         const int tile_pixel = pixel - first_row;
 #pragma unroll
-        for (int j = thread; j < DEPTH * CHANNELS / VECTOR; j += THREADS) {
+        for (int i = 0; i < ceil_div(DEPTH * CHANNELS / VECTOR, THREADS); i++) {
+            const int j = thread + i * THREADS;
+            if (DEPTH * CHANNELS / VECTOR % THREADS != 0 && j >= DEPTH * CHANNELS / VECTOR) break;
             const int row = j / (CHANNELS / VECTOR), channel = j % (CHANNELS / VECTOR) * VECTOR;
             const bool valid = tile_pixel + row < pixels && first_channel + channel < outer;
-            const Index offset =
-                (Index)(tile_pixel + row) * output_channels + group * outer + first_channel + channel;
-            copy_async<4 * VECTOR>(
-                tile + row * A_ROW + channel, valid ? grad_output + offset : grad_output, valid
-            );
+            const int offset =
+                (tile_pixel + row) * output_channels + group * outer + first_channel + channel;
+            copy_async<4 * VECTOR>(tile + row * A_ROW + channel, grad_output + offset, valid);
         }
         pixel += DEPTH;
     };

@@ -4,13 +4,15 @@ import numpy as np
 
 from kernels._device import Source, device, layout
 
-TILES = (128, 96, 64)  # channels of a tile; of those that pad least the first is taken
+# Channels of a tile; of those that pad least the first is taken.
+PRODUCT_TILES = (128, 96, 64, 48)
+GRADIENT_TILES = (128, 96, 64)
 _VECTORS = (4, 1)  # numbers copied at a time
 
 _source = Source(
     "conv2d/_implicit_gemm.cu",
-    *(f"implicit_gemm<{tile}, {vector}>" for tile in TILES for vector in _VECTORS),
-    *(f"weight_gradient<{tile}, {vector}>" for tile in TILES for vector in _VECTORS),
+    *(f"implicit_gemm<{tile}, {vector}>" for tile in PRODUCT_TILES for vector in _VECTORS),
+    *(f"weight_gradient<{tile}, {vector}>" for tile in GRADIENT_TILES for vector in _VECTORS),
     "pack_weights",
     "weight_gradient_total",
     types=("float32",),
@@ -31,14 +33,14 @@ def gradient_memory(tile):
     return 4 * _STAGES * _DEPTH * (tile + _COLUMNS + 2 * _SKEW)
 
 
-def suits(images, weight, groups):
+def suits(input, output, weight, groups):
     """Whether these kernels may and can take a layer: see `Device.tf32`."""
     return (
         device.tf32
         and device.has_tensor_cores
-        and images.dtype == np.float32
-        and images.size // images.shape[1] < 2**31
-        and weight[0].size < 2**31
+        and input.dtype == np.float32
+        # Offsets in the kernels have 32 bits, and those of a tile go beyond the end.
+        and max(input.size, output.size, weight.size) < 2**30
         and groups < 2**16
     )
 
@@ -68,7 +70,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     _, OH, OW, OC = gradients.shape
     KH, KW = grad_weight.shape[2:]
     inner, outer, pixels = C // groups, OC // groups, N * OH * OW
-    tile = _tile(outer)
+    tile = _tile(outer, GRADIENT_TILES)
     tiles = -(-outer // tile) * -(-(KH * KW * inner) // _COLUMNS)
     parts = _parts(tiles * groups, pixels)
     partial = device.empty((parts, grad_weight.size), np.float32)
@@ -93,7 +95,7 @@ def _multiply(images, packed, bias, relu, kernel_size, stride, padding, target):
     groups, outer, _, inner = packed.shape
     N, H, W, C = images.shape
     _, OH, OW, OC = target.shape
-    pixels, tile = N * OH * OW, _tile(outer)
+    pixels, tile = N * OH * OW, _tile(outer, PRODUCT_TILES)
     _source.launch(
         f"implicit_gemm<{tile}, {_vector((images, inner))}>",
         images.dtype,
@@ -120,8 +122,8 @@ def _pack(weight, groups, turned):
     return packed
 
 
-def _tile(channels):
-    return min(TILES, key=lambda tile: -(-channels // tile) * tile)
+def _tile(channels, tiles):
+    return min(tiles, key=lambda tile: -(-channels // tile) * tile)
 
 
 def _vector(*arrays):

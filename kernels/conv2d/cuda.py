@@ -9,7 +9,7 @@ from kernels.relu import cuda as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    if _implicit_gemm.suits(output, weight, groups):
+    if _implicit_gemm.suits(input, output, weight, groups):
         parameters = stride, padding, groups, False
         _implicit_gemm.forward(input, weight, bias, *parameters, output=output)
     else:
@@ -17,7 +17,7 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
 
 
 def forward_relu(input, weight, bias, stride, padding, groups, *, output):
-    if _implicit_gemm.suits(output, weight, groups):
+    if _implicit_gemm.suits(input, output, weight, groups):
         parameters = stride, padding, groups, True
         _implicit_gemm.forward(input, weight, bias, *parameters, output=output)
     else:
@@ -28,7 +28,7 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output):
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     KH, KW = weight.shape[2:]
     suits = (
-        _implicit_gemm.suits(grad_input, weight, groups)
+        _implicit_gemm.suits(grad_output, grad_input, weight, groups)
         and stride == (1, 1)
         and padding[0] < KH
         and padding[1] < KW
@@ -39,6 +39,8 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     path = (
-        _implicit_gemm if _implicit_gemm.suits(grad_output, grad_weight, groups) else _im2col_cuda
+        _implicit_gemm
+        if _implicit_gemm.suits(input, grad_output, grad_weight, groups)
+        else _im2col_cuda
     )
     path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)

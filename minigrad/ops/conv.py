@@ -42,6 +42,8 @@ def _prepare(ctx, input, weight, bias, stride, padding, groups):
     input, weight = ctx.images(input), ctx.contiguous(weight)
     shape = conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
     output = ctx.empty_images(shape, input.dtype)
+    if bias is not None:
+        bias = ctx.contiguous(bias)
     return output, (input, weight, bias, stride, padding, groups)
 
 

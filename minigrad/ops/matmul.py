@@ -33,6 +33,7 @@ class Linear(Function):
     def forward(ctx, input, weight, bias=None):
         contiguous = ctx.xp.ascontiguousarray
         input, weight = contiguous(input), contiguous(weight)
+        bias = None if bias is None else contiguous(bias)
         output = ctx.empty((input.shape[0], weight.shape[0]), input.dtype)
         ctx.kernels.linear.forward(input, weight, bias, output=output)
         ctx.save_for_backward(input, weight)
