@@ -215,8 +215,8 @@ def _connect() -> CudaBackend:
         if driver // 1000 < needed // 1000:
             raise BackendError(
                 f"backend 'cuda' found a driver for CUDA {_version(driver)}, and the CuPy that is "
-                f"installed needs one for {_version(needed)}: update the driver, or install "
-                f"CuPy for CUDA {driver // 1000} (pip install '.[cuda{driver // 1000}]')"
+                f"installed needs one for {_version(needed)}: update the driver"
+                + (", or pip install '.[cuda12]'" if driver // 1000 == 12 else "")
             )
         if runtime.getDeviceCount() == 0:
             raise BackendError("backend 'cuda' found no GPU: use --backend cpu")
