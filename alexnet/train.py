@@ -13,7 +13,7 @@ from typing import Any
 
 from alexnet import command, progress, run_folder
 from alexnet.checkpoint import BEST, LAST, Checkpoint
-from alexnet.data import DataError, Dataset, load
+from alexnet.data import DataError, Dataset, Subset, load
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing, color_statistics
 from alexnet.metrics import Row
@@ -150,9 +150,10 @@ def _settings(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str,
 
 
 def _load_data(settings: dict[str, Any]) -> tuple[Dataset, Dataset]:
-    train, validation = load(
-        settings["data"], settings["data_root"], settings["seed"], settings["subset"]
-    )
+    splits = load(settings["data"], settings["data_root"], settings["seed"])
+    train, validation = splits["train"], splits["validation"]
+    if settings["subset"] is not None:
+        train = Subset(train, settings["subset"], settings["seed"])
     if len(validation) == 0:
         raise DataError(
             f"{settings['data_root']}: no image is left for validation; "

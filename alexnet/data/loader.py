@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data import Dataset
+from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
     Augmentation,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from alexnet.data import Dataset
+from alexnet.data.dataset import Dataset
 
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1
 STATISTICS_GRID = 256

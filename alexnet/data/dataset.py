@@ -1,0 +1,87 @@
+"""What a data set is, and a subset of one."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class DataError(Exception):
+    """A data set that cannot be used: one line that says what, where, and what to do."""
+
+
+class BadImage(DataError):
+    """One image that cannot be used, by name; the others of its data set can."""
+
+
+class Dataset(Protocol):
+    """Labelled images.
+
+    `labels[i]` (int64) is an index into `classes`. Images are in the order of their classes, and
+    in each class in the order of their names or numbers: the same images have the same indices
+    in whatever form they are kept, and with them the same place in training.
+    """
+
+    classes: list[str]
+    labels: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+        """Image `index` as uint8 (H, W, 3), RGB; sizes may differ between images.
+
+        Args:
+            at_least: the image may be decoded at a fraction of its size, as long as its shorter
+                side has this many pixels; the whole image otherwise.
+
+        Raises:
+            BadImage: it is damaged or missing.
+        """
+        ...
+
+    def name(self, index: int) -> str:
+        """Where image `index` is, for people: a path, or a place in a file."""
+        ...
+
+
+# Sets of one source by name: "train", "validation", and "test" where there is one.
+Splits = dict[str, Dataset]
+
+
+class Subset:
+    """`count` images of a data set, as evenly divided among its classes as they allow.
+
+    The images are the first of a shuffle of the whole set that is a function of `seed` alone,
+    so a smaller subset is a part of every larger one.
+    """
+
+    def __init__(self, dataset: Dataset, count: int, seed: int = 0):
+        if not 1 <= count <= len(dataset):
+            raise DataError(
+                f"cannot take a subset of {count} images: the training set has {len(dataset)}; "
+                f"choose from 1 to {len(dataset)}"
+            )
+        self.dataset = dataset
+        self.indices = _balanced_shuffle(dataset.labels, seed)[:count]
+        self.classes = dataset.classes
+        self.labels = dataset.labels[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+        return self.dataset.image(self.indices[index], at_least)
+
+    def name(self, index: int) -> str:
+        return self.dataset.name(self.indices[index])
+
+
+def _balanced_shuffle(labels: np.ndarray, seed: int) -> np.ndarray:
+    """All indices in rounds: each round has one random image of every class not yet used up."""
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(labels))
+    round_number = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        round_number[members] = np.arange(len(members))
+    order_in_round = generator.permutation(len(labels))
+    return np.lexsort((order_in_round, round_number))

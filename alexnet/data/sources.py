@@ -1,0 +1,86 @@
+"""Which sources of images there are, and which of them a folder holds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from alexnet.data import cifar, folder
+from alexnet.data.dataset import DataError, Splits
+from alexnet.data.demo import DemoDataset
+
+
+class Source(NamedTuple):
+    """A kind of data.
+
+    Attributes:
+        found_in: whether a folder holds data of this kind; looks at names only.
+        open: the sets in a folder. The seed decides a split that the data do not have.
+        looks_like: what `found_in` looks for, in words.
+    """
+
+    found_in: Callable[[Path], bool]
+    open: Callable[[Path, int], Splits]
+    looks_like: str
+
+
+# In the order in which a folder is asked what it is.
+SOURCES = {
+    "cifar10": Source(
+        lambda root: cifar.found_in(root, "cifar10"),
+        lambda root, seed: cifar.open_splits(root, "cifar10"),
+        "cifar-10-batches-bin/ or cifar-10-batches-py/",
+    ),
+    "cifar100": Source(
+        lambda root: cifar.found_in(root, "cifar100"),
+        lambda root, seed: cifar.open_splits(root, "cifar100"),
+        "cifar-100-binary/ or cifar-100-python/",
+    ),
+    "folder": Source(
+        folder.found_in, folder.open_splits, "a folder of images per class, or train/ and val/"
+    ),
+}
+NAMES = ("auto", "demo", *SOURCES)
+
+
+def recognize(root: str | Path) -> str:
+    """The name of the source that a folder holds.
+
+    Raises:
+        DataError: there is no such folder, or nothing in it is known.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the one that holds the data")
+    try:
+        for name, source in SOURCES.items():
+            if source.found_in(root):
+                return name
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    known = "; ".join(f"{source.looks_like} ({name})" for name, source in SOURCES.items())
+    raise DataError(f"{root}: nothing in it is known as data; looked for {known}")
+
+
+def load(name: str, root: str | Path | None = None, seed: int = 0) -> Splits:
+    """The sets of a source: "train", "validation", and "test" where there is one.
+
+    Args:
+        name: one of `NAMES`; "auto" finds out what `root` holds.
+        root: the folder the data lie in; the demo set needs none.
+        seed: decides the demo images, and the split of a folder without one.
+
+    Raises:
+        DataError: the data are not there, are damaged, or not of this kind.
+    """
+    if name not in NAMES:
+        raise DataError(f"unknown data set {name!r}: choose {', '.join(NAMES)}")
+    if name == "demo":
+        return {split: DemoDataset(split, seed=seed) for split in ("train", "validation")}
+    if root is None:
+        raise DataError(f"data set {name!r} needs the folder it lies in: give --data-root DIR")
+    root = Path(root)
+    source = SOURCES[recognize(root) if name == "auto" else name]
+    try:
+        return source.open(root, seed)
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
