@@ -1,21 +1,24 @@
 """What is done to an image on its way into the network, and the random part of it.
 
-Section 2 of the paper: the shorter side is scaled to 256, a square is cropped, the mean grey
-levels are subtracted. Section 4.1, in training only: the place of the crop is random, half of the
-images are mirrored, and a random colour along the principal components of the training set's
-colours is added.
+Section 2 of the paper: the image is reduced to a square of 256 pixels, and the mean grey levels
+are subtracted. Section 4.1, in training only: a smaller square is cut out at a random place, half
+of the images are mirrored, and a random colour along the principal components of the training
+set's colours is added. In tests, the mean over ten views of the image (`ten_views`).
 """
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from alexnet.data.dataset import Dataset
-
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1
-STATISTICS_GRID = 256
+CROPS = ("random", "resized", "center")
+COLOR_NOISE_FORMS = ("2012", "paper", "pytorch")
+# Of a random resized crop (Szegedy et al. 2015): share of the image's area, width / height.
+AREA_SHARE = (0.08, 1.0)
+ASPECT_RATIO = (3 / 4, 4 / 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +29,10 @@ class Preprocessing:
 
     Attributes:
         image_size: height and width of the network's input.
-        resize: length of the shorter side before the crop; 256 for the paper's crop of 227,
-            and in that proportion by default.
+        resize: height and width of the central square that crops are taken from; 256 for the
+            paper's crop of 227, and in that proportion by default.
         mean: grey level to subtract from red, green and blue.
+        mean_image: float32 (3, image_size, image_size) to subtract instead of `mean`.
         scale: factor after the subtraction; 1 in the paper.
         eigenvectors: column i is the i-th principal component of the colours (3, 3).
         standard_deviations: of the colours along each component, in grey levels.
@@ -37,6 +41,7 @@ class Preprocessing:
     image_size: int
     resize: int | None = None
     mean: tuple[float, float, float]
+    mean_image: np.ndarray | None = field(default=None, compare=False)
     scale: float = 1.0
     eigenvectors: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     standard_deviations: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -49,15 +54,20 @@ class Preprocessing:
                 f"cannot crop {self.image_size} pixels from images resized to {self.resize}; "
                 "resize must be at least image_size, and image_size at least 1"
             )
+        shape = (3, self.image_size, self.image_size)
+        if self.mean_image is not None and self.mean_image.shape != shape:
+            raise ValueError(f"mean_image must have the shape {shape}, got {self.mean_image.shape}")
 
     def to_metadata(self) -> dict[str, Any]:
-        """All fields as a dict that JSON can hold."""
-        return asdict(self)
+        """All fields but the mean image, as a dict that JSON can hold."""
+        return asdict(self) | {"mean_image": None}
 
     @classmethod
-    def from_metadata(cls, metadata: dict[str, Any]) -> "Preprocessing":
+    def from_metadata(
+        cls, metadata: dict[str, Any], mean_image: np.ndarray | None = None
+    ) -> "Preprocessing":
         """The inverse of `to_metadata`, also after a way through JSON."""
-        fields = dict(metadata)
+        fields = metadata | {"mean_image": mean_image}
         fields["mean"] = tuple(fields["mean"])
         fields["eigenvectors"] = tuple(tuple(row) for row in fields["eigenvectors"])
         fields["standard_deviations"] = tuple(fields["standard_deviations"])
@@ -66,22 +76,31 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The random part: place of the crop, mirroring, and strength of the colour noise.
+    """The random part: place of the crop, mirroring, and colour noise.
 
-    `color_noise` is the standard deviation of the factors a_i of the paper; 0 turns it off.
+    Attributes:
+        crop: "random", a square of the network's size from the central square; "resized", any
+            rectangle of the image, scaled to the network's size; "center", no randomness.
+        flip: mirror half of the images.
+        color_noise: standard deviation of the factors a_i of the paper; 0 turns it off.
+        color_noise_form: what the factors multiply, see `color_deviations`.
     """
 
-    crop: bool = True
+    crop: str = "random"
     flip: bool = True
     color_noise: float = 0.1
+    color_noise_form: str = "2012"
 
 
-class ColorStatistics(NamedTuple):
-    """Mean and principal components of a data set's colours, as `Preprocessing` takes them."""
+class View(NamedTuple):
+    """A crop, uint8 (S, S, 3); whether to mirror it; grey levels (3,) to add to its colours."""
 
-    mean: tuple[float, float, float]
-    eigenvectors: tuple[tuple[float, float, float], ...]
-    standard_deviations: tuple[float, float, float]
+    crop: np.ndarray
+    flip: bool
+    color_shift: np.ndarray
+
+
+NO_SHIFT = np.zeros(3, np.float32)
 
 
 def random_generator(seed: int, stream: int, epoch: int, index: int = 0) -> np.random.Generator:
@@ -95,84 +114,104 @@ def random_generator(seed: int, stream: int, epoch: int, index: int = 0) -> np.r
     return np.random.Generator(np.random.Philox(counter=counter, key=key))
 
 
-def draw(
+def color_deviations(preprocessing: Preprocessing, form: str) -> np.ndarray:
+    """Grey levels (3,) by which a factor of 1 moves a colour along each principal component.
+
+    With standard deviations s_i of the colours, in grey levels:
+
+        "2012"      s_i, as in the authors' code
+        "paper"     s_i^2, the eigenvalues, as section 4.1 is written; thousands of grey levels
+        "pytorch"   s_i^2 / 255, the eigenvalues of colours between 0 and 1, as in the many
+                    replications that came with Torch and PyTorch
+    """
+    deviations = np.array(preprocessing.standard_deviations)
+    return {"2012": deviations, "paper": deviations**2, "pytorch": deviations**2 / 255}[form]
+
+
+def training_view(
+    image: np.ndarray,
+    preprocessing: Preprocessing,
     augmentation: Augmentation,
     seed: int,
     epoch: int,
     index: int,
-    height: int,
-    width: int,
-    preprocessing: Preprocessing,
-) -> tuple[int, int, bool, np.ndarray]:
-    """The random decisions for image `index` in `epoch`: a function of the arguments alone.
+) -> View:
+    """A random view of an image: a function of the arguments alone.
 
-    The colour shift is sum_i a_i * s_i * e_i over the principal components e_i with standard
-    deviations s_i, a_i ~ N(0, color_noise). Section 4.1 writes the eigenvalues s_i^2 there; the
-    authors' code multiplies by s_i, and only that has the size of a grey level.
-
-    Args:
-        height, width: of the resized image that is going to be cropped.
-
-    Returns:
-        top and left of the crop, whether to mirror it, and the colour shift (3,) in grey levels.
+    The colour shift is sum_i a_i * d_i * e_i over the principal components e_i of the colours,
+    with d_i from `color_deviations` and a_i ~ N(0, color_noise).
     """
     generator = random_generator(seed, AUGMENTATION_STREAM, epoch, index)
     # All numbers are always drawn: turning one augmentation off leaves the others as they were.
     down, right, side = generator.random(3)
     factors = augmentation.color_noise * generator.standard_normal(3)
+    deviations = factors * color_deviations(preprocessing, augmentation.color_noise_form)
+    color_shift = np.asarray(preprocessing.eigenvectors) @ deviations
 
     size = preprocessing.image_size
-    if augmentation.crop:
-        top, left = int(down * (height - size + 1)), int(right * (width - size + 1))
+    if augmentation.crop == "resized":
+        height, width = _random_size(*image.shape[:2], generator)
+        top = int(down * (image.shape[0] - height + 1))
+        left = int(right * (image.shape[1] - width + 1))
+        crop = _resized(image[top : top + height, left : left + width], size)
+    elif augmentation.crop == "random":
+        square = central_square(image, preprocessing.resize)
+        places = preprocessing.resize - size + 1
+        crop = _cut(square, int(down * places), int(right * places), size)
     else:
-        top, left = center_crop_offsets(height, width, size)
-    flip = augmentation.flip and side < 0.5
-    deviations = factors * preprocessing.standard_deviations
-    color_shift = np.asarray(preprocessing.eigenvectors) @ deviations
-    return top, left, flip, color_shift.astype(np.float32)
+        crop = central_view(image, preprocessing).crop
+    return View(crop, augmentation.flip and side < 0.5, color_shift.astype(np.float32))
 
 
-def resize_shorter_side(image: np.ndarray, size: int) -> np.ndarray:
-    """Scale an image (H, W, 3) so that its shorter side is `size`, bilinear with antialiasing."""
+def central_view(image: np.ndarray, preprocessing: Preprocessing) -> View:
+    """The middle of an image, as it is."""
+    size, resize = preprocessing.image_size, preprocessing.resize
+    middle = (resize - size) // 2
+    return View(_cut(central_square(image, resize), middle, middle, size), False, NO_SHIFT)
+
+
+def ten_views(image: np.ndarray, preprocessing: Preprocessing) -> list[View]:
+    """The four corners and the middle of an image, each as it is and mirrored (section 4.1)."""
+    size, resize = preprocessing.image_size, preprocessing.resize
+    square = central_square(image, resize)
+    last, middle = resize - size, (resize - size) // 2
+    places = [(0, 0), (0, last), (last, 0), (last, last), (middle, middle)]
+    crops = [_cut(square, top, left, size) for top, left in places]
+    return [View(crop, flip, NO_SHIFT) for flip in (False, True) for crop in crops]
+
+
+def central_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The central square of an image (H, W, 3), scaled to (size, size, 3)."""
     height, width = image.shape[:2]
-    shorter = min(height, width)
-    if shorter == size:
+    side = min(height, width)
+    return _resized(_cut(image, (height - side) // 2, (width - side) // 2, side), size)
+
+
+def shorter_side(image: np.ndarray) -> int:
+    """The smaller one of height and width."""
+    return min(image.shape[:2])
+
+
+def _cut(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    return image[top : top + size, left : left + size]
+
+
+def _resized(image: np.ndarray, size: int) -> np.ndarray:
+    """Scale to (size, size, 3), bilinear with antialiasing."""
+    if image.shape[:2] == (size, size):
         return image
-    shape = (round(width * size / shorter), round(height * size / shorter))
-    return np.asarray(Image.fromarray(image).resize(shape, Image.Resampling.BILINEAR))
+    # Pillow wants the rows of an array without gaps.
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def center_crop_offsets(height: int, width: int, size: int) -> tuple[int, int]:
-    """Top and left of the square of `size` pixels in the middle of an image."""
-    return (height - size) // 2, (width - size) // 2
-
-
-def color_statistics(dataset: Dataset, count: int = 1000) -> ColorStatistics:
-    """Mean and principal components of the colours of `count` evenly spaced images.
-
-    Every image has the same weight; of a large one, a grid of pixels is used. The components
-    come with the largest standard deviation first, and with the sign that makes the entry of
-    largest magnitude positive.
-    """
-    indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
-    mean, second_moment = np.zeros(3), np.zeros((3, 3))
-    for index in indices:
-        image = dataset.image(index)
-        step = max(1, min(image.shape[:2]) // STATISTICS_GRID)
-        # Sums of integers are exact in float64, so the threads of the BLAS cannot change them.
-        pixels = image[::step, ::step].reshape(-1, 3).astype(np.float64)
-        mean += pixels.sum(axis=0) / len(pixels)
-        second_moment += pixels.T @ pixels / len(pixels)
-    mean /= len(indices)
-    covariance = second_moment / len(indices) - np.outer(mean, mean)
-
-    variances, vectors = np.linalg.eigh(covariance)
-    variances, vectors = variances[::-1], vectors[:, ::-1]
-    largest = np.abs(vectors).argmax(axis=0)
-    vectors = vectors * np.sign(vectors[largest, np.arange(3)])
-    deviations = np.sqrt(np.maximum(variances, 0.0))
-    return ColorStatistics(
-        tuple(mean.tolist()),
-        tuple(tuple(row) for row in vectors.tolist()),
-        tuple(deviations.tolist()),
-    )
+def _random_size(height: int, width: int, generator: np.random.Generator) -> tuple[int, int]:
+    """Height and width of a random rectangle that fits the image."""
+    for _ in range(10):
+        area = height * width * generator.uniform(*AREA_SHARE)
+        ratio = math.exp(generator.uniform(*np.log(ASPECT_RATIO)))
+        size = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        if 1 <= size[0] <= height and 1 <= size[1] <= width:
+            return size
+    side = min(height, width)
+    return side, side

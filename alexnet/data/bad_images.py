@@ -1,0 +1,71 @@
+"""What happens to images that cannot be used: an error, or a list of them, up to a limit."""
+
+import logging
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.data.dataset import BadImage, DataError, Dataset
+
+logger = logging.getLogger("alexnet.data")
+
+
+class BadImages:
+    """The images of a run that could not be read.
+
+    Args:
+        skip: go on without them; by default the first one is an error.
+        limit: how many may be skipped.
+
+    Attributes:
+        found: what is wrong, by the name of the image.
+    """
+
+    def __init__(self, skip: bool = False, limit: int = 0):
+        self.skip = skip
+        self.limit = limit
+        self.found: dict[str, str] = {}
+        self._list: Path | None = None
+        self._lock = threading.Lock()
+
+    def write_to(self, path: Path) -> None:
+        """Keep a list of them in a file from now on, a line each; none is written without any."""
+        with self._lock:
+            self._list = path
+            for problem in self.found.values():
+                self._write(problem)
+
+    def read(self, dataset: Dataset, index: int, at_least: int | None = None) -> np.ndarray | None:
+        """An image of a data set, or None where it is to be skipped.
+
+        Raises:
+            DataError: it cannot be used, and is not to be skipped or one too many.
+        """
+        try:
+            return dataset.image(index, at_least)
+        except BadImage as error:
+            if not self.skip:
+                raise DataError(
+                    f"{error}; repair or remove it, or go on without such images: --bad-images skip"
+                ) from error
+            self._add(dataset.name(index), str(error))
+            return None
+
+    def _add(self, name: str, problem: str) -> None:
+        with self._lock:
+            if name in self.found:
+                return
+            self.found[name] = problem
+            logger.warning("skipped %s", problem)
+            self._write(problem)
+            if len(self.found) > self.limit:
+                raise DataError(
+                    f"{len(self.found)} images cannot be used, the last one {problem}; that is "
+                    f"more than --max-bad-images {self.limit}"
+                )
+
+    def _write(self, problem: str) -> None:
+        if self._list is not None:
+            with open(self._list, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(problem + "\n")

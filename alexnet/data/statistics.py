@@ -1,0 +1,82 @@
+"""Statistics of a training set: mean colour, principal components of the colours, mean image."""
+
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from alexnet.data.bad_images import BadImages
+from alexnet.data.dataset import DataError, Dataset
+from alexnet.data.transforms import central_square, shorter_side
+
+# Length of the side of the square that an image is reduced to, here and in prepared data.
+SQUARE = 256
+
+
+class ColorStatistics(NamedTuple):
+    """Mean and principal components of a data set's colours, as `Preprocessing` takes them."""
+
+    mean: tuple[float, float, float]
+    eigenvectors: tuple[tuple[float, float, float], ...]
+    standard_deviations: tuple[float, float, float]
+
+
+def reduced_square(image: np.ndarray, size: int = SQUARE) -> np.ndarray:
+    """The central square of an image, scaled down to `size` pixels; a smaller one as it is."""
+    return central_square(image, min(size, shorter_side(image)))
+
+
+def color_statistics(dataset: Dataset, bad_images: BadImages, count: int = 1000) -> ColorStatistics:
+    """Mean and principal components of the colours of `count` evenly spaced images.
+
+    Every image has the same weight. The components come with the largest standard deviation
+    first, and with the sign that makes the entry of largest magnitude positive.
+    """
+    indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+    images, mean, second_moment = 0, np.zeros(3), np.zeros((3, 3))
+    for index in indices:
+        image = bad_images.read(dataset, index, SQUARE)
+        if image is None:
+            continue
+        # Sums of integers are exact in float64, so the threads of the BLAS cannot change them.
+        pixels = reduced_square(image).reshape(-1, 3).astype(np.float64)
+        mean += pixels.sum(axis=0) / len(pixels)
+        second_moment += pixels.T @ pixels / len(pixels)
+        images += 1
+    if images == 0:
+        raise DataError("none of the training images looked at can be used")
+    mean /= images
+    covariance = second_moment / images - np.outer(mean, mean)
+
+    variances, vectors = np.linalg.eigh(covariance)
+    variances, vectors = variances[::-1], vectors[:, ::-1]
+    largest = np.abs(vectors).argmax(axis=0)
+    vectors = vectors * np.sign(vectors[largest, np.arange(3)])
+    deviations = np.sqrt(np.maximum(variances, 0.0))
+    return ColorStatistics(
+        tuple(mean.tolist()),
+        tuple(tuple(row) for row in vectors.tolist()),
+        tuple(deviations.tolist()),
+    )
+
+
+def mean_image(dataset: Dataset, size: int, bad_images: BadImages) -> np.ndarray:
+    """The mean over all images of their central squares, float32 (3, size, size), grey levels.
+
+    Prepared data have it already, for the size they were prepared with.
+    """
+    prepared = getattr(dataset, "mean_image", None)
+    if prepared is not None and prepared.shape[1] == size:
+        return prepared
+    total, images = np.zeros((size, size, 3), np.int64), 0
+    progress = tqdm(
+        range(len(dataset)), "mean image", unit=" images", delay=2, leave=False, disable=None
+    )
+    for index in progress:
+        image = bad_images.read(dataset, index, size)
+        if image is not None:
+            total += central_square(image, size)
+            images += 1
+    if images == 0:
+        raise DataError("none of the training images can be used")
+    return (total / images).astype(np.float32).transpose(2, 0, 1)
