@@ -42,16 +42,15 @@ def predict(
 ) -> Iterator[tuple[Batch, np.ndarray]]:
     """Each batch of N images with the logarithms of their class probabilities, float64 (N, C).
 
-    Of several views of an image the probabilities are averaged (section 4.1 of the paper).
+    Of several views of an image the probabilities are averaged (section 4.1 of the paper). The
+    network is left in evaluation mode.
     """
-    was_training = model.training
     model.eval()
     for batch in sent_ahead(batches, backend):
         with no_grad():
             logits = model(Tensor(batch.prepare(backend))).numpy()
         views = len(logits) // len(batch)
         yield batch, mean_log_probabilities(logits.reshape(len(batch), views, -1))
-    model.train(was_training)
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:

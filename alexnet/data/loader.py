@@ -43,12 +43,14 @@ class Batch:
         flips: bool (N * V,), which of them to mirror.
         color_shift: float32 (N * V, 3), grey levels to add.
         labels: int64 (N,).
+        indices: int64 (N,), which images of the data set they are.
     """
 
     images: np.ndarray
     flips: np.ndarray
     color_shift: np.ndarray
     labels: np.ndarray
+    indices: np.ndarray
     preprocessing: Preprocessing
     _transfer: contextlib.AbstractContextManager | None = None
 
@@ -203,13 +205,13 @@ class Loader:
     def _load_batch(
         self, epoch: int, indices: np.ndarray, stop: threading.Event | None = None
     ) -> Batch:
-        labels, views = [], []
+        used, views = [], []
         for index in indices:
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
             image = self.bad_images.read(self.dataset, index, self._at_least)
             if image is not None:
-                labels.append(self.dataset.labels[index])
+                used.append(index)
                 views += self._views(image, epoch, index)
         if not views:
             raise DataError(
@@ -221,7 +223,8 @@ class Loader:
             np.stack(crops),
             np.array(flips, np.bool_),
             np.stack(color_shifts),
-            np.array(labels, np.int64),
+            self.dataset.labels[used],
+            np.array(used),
             self.preprocessing,
         )
 
