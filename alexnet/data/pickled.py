@@ -51,7 +51,8 @@ def load(path: Path, max_bytes: int) -> Any:
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents,
         ):
             return _interpret(contents, path)
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    # Warning: pickletools warns of some strings, which is an error where Python is told so (-W).
+    except (ValueError, TypeError, AttributeError, LookupError, Warning) as error:
         raise DataError(f"{path}: damaged, or not a file of the official archive") from error
 
 
