@@ -80,16 +80,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    folder = arguments.data_root / ARCHIVES[arguments.set].folder
-    if folder.exists():
-        cifar.open_splits(folder, arguments.set)
-        print(f"{folder}: already there, and complete")
-    else:
-        fetch(arguments.set, arguments.data_root)
-        print(
-            f"{folder}: complete; train with: "
-            f"python -m alexnet.train --data {arguments.set} --data-root {arguments.data_root}"
-        )
+    root, name = arguments.data_root, arguments.set
+    folder = root / ARCHIVES[name].folder
+    there = folder.exists()
+    if not there:
+        fetch(name, root)
+    cifar.open_splits(folder, name)
+    print(
+        f"{folder}: {'already there, and ' if there else ''}complete; train with: "
+        f"python -m alexnet.train --data {name} --data-root {root}"
+    )
     return 0
 
 
@@ -109,7 +109,7 @@ def fetch(name: str, root: Path) -> None:
             _download(url, archive, path)
         elif not _is_intact(path, archive):
             raise DataError(f"{path}: damaged, or not the file {url}; remove it and try again")
-        _unpack(archive, path, root, name)
+        _unpack(archive, path, root)
         path.unlink()
     except OSError as error:
         if error.filename is None:  # as from write()
@@ -178,6 +178,7 @@ class HttpsOnly(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if not newurl.startswith("https://"):
+            fp.close()
             raise urllib.error.URLError(f"it redirects to {newurl}, which is not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -206,7 +207,7 @@ def _is_intact(path: Path, archive: Archive) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == archive.sha256
 
 
-def _unpack(archive: Archive, path: Path, root: Path, name: str) -> None:
+def _unpack(archive: Archive, path: Path, root: Path) -> None:
     """Make the set's folder in `root`: it appears complete, checked and synchronized to disk.
 
     Of the archive only the regular files with the expected names are written; tarfile's own
@@ -215,6 +216,7 @@ def _unpack(archive: Archive, path: Path, root: Path, name: str) -> None:
     temporary = root / f".{archive.folder}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)  # left by a call that was killed
     temporary.mkdir()
+    missing = set(archive.members)
     try:
         with tarfile.open(path, "r:gz") as tar:
             for member in tar:
@@ -227,7 +229,9 @@ def _unpack(archive: Archive, path: Path, root: Path, name: str) -> None:
                     shutil.copyfileobj(tar.extractfile(member), target)
                     target.flush()
                     os.fsync(target.fileno())
-        cifar.open_splits(temporary, name)
+                missing.discard(file)
+        if missing:
+            raise DataError(f"{path}: refused, it has no {min(missing)}")
         temporary.rename(root / archive.folder)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}); remove it and try again") from error
