@@ -138,6 +138,8 @@ def _complete(part: Path, url: str, archive: Archive) -> None:
     try:
         response = urllib.request.build_opener(HttpsOnly).open(request, timeout=TIMEOUT_SECONDS)
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the server's answer, too
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
         raise DataError(f"{url}: cannot be downloaded ({reason}); try again, {by_hand}") from error
     with response:
@@ -178,8 +180,8 @@ class HttpsOnly(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         if not newurl.startswith("https://"):
-            fp.close()
-            raise urllib.error.URLError(f"it redirects to {newurl}, which is not https")
+            message = f"redirects to {newurl}, which is not https"
+            raise urllib.error.HTTPError(req.full_url, code, message, headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
