@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import tarfile
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -61,6 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         end = server.breaks_after or len(contents)
         self.wfile.write(contents[start:end])
+        time.sleep(server.stalls_for)
 
     def log_message(self, *arguments):
         pass
@@ -116,7 +118,7 @@ def server(certificate, members, publish, monkeypatch):
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.contents, server.requests = publish(members), []
-    server.redirect, server.breaks_after = None, None
+    server.redirect, server.breaks_after, server.stalls_for = None, None, 0
     server.honours_range, server.range_error = True, 0
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -191,6 +193,13 @@ def test_broken_connection_is_continued(server, run, tmp_path, honours_range):
     assert run()[0] == 0
     assert server.requests == [(f"/{NAME}", None), (f"/{NAME}", "bytes=10000-")]
     assert names(tmp_path / "data") == [FOLDER]
+
+
+def test_server_that_falls_silent(server, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.3)
+    server.breaks_after, server.stalls_for = 8192, 0.9
+    assert_fails(run(), 3, "the connection broke after 8,192 of", "timed out")
+    assert (tmp_path / "data" / f"{NAME}.part").stat().st_size == 8192
 
 
 def test_interruption_is_continued(server, run, tmp_path, monkeypatch):
@@ -285,7 +294,7 @@ def test_no_server(server, run, monkeypatch):
 
 def test_silent_server(server, run, monkeypatch):
     monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(Handler, "do_GET", lambda handler: threading.Event().wait(0.6))
+    monkeypatch.setattr(Handler, "do_GET", lambda handler: time.sleep(0.6))
     assert_fails(run(), 3, f"{NAME}: cannot be downloaded (", "timed out")
 
 
