@@ -133,7 +133,7 @@ def _download(url: str, archive: Archive, path: Path) -> None:
 def _complete(part: Path, url: str, archive: Archive) -> None:
     """Download what `part` lacks."""
     start = part.stat().st_size if part.exists() else 0
-    by_hand = f"or download it by hand and put it into {part.parent}"
+    by_hand = f"download it by hand and put it into {part.parent}"
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         response = urllib.request.build_opener(HttpsOnly).open(request, timeout=TIMEOUT_SECONDS)
@@ -141,7 +141,9 @@ def _complete(part: Path, url: str, archive: Archive) -> None:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it is the server's answer, too
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
-        raise DataError(f"{url}: cannot be downloaded ({reason}); try again, {by_hand}") from error
+        raise DataError(
+            f"{url}: cannot be downloaded ({reason}); try again, or {by_hand}"
+        ) from error
     with response:
         end = archive.bytes
         if response.status == 206:
@@ -171,7 +173,7 @@ def _complete(part: Path, url: str, archive: Archive) -> None:
             except ConnectionBroken as error:
                 raise DataError(
                     f"{url}: the connection broke after {file.tell():,} of {end:,} bytes "
-                    f"({error}); run the command again to continue, {by_hand}"
+                    f"({error}); run the command again to continue, or {by_hand}"
                 ) from error
 
 
