@@ -266,7 +266,8 @@ def fuzz(count: int, seed: int, kinds: dict[str, Kind], save: Path) -> int:
 def _death(exitcode: int) -> str:
     if exitcode < 0:
         return f"killed the process with {signal.Signals(-exitcode).name}"
-    return f"ended the process with status {exitcode}"
+    # The worker itself fails when the reader has used up what it may have.
+    return f"ended the process with status {exitcode} (too many open files, perhaps)"
 
 
 def main() -> int:

@@ -139,7 +139,7 @@ def _problems(report: Report) -> list[str]:
         ("identical_with_several_labels", "pictures under more than one label"),
     ):
         if report[key]:
-            problems.append(f"{len(report[key]):,} {what}")
+            problems.append(f"{what}: {len(report[key]):,}")
     return problems
 
 
@@ -234,7 +234,7 @@ def _listed(title: str, lines: list[str]) -> str:
 def _summary(report: Report) -> str:
     if not report["problems"]:
         return "Nothing was found that makes training unreliable."
-    return "Training would be unreliable: " + "; ".join(report["problems"]) + "."
+    return "Training would be unreliable; " + "; ".join(report["problems"])
 
 
 def _table(rows: list[list[str]]) -> str:

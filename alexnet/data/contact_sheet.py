@@ -1,9 +1,9 @@
 """A page of samples: images of a data set as they are, and as the network gets them."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from alexnet.data.bad_images import BadImages
@@ -11,7 +11,6 @@ from alexnet.data.dataset import Dataset
 from alexnet.data.inspection import Inspection
 from alexnet.data.statistics import color_statistics
 from alexnet.data.transforms import (
-    COLOR_NOISE_FORMS,
     Augmentation,
     Preprocessing,
     central_view,
@@ -21,12 +20,12 @@ from alexnet.data.transforms import (
 
 IMAGE_SIZE = 227
 MAX_CLASSES = 10
-EPOCHS = 5
+EPOCHS = 7
 FACTORS = (-0.2, -0.1, 0.0, 0.1, 0.2)
-# Inches, of a page of A4 with its margins.
-WIDTH, ROW, HEADER = 7.5, 0.78, 0.62
-DOTS_PER_INCH = 150
 FORMULAS = {"2012": "d = s", "paper": "d = s²", "pytorch": "d = s² / 255"}
+# In inches: ten classes fill a page of A4 within its margins.
+WIDTH, LABEL, CELL, GAP, NUMBERS, TITLE = 7.4, 1.3, 0.7, 0.04, 0.48, 0.7
+DOTS_PER_INCH = 150
 
 
 def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> None:
@@ -40,12 +39,16 @@ def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> 
     preprocessing = Preprocessing(image_size=IMAGE_SIZE, **statistics._asdict())
     samples = _samples(inspection, seed)
 
-    heights = [HEADER + len(samples) * ROW, HEADER + 0.2 + len(COLOR_NOISE_FORMS) * (ROW + 0.1)]
-    figure = Figure(figsize=(WIDTH, sum(heights)))
-    above, below = figure.subfigures(2, 1, height_ratios=heights)
-    _draw_samples(above, heights[0], dataset, samples, preprocessing, title, seed)
-    _draw_color_noise(below, heights[1], dataset.image(samples[0]), preprocessing)
-    figure.savefig(path, dpi=DOTS_PER_INCH)
+    height = TITLE + len(samples) * (CELL + GAP)
+    noise_height = TITLE + len(FORMULAS) * (CELL + GAP)
+    figure = Figure(figsize=(WIDTH, height + noise_height))
+    above, below = figure.subfigures(2, 1, height_ratios=(height, noise_height))
+    _draw_samples(above, dataset, samples, preprocessing, title, seed)
+    _draw_color_noise(below, dataset.image(samples[0]), preprocessing)
+    with warnings.catch_warnings():
+        # A letter of a class's name that the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure.savefig(path, format="png", dpi=DOTS_PER_INCH)
 
 
 def _samples(inspection: Inspection, seed: int) -> list[int]:
@@ -68,91 +71,79 @@ def shown(crop: np.ndarray, flip: bool, color_shift: np.ndarray) -> np.ndarray:
 
 def _draw_samples(
     figure: SubFigure,
-    height: float,
     dataset: Dataset,
     samples: list[int],
     preprocessing: Preprocessing,
     title: str,
     seed: int,
 ) -> None:
-    figure.text(0.02, 1 - 0.12 / height, title, fontsize=9, weight="bold", va="top")
-    grid = figure.subplots(
-        len(samples),
-        1 + EPOCHS,
-        squeeze=False,
-        gridspec_kw={
-            "left": 0.2,
-            "right": 0.98,
-            "top": 1 - HEADER / height,
-            "bottom": 0.02,
-            "wspace": 0.04,
-            "hspace": 0.06,
-        },
+    headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
+    grid = _grid(
+        figure,
+        f"{_label(title, 70)}\nA training image of each class, and what the network gets of it "
+        f"(seed {seed}; the mean is not subtracted)",
+        [_label(dataset.classes[dataset.labels[index]], 20) for index in samples],
+        headings,
+        cell_width=CELL + GAP,
     )
-    for axes, heading in zip(grid[0], ["as it is", *(f"epoch {e + 1}" for e in range(EPOCHS))]):
-        axes.set_title(heading, fontsize=8, pad=4)
     for row, index in zip(grid, samples):
         image = dataset.image(index)
-        _picture(row[0], image)
-        row[0].set_ylabel(
-            _shortened(dataset.classes[dataset.labels[index]]),
-            fontsize=8,
-            rotation=0,
-            ha="right",
-            va="center",
-        )
+        row[0].imshow(image)
         for epoch, axes in enumerate(row[1:]):
             view = training_view(image, preprocessing, Augmentation(), seed, epoch, index)
-            _picture(axes, shown(*view))
+            axes.imshow(shown(*view))
 
 
-def _draw_color_noise(
-    figure: SubFigure, height: float, image: np.ndarray, preprocessing: Preprocessing
-) -> None:
+def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Preprocessing) -> None:
     deviations = ", ".join(f"{s:.0f}" for s in preprocessing.standard_deviations)
-    figure.text(
-        0.02,
-        1 - 0.08 / height,
-        "Colour noise a·d along the principal components of the colours, all three factors equal;\n"
-        f"their standard deviations s are {deviations} grey levels."
-        " Beside each picture: the shift of red, green, blue.",
-        fontsize=8,
-        va="top",
+    grid = _grid(
+        figure,
+        "Colour noise: a·d along each principal component of the colours, here with the same a for all three\n"
+        f"Standard deviations s: {deviations} grey levels. Beside each: the shift of red, green, blue",
+        [f"{form}:  {formula}" for form, formula in FORMULAS.items()],
+        [f"a = {factor:+.1f}".replace("-", "−") if factor else "a = 0" for factor in FACTORS],
+        cell_width=CELL + NUMBERS,
     )
     crop = central_view(image, preprocessing).crop
-    grid = figure.subplots(
-        len(COLOR_NOISE_FORMS),
-        len(FACTORS),
-        gridspec_kw={
-            "left": 0.13,
-            "right": 0.91,
-            "top": 1 - (HEADER + 0.1) / height,
-            "bottom": 0.04,
-            "wspace": 0.1,
-            "hspace": 0.08,
-        },
-    )
-    for axes, factor in zip(grid[0], FACTORS):
-        axes.set_title(f"a = {factor:+.1f}" if factor else "a = 0", fontsize=8, pad=4)
-    for row, form in zip(grid, COLOR_NOISE_FORMS):
-        row[0].set_ylabel(
-            f"{form}\n{FORMULAS[form]}", fontsize=8, rotation=0, ha="right", va="center"
-        )
+    for row, form in zip(grid, FORMULAS):
         for axes, factor in zip(row, FACTORS):
-            shift = np.asarray(preprocessing.eigenvectors) @ (
-                factor * color_deviations(preprocessing, form)
-            )
-            _picture(axes, shown(crop, False, shift))
-            text = "\n".join(f"{level:+.1f}" if level else "0" for level in shift.tolist())
+            factors = factor * color_deviations(preprocessing, form)
+            shift = np.asarray(preprocessing.eigenvectors) @ factors
+            axes.imshow(shown(crop, False, shift))
+            text = "\n".join(f"{name} {_level(x)}" for name, x in zip("RGB", shift))
             axes.text(1.05, 0.5, text, fontsize=6.5, va="center", transform=axes.transAxes)
 
 
-def _picture(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image, interpolation="antialiased")
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.set_anchor("W")
+def _grid(
+    figure: SubFigure, title: str, rows: list[str], columns: list[str], cell_width: float
+) -> np.ndarray:
+    """Axes for pictures, in a grid with a title and names; cells have a size in inches."""
+    height = TITLE + len(rows) * (CELL + GAP)
+    style = {"fontsize": 8, "parse_math": False}
+    heading, explanation = title.split("\n")
+    figure.text(0.1 / WIDTH, 1 - 0.1 / height, heading, va="top", weight="bold", **style)
+    figure.text(0.1 / WIDTH, 1 - 0.27 / height, explanation, va="top", **style)
+    grid = np.empty((len(rows), len(columns)), object)
+    for i, row in enumerate(rows):
+        bottom = height - TITLE - i * (CELL + GAP) - CELL
+        for j in range(len(columns)):
+            left = LABEL + j * cell_width
+            place = (left / WIDTH, bottom / height, CELL / WIDTH, CELL / height)
+            grid[i, j] = axes = figure.add_axes(place)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(color="0.8", linewidth=0.5)
+        grid[i, 0].set_ylabel(row, rotation=0, ha="right", va="center", **style)
+    for axes, column in zip(grid[0], columns):
+        axes.text(0.5, 1.05, column, ha="center", transform=axes.transAxes, **style)
+    return grid
 
 
-def _shortened(name: str, length: int = 20) -> str:
+def _level(shift: float) -> str:
+    """A number of grey levels, in few characters."""
+    digits = 0 if abs(shift) >= 100 else 1
+    return f"{shift:+.{digits}f}".replace("-", "−") if shift else "0"
+
+
+def _label(name: str, length: int) -> str:
+    name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
     return name if len(name) <= length else name[: length - 1] + "…"
