@@ -65,6 +65,7 @@ def test_a_good_set(root, capsys):
 def test_images_that_cannot_be_used(root, capsys):
     bad = root / "train" / "bee" / "3.png"
     bad.write_bytes(bad.read_bytes()[:-60])
+    write(root / "train" / "bee" / "4.png", picture(105))  # the same as the next one
     (root / "val" / "ant" / "1.jpg").write_bytes(b"")
     code, found = report(root, capsys)
     assert code == 3
@@ -76,6 +77,8 @@ def test_images_that_cannot_be_used(root, capsys):
     # Nothing is said about the pixels of images without any.
     assert found["pixels"]["height"] == [12, 12, 12]
     assert found["identical_in_several_sets"] == []
+    four, five = (f"{root}/train/bee/{i}.png (bee)" for i in (4, 5))
+    assert found["identical_in_training"] == [[four, five]]
 
 
 def test_identical_pictures(root, capsys):
@@ -247,9 +250,9 @@ def test_demo_set_with_a_picture(tmp_path, capsys, monkeypatch):
 
 def test_names_that_a_font_or_a_formula_cannot_take(tmp_path):
     dataset = Made([3, 3, 3])
-    dataset.classes = ["$x_", "\u6728", "\udcff" + "long" * 20]
+    dataset.classes = ["$x_$", "\u6728", "\udcff" + "long" * 20]
     path = tmp_path / "x.png"
-    contact_sheet(inspect({"train": dataset}, 1)["train"], "a $title_", 0, path)
+    contact_sheet(inspect({"train": dataset}, 1)["train"], "a $title_$", 0, path)
     assert path.stat().st_size > 1000
 
 

@@ -161,8 +161,11 @@ def test_damaged_exif_data_do_not_spoil_a_picture(cut):
     tags = exif(3)
     tags[0x010F] = "the name of a camera"
     block = tags.tobytes()
-    data = encoded(Image.new("RGB", (16, 8), RED), "JPEG", exif=block[:cut] + bytes(len(block)))
-    assert np.abs(decode_bytes(data).astype(int) - RED).max() <= 5
+    cut_off, no_header = block[:cut] + bytes(len(block)), block[:6] + b"?" + block[7:]
+    for format in ("JPEG", "PNG"):
+        for damaged in (cut_off, no_header):
+            data = encoded(Image.new("RGB", (16, 8), RED), format, exif=damaged)
+            assert np.abs(decode_bytes(data).astype(int) - RED).max() <= 5
 
 
 def test_rotation_is_undone_where_other_tags_cannot_be_rewritten(tmp_path):
@@ -263,16 +266,17 @@ def test_floating_point_pixels():
 
 
 def test_a_header_cannot_reserve_memory(tmp_path):
-    """A PNG of 200 bytes with a chunk that claims 2 GB."""
+    """A PNG of 70 bytes that claims 4 GB of pixels."""
     data = encoded(Image.new("RGB", (4, 4)), "PNG")
-    end = data.index(b"IEND") - 4
-    bomb = data[:end] + b"\x7f\xff\xff\xfftEXt" + data[end:]
+    length = data.index(b"IDAT") - 4
+    bomb = data[:length] + b"\xff" * 4 + data[length + 4 :]
     set_up = """
 import resource
 in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (in_use + 2**29, in_use + 2**29))
 """
-    assert "BadImage: picture" in decode_outside_pytest(tmp_path / "x.png", bomb, set_up)
+    # All its pixels are there, so it can be read.
+    assert decode_outside_pytest(tmp_path / "x.png", bomb, set_up) == "(4, 4, 3)"
 
 
 def test_huge_file(tmp_path):
