@@ -17,6 +17,7 @@ from alexnet.data import DataError, cifar
 from alexnet.data.images import decode, kinds
 from alexnet.data.transforms import Preprocessing
 from minigrad.io import CheckpointError
+from tests.alexnet.data import test_cifar
 
 
 class Kind(NamedTuple):
@@ -144,24 +145,26 @@ def repair_png(data: bytes) -> bytes:
 
 # -- data sets and checkpoints ------------------------------------------------------------------
 
-CIFAR_RECORDS = 2
 
+def cifar_kind(name: str, version: int) -> Kind:
+    """All files of a set, with two images each instead of 10,000 or more."""
 
-def write_cifar(folder: Path) -> None:
-    """The six binary files with two images each instead of 10,000."""
-    cifar.RECORDS_PER_FILE = CIFAR_RECORDS
-    cifar.FILE_BYTES = CIFAR_RECORDS * cifar.RECORD_BYTES
-    rng = np.random.default_rng(0)
-    for number, name in enumerate(cifar.FILES["train"] + cifar.FILES["validation"]):
-        records = rng.integers(0, 256, (CIFAR_RECORDS, cifar.RECORD_BYTES), np.uint8)
-        records[:, 0] = number
-        records.tofile(folder / name)
+    def shorten() -> None:
+        files = cifar.SETS[name].versions[version].files
+        cifar.RECORDS = {split: 2 * len(files[split]) for split in files}
 
+    def write(folder: Path) -> None:
+        shorten()
+        splits = test_cifar.random_splits(name, np.random.default_rng(0))
+        test_cifar.write(folder, name, version, splits)
 
-def read_cifar(path: Path) -> None:
-    for dataset in cifar.open_splits(path.parent, "cifar10").values():
-        for index in range(len(dataset)):
-            dataset.image(index)
+    def read(path: Path) -> None:
+        shorten()
+        for dataset in cifar.open_splits(path.parent, name).values():
+            for index in range(len(dataset)):
+                dataset.image(index)
+
+    return Kind(write, read)
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -186,6 +189,9 @@ KINDS = {
     # libtiff, in C, writes what it finds to stderr; Pillow has no switch for that.
     "tiff": Kind(write_tiff, read_image, chatter=r"[\w.]+: .*"),
     "ppm": Kind(write_ppm, read_image),
-    "cifar10": Kind(write_cifar, read_cifar),
+    "cifar10-binary": cifar_kind("cifar10", 0),
+    "cifar10-python": cifar_kind("cifar10", 1),
+    "cifar100-binary": cifar_kind("cifar100", 0),
+    "cifar100-python": cifar_kind("cifar100", 1),
     "checkpoint": Kind(write_checkpoint, read_checkpoint, refusal=CheckpointError),
 }
