@@ -8,6 +8,7 @@ images       from the bytes of an image file to its pixels
 bad_images   what happens to images that cannot be decoded
 transforms   what is done to an image on its way into the network
 loader       when, and by which thread
+inspection, contact_sheet    what `check` finds out, and its picture
 fetch, prepare, check    the commands of ``python -m alexnet.data``
 """
 

@@ -7,9 +7,9 @@ import argparse
 import sys
 
 from alexnet import command
-from alexnet.data import fetch
+from alexnet.data import check, fetch
 
-COMMANDS = {"fetch": fetch}
+COMMANDS = {"fetch": fetch, "check": check}
 
 
 def _run(argv: list[str] | None) -> int:

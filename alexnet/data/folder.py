@@ -36,7 +36,10 @@ class FolderDataset:
         return len(self.files)
 
     def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return decode(Path(self.files[index]), self.files[index], at_least)
+        return decode(self.file(index), self.files[index], at_least)
+
+    def file(self, index: int) -> Path:
+        return Path(self.files[index])
 
     def name(self, index: int) -> str:
         return self.files[index]
