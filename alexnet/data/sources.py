@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.data import cifar, folder
+from alexnet.data import cifar, folder, imagenet, parquet
 from alexnet.data.dataset import DataError, Splits
 from alexnet.data.demo import DemoDataset
 
@@ -34,6 +34,14 @@ SOURCES = {
         lambda root: cifar.found_in(root, "cifar100"),
         lambda root, seed: cifar.open_splits(root, "cifar100"),
         "cifar-100-binary/ or cifar-100-python/",
+    ),
+    "imagenet": Source(
+        imagenet.found_in,
+        imagenet.open_splits,
+        f"{imagenet.TRAIN_TAR} or train/ with val/ILSVRC2012_val_*.JPEG",
+    ),
+    "parquet": Source(
+        parquet.found_in, parquet.open_splits, "train-*.parquet and validation-*.parquet"
     ),
     "folder": Source(
         folder.found_in, folder.open_splits, "a folder of images per class, or train/ and val/"
