@@ -180,7 +180,7 @@ def _key(status: os.stat_result) -> np.ndarray:
 def _read_index(path: Path, status: os.stat_result) -> np.ndarray | None:
     """The index kept for a tar file, or None if there is none that fits and is whole."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             # It was written without compression: nothing in it unpacks into more than the file.
             if sum(entry.file_size for entry in archive.zip.infolist()) > path.stat().st_size:
                 return None
