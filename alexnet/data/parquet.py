@@ -12,6 +12,7 @@ prepare`` is the way to train.
 import io
 import json
 import logging
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -132,6 +133,8 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
             f"{root}: train-*.parquet, and validation-*.parquet or test-*.parquet, have to be "
             "there or in its subfolder data/; download what is missing"
         )
+    for paths in files.values():
+        _check_complete(paths)
     columns = _open(files["train"][0], _columns)
     splits = {split: ParquetDataset(paths, columns) for split, paths in files.items() if paths}
     for split, dataset in splits.items():
@@ -158,6 +161,19 @@ def _files(root: Path) -> dict[str, list[Path]]:
         if any(files.values()):
             break
     return files
+
+
+def _check_complete(paths: list[Path]) -> None:
+    """Files called train-00000-of-00294.parquet say how many there are."""
+    numbered = re.compile(r"(\w+)-\d+-of-(\d+)", re.ASCII)
+    for path in paths:
+        match = numbered.match(path.name)
+        if match and int(match[2]) != len(paths):
+            raise DataError(
+                f"{path.parent}: {len(paths)} of the {int(match[2])} files "
+                f"{match[1]}-*-of-{match[2]}.parquet are there; download the others, or rename "
+                "them if you mean to use only these"
+            )
 
 
 def _settle_classes(splits: Splits) -> None:
