@@ -67,8 +67,8 @@ def walk(file: BinaryIO | Window, size: int, name: str) -> Iterator[tarfile.TarI
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             while (member := tar.next()) is not None:
-                # tarfile believes what a header says, and a negative size leads it in a circle.
-                if not 0 <= member.size <= size - member.offset_data or tar.offset <= member.offset:
+                # tarfile believes what a header says; a negative size would lead it in a circle.
+                if not 0 <= member.size <= size - member.offset_data:
                     raise tarfile.ReadError(f"{member.name!r} reaches beyond the end of the file")
                 if member.issparse():
                     raise tarfile.ReadError(f"{member.name!r} is a sparse file")
