@@ -10,7 +10,6 @@ prepare`` is the way to train.
 """
 
 import io
-import json
 import logging
 import re
 import threading
@@ -24,9 +23,9 @@ import numpy as np
 from alexnet.data.dataset import BadImage, DataError, Splits
 from alexnet.data.images import decode
 from alexnet.data.labels import synsets_of
+from alexnet.data.parquet_columns import Columns, columns_of
 
 if TYPE_CHECKING:
-    import pyarrow
     from pyarrow.parquet import ParquetFile
 
 PATTERNS = {
@@ -34,9 +33,6 @@ PATTERNS = {
     "validation": ("validation-*.parquet", "val-*.parquet"),
     "test": ("test-*.parquet",),
 }
-# What the columns are usually called, if their types leave a choice.
-IMAGE_NAMES = ("image", "img", "images")
-LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
 # What a file may claim to hold: rows, bytes in a row group, classes.
 MOST_ROWS, LARGEST_GROUP, MOST_CLASSES = 2**26, 2**31, 100_000
 # Bytes of the row groups that are kept.
@@ -44,14 +40,6 @@ CACHE_SIZE = 2**29
 ROWS_AT_A_TIME = 16
 
 logger = logging.getLogger("alexnet.data")
-
-
-class Columns(NamedTuple):
-    """Where images and labels are, and the names of the classes where the file has them."""
-
-    image: str
-    label: str
-    classes: list[str] | None
 
 
 class Group(NamedTuple):
@@ -135,7 +123,7 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
         )
     for paths in files.values():
         _check_complete(paths)
-    columns = _open(files["train"][0], _columns)
+    columns = _open(files["train"][0], columns_of)
     splits = {split: ParquetDataset(paths, columns) for split, paths in files.items() if paths}
     for split, dataset in splits.items():
         if len(dataset) == 0:
@@ -216,58 +204,11 @@ def _open(path: Path, use: Callable[["ParquetFile", Path], Any]) -> Any:
         raise DataError(f"{path}: cannot be read ({reason}); download it again") from error
 
 
-def _columns(file: "ParquetFile", path: Path) -> Columns:
-    """Tell images and labels by their types, by what Hugging Face says, and by usual names."""
-    from pyarrow import types
-
-    def holds_bytes(kind: "pyarrow.DataType") -> bool:
-        if types.is_struct(kind):
-            index = kind.get_field_index("bytes")
-            kind = kind.field(index).type if index >= 0 else kind
-        return types.is_binary(kind) or types.is_large_binary(kind)
-
-    def choose(what: str, names: list[str], feature: str, usual: tuple[str, ...]) -> str:
-        declared = [name for name in names if features.get(name, {}).get("_type") == feature]
-        names = declared or names
-        if len(names) == 1:
-            return names[0]
-        for name in usual:
-            if name in names:
-                return name
-        raise DataError(
-            f"{path}: cannot tell which column has the {what}, of {', '.join(schema.names[:20])}; "
-            f"call it {usual[0]}"
-        )
-
-    schema = file.schema_arrow
-    features = _features(schema, path)
-    images = [field.name for field in schema if holds_bytes(field.type)]
-    integers = [field.name for field in schema if types.is_integer(field.type)]
-    image = choose("images", images, "Image", IMAGE_NAMES)
-    label = choose("labels", integers, "ClassLabel", LABEL_NAMES)
-    classes = features.get(label, {}).get("names")
-    if classes is not None:
-        strings = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-        if not strings or len(set(classes)) != len(classes):
-            raise DataError(f"{path}: the names of its classes are damaged; download it again")
-    return Columns(image, label, classes)
-
-
-def _features(schema: "pyarrow.Schema", path: Path) -> dict[str, dict]:
-    """What Hugging Face says about each column."""
-    try:
-        about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = about.get("info", {}).get("features", {})
-        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path}: its metadata are damaged; download it again") from error
-
-
 def _read_labels(path: Path, columns: Columns) -> tuple[list[Group], np.ndarray]:
     """The row groups of a file, and the labels (int64) of all its rows; -1 for none."""
 
     def read(file: "ParquetFile", path: Path) -> tuple[list[Group], np.ndarray]:
-        if _columns(file, path) != columns:
+        if columns_of(file, path) != columns:
             raise DataError(f"{path}: not the columns or classes of the first file for training")
         metadata = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
         rows = [group.num_rows for group in metadata]
