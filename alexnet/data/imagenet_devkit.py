@@ -108,7 +108,7 @@ def _read_archive(path: Path) -> list[bytes]:
         file = found.get(f"{NAME}/{name}", b"")
         if not 0 < len(file) <= LARGEST_FILE:
             raise DataError(
-                f"{path}: {NAME}/{name} is missing in it; get the development kit again"
+                f"{path}: {NAME}/{name} is missing or too large; get the development kit again"
             )
         contents.append(file)
     return contents

@@ -64,7 +64,7 @@ def recognize(root: str | Path) -> str:
             if source.found_in(root):
                 return name
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
     known = "; ".join(f"{source.looks_like} ({name})" for name, source in SOURCES.items())
     raise DataError(f"{root}: nothing in it is known as data; looked for {known}")
 
@@ -91,4 +91,4 @@ def load(name: str, root: str | Path | None = None, seed: int = 0) -> Splits:
     try:
         return source.open(root, seed)
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -105,6 +106,21 @@ def test_columns_of_cifar100(tmp_path):
     assert splits["train"].classes == NAMES
     assert splits["validation"].labels.tolist() == LABELS
     assert splits["train"].image(1).shape == (16, 20, 3)
+
+
+def test_declared_columns(tmp_path):
+    features = {
+        "photo": {"_type": "Image"},
+        "species": {"_type": "ClassLabel", "names": NAMES},
+        "image": {"_type": "Value"},
+    }
+    columns = {"image": [b"mask"] * 8, "photo": IMAGES, "label": [9] * 8, "species": LABELS}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = pyarrow.table(columns).replace_schema_metadata(metadata)
+    write(tmp_path, table, table)
+    train = load("parquet", tmp_path)["train"]
+    assert train.labels.tolist() == LABELS
+    assert train.image(1).shape == (16, 20, 3)
 
 
 def test_hidden_test_labels(tmp_path, caplog):
@@ -239,6 +255,22 @@ def test_threads_read_the_same_images(tmp_path, monkeypatch):
     with ThreadPoolExecutor(4) as executor:
         for i, image in zip(indices, executor.map(train.image, indices)):
             assert np.array_equal(image, expected[i])
+
+
+def test_threads_wait_for_the_same_row_group(tmp_path, monkeypatch):
+    write(tmp_path, validation=small())
+    train = load("parquet", tmp_path)["train"]
+    read, original = [], source._read_images
+
+    def slow(group, column):
+        read.append(group.number)
+        time.sleep(0.1)
+        return original(group, column)
+
+    monkeypatch.setattr(source, "_read_images", slow)
+    with ThreadPoolExecutor(4) as executor:
+        list(executor.map(train.image, range(8)))
+    assert read == [0]
 
 
 def test_claims_of_a_hostile_file(tmp_path, monkeypatch):
