@@ -48,8 +48,10 @@ class TarDataset:
         return len(self.labels)
 
     def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        contents = io.BytesIO(self._images.read(self._order[index]))
-        return decode(contents, self.name(index), at_least)
+        return decode(self.file(index), self.name(index), at_least)
+
+    def file(self, index: int) -> io.BytesIO:
+        return io.BytesIO(self._images.read(self._order[index]))
 
     def name(self, index: int) -> str:
         return self._images.name(self._order[index])

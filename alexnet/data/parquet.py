@@ -73,11 +73,14 @@ class ParquetDataset:
 
     def image(self, index: int, at_least: int | None = None) -> np.ndarray:
         """See `Dataset.image`; where the file is damaged, not just the image, a DataError."""
+        return decode(self.file(index), self.name(index), at_least)
+
+    def file(self, index: int) -> io.BytesIO:
         group, row = self._find(index)
         contents = self._images_of(group)[row]
         if contents is None:
             raise BadImage(f"{self.name(index)}: there is no image in this row")
-        return decode(io.BytesIO(contents), self.name(index), at_least)
+        return io.BytesIO(contents)
 
     def name(self, index: int) -> str:
         number, row = self._find(index)

@@ -61,6 +61,8 @@ def test_every_form_gives_the_same_samples(tmp_path, form):
         assert list(zip(dataset.labels.tolist(), file_names(dataset))) == expected
         for i, (_, name) in enumerate(expected):
             assert np.array_equal(dataset.image(np.int64(i)), pixels_of(contents[name]))
+            if form == "tars":
+                assert dataset.file(i).read() == contents[name]
 
 
 @pytest.fixture(autouse=True)

@@ -74,6 +74,7 @@ def test_rows_in_the_order_of_the_files(tmp_path):
         assert np.array_equal(
             train.image(np.int64(i)), np.asarray(Image.open(io.BytesIO(contents)))
         )
+        assert train.file(i).read() == contents
         assert train.name(i) == f"{tmp_path}/train-0000{i // 10}-of-00002.parquet, row {i % 10}"
 
 
