@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from alexnet.checkpoint import Checkpoint
-from alexnet.data import DataError, cifar
+from alexnet.data import DataError, Splits, cifar, imagenet, parquet
+from alexnet.data.imagenet_tar import TarImages, train_images, validation_images
 from alexnet.data.images import decode, kinds
 from alexnet.data.transforms import Preprocessing
 from minigrad.io import CheckpointError
-from tests.alexnet.data import test_cifar
+from tests.alexnet.data import miniature_imagenet, test_cifar
 
 
 class Kind(NamedTuple):
@@ -160,11 +161,30 @@ def cifar_kind(name: str, version: int) -> Kind:
 
     def read(path: Path) -> None:
         shorten()
-        for dataset in cifar.open_splits(path.parent, name).values():
-            for index in range(len(dataset)):
-                dataset.image(index)
+        read_splits(cifar.open_splits(path.parent, name))
 
     return Kind(write, read)
+
+
+def write_tars(folder: Path) -> None:
+    miniature_imagenet.write_train_tar(folder)
+    miniature_imagenet.write_validation_tar(folder)
+
+
+def read_tar(path: Path) -> None:
+    """All images of a tar of ImageNet; the devkit needs a process of its own, too slow here."""
+    of_train = path.name == imagenet.TRAIN_TAR
+    images = TarImages(path, train_images if of_train else validation_images)
+    path.with_name(f"{path.name}.index.npz").unlink()
+    for i in range(len(images.index)):
+        decode(io.BytesIO(images.read(i)), images.name(i))
+
+
+def read_splits(splits: Splits) -> None:
+    """All images of all sets."""
+    for dataset in splits.values():
+        for index in range(len(dataset)):
+            dataset.image(index)
 
 
 def write_checkpoint(folder: Path) -> None:
@@ -193,5 +213,9 @@ KINDS = {
     "cifar10-python": cifar_kind("cifar10", 1),
     "cifar100-binary": cifar_kind("cifar100", 0),
     "cifar100-python": cifar_kind("cifar100", 1),
+    "tar": Kind(write_tars, read_tar),
+    "parquet": Kind(
+        miniature_imagenet.write_parquet, lambda path: read_splits(parquet.open_splits(path.parent))
+    ),
     "checkpoint": Kind(write_checkpoint, read_checkpoint, refusal=CheckpointError),
 }
