@@ -1,10 +1,10 @@
 """``python -m alexnet.data prepare``: decode and reduce all images once, as the 2012 code did.
 
 The images are reduced to what the paper's crops are taken from, so training from the prepared
-folder is training from the source: the views of `transforms` are the same bit for bit where crops
-come from a square of the prepared size (256), or from a larger one. For smaller crops prepare with
-a smaller --size. With --keep-rectangle the whole image is kept for "resized" crops; the central
-square of an image that was reduced then differs from the source's by a rounding of its edges.
+folder is training from the source: where crops come from a square of the prepared size (256), the
+views of `transforms` are the same bit for bit. Images smaller than that are stored as they are.
+With --keep-rectangle the whole image is kept for "resized" crops; the central square of an image
+that was reduced then differs from the source's by a fraction of a pixel.
 
 The command can be interrupted at any moment, and continues when it is given again.
 """

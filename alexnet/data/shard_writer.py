@@ -53,16 +53,12 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     folder = path.parent if path.parent.name == WORK else path.parent / WORK
     temporary = folder / f"{path.name}.tmp"
     try:
-        with open(temporary, "w+b") as file:
+        with _naming(path), open(temporary, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
-        # Errors of open files do not know their name.
-        error.filename = error.filename or str(path)
-        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -71,9 +67,20 @@ def sync_folder(folder: Path) -> None:
     """Make the names of the files in a folder safe on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with _naming(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of open files do not know their name; they get it here."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

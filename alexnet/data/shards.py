@@ -107,11 +107,14 @@ class ShardDataset:
         return names
 
     def _map(self, shard: int) -> np.ndarray:
+        """The pixels of a shard, as a plain array, whose slices are cheaper to make."""
         path = self._root / shard_name(self._split, shard)
-        pixels = _map_array(path)
-        if pixels.dtype != np.uint8 or pixels.shape != (self._shard_bytes[shard],):
-            raise DataError(f"{path}: damaged, its header is wrong; {PREPARE_AGAIN}")
-        return pixels
+        length = self._shard_bytes[shard]
+        try:
+            return np.asarray(np.memmap(path, np.uint8, "r", HEADER_BYTES, length))
+        # ValueError: it is too short. Too many open files: see `ulimit -n`.
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read ({error}); {PREPARE_AGAIN}") from error
 
 
 def found_in(root: Path) -> bool:
@@ -229,7 +232,8 @@ def _is_file_entry(item: tuple[str, Any]) -> bool:
     name, entry = item
     return (
         # Nothing outside the folder is ever opened.
-        (Path(name).name == name and "\0" not in name and isinstance(entry, dict))
+        (Path(name).name == name and name not in ("", "..") and "\0" not in name)
+        and isinstance(entry, dict)
         and (_is_count(entry.get("size")) and isinstance(entry.get("sha256"), str))
     )
 
@@ -268,15 +272,14 @@ def _open_split(root: Path, split: str, description: dict[str, Any]) -> ShardDat
         files[shard_name(split, i)]["size"] - HEADER_BYTES for i in range(numbers["shards"])
     ]
     path = root / index_name(split)
-    # A copy: labels are looked up all the time, and must not vanish with the file.
-    index = np.array(_map_array(path))
+    index = _read_array(path)
     if index.dtype != INDEX_TYPE or index.shape != (numbers["images"],):
         raise DataError(f"{path}: not an index of {numbers['images']} images; {PREPARE_AGAIN}")
     _check_index(path, index, len(description["classes"]), np.array(shard_bytes, np.int64))
     mean_image = None
     if split == "train":
         mean_path = root / MEAN_IMAGE
-        mean_image = np.array(_map_array(mean_path))
+        mean_image = _read_array(mean_path)
         size = mean_image.shape[-1] if mean_image.ndim else 0
         if mean_image.dtype != np.float32 or mean_image.shape != (3, size, size):
             raise DataError(f"{mean_path}: not float32 (3, size, size); {PREPARE_AGAIN}")
@@ -297,13 +300,14 @@ def _check_index(path: Path, index: np.ndarray, classes: int, shard_bytes: np.nd
         raise DataError(f"{path}: damaged, an image is outside its file; {PREPARE_AGAIN}")
 
 
-def _map_array(path: Path) -> np.ndarray:
-    """The array in a .npy file, mapped; as a plain array, whose slices are cheaper to make."""
+def _read_array(path: Path) -> np.ndarray:
+    """The array in a .npy file."""
     try:
-        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+        # Mapped first: of what a forged header promises, no more is read than there is.
+        return np.array(np.lib.format.open_memmap(path, mode="r"))
     except MemoryError:
         raise
-    # A damaged header can raise nearly anything. Too many open files: see `ulimit -n`.
+    # A damaged header can raise nearly anything.
     except Exception as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read ({reason}); {PREPARE_AGAIN}") from error
