@@ -15,6 +15,7 @@ import errno
 import fcntl
 import hashlib
 import itertools
+import math
 import os
 import shutil
 import time
@@ -37,7 +38,7 @@ from alexnet.data.shard_writer import WORK
 from alexnet.data.statistics import SQUARE, reduced_square
 from alexnet.data.transforms import shorter_side
 
-# Images decoded before anything is written, to estimate size and time.
+# About how many images are decoded before anything is written, to estimate size and time.
 SAMPLE = 64
 IMAGES_AHEAD_PER_WORKER = 8
 # Of index and names, on the average; for the estimate only.
@@ -239,22 +240,24 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
     Raises:
         OSError: there is not enough space.
     """
-    everything = [
-        (dataset, index) for dataset in splits.values() for index in _evenly_spaced(len(dataset))
+    images = sum(map(len, splits.values()))
+    sample = [
+        (dataset, index)
+        for dataset in splits.values()
+        for index in _evenly_spaced(len(dataset), math.ceil(SAMPLE * len(dataset) / images))
     ]
 
-    def size_of(sample: tuple[Dataset, int]) -> int | None:
-        dataset, index = sample
+    def size_of(place: tuple[Dataset, int]) -> int | None:
+        dataset, index = place
         with contextlib.suppress(BadImage):  # reported when its turn comes
             image = dataset.image(index, arguments.size)
             return reduced(image, arguments.size, arguments.keep_rectangle).nbytes
         return None
 
-    size_of(everything[0])  # what is loaded and set up once shall not count
+    size_of(sample[0])  # what is loaded and set up once shall not count
     started = time.monotonic()
-    sizes = [size for size in pool.map(size_of, everything) if size is not None]
-    seconds_per_image = (time.monotonic() - started) / len(everything)
-    images = sum(map(len, splits.values()))
+    sizes = [size for size in pool.map(size_of, sample) if size is not None]
+    seconds_per_image = (time.monotonic() - started) / len(sample)
     total = images * (np.mean(sizes or [0]) + OTHER_BYTES_PER_IMAGE)
     destination = arguments.destination
     needed = max(0, total - sum(path.stat().st_size for path in destination.glob("*.npy")))
@@ -269,8 +272,8 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
     command.say(f"{text}; about {timedelta(seconds=seconds)} with {arguments.workers} threads")
 
 
-def _evenly_spaced(count: int) -> list[int]:
-    return np.linspace(0, count - 1, min(count, SAMPLE)).round().astype(int).tolist()
+def _evenly_spaced(length: int, count: int) -> list[int]:
+    return np.linspace(0, length - 1, min(length, count)).round().astype(int).tolist()
 
 
 def _records(

@@ -15,6 +15,7 @@ compares them all. A file that loses its end later, while it is mapped, ends the
 SIGBUS: that cannot be caught in Python.
 """
 
+import errno
 import hashlib
 import json
 from functools import cached_property
@@ -112,9 +113,10 @@ class ShardDataset:
         length = self._shard_bytes[shard]
         try:
             return np.asarray(np.memmap(path, np.uint8, "r", HEADER_BYTES, length))
-        # ValueError: it is too short. Too many open files: see `ulimit -n`.
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: cannot be read ({error}); {PREPARE_AGAIN}") from error
+        except (OSError, ValueError) as error:  # ValueError: it is too short
+            too_many_open = getattr(error, "errno", None) == errno.EMFILE
+            advice = "allow more open files: ulimit -n 8192" if too_many_open else PREPARE_AGAIN
+            raise DataError(f"{path}: cannot be read ({error}); {advice}") from error
 
 
 def found_in(root: Path) -> bool:
@@ -225,6 +227,7 @@ def _is_complete(description: dict[str, Any]) -> bool:
             for split, numbers in splits.items()
         )
         and MEAN_IMAGE in files
+        and isinstance(description.get("settings"), dict)
     )
 
 

@@ -1,5 +1,6 @@
 """Prepared data as a source: what a damaged or forged folder does, and what a good one gives."""
 
+import errno
 import hashlib
 import io
 import random
@@ -277,6 +278,12 @@ def test_forged_description(prepared, key, value):
         shards.open_splits(prepared)
 
 
+def test_description_without_settings(prepared):
+    seal(prepared, lambda description: description.pop("settings"))
+    with pytest.raises(DataError, match="something is missing"):
+        shards.open_splits(prepared)
+
+
 @pytest.mark.parametrize("name", ["../copy/mean_image.npy", "/dev/zero", "a\0b", ""])
 def test_no_file_outside_the_folder_is_read(prepared, name):
     entry = {"size": 0, "sha256": ""}
@@ -305,3 +312,13 @@ def test_shard_that_vanishes_or_shrinks_after_opening(prepared):
     for index in (0, len(train) // 2):
         with pytest.raises(DataError, match=r"train-0000[01].npy: cannot be read"):
             train.image(index)
+
+
+def test_too_many_open_files(prepared, monkeypatch):
+    def refuse(*args):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    train = shards.open_splits(prepared)["train"]
+    monkeypatch.setattr(np, "memmap", refuse)
+    with pytest.raises(DataError, match="Too many open files.*; allow more open files: ulimit -n"):
+        train.image(0)
