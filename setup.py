@@ -12,7 +12,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["minigrad*", "kernels*", "alexnet*", "benchmarks*"]),
-    package_data={"kernels": ["*.cuh", "*/*.cu"]},
+    package_data={"kernels": ["*.cuh", "*/*.cu"], "alexnet": ["data/imagenet_words.txt"]},
     install_requires=[
         "numpy>=2.0",
         "numba>=0.61",
@@ -25,7 +25,15 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14.0"],
         "cuda13": ["cupy-cuda13x[ctk]>=14.0"],
-        "test": ["pytest>=8.0", "ruff>=0.11", "nvidia-cuda-nvrtc>=13.0; sys_platform != 'darwin'"],
+        "imagenet": ["scipy>=1.14"],
+        "parquet": ["pyarrow>=18.0"],
+        "test": [
+            "pytest>=8.0",
+            "ruff>=0.11",
+            "nvidia-cuda-nvrtc>=13.0; sys_platform != 'darwin'",
+            "scipy>=1.14",
+            "pyarrow>=18.0",
+        ],
         "bench": ["torch>=2.6"],
     },
 )

@@ -1,7 +1,8 @@
 """Checkpoints: a network, what it needs to be used, and what it needs to be trained further.
 
-One safetensors file. Its tensors are called "model.<parameter>" and "optimizer.<state>"; its
-metadata hold the other fields of `Checkpoint`, each as JSON, and a checksum of it all.
+One safetensors file. Its tensors are called "model.<parameter>" and "optimizer.<state>", and
+"preprocessing.mean_image" where a mean image is subtracted; its metadata hold the other fields
+of `Checkpoint`, each as JSON, and a checksum of it all.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.transforms import Preprocessing
+from alexnet.model import ARCHITECTURES
 from minigrad import io, nn
 from minigrad.io import CheckpointError
 
@@ -66,6 +68,8 @@ class Checkpoint:
         values["format_version"] = FORMAT_VERSION
         arrays = {f"model.{name}": array for name, array in self.model.items()}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.items()}
+        if self.preprocessing.mean_image is not None:
+            arrays["preprocessing.mean_image"] = self.preprocessing.mean_image
         metadata = {name: json.dumps(value) for name, value in values.items()}
         metadata["checksum"] = _checksum(arrays, metadata)
         io.save(path, arrays, metadata)
@@ -91,10 +95,27 @@ class Checkpoint:
             for name, kind in _JSON_FIELDS.items():
                 if not isinstance(values[name], kind):
                     raise ValueError(f"{name} is no {kind.__name__}")
-            values["preprocessing"] = Preprocessing.from_metadata(values["preprocessing"])
+            values["preprocessing"] = Preprocessing.from_metadata(
+                values["preprocessing"], arrays.get("preprocessing.mean_image")
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
         return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, "optimizer."))
+
+    def build(self) -> nn.Module:
+        """The network, as it was saved, ready to be used.
+
+        Raises:
+            CheckpointError: its kind is not known, or its parameters do not fit.
+        """
+        try:
+            model = ARCHITECTURES[self.architecture](
+                len(self.classes), self.preprocessing.image_size, init="torch"
+            )
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint's network cannot be built: {error}") from error
+        self.restore(model)
+        return model.eval()
 
     def require(self, architecture: str, classes: list[str]) -> None:
         """Raise CheckpointError unless the network is of this kind and for these classes."""
@@ -124,6 +145,13 @@ class Checkpoint:
             raise CheckpointError(
                 f"the checkpoint does not fit the network: {error.args[0]}"
             ) from error
+
+
+def find(path: Path, preferred: str, otherwise: str) -> Path:
+    """The checkpoint that a path stands for: the file itself, or one of those of a run folder."""
+    if not path.is_dir():
+        return path
+    return path / (preferred if (path / preferred).exists() else otherwise)
 
 
 def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

@@ -1,7 +1,8 @@
 """How a long pass over images shows that it is alive: a bar on a terminal, lines elsewhere.
 
 Each is a context manager that yields a function to be told about every batch:
-``report(images in the batch, mean loss so far, mean top-1 so far)``.
+``report(images in the batch, mean loss so far, mean top-1 so far, share of the time that was spent
+waiting for data)``.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from datetime import timedelta
 
 from tqdm import tqdm
 
-Report = Callable[[int, float, float], None]
+Report = Callable[[int, float, float, float], None]
 # title, number of images, how many of them were done before
 Progress = Callable[[str, int, int], AbstractContextManager[Report]]
 
@@ -24,7 +25,7 @@ LINES_PER_PASS = 10
 @contextlib.contextmanager
 def silent(title: str, images: int, done: int = 0) -> Iterator[Report]:
     """Nothing."""
-    yield lambda images, loss, top1: None
+    yield lambda images, loss, top1, waiting: None
 
 
 @contextlib.contextmanager
@@ -34,8 +35,10 @@ def bar(title: str, images: int, done: int = 0) -> Iterator[Report]:
         total=images, initial=done, desc=title, unit=" images", leave=False, dynamic_ncols=True
     ) as line:
 
-        def report(images: int, loss: float, top1: float) -> None:
-            line.set_postfix_str(f"loss {loss:.3f}, top-1 {top1:.1%}", refresh=False)
+        def report(images: int, loss: float, top1: float, waiting: float) -> None:
+            line.set_postfix_str(
+                f"loss {loss:.3f}, top-1 {top1:.1%}, waiting for data {waiting:.0%}", refresh=False
+            )
             line.update(images)
 
         yield report
@@ -47,7 +50,7 @@ def lines(title: str, images: int, done: int = 0) -> Iterator[Report]:
     started = printed = time.monotonic()
     first, printed_at = done, done
 
-    def report(count: int, loss: float, top1: float) -> None:
+    def report(count: int, loss: float, top1: float, waiting: float) -> None:
         nonlocal done, printed, printed_at
         done += count
         now = time.monotonic()
@@ -58,7 +61,7 @@ def lines(title: str, images: int, done: int = 0) -> Iterator[Report]:
         left = timedelta(seconds=round((images - done) / rate))
         print(
             f"{title}: {done:,} of {images:,} images, loss {loss:.3f}, top-1 {top1:.1%}, "
-            f"{rate:.1f} images/s, {left} left",
+            f"{rate:.1f} images/s, waiting for data {waiting:.0%}, {left} left",
             file=sys.stderr,
             flush=True,
         )

@@ -18,7 +18,8 @@ class Recipe:
         warmup: share of all steps over which the rate rises linearly from zero.
         dropout: probability of dropping a unit of fc6 and fc7.
         init: how the parameters begin, see `alexnet.model.INITIALIZERS`.
-        scale: factor on the mean-subtracted grey levels.
+        mean: what is subtracted from grey levels: the mean of the "channel", or the mean "image".
+        scale: factor after the subtraction.
     """
 
     batch_size: int = 32
@@ -31,6 +32,7 @@ class Recipe:
     warmup: float = 0.05
     dropout: float = 0.5
     init: str = "default"
+    mean: str = "channel"
     # Natural images have a standard deviation of about 64 grey levels: unit input.
     scale: float = 1 / 64
 
@@ -48,8 +50,10 @@ RECIPES = {
         lr_schedule="plateau",
         warmup=0.0,
         init="paper",
+        mean="image",
         scale=1.0,
     ),
 }
 OPTIMIZERS = ("sgd", "adam")
 LR_SCHEDULES = ("cosine", "plateau", "step", "constant")
+MEANS = ("channel", "image")

@@ -1,155 +1,41 @@
-"""``python -m alexnet.train``: train AlexNet on the demo set, CIFAR-10 or a folder of images."""
+"""``python -m alexnet.train``: train AlexNet on images of any source."""
 
-import argparse
 import contextlib
 import math
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from alexnet import command, progress, run_folder
-from alexnet.checkpoint import BEST, LAST, Checkpoint
-from alexnet.data import DataError, Dataset, Subset, load
+from alexnet.checkpoint import BEST, LAST, Checkpoint, find
+from alexnet.data import DataError, Dataset, Subset, load, recognize
+from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
-from alexnet.data.transforms import Augmentation, Preprocessing, color_statistics
+from alexnet.data.statistics import color_statistics, mean_image
+from alexnet.data.transforms import Augmentation, Preprocessing, central_view, shorter_side
 from alexnet.metrics import Row
-from alexnet.model import ARCHITECTURES, INITIALIZERS, parameter_count
-from alexnet.recipes import LR_SCHEDULES, OPTIMIZERS, RECIPES, Recipe
+from alexnet.model import ARCHITECTURES, parameter_count
+from alexnet.recipes import Recipe
+from alexnet.settings import AUGMENTATIONS, COMMAND, PRECISIONS, parser, resolve
 from alexnet.trainer import Diverged, Trainer
 from minigrad import backend, manual_seed, nn, optim
-from minigrad.io import CheckpointError
 
-NAME = "python -m alexnet.train"
-EXAMPLES = f"""\
-examples:
-  {NAME}
-      the demo set, which the project draws itself
-  {NAME} --data cifar10 --data-root data --subset 5000
-      CIFAR-10 from data/cifar-10-batches-bin, 5,000 of its training images
-  {NAME} --data folder --data-root photos --epochs 20
-      your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
-  {NAME} --resume runs/demo-alexnet-1
-      continue an interrupted run where it stopped
-"""
-DEFAULTS = {
-    "backend": "cpu",
-    "precision": "float32",
-    "data": "demo",
-    "data_root": None,
-    "subset": None,
-    "arch": "alexnet",
-    "recipe": "default",
-    "seed": 0,
-    "workers": 2,
-}
-# Names of users for `minigrad.set_float32_matmul_precision`.
-PRECISIONS = {"float32": "highest", "tf32": "high"}
-# Where the network's own size would be a waste: an image of 32 pixels shows nothing more at 227.
-IMAGE_SIZES = {"cifar10": 115}
-# A continued run may differ from the original in these and stay the same run.
-FREE_ON_RESUME = {"backend", "data_root", "workers", "epochs", "resume", "max_steps"}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(
-        prog=NAME,
-        usage=f"{NAME} [options]",
-        description=EXAMPLES,
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        # Only what the user gives appears in the result: a recipe or a run decides the rest.
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument("--data", choices=("demo", "cifar10", "folder"), help="default: demo")
-    data.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
-    data.add_argument(
-        "--subset", type=command.count, metavar="N", help="use N of the training images"
-    )
-    data.add_argument(
-        "--image-size",
-        type=command.count,
-        metavar="PIXELS",
-        help="default: the network's own; 115 for cifar10",
-    )
-    data.add_argument(
-        "-j",
-        "--workers",
-        type=command.count_or_zero,
-        metavar="N",
-        help="threads that decode; default: 2",
-    )
-    network = parser.add_argument_group("network and training; the recipe decides what is left out")
-    network.add_argument("--arch", choices=ARCHITECTURES, help="default: alexnet")
-    network.add_argument("--recipe", choices=RECIPES, help="settings to start from")
-    network.add_argument("--epochs", type=command.count, metavar="N", help="passes over the images")
-    network.add_argument(
-        "-b", "--batch-size", type=command.count, metavar="N", help="images in a step"
-    )
-    network.add_argument(
-        "--lr", type=command.positive, metavar="RATE", help="learning rate of the weights"
-    )
-    network.add_argument("--lr-schedule", choices=LR_SCHEDULES)
-    network.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd is the paper's form")
-    network.add_argument("--momentum", type=command.fraction, metavar="M", help="of sgd")
-    network.add_argument(
-        "--weight-decay", type=command.at_least_zero, metavar="D", help="of the weights"
-    )
-    network.add_argument(
-        "--dropout", type=command.fraction, metavar="P", help="in the hidden layers"
-    )
-    network.add_argument("--init", choices=INITIALIZERS, help="how the parameters begin")
-    network.add_argument(
-        "--seed", type=command.seed, metavar="N", help="of all randomness; default: 0"
-    )
-    run = parser.add_argument_group("run")
-    run.add_argument("--backend", choices=("cpu", "cuda"), help="default: cpu")
-    run.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
-    )
-    run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>")
-    run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
-    run.add_argument(
-        "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
-    )
-    return parser
-
-
-def _settings(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """All settings of a run: the given ones, and the recipe's or the continued run's others."""
-    given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
-    if checkpoint is None:
-        recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
-        settings = {**DEFAULTS, **asdict(recipe), **given}
-        of_network = ARCHITECTURES[settings["arch"]].default_image_size
-        settings["image_size"] = given.get(
-            "image_size", IMAGE_SIZES.get(settings["data"], of_network)
-        )
-    else:
-        # Another --arch is left to the checkpoint, which knows what it holds.
-        for name in given.keys() - FREE_ON_RESUME - {"arch"}:
-            if given[name] != checkpoint.arguments.get(name):
-                raise command.UsageError(
-                    f"--{name.replace('_', '-')} {given[name]} cannot be changed by --resume: "
-                    f"the run has {checkpoint.arguments.get(name)}"
-                )
-        settings = {**checkpoint.arguments, **given}
-        needed = {*DEFAULTS, "image_size", *(field.name for field in fields(Recipe))}
-        if missing := sorted(needed - settings.keys()):
-            raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
-    if given.get("precision") == "tf32" and settings["backend"] == "cpu":
-        raise command.UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
-    return {k: v for k, v in settings.items() if k not in ("out", "resume", "max_steps")}
+# The network's own size would be a waste on images as small as CIFAR's 32 pixels.
+SMALL_IMAGE, SIZE_FOR_SMALL_IMAGES = 64, 115
+BAD_IMAGE_SHARE = 0.01
+BAD_IMAGES = "bad_images.txt"
 
 
 def _load_data(settings: dict[str, Any]) -> tuple[Dataset, Dataset]:
+    """The training and the validation set; settles what "auto" stands for."""
+    if settings["data"] == "auto":
+        settings["data"] = recognize(settings["data_root"])
     splits = load(settings["data"], settings["data_root"], settings["seed"])
     train, validation = splits["train"], splits["validation"]
     if settings["subset"] is not None:
@@ -160,6 +46,48 @@ def _load_data(settings: dict[str, Any]) -> tuple[Dataset, Dataset]:
             "put at least two into each class"
         )
     return train, validation
+
+
+def _bad_images(settings: dict[str, Any], train: Dataset, validation: Dataset) -> BadImages:
+    limit = settings["max_bad_images"]
+    if limit is None:
+        limit = math.ceil(BAD_IMAGE_SHARE * (len(train) + len(validation)))
+    return BadImages(settings["bad_images"] == "skip", limit)
+
+
+def _preprocessing(
+    settings: dict[str, Any], train: Dataset, bad_images: BadImages
+) -> Preprocessing:
+    """What turns images into the network's input, with the statistics of the training set."""
+    if settings["image_size"] is None:
+        is_small = shorter_side(_first_image(train, bad_images)) < SMALL_IMAGE
+        of_network = ARCHITECTURES[settings["arch"]].default_image_size
+        settings["image_size"] = SIZE_FOR_SMALL_IMAGES if is_small else of_network
+    preprocessing = Preprocessing(
+        image_size=settings["image_size"],
+        scale=settings["scale"],
+        **color_statistics(train, bad_images)._asdict(),
+    )
+    if settings["mean"] == "channel":
+        return preprocessing
+    whole = mean_image(train, preprocessing.resize, bad_images).transpose(1, 2, 0)
+    middle = central_view(whole, preprocessing).crop.transpose(2, 0, 1)
+    return replace(preprocessing, mean_image=np.ascontiguousarray(middle))
+
+
+def _first_image(dataset: Dataset, bad_images: BadImages) -> np.ndarray:
+    for index in range(len(dataset)):
+        image = bad_images.read(dataset, index)
+        if image is not None:
+            return image
+    raise DataError("none of the training images can be used")
+
+
+def _augmentation(settings: dict[str, Any]) -> Augmentation:
+    form = settings["color_noise"]
+    if form == "none":
+        return Augmentation(**AUGMENTATIONS[settings["augmentation"]], color_noise=0.0)
+    return Augmentation(**AUGMENTATIONS[settings["augmentation"]], color_noise_form=form)
 
 
 def _build_model(settings: dict[str, Any], num_classes: int) -> nn.Module:
@@ -209,29 +137,28 @@ def _build_trainer(
     train, validation = _load_data(settings)
     if checkpoint:
         checkpoint.require(settings["arch"], train.classes)
-    recipe = Recipe(**{field.name: settings[field.name] for field in fields(Recipe)})
-    model = _build_model(settings, len(train.classes))
+    bad_images = _bad_images(settings, train, validation)
     if checkpoint:
         preprocessing = checkpoint.preprocessing
     else:
-        statistics = color_statistics(train)._asdict()
-        preprocessing = Preprocessing(
-            image_size=settings["image_size"], scale=recipe.scale, **statistics
-        )
-    workers = settings["workers"]
+        preprocessing = _preprocessing(settings, train, bad_images)
+    recipe = Recipe(**{field.name: settings[field.name] for field in fields(Recipe)})
+    model = _build_model(settings, len(train.classes))
+    of_loader = {"bad_images": bad_images, "workers": settings["workers"]}
     train_loader = Loader(
         train,
         preprocessing,
         recipe.batch_size,
         seed=settings["seed"],
-        augmentation=Augmentation(),
+        augmentation=_augmentation(settings),
         shuffle=True,
-        workers=workers,
+        **of_loader,
     )
-    val_loader = Loader(validation, preprocessing, recipe.batch_size, workers=workers)
+    val_loader = Loader(validation, preprocessing, recipe.batch_size, **of_loader)
     optimizer = _build_optimizer(model, recipe)
     if checkpoint is None:
         folder = run_folder.create(folder, settings["data"], settings["arch"])
+    bad_images.write_to(folder / BAD_IMAGES)
     trainer = Trainer(
         model,
         optimizer,
@@ -307,15 +234,13 @@ def _finish_step_on_interrupt(trainer: Trainer) -> Iterator[None]:
 
 
 def _run(argv: list[str] | None) -> int:
-    given = vars(_parser().parse_args(argv))
+    given = vars(parser().parse_args(argv))
     folder, checkpoint = given.get("out"), None
     if "resume" in given:
         if folder is not None:
             raise command.UsageError("--resume continues in the run's own folder: leave out --out")
-        path = given["resume"]
-        if path.is_dir():
-            # A run that was killed in its first save may have its best network only.
-            path = path / (LAST if (path / LAST).exists() else BEST)
+        # A run that was killed in its first save may have its best network only.
+        path = find(given["resume"], LAST, BEST)
         checkpoint, folder = Checkpoint.load(path), path.parent
     elif folder is not None:
         try:
@@ -323,7 +248,7 @@ def _run(argv: list[str] | None) -> int:
         except FileExistsError as error:
             raise command.UsageError(str(error)) from error
 
-    trainer = _build_trainer(_settings(given, checkpoint), folder, checkpoint)
+    trainer = _build_trainer(resolve(given, checkpoint), folder, checkpoint)
     del checkpoint  # its arrays are as large as the network
     _announce(trainer)
     epochs = trainer.arguments["epochs"]
@@ -335,7 +260,7 @@ def _run(argv: list[str] | None) -> int:
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
 
-    state, resume = trainer.state, f"{NAME} --resume {trainer.folder}"
+    state, resume = trainer.state, f"{COMMAND} --resume {trainer.folder}"
     if trainer.interrupted and not finished:
         command.say(f"interrupted; continue with: {resume}")
         return 130

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from alexnet import figures, progress
 from alexnet.checkpoint import BEST, LAST, Checkpoint
-from alexnet.data.loader import Batch, Loader, sent_ahead
+from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
+from alexnet.evaluation import Evaluation, Scores, predict
 from alexnet.metrics import Mean, MetricsLog, Row, topk_correct
-from minigrad import Tensor, backend, nn, no_grad
+from minigrad import Tensor, backend, nn
 from minigrad import functional as F
 from minigrad.io import CheckpointError
 from minigrad.optim import Optimizer, Schedule
@@ -26,14 +27,6 @@ class Diverged(Exception):
 
 class _Stop(Exception):
     """Leaves the loops between two steps."""
-
-
-class Evaluation(NamedTuple):
-    """Results on the validation set: mean loss per image, accuracies as fractions."""
-
-    loss: float
-    top1: float
-    top5: float
 
 
 @dataclass
@@ -147,13 +140,13 @@ class Trainer:
         """Make the remaining steps of the current epoch."""
         state, loader = self.state, self.train_loader
         self.model.train()
-        batches = loader.batches(state.epoch, state.step)
+        batches = Timed(loader.batches(state.epoch, state.step))
         title, images = f"epoch {state.epoch + 1}", len(loader.dataset)
         with (
             contextlib.closing(batches),
             self.show_progress(title, images, state.loss.count) as report,
         ):
-            clock = time.perf_counter()
+            started = clock = time.perf_counter()
             for batch in sent_ahead(batches, self.backend):
                 if self.interrupted or self.schedule.steps >= self.max_steps:
                     raise _Stop
@@ -161,7 +154,8 @@ class Trainer:
                 now = time.perf_counter()
                 state.seconds += now - clock
                 clock = now
-                report(len(batch), state.loss.value, state.top1.value)
+                waiting = batches.seconds / (now - started)
+                report(len(batch), state.loss.value, state.top1.value, waiting)
 
     def _step(self, batch: Batch) -> None:
         state = self.state
@@ -182,26 +176,22 @@ class Trainer:
         state.top1.add(topk_correct(scores, batch.labels, 1), len(batch))
         state.step += 1
 
-    @no_grad()
     def evaluate(self) -> Evaluation:
         """Loss, top-1 and top-5 accuracy on the validation set, without augmentation."""
-        loss, top1, top5 = Mean(), Mean(), Mean()
-        self.model.eval()
-        batches = self.val_loader.batches(epoch=0)
+        scores = Scores()
+        batches = Timed(self.val_loader.batches(epoch=0))
         with (
             contextlib.closing(batches),
             self.show_progress("validation", len(self.val_loader.dataset), 0) as report,
         ):
-            for batch in sent_ahead(batches, self.backend):
+            started = time.perf_counter()
+            for batch, log_probabilities in predict(self.model, batches, self.backend):
                 if self.interrupted:
                     raise _Stop
-                logits = self.model(Tensor(batch.prepare(self.backend)))
-                scores, count = logits.numpy(), len(batch)
-                loss.add(F.cross_entropy(logits, batch.labels).item() * count, count)
-                top1.add(topk_correct(scores, batch.labels, 1), count)
-                top5.add(topk_correct(scores, batch.labels, 5), count)
-                report(count, loss.value, top1.value)
-        return Evaluation(loss.value, top1.value, top5.value)
+                scores.add(log_probabilities, batch.labels)
+                waiting = batches.seconds / (time.perf_counter() - started)
+                report(len(batch), scores.loss.value, scores.top1.value, waiting)
+        return scores.result()
 
     def _end_epoch(self, validation: Evaluation, seconds: float) -> None:
         state = self.state

@@ -1,18 +1,28 @@
-"""``python -m alexnet.data``: commands about data."""
+"""``python -m alexnet.data``: commands that get data ready; each is a module of its own.
 
+Such a module has ``add_options(parser)`` and ``run(arguments)``, which returns the exit code.
+"""
+
+import argparse
 import sys
 
 from alexnet import command
-from alexnet.data import prepare
+from alexnet.data import check, fetch, prepare
 
-COMMANDS = {"prepare": prepare}
+COMMANDS = {"fetch": fetch, "prepare": prepare, "check": check}
 
 
 def _run(argv: list[str] | None) -> int:
-    parser = command.Parser(prog="python -m alexnet.data", epilog=command.EXIT_CODES)
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = command.Parser(
+        prog="python -m alexnet.data",
+        description="Get data ready to train with.",
+        epilog=command.EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        subparser = subparsers.add_parser(name)
+        summary = module.__doc__.splitlines()[0]
+        subparser = commands.add_parser(name, help=summary, description=summary)
         module.add_options(subparser)
         subparser.set_defaults(run=module.run)
     arguments = parser.parse_args(argv)

@@ -27,12 +27,18 @@ class BadImages:
         self.limit = limit
         self.found: dict[str, str] = {}
         self._list: Path | None = None
+        self._listed: set[str] = set()
         self._lock = threading.Lock()
 
     def write_to(self, path: Path) -> None:
-        """Keep a list of them in a file from now on, a line each; none is written without any."""
+        """Keep a list of them in a file from now on, a line each; no file without any.
+
+        Lines from before, of a run that is continued, are kept and not repeated.
+        """
         with self._lock:
             self._list = path
+            if path.exists():
+                self._listed = set(path.read_text("utf-8").splitlines())
             for problem in self.found.values():
                 self._write(problem)
 
@@ -70,6 +76,8 @@ class BadImages:
                 )
 
     def _write(self, problem: str) -> None:
-        if self._list is not None:
-            with open(self._list, "a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(problem + "\n")
+        line = problem.encode("utf-8", "backslashreplace").decode()
+        if self._list is not None and line not in self._listed:
+            self._listed.add(line)
+            with open(self._list, "a", encoding="utf-8") as file:
+                file.write(line + "\n")

@@ -19,6 +19,10 @@ class Dataset(Protocol):
     `labels[i]` (int64) is an index into `classes`. Images are in the order of their classes, and
     in each class in the order of their names or numbers: the same images have the same indices
     in whatever form they are kept, and with them the same place in training.
+
+    Where images are kept as image files, `file(index)` gives one as it is stored, as a path or an
+    open binary file. Where damage can be found without decoding, `verify()` looks for it and
+    raises `DataError`. Both serve ``python -m alexnet.data check`` and are optional.
     """
 
     classes: list[str]

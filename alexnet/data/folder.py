@@ -36,7 +36,10 @@ class FolderDataset:
         return len(self.files)
 
     def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return decode(Path(self.files[index]), self.files[index], at_least)
+        return decode(self.file(index), self.files[index], at_least)
+
+    def file(self, index: int) -> Path:
+        return Path(self.files[index])
 
     def name(self, index: int) -> str:
         return self.files[index]
@@ -66,13 +69,13 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give one that holds a folder of images per class")
     if not (root / "train").is_dir():
-        return _split(_list_images(root), root, seed)
-    images = {"train": _list_images(root / "train")}
+        return _split(list_images(root), root, seed)
+    images = {"train": list_images(root / "train")}
     for name in VALIDATION_FOLDERS:
         if "validation" not in images and (root / name).is_dir():
-            images["validation"] = _list_images(root / name)
+            images["validation"] = list_images(root / name)
     if (root / "test").is_dir():
-        images["test" if "validation" in images else "validation"] = _list_images(root / "test")
+        images["test" if "validation" in images else "validation"] = list_images(root / "test")
     if "validation" not in images:
         return _split(images["train"], root / "train", seed)
     for split, of_split in images.items():
@@ -84,7 +87,7 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     return {split: FolderDataset(of_split) for split, of_split in images.items()}
 
 
-def _list_images(folder: Path) -> dict[str, list[str]]:
+def list_images(folder: Path) -> dict[str, list[str]]:
     """The images of each class, classes and files in alphabetical order."""
     images = {}
     for subfolder in _subfolders(folder):

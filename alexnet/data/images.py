@@ -4,12 +4,16 @@ Whatever the file is, the outcome is an RGB image or a `BadImage` that names it:
 strangers can make a decoder raise nearly anything.
 """
 
+import contextlib
+import io
+import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from alexnet.data.dataset import BadImage
 
@@ -21,8 +25,25 @@ SUFFIXES = frozenset(
 )
 # A longer image would become huge when its shorter side is enlarged to the network's input.
 MAX_ASPECT_RATIO = 100
-# Of a small file that unpacks into hundreds of megabytes Pillow only warns.
+MAX_FILE_BYTES = 2**30
+# Pillow warns of what does no harm, such as cut-off EXIF data, but also of a small file that unpacks
+# into hundreds of megabytes.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+# It also logs errors, which without any handler Python would print.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+# What undoes the rotation that a camera noted in the EXIF tag "orientation".
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(file: Path | BinaryIO, name: str, at_least: int | None = None) -> np.ndarray:
@@ -37,14 +58,50 @@ def decode(file: Path | BinaryIO, name: str, at_least: int | None = None) -> np.
     Raises:
         BadImage: the file is missing, damaged, or not an image of a known format.
     """
+    with _opened(file, name) as image:
+        width, height = image.size
+        if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+            raise BadImage(f"{name}: {width}x{height} pixels, too narrow to use")
+        if at_least is not None:
+            _decode_smaller(image, at_least)
+        # Only whole images are used: loading raises where data are missing.
+        image.load()
+        orientation = _orientation(image)
+        return _to_rgb(image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image)
+
+
+def kinds(file: Path | BinaryIO, name: str) -> list[str]:
+    """What the header of an image file tells: its format, and whether it is of an unusual kind.
+
+    Raises:
+        BadImage: as `decode`, but it does not look at the pixels.
+    """
+    with _opened(file, name) as image:
+        stored_as = str(image.tile[0].args if image.tile else "")
+        unusual = {
+            "greyscale": image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I"),
+            "CMYK": image.mode == "CMYK",
+            "palette": image.mode in ("P", "PA"),
+            "16-bit": image.mode.startswith("I") or ";16" in stored_as,
+            "transparent": image.has_transparency_data,
+            "EXIF-rotated": _orientation(image) in UPRIGHT,
+            "animated": _is_animated(image),
+        }
+        return [image.format, *(kind for kind, found in unusual.items() if found)]
+
+
+@contextlib.contextmanager
+def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+    """An image file; whatever is wrong with it, or raised inside, becomes a `BadImage`."""
     try:
+        if isinstance(file, Path):
+            if file.stat().st_size > MAX_FILE_BYTES:
+                raise BadImage(f"{name}: larger than {MAX_FILE_BYTES:,} bytes")
+            # From memory no decoder gets more bytes than there are, whatever length a header
+            # claims; from a file it would first reserve as many.
+            file = io.BytesIO(file.read_bytes())
         with Image.open(file, formats=FORMATS) as image:
-            width, height = image.size
-            if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-                raise BadImage(f"{name}: {width}x{height} pixels, too narrow to use")
-            if at_least is not None:
-                _decode_smaller(image, at_least)
-            return _to_rgb(ImageOps.exif_transpose(image))
+            yield image
     except BadImage:
         raise
     except UnidentifiedImageError as error:
@@ -63,6 +120,20 @@ def _decode_smaller(image: Image.Image, at_least: int) -> None:
     if shorter > at_least:
         # draft() keeps both sides at least as long as asked for.
         image.draft(None, (width * at_least // shorter, height * at_least // shorter))
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return None  # the picture can be good where its EXIF data are not
+
+
+def _is_animated(image: Image.Image) -> bool:
+    try:
+        return getattr(image, "is_animated", False)
+    except Exception:
+        return True  # a second frame begins, but is damaged
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 Which images a batch holds and how they are augmented is a function of the seed, the epoch and the
 index of the image, so any number of workers gives the same batches, and an epoch can be entered at
-any batch.
+any batch. Images stay uint8 until `Batch.prepare` turns them into the network's input, on its device.
 """
 
 import contextlib
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -16,15 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data.dataset import Dataset
+from alexnet.data.bad_images import BadImages
+from alexnet.data.dataset import DataError, Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
     Augmentation,
     Preprocessing,
-    center_crop_offsets,
-    draw,
+    View,
+    central_view,
     random_generator,
-    resize_shorter_side,
+    ten_views,
+    training_view,
 )
 from minigrad.backend import Backend
 
@@ -33,19 +36,21 @@ BATCHES_AHEAD_PER_WORKER = 2
 
 @dataclass
 class Batch:
-    """Cropped images and what `prepare` has to do with them.
+    """N images in V views each, and what `prepare` has to do with them.
 
     Attributes:
-        images: uint8 (N, S, S, 3).
-        flips: bool (N,), which images to mirror.
-        color_shift: float32 (N, 3), grey levels to add.
+        images: uint8 (N * V, S, S, 3), the views of an image one after the other.
+        flips: bool (N * V,), which of them to mirror.
+        color_shift: float32 (N * V, 3), grey levels to add.
         labels: int64 (N,).
+        indices: int64 (N,), which images of the data set they are.
     """
 
     images: np.ndarray
     flips: np.ndarray
     color_shift: np.ndarray
     labels: np.ndarray
+    indices: np.ndarray
     preprocessing: Preprocessing
     _transfer: contextlib.AbstractContextManager | None = None
 
@@ -57,16 +62,19 @@ class Batch:
         self._transfer = backend.transfer(self.images)
 
     def prepare(self, backend: Backend) -> Any:
-        """The network's input, float32 (N, 3, S, S) on the backend's device."""
+        """The network's input, float32 (N * V, 3, S, S) on the backend's device."""
         count, height, width, channels = self.images.shape
         output = backend.empty_images((count, channels, height, width), np.float32)
+        mean = self.preprocessing.mean_image
+        if mean is None:
+            mean = np.array(self.preprocessing.mean, np.float32)
         with self._transfer or backend.transfer(self.images) as images:
             backend.kernels.prepare_images.forward(
                 images,
                 backend.asarray(np.zeros((count, 2), np.int32)),
                 backend.asarray(self.flips),
                 backend.asarray(self.color_shift),
-                backend.asarray(np.array(self.preprocessing.mean, np.float32)),
+                backend.asarray(mean),
                 self.preprocessing.scale,
                 output=output,
             )
@@ -85,6 +93,31 @@ def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
         yield current
 
 
+class Timed:
+    """An iterator that knows how long it was waited for.
+
+    Attributes:
+        seconds: spent in `next`, in all.
+    """
+
+    def __init__(self, iterator: Iterator):
+        self._iterator = iterator
+        self.seconds = 0.0
+
+    def __iter__(self) -> "Timed":
+        return self
+
+    def __next__(self) -> Any:
+        started = time.perf_counter()
+        try:
+            return next(self._iterator)
+        finally:
+            self.seconds += time.perf_counter() - started
+
+    def close(self) -> None:
+        self._iterator.close()
+
+
 class Loader:
     """Batches of a data set; the last one of an epoch holds what is left.
 
@@ -94,6 +127,8 @@ class Loader:
         batch_size: images in a batch.
         seed: decides order and augmentation.
         augmentation: the random part, for training; without it the crop is the middle one.
+        ten_views: the ten views of the paper's tests instead of one.
+        bad_images: what to do with images that cannot be used; skipped ones make a batch smaller.
         shuffle: a new random order in each epoch; otherwise the order of the data set.
         workers: threads that decode ahead; 0 decodes in the calling thread, when asked.
     """
@@ -106,6 +141,8 @@ class Loader:
         *,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        ten_views: bool = False,
+        bad_images: BadImages | None = None,
         shuffle: bool = False,
         workers: int = 2,
     ):
@@ -119,6 +156,11 @@ class Loader:
         self.batch_size = batch_size
         self.seed = seed
         self.augmentation = augmentation
+        self.ten_views = ten_views
+        self.bad_images = bad_images or BadImages()
+        # A part of the image may be enlarged: then nothing of it may be lost in decoding.
+        anywhere = augmentation is not None and augmentation.crop == "resized"
+        self._at_least = None if anywhere else preprocessing.resize
         self.shuffle = shuffle
         self.workers = workers
 
@@ -163,24 +205,34 @@ class Loader:
     def _load_batch(
         self, epoch: int, indices: np.ndarray, stop: threading.Event | None = None
     ) -> Batch:
-        count, size = len(indices), self.preprocessing.image_size
-        batch = Batch(
-            images=np.empty((count, size, size, 3), np.uint8),
-            flips=np.zeros(count, np.bool_),
-            color_shift=np.zeros((count, 3), np.float32),
-            labels=self.dataset.labels[indices],
-            preprocessing=self.preprocessing,
-        )
-        for i, index in enumerate(indices):
+        used, views = [], []
+        for index in indices:
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
-            image = resize_shorter_side(self.dataset.image(index), self.preprocessing.resize)
-            height, width = image.shape[:2]
-            if self.augmentation is None:
-                top, left = center_crop_offsets(height, width, size)
-            else:
-                top, left, batch.flips[i], batch.color_shift[i] = draw(
-                    self.augmentation, self.seed, epoch, index, height, width, self.preprocessing
-                )
-            batch.images[i] = image[top : top + size, left : left + size]
-        return batch
+            image = self.bad_images.read(self.dataset, index, self._at_least)
+            if image is not None:
+                used.append(index)
+                views += self._views(image, epoch, index)
+        if not views:
+            raise DataError(
+                f"none of the {len(indices)} images of a batch can be used; "
+                "python -m alexnet.data check lists what is wrong with the data"
+            )
+        crops, flips, color_shifts = zip(*views)
+        return Batch(
+            np.stack(crops),
+            np.array(flips, np.bool_),
+            np.stack(color_shifts),
+            self.dataset.labels[used],
+            np.array(used),
+            self.preprocessing,
+        )
+
+    def _views(self, image: np.ndarray, epoch: int, index: int) -> list[View]:
+        if self.ten_views:
+            return ten_views(image, self.preprocessing)
+        if self.augmentation is None:
+            return [central_view(image, self.preprocessing)]
+        return [
+            training_view(image, self.preprocessing, self.augmentation, self.seed, epoch, index)
+        ]

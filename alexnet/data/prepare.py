@@ -1,4 +1,4 @@
-"""``python -m alexnet.data prepare``: decode and reduce all images once, as the 2012 code did.
+"""Decode and reduce all images once, as the 2012 code did, for faster training.
 
 The images are reduced to what the paper's crops are taken from, so training from the prepared
 folder is training from the source: where crops come from a square of the prepared size (256), the
@@ -47,7 +47,6 @@ GO_ON = "what is finished is kept: give the same command again to go on"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Decode and reduce all images once, for faster training."
     parser.add_argument(
         "source", metavar="SOURCE", help="the folder that holds the data; any word for --data demo"
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.data import cifar, folder, shards
+from alexnet.data import cifar, folder, imagenet, parquet, shards
 from alexnet.data.dataset import DataError, Splits
 from alexnet.data.demo import DemoDataset
 
@@ -40,6 +40,14 @@ SOURCES = {
         lambda root, seed: cifar.open_splits(root, "cifar100"),
         "cifar-100-binary/ or cifar-100-python/",
     ),
+    "imagenet": Source(
+        imagenet.found_in,
+        imagenet.open_splits,
+        f"{imagenet.TRAIN_TAR} or train/ with val/ILSVRC2012_val_*.JPEG",
+    ),
+    "parquet": Source(
+        parquet.found_in, parquet.open_splits, "train-*.parquet and validation-*.parquet"
+    ),
     "folder": Source(
         folder.found_in, folder.open_splits, "a folder of images per class, or train/ and val/"
     ),
@@ -61,7 +69,7 @@ def recognize(root: str | Path) -> str:
             if source.found_in(root):
                 return name
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
     known = "; ".join(f"{source.looks_like} ({name})" for name, source in SOURCES.items())
     raise DataError(f"{root}: nothing in it is known as data; looked for {known}")
 
@@ -88,4 +96,4 @@ def load(name: str, root: str | Path | None = None, seed: int = 0) -> Splits:
     try:
         return source.open(root, seed)
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error

@@ -14,8 +14,9 @@ import minigrad as mg
 from alexnet.checkpoint import BEST, LAST, Checkpoint, CheckpointError
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
+from alexnet.evaluation import Evaluation
 from alexnet.metrics import COLUMNS, TIMING_COLUMNS
-from alexnet.trainer import Diverged, Evaluation, Trainer
+from alexnet.trainer import Diverged, Trainer
 from minigrad import Tensor, backend, nn, optim
 from minigrad import functional as F
 from minigrad.autograd import is_grad_enabled
@@ -44,8 +45,11 @@ class Images:
     def __len__(self):
         return len(self.labels)
 
-    def image(self, index):
+    def image(self, index, at_least=None):
         return self.images[index]
+
+    def name(self, index):
+        return f"image {index}"
 
 
 class Killed(BaseException):
@@ -273,7 +277,7 @@ def test_interrupted_after_any_batch_and_continued(new_trainer, continued, undis
 
     @contextlib.contextmanager
     def interrupting(title, images, done):
-        def report(count, loss, top1):
+        def report(count, loss, top1, waiting):
             nonlocal batches
             batches += 1
             first.interrupted = batches == moment
@@ -423,13 +427,16 @@ def test_diverged_in_the_last_step_is_seen_by_the_validation(new_trainer, monkey
 
 def test_only_training_records_the_graph(new_trainer):
     recorded = set()
+    trainer = new_trainer()
+    forward = trainer.model.forward
 
-    @contextlib.contextmanager
-    def look(title, images, done):
-        yield lambda count, loss, top1: recorded.add((title, is_grad_enabled()))
+    def look(images):
+        recorded.add((trainer.model.training, is_grad_enabled()))
+        return forward(images)
 
-    new_trainer(show_progress=look).fit(1)
-    assert recorded == {("epoch 1", True), ("validation", False)}
+    trainer.model.forward = look
+    trainer.fit(1)
+    assert recorded == {(True, True), (False, False)}
 
 
 def test_evaluation_has_neither_dropout_nor_augmentation(new_trainer):
@@ -463,7 +470,12 @@ def test_progress_is_told_what_is_done(new_trainer, continued):
     @contextlib.contextmanager
     def listen(title, images, done):
         heard.append((title, images, done))
-        yield lambda count, loss, top1: heard.append(count)
+
+        def report(count, loss, top1, waiting):
+            assert 0 < waiting < 1
+            heard.append(count)
+
+        yield report
 
     trainer = new_trainer(show_progress=listen)
     trainer.fit(EPOCHS, max_steps=1)

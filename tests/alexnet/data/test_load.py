@@ -1,35 +1,75 @@
-"""Choosing a data set by name, and subsets of it."""
+"""Choosing a data set by name or by what a folder holds, and subsets."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data import DataError, Subset, load
+from alexnet.data import DataError, Subset, load, recognize
+from tests.alexnet.data.images import Images
 
 
-class Labelled:
-    """A data set of nothing but labels."""
+def labelled(labels):
+    images = [np.full((1, 1, 3), index, np.uint8) for index in range(len(labels))]
+    return Images(images, labels, classes="abc")
 
-    def __init__(self, labels):
-        self.classes = ["a", "b", "c"]
-        self.labels = np.array(labels, np.int64)
 
-    def __len__(self):
-        return len(self.labels)
-
-    def image(self, index):
-        return np.full((1, 1, 3), index, np.uint8)
+def write_images(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(path)
 
 
 def test_load_says_what_is_missing(tmp_path):
     with pytest.raises(DataError, match="'folder' needs .* --data-root DIR"):
         load("folder")
-    with pytest.raises(DataError, match="unknown data set 'imagenet': choose demo, cifar10 or"):
-        load("imagenet", tmp_path)
+    with pytest.raises(DataError, match="unknown data set 'mnist': choose auto, demo, .*cifar10,"):
+        load("mnist", tmp_path)
+
+
+def test_the_demo_set_needs_no_folder():
+    splits = load("demo", seed=3)
+    assert list(splits) == ["train", "validation"]
+    assert "demo" in splits["train"].name(7)
+    assert np.array_equal(splits["train"].image(7), load("demo", seed=3)["train"].image(7, 16))
+
+
+@pytest.mark.parametrize(
+    "names, expected",
+    [
+        (["a/1.png", "b/2.jpg"], "folder"),
+        (["a/deep/er/1.png", "b/2.JPEG"], "folder"),
+        (["train/a/1.png", "train/b/2.bmp", "val/a/3.png", "val/b/4.png"], "folder"),
+    ],
+)
+def test_recognize(tmp_path, names, expected):
+    write_images(tmp_path, *names)
+    assert recognize(tmp_path) == expected
+    assert len(load("auto", tmp_path)["train"]) == 2
+
+
+@pytest.mark.parametrize("folder", ["cifar-10-batches-bin", "cifar-10-batches-py"])
+def test_recognize_cifar10(tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    assert recognize(tmp_path) == recognize(tmp_path / folder) == "cifar10"
+
+
+@pytest.mark.parametrize("names", [[], ["1.png", "2.png"], ["a/1.png"], ["a/1.txt.png/3"]])
+def test_nothing_known(tmp_path, names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DataError, match=r"nothing in it is known as data; looked for .*\(folder\)"):
+        recognize(tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        load("auto", tmp_path / "nowhere")
 
 
 def test_subset_is_balanced_seeded_and_nested():
-    dataset = Labelled([0] * 50 + [1] * 30 + [2] * 4)
+    dataset = labelled([0] * 50 + [1] * 30 + [2] * 4)
     subset = Subset(dataset, 12, seed=5)
     assert np.bincount(subset.labels).tolist() == [4, 4, 4]
     assert np.bincount(Subset(dataset, 22, seed=5).labels).tolist() == [9, 9, 4]
@@ -37,20 +77,11 @@ def test_subset_is_balanced_seeded_and_nested():
     assert Subset(dataset, 12, seed=6).indices.tolist() != subset.indices.tolist()
     assert sorted(Subset(dataset, 84).indices) == list(range(84))
     assert [subset.image(i)[0, 0, 0] for i in range(12)] == subset.indices.tolist()
+    assert subset.name(3) == f"image {subset.indices[3]}"
     assert dataset.labels[subset.indices].tolist() == subset.labels.tolist()
 
 
 @pytest.mark.parametrize("count", [0, -1, 85])
 def test_subset_of_impossible_size(count):
     with pytest.raises(DataError, match=rf"subset of {count} images: the training set has 84"):
-        Subset(Labelled([0] * 84), count)
-
-
-def test_load_takes_the_subset_of_the_training_images(tmp_path):
-    for i in range(20):
-        path = tmp_path / "ab"[i % 2] / f"{i}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.new("RGB", (4, 4)).save(path)
-    train, validation = load("folder", tmp_path, subset=6)
-    assert np.bincount(train.labels).tolist() == [3, 3]
-    assert len(validation) == 4
+        Subset(labelled([0] * 84), count)

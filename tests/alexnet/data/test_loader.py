@@ -6,9 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from alexnet.data import DataError
-from alexnet.data.loader import Loader
-from alexnet.data.transforms import Augmentation, Preprocessing
+from alexnet.data import BadImage, DataError
+from alexnet.data.bad_images import BadImages
+from alexnet.data.loader import Loader, Timed
+from alexnet.data.transforms import Augmentation, Preprocessing, ten_views
 from minigrad import backend
 
 PREPROCESSING = Preprocessing(
@@ -31,7 +32,10 @@ class Images:
     def __len__(self):
         return len(self.images)
 
-    def image(self, index):
+    def name(self, index):
+        return f"image {index}"
+
+    def image(self, index, at_least=None):
         time.sleep(self.delay)
         self.read.append(int(index))
         return self.images[index]
@@ -53,7 +57,7 @@ def assert_equal_batches(one, other):
     one, other = list(one), list(other)
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        for name in ("images", "flips", "color_shift", "labels"):
+        for name in ("images", "flips", "color_shift", "labels", "indices"):
             assert np.array_equal(getattr(a, name), getattr(b, name)), name
 
 
@@ -73,6 +77,8 @@ def test_every_image_once_an_epoch(count, batch_size, batches):
     labels = np.concatenate([batch.labels for batch in loader.batches(0)])
     assert sorted(labels) == list(range(count))
     assert labels.dtype == np.int64
+    indices = np.concatenate([batch.indices for batch in loader.batches(0)])
+    assert np.array_equal(labels, indices)  # the label of an image is its index here
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -153,9 +159,9 @@ def test_prepare(device, sent, cuda):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_errors_of_a_worker_are_raised_in_order(workers):
     class Failing(Images):
-        def image(self, index):
+        def image(self, index, at_least=None):
             if index == 6:
-                raise DataError("six.jpg: damaged")
+                raise BadImage("six.jpg: damaged")
             return super().image(index)
 
     received = []
@@ -191,6 +197,81 @@ def test_reads_ahead_but_not_far():
     time.sleep(0.2)
     assert sorted(dataset.read) == list(range(10))  # one batch given, four ahead
     batches.close()
+
+
+class Damaged(Images):
+    """Images 2, 3, 4 and 5 of which cannot be used."""
+
+    def image(self, index, at_least=None):
+        if index in (2, 3, 4, 5):
+            raise BadImage(f"image {index}: damaged")
+        return super().image(index)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipped_images_make_their_batches_smaller(workers):
+    bad_images = BadImages(skip=True, limit=4)
+    loader = Loader(Damaged(), PREPROCESSING, 4, bad_images=bad_images, workers=workers)
+    for _ in range(2):
+        batches = [batch.labels.tolist() for batch in loader.batches(0)]
+        assert batches == [[0, 1], [6, 7], [8, 9, 10]]
+    assert sorted(bad_images.found) == [f"image {i}" for i in (2, 3, 4, 5)]
+    for batch, whole in zip(loader.batches(0), Loader(Images(), PREPROCESSING, 4).batches(0)):
+        kept = np.isin(whole.labels, batch.labels)
+        assert np.array_equal(batch.images, whole.images[kept])
+
+
+def test_a_batch_without_any_image_is_an_error():
+    loader = Loader(Damaged(), PREPROCESSING, 2, bad_images=BadImages(skip=True, limit=4))
+    with pytest.raises(DataError, match="none of the 2 images of a batch .* alexnet.data check"):
+        list(loader.batches(0))
+
+
+def test_ten_views_follow_each_other():
+    dataset = Images(3)
+    (batch,) = Loader(dataset, PREPROCESSING, 4, ten_views=True, workers=0).batches(0)
+    assert batch.images.shape == (30, 6, 6, 3)
+    assert batch.labels.tolist() == [0, 1, 2]
+    for i, view in enumerate(ten_views(dataset.images[1], PREPROCESSING)):
+        assert np.array_equal(batch.images[10 + i], view.crop)
+        assert batch.flips[10 + i] == view.flip
+    assert batch.prepare(backend.get("cpu")).shape == (30, 3, 6, 6)
+
+
+def test_mean_image_is_subtracted_from_crops_not_from_mirrored_ones():
+    mean_image = np.random.default_rng(1).uniform(0, 255, (3, 6, 6)).astype(np.float32)
+    preprocessing = Preprocessing(image_size=6, resize=8, mean=(0, 0, 0), mean_image=mean_image)
+    batch = next(Loader(Images(), preprocessing, 4, ten_views=True, workers=0).batches(0))
+    prepared = batch.prepare(backend.get("cpu"))
+    for view in (0, 5):
+        image = batch.images[view][:, ::-1] if batch.flips[view] else batch.images[view]
+        np.testing.assert_allclose(prepared[view], image.transpose(2, 0, 1) - mean_image, atol=1e-4)
+
+
+@pytest.mark.parametrize("crop, at_least", [("random", 8), ("center", 8), ("resized", None)])
+def test_images_may_be_decoded_smaller_only_where_nothing_is_lost(crop, at_least):
+    class Recording(Images):
+        asked = set()
+
+        def image(self, index, at_least=None):
+            self.asked.add(at_least)
+            return super().image(index)
+
+    dataset = Recording()
+    list(Loader(dataset, PREPROCESSING, 4, augmentation=Augmentation(crop=crop)).batches(0))
+    assert dataset.asked == {at_least}
+
+
+def test_timed_counts_only_the_time_waited():
+    def slow():
+        for i in range(3):
+            time.sleep(0.02)
+            yield i
+
+    timed = Timed(slow())
+    for _ in timed:
+        time.sleep(0.03)
+    assert 0.06 <= timed.seconds < 0.09
 
 
 @pytest.mark.parametrize("batch_size, workers", [(0, 1), (1, -1)])

@@ -1,4 +1,4 @@
-"""The geometry, the random draws and the colour statistics."""
+"""The geometry of views, and the random draws."""
 
 import json
 
@@ -8,11 +8,12 @@ import pytest
 from alexnet.data.transforms import (
     Augmentation,
     Preprocessing,
-    center_crop_offsets,
-    color_statistics,
-    draw,
+    central_square,
+    central_view,
+    color_deviations,
     random_generator,
-    resize_shorter_side,
+    ten_views,
+    training_view,
 )
 
 PREPROCESSING = Preprocessing(
@@ -22,19 +23,6 @@ PREPROCESSING = Preprocessing(
     eigenvectors=((0.6, 0.8, 0.0), (0.8, -0.6, 0.0), (0.0, 0.0, 1.0)),
     standard_deviations=(120.0, 35.0, 20.0),
 )
-
-
-class Images:
-    def __init__(self, images):
-        self.classes = ["a"]
-        self.images = images
-        self.labels = np.zeros(len(images), np.int64)
-
-    def __len__(self):
-        return len(self.images)
-
-    def image(self, index):
-        return self.images[index]
 
 
 @pytest.mark.parametrize("image_size, resize", [(227, 256), (224, 253), (64, 72), (1, 1)])
@@ -53,82 +41,145 @@ def test_metadata_survives_json():
     assert Preprocessing.from_metadata(metadata) == PREPROCESSING
 
 
-@pytest.mark.parametrize(
-    "shape, expected",
-    [((10, 20), (8, 16)), ((20, 10), (16, 8)), ((3, 4), (8, 11)), ((100, 41), (20, 8))],
-)
-def test_resize_shorter_side(shape, expected):
-    image = np.full((*shape, 3), (10, 20, 30), np.uint8)
-    resized = resize_shorter_side(image, 8)
-    assert resized.shape == (*expected, 3)
-    assert (resized == (10, 20, 30)).all()
+def test_mean_image_is_no_metadata_and_must_have_the_shape_of_the_input():
+    mean_image = np.ones((3, 5, 5), np.float32)
+    preprocessing = Preprocessing(image_size=5, mean=(1, 2, 3), mean_image=mean_image)
+    metadata = json.loads(json.dumps(preprocessing.to_metadata()))
+    assert Preprocessing.from_metadata(metadata, mean_image).mean_image is mean_image
+    with pytest.raises(ValueError, match=r"mean_image must have the shape \(3, 5, 5\)"):
+        Preprocessing(image_size=5, mean=(1, 2, 3), mean_image=np.ones((5, 5, 3)))
 
 
-def test_resize_leaves_an_image_of_the_right_size_alone():
-    image = np.zeros((8, 11, 3), np.uint8)
-    assert resize_shorter_side(image, 8) is image
+def numbered(height, width):
+    """An image (height, width, 3) that tells row and column in its red and green."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = np.arange(height)[:, None]
+    image[..., 1] = np.arange(width)
+    return image
 
 
-def test_resize_averages_when_it_shrinks():
+@pytest.mark.parametrize("shape", [(10, 20), (20, 10), (3, 4), (100, 41), (8, 8)])
+def test_central_square(shape):
+    square = central_square(np.full((*shape, 3), (10, 20, 30), np.uint8), 8)
+    assert square.shape == (8, 8, 3)
+    assert (square == (10, 20, 30)).all()
+
+
+def test_central_square_is_in_the_middle():
+    assert np.array_equal(central_square(numbered(8, 13), 8), numbered(8, 13)[:, 2:10])
+    assert np.array_equal(central_square(numbered(13, 8), 8), numbered(13, 8)[2:10])
+
+
+def test_scaling_averages_when_it_shrinks():
     image = np.zeros((64, 64, 3), np.uint8)
     image[::2] = 255
-    inner = resize_shorter_side(image, 8)[1:-1]
+    inner = central_square(image, 8)[1:-1]
     assert inner.min() >= 120
     assert inner.max() <= 135
 
 
-def test_center_crop_offsets():
-    assert center_crop_offsets(256, 256, 227) == (14, 14)
-    assert center_crop_offsets(8, 12, 5) == (1, 3)
-    assert center_crop_offsets(5, 5, 5) == (0, 0)
+def test_central_view():
+    crop, flip, shift = central_view(numbered(12, 8), PREPROCESSING)
+    assert np.array_equal(crop, numbered(12, 8)[3:8, 1:6])
+    assert not flip
+    assert (shift == 0).all()
 
 
-def draws(augmentation, count=3000, height=8, width=9, seed=1, epoch=2):
-    rows = [
-        draw(augmentation, seed, epoch, index, height, width, PREPROCESSING)
+def test_ten_views_are_corners_and_middle_each_mirrored():
+    views = ten_views(numbered(8, 8), PREPROCESSING)
+    places = [tuple(view.crop[0, 0, :2].tolist()) for view in views]
+    assert places[:5] == [(0, 0), (0, 3), (3, 0), (3, 3), (1, 1)]
+    assert places[5:] == places[:5]
+    assert [view.flip for view in views] == [False] * 5 + [True] * 5
+    assert all(view.crop.shape == (5, 5, 3) for view in views)
+    assert all((view.color_shift == 0).all() for view in views)
+
+
+def draws(augmentation, count=3000, shape=(8, 9), seed=1, epoch=2):
+    """top, left, flip and colour shift of many views of `numbered`."""
+    image = numbered(*shape)
+    views = [
+        training_view(image, PREPROCESSING, augmentation, seed, epoch, index)
         for index in range(count)
     ]
-    return [np.array(column) for column in zip(*rows, strict=True)]
+    assert {view.crop.shape for view in views} == {(5, 5, 3)}
+    columns = zip(*[(*view.crop[0, 0, :2], view.flip, view.color_shift) for view in views])
+    return [np.array(column) for column in columns]
 
 
-def test_crops_reach_every_place_evenly_and_flips_are_half():
+def test_crops_reach_every_place_of_the_square_evenly_and_flips_are_half():
     top, left, flip, _ = draws(Augmentation())
-    assert set(top) == set(range(4))
-    assert set(left) == set(range(5))
-    places = np.bincount(top * 5 + left, minlength=20)
-    assert np.abs(places - 150).max() < 5 * np.sqrt(150)
+    assert set(top) == set(left) == set(range(4))
+    places = np.bincount(top * 4 + left, minlength=16)
+    assert np.abs(places - 187.5).max() < 5 * np.sqrt(187.5)
     assert abs(flip.mean() - 0.5) < 5 * 0.5 / np.sqrt(3000)
     assert abs(np.corrcoef(top, left)[0, 1]) < 0.1
     assert abs(np.corrcoef(top, flip)[0, 1]) < 0.1
 
 
-def test_color_noise_has_the_covariance_of_the_components():
-    shifts = draws(Augmentation(color_noise=0.1), count=20_000)[3]
+def test_resized_crops_are_rectangles_of_any_size_and_place():
+    augmentation = Augmentation(crop="resized", flip=False, color_noise=0)
+    boxes = []
+    for index in range(400):
+        crop, _, _ = training_view(numbered(200, 150), PREPROCESSING, augmentation, 0, 0, index)
+        assert crop.shape == (5, 5, 3)
+        rows, columns = crop[:, 0, 0].astype(float), crop[0, :, 1].astype(float)
+        # Five samples, each the middle of a fifth of the rectangle, but for filters at its ends.
+        boxes.append(
+            (rows[2], columns[2], 5 * (rows[3] - rows[1]) / 2, 5 * (columns[3] - columns[1]) / 2)
+        )
+    middle_row, middle_column, height, width = np.array(boxes).T
+    share = height * width / (200 * 150)
+    assert 0.06 < share.min() < 0.15
+    assert 0.8 < share.max() < 1.05
+    ratio = width / height
+    assert 0.70 < ratio.min() < 0.80
+    assert 1.25 < ratio.max() < 1.40
+    assert middle_row.min() < 50 and middle_row.max() > 150
+    assert middle_column.min() < 40 and middle_column.max() > 110
+
+
+def test_resized_crop_of_an_image_that_no_rectangle_fits():
+    augmentation = Augmentation(crop="resized")
+    crop, _, _ = training_view(numbered(1, 90), PREPROCESSING, augmentation, 0, 0, 0)
+    assert crop.shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize("form", ["2012", "paper", "pytorch"])
+def test_color_noise_has_the_covariance_of_the_components(form):
+    shifts = draws(Augmentation(color_noise_form=form), count=20_000)[3]
     assert shifts.dtype == np.float32
-    vectors = np.array(PREPROCESSING.eigenvectors)
-    along = shifts @ vectors / (0.1 * np.array(PREPROCESSING.standard_deviations))
+    deviations = {
+        "2012": (120, 35, 20),
+        "paper": (14400, 1225, 400),
+        "pytorch": (14400 / 255, 1225 / 255, 400 / 255),
+    }[form]
+    np.testing.assert_allclose(color_deviations(PREPROCESSING, form), deviations)
+    along = shifts @ np.array(PREPROCESSING.eigenvectors) / (0.1 * np.array(deviations))
     assert np.abs(along.mean(axis=0)).max() < 5 / np.sqrt(20_000)
     np.testing.assert_allclose(np.cov(along.T), np.eye(3), atol=0.05)
 
 
 def test_parts_can_be_turned_off_one_by_one():
     full = draws(Augmentation(), count=50)
-    no_crop = draws(Augmentation(crop=False), count=50)
+    no_crop = draws(Augmentation(crop="center"), count=50)
     no_flip = draws(Augmentation(flip=False), count=50)
     no_noise = draws(Augmentation(color_noise=0.0), count=50)
-    assert set(no_crop[0]) == {1}
-    assert set(no_crop[1]) == {2}
+    assert set(no_crop[0]) == set(no_crop[1]) == {1}
     assert not no_flip[2].any()
     assert not no_noise[3].any()
-    for changed, others in ((0, no_crop), (2, no_flip), (3, no_noise)):
-        for column in {0, 1, 2, 3} - {changed, 1 if changed == 0 else changed}:
+    for changed, others in (({0, 1}, no_crop), ({2}, no_flip), ({3}, no_noise)):
+        for column in {0, 1, 2, 3} - changed:
             assert np.array_equal(full[column], others[column])
 
 
-def test_draw_is_a_function_of_its_arguments():
+@pytest.mark.parametrize("crop", ["random", "resized"])
+def test_a_view_is_a_function_of_its_arguments(crop):
+    image, augmentation = numbered(50, 60), Augmentation(crop=crop)
+
     def flat(seed, epoch, index):
-        top, left, flip, shift = draw(Augmentation(), seed, epoch, index, 50, 60, PREPROCESSING)
-        return (top, left, flip, *shift.tolist())
+        view = training_view(image, PREPROCESSING, augmentation, seed, epoch, index)
+        return view.crop.tobytes(), view.flip, *view.color_shift.tolist()
 
     assert flat(1, 2, 3) == flat(1, 2, 3)
     others = [(2, 2, 3), (1, 3, 3), (1, 2, 4), (1, 3, 2), (3, 2, 1), (-1, 2, 3)]
@@ -141,40 +192,3 @@ def test_generators_share_no_numbers():
     ]
     numbers = np.concatenate([random_generator(*one).random(1000) for one in arguments])
     assert len(np.unique(numbers)) == 8000
-
-
-def test_color_statistics_equal_those_of_all_pixels():
-    rng = np.random.default_rng(0)
-    mixing = rng.normal(0, 12, (3, 3))
-    images = (rng.normal(size=(7, 20, 30, 3)) @ mixing + (120, 100, 90)).clip(0, 255)
-    images = images.astype(np.uint8)
-    mean, vectors, deviations = color_statistics(Images(images))
-    pixels = images.reshape(-1, 3)
-    np.testing.assert_allclose(mean, pixels.mean(axis=0))
-    vectors, deviations = np.array(vectors), np.array(deviations)
-    covariance = vectors @ np.diag(deviations**2) @ vectors.T
-    np.testing.assert_allclose(covariance, np.cov(pixels.T, bias=True), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-12)
-    assert (np.diff(deviations) <= 0).all()
-    assert (vectors[np.abs(vectors).argmax(axis=0), range(3)] > 0).all()
-
-
-def test_color_statistics_of_one_color():
-    statistics = color_statistics(Images([np.full((4, 4, 3), (9, 8, 7), np.uint8)] * 3))
-    assert statistics.mean == (9.0, 8.0, 7.0)
-    assert np.abs(statistics.standard_deviations).max() < 1e-5
-
-
-def test_color_statistics_weigh_images_equally_and_take_them_evenly_spaced():
-    small, large = np.zeros((1, 1, 3), np.uint8), np.full((40, 30, 3), 100, np.uint8)
-    assert color_statistics(Images([small, large])).mean == (50.0, 50.0, 50.0)
-    images = [np.full((1, 1, 3), i, np.uint8) for i in range(101)]
-    assert color_statistics(Images(images), count=3).mean == (50.0, 50.0, 50.0)
-    assert color_statistics(Images(images), count=2).mean == (50.0, 50.0, 50.0)
-    assert color_statistics(Images(images), count=1).mean == (0.0, 0.0, 0.0)
-
-
-def test_color_statistics_fit_preprocessing():
-    statistics = color_statistics(Images([np.zeros((2, 2, 3), np.uint8)]))
-    preprocessing = Preprocessing(image_size=4, **statistics._asdict())
-    json.dumps(preprocessing.to_metadata())

@@ -1,0 +1,186 @@
+"""The settings of a training run: options, recipes, and what a continued run may change."""
+
+import argparse
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from alexnet import command
+from alexnet.checkpoint import Checkpoint
+from alexnet.data.sources import NAMES
+from alexnet.data.transforms import COLOR_NOISE_FORMS
+from alexnet.model import ARCHITECTURES, INITIALIZERS
+from alexnet.recipes import LR_SCHEDULES, MEANS, OPTIMIZERS, RECIPES, Recipe
+from minigrad.io import CheckpointError
+
+COMMAND = "python -m alexnet.train"
+EXAMPLES = f"""\
+examples:
+  {COMMAND}
+      the demo set, which the project draws itself
+  {COMMAND} --data-root data --subset 5000
+      what is in data/ is found out; if it is CIFAR-10, 5,000 of its training images
+  {COMMAND} --data-root photos --epochs 20
+      your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
+  {COMMAND} --resume runs/demo-alexnet-1
+      continue an interrupted run where it stopped
+"""
+DEFAULTS = {
+    "backend": "cpu",
+    "precision": "float32",
+    "data": "demo",
+    "data_root": None,
+    "subset": None,
+    "augmentation": "paper",
+    "color_noise": "2012",
+    "bad_images": "error",
+    "max_bad_images": None,
+    "image_size": None,
+    "arch": "alexnet",
+    "recipe": "default",
+    "seed": 0,
+    "workers": 2,
+}
+# Names of users for `minigrad.set_float32_matmul_precision`.
+PRECISIONS = {"float32": "highest", "tf32": "high"}
+# Names of users for `alexnet.data.transforms.Augmentation`.
+AUGMENTATIONS = {
+    "paper": {"crop": "random", "flip": True},
+    "resized": {"crop": "resized", "flip": True},
+    "none": {"crop": "center", "flip": False},
+}
+COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
+# A continued run may differ from the original in these and stay the same run.
+FREE_ON_RESUME = {
+    *("backend", "data_root", "workers", "bad_images", "max_bad_images"),
+    *("epochs", "resume", "max_steps"),
+}
+# No settings of the run, but of this part of it.
+NOT_KEPT = ("out", "resume", "max_steps")
+
+
+def parser() -> argparse.ArgumentParser:
+    options = command.Parser(
+        prog=COMMAND,
+        usage=f"{COMMAND} [options]",
+        description=EXAMPLES,
+        epilog=command.EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # Only what the user gives appears in the result: a recipe or a run decides the rest.
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    data = options.add_argument_group("data")
+    data.add_argument(
+        "--data", choices=NAMES, help="default: what --data-root holds, or demo without one"
+    )
+    data.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
+    data.add_argument(
+        "--subset", type=command.count, metavar="N", help="use N of the training images"
+    )
+    data.add_argument(
+        "--image-size",
+        type=command.count,
+        metavar="PIXELS",
+        help="default: the network's own; 115 for images of less than 64 pixels",
+    )
+    data.add_argument(
+        "--augmentation",
+        choices=AUGMENTATIONS,
+        help="paper (default): random crops and mirroring; resized: crops of any size",
+    )
+    data.add_argument(
+        "--color-noise",
+        choices=COLOR_NOISES,
+        help="form of the paper's colour noise; default: 2012, that of its code",
+    )
+    data.add_argument("--mean", choices=MEANS, help="of each colour channel, or of each pixel")
+    data.add_argument(
+        "--scale", type=command.positive, metavar="F", help="factor on grey levels of 0 to 255"
+    )
+    data.add_argument(
+        "--bad-images",
+        choices=("error", "skip"),
+        help="what to do with files that are no images; default: error",
+    )
+    data.add_argument(
+        "--max-bad-images",
+        type=command.count_or_zero,
+        metavar="N",
+        help="stop if more are skipped; default: one in a hundred images",
+    )
+    data.add_argument(
+        "-j",
+        "--workers",
+        type=command.count_or_zero,
+        metavar="N",
+        help="threads that decode; default: 2",
+    )
+    network = options.add_argument_group(
+        "network and training; the recipe decides what is left out"
+    )
+    network.add_argument("--arch", choices=ARCHITECTURES, help="default: alexnet")
+    network.add_argument("--recipe", choices=RECIPES, help="settings to start from")
+    network.add_argument("--epochs", type=command.count, metavar="N", help="passes over the images")
+    network.add_argument(
+        "-b", "--batch-size", type=command.count, metavar="N", help="images in a step"
+    )
+    network.add_argument(
+        "--lr", type=command.positive, metavar="RATE", help="learning rate of the weights"
+    )
+    network.add_argument("--lr-schedule", choices=LR_SCHEDULES)
+    network.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd is the paper's form")
+    network.add_argument("--momentum", type=command.fraction, metavar="M", help="of sgd")
+    network.add_argument(
+        "--weight-decay", type=command.at_least_zero, metavar="D", help="of the weights"
+    )
+    network.add_argument(
+        "--dropout", type=command.fraction, metavar="P", help="in the hidden layers"
+    )
+    network.add_argument("--init", choices=INITIALIZERS, help="how the parameters begin")
+    network.add_argument(
+        "--seed", type=command.seed, metavar="N", help="of all randomness; default: 0"
+    )
+    run = options.add_argument_group("run")
+    run.add_argument("--backend", choices=("cpu", "cuda"), help="default: cpu")
+    run.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
+    )
+    run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>")
+    run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
+    run.add_argument(
+        "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
+    )
+    return options
+
+
+def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """All settings of a run: the given ones, and the recipe's or the continued run's others.
+
+    Raises:
+        UsageError: an option is of no use, or cannot be changed when a run is continued.
+        CheckpointError: the checkpoint does not tell all settings.
+    """
+    given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
+    if checkpoint is None:
+        recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
+        settings = {**DEFAULTS, **asdict(recipe), **given}
+        if "data_root" in given and "data" not in given:
+            settings["data"] = "auto"
+    else:
+        # Another --arch is left to the checkpoint, which knows what it holds.
+        for name in given.keys() - FREE_ON_RESUME - {"arch"}:
+            if given[name] != checkpoint.arguments.get(name):
+                raise command.UsageError(
+                    f"--{name.replace('_', '-')} {given[name]} cannot be changed by --resume: "
+                    f"the run has {checkpoint.arguments.get(name)}"
+                )
+        settings = {**checkpoint.arguments, **given}
+        needed = {*DEFAULTS, *(field.name for field in fields(Recipe))}
+        if missing := sorted(needed - settings.keys()):
+            raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
+    if given.get("precision") == "tf32" and settings["backend"] == "cpu":
+        raise command.UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
+    return {name: value for name, value in settings.items() if name not in NOT_KEPT}

@@ -1,0 +1,25 @@
+"""Data sets of arrays, for tests."""
+
+import numpy as np
+
+from alexnet.data import BadImage
+
+
+class Images:
+    """The given arrays, all of class 0 unless labels say otherwise; None is a damaged image."""
+
+    def __init__(self, images, labels=None, classes=("a", "b")):
+        self.classes = list(classes)
+        self.images = images
+        self.labels = np.zeros(len(images), np.int64) if labels is None else np.array(labels)
+
+    def __len__(self):
+        return len(self.images)
+
+    def image(self, index, at_least=None):
+        if self.images[index] is None:
+            raise BadImage(f"{self.name(index)}: damaged")
+        return self.images[index]
+
+    def name(self, index):
+        return f"image {index}"

@@ -1,0 +1,310 @@
+"""What every kind of image file decodes to, and what is refused."""
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.data import BadImage
+from alexnet.data.images import decode, kinds
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def noise(height=64, width=64):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def encoded(image, format, **options):
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def decode_bytes(data, at_least=None):
+    return decode(io.BytesIO(data), "picture", at_least)
+
+
+def exif(orientation):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
+
+
+def decode_outside_pytest(path, data, set_up=""):
+    """Shape or error, in a process of its own, where a warning is a warning; it prints no more."""
+    path.write_bytes(data)
+    program = f"""
+from pathlib import Path
+from alexnet.data.images import decode
+{set_up}
+try:
+    print(decode(Path({str(path)!r}), "picture").shape)
+except Exception as error:
+    print(f"{{type(error).__name__}}: {{error}}")
+"""
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+# -- what can be used -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tiff", "ppm"])
+def test_formats(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    Image.new("RGB", (9, 4), BLUE).save(path)
+    pixels = decode(path, "x")
+    assert pixels.shape == (4, 9, 3)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - BLUE).max() <= 3
+
+
+def test_the_contents_decide_not_the_name(tmp_path):
+    (tmp_path / "x.jpg").write_bytes(encoded(Image.new("RGB", (3, 2), GREEN), "PNG"))
+    assert (decode(tmp_path / "x.jpg", "x") == GREEN).all()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_one_pixel(format):
+    assert decode_bytes(encoded(Image.new("RGB", (1, 1), RED), format)).shape == (1, 1, 3)
+
+
+def test_cmyk_jpeg():
+    data = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG")
+    assert np.abs(decode_bytes(data).astype(int) - RED).max() <= 5
+
+
+def test_grey_and_black_and_white():
+    assert (decode_bytes(encoded(Image.new("L", (3, 2), 77), "PNG")) == 77).all()
+    assert (decode_bytes(encoded(Image.new("1", (3, 2), 1), "PNG")) == 255).all()
+
+
+def test_palette():
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *GREEN])
+    image.putdata([1, 0])
+    assert decode_bytes(encoded(image, "PNG")).tolist() == [[[*GREEN], [*RED]]]
+    white = [255, 255, 255]
+    one_colour = encoded(image, "PNG", transparency=1)
+    assert decode_bytes(one_colour).tolist() == [[white, [*RED]]]
+    half = encoded(image, "PNG", transparency=bytes([128, 255]))
+    assert decode_bytes(half).tolist() == [[[*GREEN], [255, 127, 127]]]
+
+
+def test_transparency_becomes_white():
+    image = Image.new("RGBA", (3, 1))
+    image.putdata([(255, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 128)])
+    assert decode_bytes(encoded(image, "PNG"))[0].tolist() == [[255, 0, 0], [255] * 3, [127] * 3]
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
+def test_16_bit_grey(format):
+    values = np.array([[0, 255, 256], [0x1234, 40_000, 65_535]], np.uint16)
+    pixels = decode_bytes(encoded(Image.fromarray(values), format))
+    assert pixels[:, :, 0].tolist() == (values >> 8).tolist()
+    assert (pixels == pixels[:, :, :1]).all()
+
+
+def test_16_bit_rgb():
+    # Pillow cannot write them. A sample of PPM is two bytes, the upper one first.
+    data = b"P6 2 1 65535\n" + bytes([0x12, 0x34, 0xFF, 0xFF, 0, 0, 0x80, 0, 0, 1, 0xAB, 0xCD])
+    assert decode_bytes(data).tolist() == [[[0x12, 0xFF, 0], [0x80, 0, 0xAB]]]
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_first_frame_of_an_animation(format):
+    first, *others = (Image.new("RGB", (4, 4), color) for color in (GREEN, RED, BLUE))
+    data = encoded(first, format, save_all=True, append_images=others)
+    assert np.abs(decode_bytes(data).astype(int) - GREEN).max() <= 3
+
+
+@pytest.mark.parametrize("format, at_least", [("JPEG", None), ("JPEG", 8), ("PNG", 8), ("TIFF", 8)])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rotation_that_the_camera_noted(format, at_least, orientation):
+    """A file stored in each of the eight ways shows the same upright picture."""
+    upright = np.full((64, 96, 3), 128, np.uint8)
+    upright[:32, :48], upright[:32, 48:], upright[32:, :48] = RED, GREEN, BLUE
+    # What the camera stored: the first row is the visual ... (EXIF 2.3, tag 274).
+    stored = {
+        1: upright,  # top
+        2: upright[:, ::-1],  # top, mirrored
+        3: upright[::-1, ::-1],  # bottom
+        4: upright[::-1],  # bottom, mirrored
+        5: upright.transpose(1, 0, 2),  # left side
+        6: upright.transpose(1, 0, 2)[::-1],  # right side
+        7: upright.transpose(1, 0, 2)[::-1, ::-1],  # right side, mirrored
+        8: upright.transpose(1, 0, 2)[:, ::-1],  # left side, mirrored
+    }[orientation]
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    data = encoded(image, format, exif=exif(orientation))
+    pixels = decode_bytes(data, at_least).astype(int)
+    height, width = pixels.shape[:2]
+    assert (height, width) == ((8, 12) if (format, at_least) == ("JPEG", 8) else (64, 96))
+    for row, column, color in [(1, 1, RED), (1, 3, GREEN), (3, 1, BLUE), (3, 3, (128,) * 3)]:
+        pixel = pixels[row * height // 4, column * width // 4]
+        assert np.abs(pixel - color).max() < 40, (row, column)
+
+
+# Under pytest every warning is an error; what the module itself decides is meant here.
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("cut", range(8, 60, 3))
+def test_damaged_exif_data_do_not_spoil_a_picture(cut):
+    tags = exif(3)
+    tags[0x010F] = "the name of a camera"
+    block = tags.tobytes()
+    cut_off, no_header = block[:cut] + bytes(len(block)), block[:6] + b"?" + block[7:]
+    for format in ("JPEG", "PNG"):
+        for damaged in (cut_off, no_header):
+            data = encoded(Image.new("RGB", (16, 8), RED), format, exif=damaged)
+            assert np.abs(decode_bytes(data).astype(int) - RED).max() <= 5
+
+
+def test_rotation_is_undone_where_other_tags_cannot_be_rewritten(tmp_path):
+    entry = b"\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"  # orientation 6
+    damaged = b"\x00\x01\x07\x00\xff\xff\xff\x7f\xff\xff\xff\x7f"  # 2 GB, far behind the end
+    block = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x02\x00" + damaged + entry + bytes(4)
+    data = encoded(Image.new("RGB", (16, 8), RED), "JPEG", exif=block)
+    assert decode_outside_pytest(tmp_path / "x.jpg", data) == "(16, 8, 3)"
+
+
+# -- decoding at a fraction of the size -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(256, 256), (257, 255), (511, 800), (512, 512), (2049, 2048)])
+@pytest.mark.parametrize("at_least", [31, 32, 33, 255, 256, 257])
+def test_at_least(size, at_least):
+    data = encoded(Image.new("RGB", size), "JPEG", quality=20)
+    height, width = decode_bytes(data, at_least).shape[:2]
+    shorter = min(height, width)
+    assert min(*size, at_least) <= shorter
+    # Half of it would not do, except beyond the decoder's limit of 1/8.
+    assert shorter // 2 <= at_least or shorter <= -(-min(size) // 8)
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.04)
+
+
+def test_at_least_shows_the_same_picture():
+    wave = 128 + 100 * np.sin(np.arange(512) / 40)
+    image = Image.fromarray(np.repeat(wave[:, None], 640, axis=1).astype(np.uint8)).convert("RGB")
+    pixels = decode_bytes(encoded(image, "JPEG", quality=95), at_least=128)
+    assert pixels.shape == (128, 160, 3)
+    assert np.abs(pixels - np.asarray(image.reduce(4)).astype(int)).max() <= 4
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
+def test_at_least_leaves_other_formats_as_they_are(format):
+    data = encoded(Image.fromarray(noise()), format)
+    assert np.array_equal(decode_bytes(data, at_least=8), decode_bytes(data))
+
+
+# -- what is refused ---------------------------------------------------------------------------
+
+
+def refused(data, reason="", at_least=None):
+    with pytest.raises(BadImage) as caught:
+        decode_bytes(data, at_least)
+    message = str(caught.value)
+    assert message.startswith("picture: ") and "\n" not in message
+    assert reason in message
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"this is no image", b"%!PS-Adobe-3.0 EPSF-3.0\n", bytes(99)]
+)
+def test_not_an_image(data):
+    refused(data, "not an image (JPEG, PNG")
+
+
+def test_a_postscript_file_is_never_run(tmp_path):
+    eps = encoded(Image.new("RGB", (4, 4)), "EPS")
+    (tmp_path / "x.jpg").write_bytes(eps)
+    with pytest.raises(BadImage, match=r"x\.jpg: not an image"):
+        decode(tmp_path / "x.jpg", "x.jpg")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(BadImage, match=r"gone: cannot be read \(No such file"):
+        decode(tmp_path / "gone.png", "gone")
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
+@pytest.mark.parametrize("at_least", [None, 16])
+def test_truncated_anywhere(format, at_least):
+    data = encoded(Image.fromarray(noise()), format)
+    for percent in range(0, 100, 5):
+        refused(data[: len(data) * percent // 100], at_least=at_least)
+
+
+def test_overwritten_with_zeros():
+    data = encoded(Image.fromarray(noise()), "JPEG")
+    refused(data[:30] + bytes(len(data) - 30))
+
+
+def test_decompression_bomb(tmp_path):
+    bomb = encoded(Image.new("1", (10_000, 10_000)), "PNG")
+    assert len(bomb) < 20_000
+    refused(bomb, "decompression bomb")
+    assert "decompression bomb" in decode_outside_pytest(tmp_path / "bomb.png", bomb)
+
+
+def test_too_narrow():
+    refused(encoded(Image.new("RGB", (30_000, 1)), "PNG"), "30000x1 pixels, too narrow")
+    refused(encoded(Image.new("RGB", (1, 101)), "PNG"), "1x101 pixels, too narrow")
+    assert decode_bytes(encoded(Image.new("RGB", (1, 100)), "PNG")).shape == (100, 1, 3)
+
+
+def test_floating_point_pixels():
+    refused(encoded(Image.new("F", (4, 4)), "TIFF"), "floating-point")
+
+
+def test_a_header_cannot_reserve_memory(tmp_path):
+    """A PNG of 70 bytes that claims 4 GB of pixels."""
+    data = encoded(Image.new("RGB", (4, 4)), "PNG")
+    length = data.index(b"IDAT") - 4
+    bomb = data[:length] + b"\xff" * 4 + data[length + 4 :]
+    set_up = """
+import resource
+in_use = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 2**29, in_use + 2**29))
+"""
+    # All its pixels are there, so it can be read.
+    assert decode_outside_pytest(tmp_path / "x.png", bomb, set_up) == "(4, 4, 3)"
+
+
+def test_huge_file(tmp_path):
+    with open(tmp_path / "x.png", "wb") as file:
+        file.truncate(2**30 + 1)  # sparse: it takes no room on the disk
+    with pytest.raises(BadImage, match="x: larger than 1,073,741,824 bytes"):
+        decode(tmp_path / "x.png", "x")
+
+
+# -- kinds ---------------------------------------------------------------------------------------
+
+
+def test_kinds():
+    def of(image, format, **options):
+        return kinds(io.BytesIO(encoded(image, format, **options)), "x")
+
+    rgb = Image.fromarray(noise(8, 8))
+    assert of(rgb, "JPEG") == ["JPEG"]
+    assert of(rgb.convert("CMYK"), "JPEG") == ["JPEG", "CMYK"]
+    assert of(rgb.convert("L"), "JPEG") == ["JPEG", "greyscale"]
+    assert of(rgb.quantize(4), "PNG") == ["PNG", "palette"]
+    assert of(rgb.quantize(4), "PNG", transparency=0) == ["PNG", "palette", "transparent"]
+    assert of(Image.new("RGBA", (8, 8)), "WEBP") == ["WEBP", "transparent"]
+    assert of(rgb, "JPEG", exif=exif(6)) == ["JPEG", "EXIF-rotated"]
+    assert of(rgb, "JPEG", exif=exif(1)) == ["JPEG"]
+    assert of(Image.fromarray(np.zeros((2, 2), np.uint16)), "PNG") == ["PNG", "greyscale", "16-bit"]
+    animated = of(rgb.quantize(4), "GIF", save_all=True, append_images=[rgb.quantize(5)])
+    assert animated == ["GIF", "palette", "animated"]
+    assert of(rgb, "TIFF", save_all=True, append_images=[rgb]) == ["TIFF", "animated"]
+    with pytest.raises(BadImage, match="x: not an image"):
+        kinds(io.BytesIO(b"text"), "x")
