@@ -7,9 +7,9 @@ import argparse
 import sys
 
 from alexnet import command
-from alexnet.data import check, fetch
+from alexnet.data import check, fetch, prepare
 
-COMMANDS = {"fetch": fetch, "check": check}
+COMMANDS = {"fetch": fetch, "prepare": prepare, "check": check}
 
 
 def _run(argv: list[str] | None) -> int:

@@ -51,20 +51,24 @@ class BadImages:
         try:
             return dataset.image(index, at_least)
         except BadImage as error:
-            if not self.skip:
-                raise DataError(
-                    f"{error}; repair or remove it, or go on without such images: --bad-images skip"
-                ) from error
-            self._add(dataset.name(index), str(error))
+            self.add(dataset.name(index), str(error))
             return None
 
-    def _add(self, name: str, problem: str) -> None:
+    def add(self, name: str, problem: str) -> None:
+        """Note an image that cannot be used; once, however often it is met.
+
+        Raises:
+            DataError: it is not to be skipped, or one too many.
+        """
+        if not self.skip:
+            raise DataError(
+                f"{problem}; repair or remove it, or go on without such images: --bad-images skip"
+            )
         with self._lock:
-            if name in self.found:
-                return
-            self.found[name] = problem
-            logger.warning("skipped %s", problem)
-            self._write(problem)
+            if name not in self.found:
+                self.found[name] = problem
+                logger.warning("skipped %s", problem)
+                self._write(problem)
             if len(self.found) > self.limit:
                 raise DataError(
                     f"{len(self.found)} images cannot be used, the last one {problem}; that is "

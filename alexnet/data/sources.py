@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.data import cifar, folder, imagenet, parquet
+from alexnet.data import cifar, folder, imagenet, parquet, shards
 from alexnet.data.dataset import DataError, Splits
 from alexnet.data.demo import DemoDataset
 
@@ -25,6 +25,11 @@ class Source(NamedTuple):
 
 # In the order in which a folder is asked what it is.
 SOURCES = {
+    "shards": Source(
+        shards.found_in,
+        lambda root, seed: shards.open_splits(root),
+        "dataset.json, which python -m alexnet.data prepare writes last",
+    ),
     "cifar10": Source(
         lambda root: cifar.found_in(root, "cifar10"),
         lambda root, seed: cifar.open_splits(root, "cifar10"),
