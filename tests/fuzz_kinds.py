@@ -3,6 +3,7 @@
 Another kind is one entry of `KINDS`.
 """
 
+import contextlib
 import io
 import zlib
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from alexnet.checkpoint import Checkpoint
-from alexnet.data import DataError, Splits, cifar, imagenet, parquet
+from alexnet.data import DataError, Splits, cifar, imagenet, parquet, shards
+from alexnet.data import __main__ as data_command
 from alexnet.data.imagenet_tar import TarImages, train_images, validation_images
 from alexnet.data.images import decode, kinds
 from alexnet.data.transforms import Preprocessing
@@ -180,6 +182,22 @@ def read_tar(path: Path) -> None:
         decode(io.BytesIO(images.read(i)), images.name(i))
 
 
+def write_shards(folder: Path) -> None:
+    source = folder.with_name("source of shards")
+    miniature_imagenet.write_train_folders(source)
+    miniature_imagenet.write_validation_folders(source)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert data_command.main(["prepare", str(source), str(folder), "--size", "8"]) == 0
+
+
+def read_shards(path: Path) -> None:
+    splits = shards.open_splits(path.parent)
+    read_splits(splits)
+    for dataset in splits.values():
+        dataset.name(0)
+        dataset.verify()
+
+
 def read_splits(splits: Splits) -> None:
     """All images of all sets."""
     for dataset in splits.values():
@@ -217,5 +235,6 @@ KINDS = {
     "parquet": Kind(
         miniature_imagenet.write_parquet, lambda path: read_splits(parquet.open_splits(path.parent))
     ),
+    "shards": Kind(write_shards, read_shards),
     "checkpoint": Kind(write_checkpoint, read_checkpoint, refusal=CheckpointError),
 }

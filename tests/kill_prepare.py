@@ -125,8 +125,8 @@ def contents(root: Path) -> dict[str, bytes]:
 def require_whole_or_none(destination: Path) -> None:
     """A folder that is taken for a data set is complete and undamaged."""
     if shards.found_in(destination):
-        shards.open_splits(destination)
-        shards.verify(destination)
+        for dataset in shards.open_splits(destination).values():
+            dataset.verify()
 
 
 def kill_at_steps(source: Path, folder: Path, expected: dict[str, bytes], every: int) -> int:
