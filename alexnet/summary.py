@@ -30,9 +30,8 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
     was_training = model.training
     model.eval()
     with no_grad():
-        for name, layer in model.named_modules():
-            if list(layer.named_children()):
-                continue
+        layers = [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
+        for (name, layer), following in zip(layers, [*(m for _, m in layers[1:]), None]):
             output = layer(image)
             parameters = sum(p.numel() for p in layer.parameters())
             multiply_adds = _multiply_adds(layer, output)
@@ -40,7 +39,9 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
             # only here, where it is off.
             shared = np.may_share_memory(image.data, output.data)
             is_view = shared and not isinstance(layer, nn.Dropout)
-            memory = 0 if is_view else 4 * math.prod(output.shape)
+            # Where max-pooling follows the normalization, nobody writes what lies between.
+            is_skipped = isinstance(layer, nn.LocalResponseNorm) and layer.fused_with(following)
+            memory = 0 if is_view or is_skipped else 4 * math.prod(output.shape)
             image = output
             costs.append(
                 LayerCost(

@@ -12,7 +12,8 @@ calls ``kernels/conv2d/cpu.py``. Kernels fill the arrays they are given as ``out
 valid input, C-contiguous but for images, which may lie in memory in either order
 (`kernels/_layout.py`); ``minigrad/functional.py`` is where arguments are checked. What they share is
 in ``_team.py`` (threads of the CPU), ``_microkernel.py`` and ``_gemm.py`` (its matrix product), in
-``_device.py`` (the GPU), ``_common.cuh`` and ``_ptx.cuh``.
+``_device.py`` (the GPU), ``_common.cuh`` and ``_ptx.cuh``; what a family shares with the one that
+computes it together with the next layer, in ``_local_response_norm.*`` and ``_max_pool2d.*``.
 
 Notation of every loop: ``n`` image, ``c`` channel, ``h w`` position; ``ic oc`` input and
 output channel, ``ih iw oh ow`` input and output position, ``kh kw`` position in the window.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels import conv2d
+from kernels import conv2d, max_pool2d
 from minigrad import backend
 from minigrad.autograd import is_grad_enabled
 from minigrad.tensor import FLOAT_TYPES, Tensor
@@ -184,7 +184,18 @@ def window(operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None
     kernel_size = pair(operation, "kernel_size", kernel_size, 1)
     stride = kernel_size if stride is None else pair(operation, "stride", stride, 1)
     padding = pair(operation, "padding", padding, 0)
+    max_pool2d.output_shape(input.shape, kernel_size, stride, padding, operation)
     return {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+
+
+def normalization(operation: str, input: Tensor, size: int, alpha: float, beta: float, k: float):
+    """The keyword arguments of local response normalization."""
+    float_tensor(operation, "input", input, ndim=4)
+    if not isinstance(size, numbers.Integral) or size < 1:
+        raise ValueError(f"{operation}: size must be an integer >= 1, got {size!r}")
+    if not k > 0 or not alpha >= 0:
+        raise ValueError(f"{operation}: need k > 0 and alpha >= 0, got {k=}, {alpha=}")
+    return {"size": int(size), "alpha": float(alpha), "beta": float(beta), "k": float(k)}
 
 
 def float_dtype(dtype: Any) -> np.dtype:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from kernels import avg_pool2d as avg_pool2d_contract
-from kernels import max_pool2d as max_pool2d_contract
 from minigrad import backend, checks
 from minigrad.checks import Dim, Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
@@ -155,10 +153,7 @@ def permute(input: Tensor, *dims: int) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two dimensions."""
     dims = list(range(checks.float_tensor("transpose", "input", input).ndim))
-    first, second = (
-        checks.dimension("transpose", input, dim0),
-        checks.dimension("transpose", input, dim1),
-    )
+    first, second = (checks.dimension("transpose", input, dim) for dim in (dim0, dim1))
     dims[first], dims[second] = dims[second], dims[first]
     return shape.Permute.apply(input, dims=tuple(dims))
 
@@ -287,7 +282,6 @@ def max_pool2d(
         maxima the first in row-major order receives the gradient.
     """
     window = checks.window("max_pool2d", input, kernel_size, stride, padding)
-    max_pool2d_contract.output_shape(input.shape, **window)
     return pool.MaxPool2d.apply(input, **window)
 
 
@@ -296,7 +290,6 @@ def avg_pool2d(
 ) -> Tensor:
     """Mean over windows; padded zeros count. Arguments as for `max_pool2d`."""
     window = checks.window("avg_pool2d", input, kernel_size, stride, padding)
-    avg_pool2d_contract.output_shape(input.shape, **window)
     return pool.AvgPool2d.apply(input, **window)
 
 
@@ -337,14 +330,28 @@ def local_response_norm(
     Args:
         input: (N, C, H, W).
     """
-    checks.float_tensor("local_response_norm", "input", input, ndim=4)
-    if not isinstance(size, numbers.Integral) or size < 1:
-        raise ValueError(f"local_response_norm: size must be an integer >= 1, got {size!r}")
-    if not k > 0 or not alpha >= 0:
-        raise ValueError(f"local_response_norm: need k > 0 and alpha >= 0, got {k=}, {alpha=}")
-    return normalization.LocalResponseNorm.apply(
-        input, size=int(size), alpha=float(alpha), beta=float(beta), k=float(k)
-    )
+    norm = checks.normalization("local_response_norm", input, size, alpha, beta, k)
+    return normalization.LocalResponseNorm.apply(input, **norm)
+
+
+def local_response_norm_max_pool2d(
+    input: Tensor,
+    size: int,
+    alpha: float,
+    beta: float,
+    k: float,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+) -> Tensor:
+    """max_pool2d(local_response_norm(...)) in one operation, without the array between them.
+
+    `nn.Sequential` uses it where max-pooling follows the normalization. Arguments as for both.
+    """
+    operation = "local_response_norm_max_pool2d"
+    norm = checks.normalization(operation, input, size, alpha, beta, k)
+    window = checks.window(operation, input, kernel_size, stride, padding)
+    return normalization.LocalResponseNormMaxPool2d.apply(input, **norm, **window)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:

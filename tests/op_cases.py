@@ -286,6 +286,36 @@ case(
 )  # fmt: skip
 
 
+def local_response_norm_max_pool2d(make, size, alpha, beta, k, *window, large=False):
+    def torch_pair(torch, input):
+        functional = torch.nn.functional
+        normalized = functional.local_response_norm(input, size, alpha, beta, k)
+        return functional.max_pool2d(normalized, *window)
+
+    case(
+        "local_response_norm_max_pool2d",
+        make,
+        label="AlexNet" if large else "",
+        args=(size, alpha, beta, k, *window),
+        torch=torch_pair,
+        large=large,
+    )
+
+
+for window in (
+    (3, 2, 0),
+    (2, None, 0),
+    ((3, 2), (2, 1), (1, 1)),
+    (1, 2, 0),
+    ((2, 3), (3, 4), (1, 0)),
+):
+    local_response_norm_max_pool2d(distinct(2, 4, 6, 5), 3, 1.3, 0.75, 0.9, *window)
+for size, beta in ((1, 0.75), (2, 0.5), (4, 1.0), (5, 0.75), (6, 0.75)):
+    local_response_norm_max_pool2d(distinct(2, 5, 3, 4), size, 1.1, beta, 0.9, (2, 3), 1)
+local_response_norm_max_pool2d(distinct(1, 40, 3, 3), 5, 4.0, 0.75, 1.1, 2, 1)
+local_response_norm_max_pool2d(distinct(17, 16, 7, 9), 5, 5e-4, 0.75, 2.0, 3, 2, large=True)
+
+
 def dropout(shape, p):
     def function(input):
         mg.manual_seed(2**40 + 5)

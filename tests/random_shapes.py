@@ -236,6 +236,43 @@ def draw_norm(rng: np.random.Generator, fast: Any) -> Draw:
     return text, check
 
 
+def draw_norm_with_pooling(rng: np.random.Generator, fast: Any) -> Draw:
+    kernel_size = tuple(int(k) for k in rng.integers(1, 5, 2))
+    stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel_size)
+    N, C = int(rng.integers(1, 4)), int(rng.integers(1, 80))
+    H, W = (int(rng.integers(max(1, k - 2 * p), 20)) for k, p in zip(kernel_size, padding))
+    size, beta = int(rng.integers(1, 9)), float(rng.choice([0.5, 0.75, 1.3]))
+    dtype = np.dtype(rng.choice(["float32", "float64"]))
+    last = bool(rng.random() < 0.5)
+    text = (
+        f"local_response_norm_max_pool2d input {(N, C, H, W)} size {size} beta {beta} window "
+        f"{kernel_size} stride {stride} padding {padding} {dtype} channels last {last}"
+    )
+
+    def check() -> None:
+        outputs = Outputs()
+        # As after a ReLU: ties are met, and they are zeros in every backend.
+        input = np.maximum(rng.standard_normal((N, C, H, W)), 0).astype(dtype)
+        shape = max_pool2d.output_shape(input.shape, kernel_size, stride, padding)
+        grad_output = rng.standard_normal(shape).astype(dtype)
+        parameters = size, 0.3, beta, 1.5, kernel_size, stride, padding
+
+        def run(kernels: Any) -> list[np.ndarray]:
+            output, grad_input = (outputs.array(s, dtype, last) for s in (shape, input.shape))
+            argmax = outputs.array(shape, np.dtype("int32"), last)
+            family = kernels.local_response_norm_max_pool2d
+            family.forward(input, *parameters, output=output, argmax=argmax)
+            family.backward(grad_output, argmax, input, *parameters, grad_input=grad_input)
+            return [output, grad_input, argmax.astype(dtype)]
+
+        for name, *pair in zip(("output", "grad_input", "argmax"), run(fast), run(reference)):
+            compare(name, *pair)
+        outputs.check_guards()
+
+    return text, check
+
+
 def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
     M, K, N = (int(np.exp(rng.uniform(0, np.log(largest)))) for largest in (150, 700, 150))
     dtype = np.dtype(rng.choice(["float32", "float64"]))
@@ -258,7 +295,7 @@ def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
     return text, check
 
 
-DRAWS = [draw_convolution] * 6 + [draw_pooling, draw_norm, draw_linear]
+DRAWS = [draw_convolution] * 6 + [draw_pooling, draw_norm, draw_norm_with_pooling, draw_linear]
 
 
 def draw(rng: np.random.Generator, fast: Any) -> Draw:

@@ -100,6 +100,7 @@ KERNEL_FUNCTIONS = {
     "dropout",
     "linear",
     "local_response_norm",
+    "local_response_norm_max_pool2d",
     "max_pool2d",
     "avg_pool2d",
     "relu",

@@ -41,9 +41,18 @@ def test_training_step_is_that_of_the_cpu(network, dtype, tolerance, cuda, rng):
 def test_one_block_does_the_work_of_all(cuda, rng, monkeypatch):
     """A grid smaller than the work: every kernel goes on to what is left."""
     batch = rng.standard_normal((4, 3, 67, 67)), rng.integers(0, 5, 4)
-    expected = training_step(AlexNet, "cuda", np.float32, *batch)
+
+    def run():
+        # AlexNet has no normalization that is not computed with the pooling after it.
+        input = mg.Tensor(batch[0], requires_grad=True).to("cuda")
+        normalized = F.local_response_norm(input, 5)
+        normalized.sum().backward()
+        step = training_step(AlexNet, "cuda", np.float32, *batch)
+        return [*step, normalized.numpy(), input.grad.numpy()]
+
+    expected = run()
     monkeypatch.setattr(_device.device, "multiprocessors", 0)
-    for ours, theirs in zip(training_step(AlexNet, "cuda", np.float32, *batch), expected):
+    for ours, theirs in zip(run(), expected):
         assert np.array_equal(ours, theirs)
 
 
@@ -164,6 +173,31 @@ def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monke
         kernels.backward_weight(grad_output, input, *case[2:], grad_weight=grad_weight)
     for ours, expected in zip(*results.values()):
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "shape, kernel_size, stride, forward, backward",
+    [
+        ((1, 96, 11, 19), 3, 2, "one", "one"),  # AlexNet's channels and windows
+        ((1, 256, 9, 9), 3, 2, "one", "one"),
+        ((1, 769, 4, 4), 2, 2, "one", "two"),  # a block's pixels do not fit into shared memory
+        ((1, 3100, 4, 4), 2, 2, "two", "two"),
+        ((1, 4, 14, 30), 5, 1, "two", "one"),  # pixels would be normalized three times or more
+    ],
+)
+def test_normalization_and_pooling_in_one_kernel_where_that_pays(
+    shape, kernel_size, stride, forward, backward, cuda, monkeypatch
+):
+    launched = record_launches(monkeypatch)
+    input = mg.Tensor(np.ones(shape, np.float32), requires_grad=True).to("cuda")
+    F.local_response_norm_max_pool2d(input, 5, 1.0, 0.75, 1.0, kernel_size, stride).sum().backward()
+    expected = {
+        ("one", "forward"): ["local_response_norm_max_pool2d_forward"],
+        ("two", "forward"): ["local_response_norm_forward", "max_pool2d_forward"],
+        ("one", "backward"): ["local_response_norm_max_pool2d_backward"],
+        ("two", "backward"): ["max_pool2d_backward", "local_response_norm_backward"],
+    }
+    assert launched == expected[forward, "forward"] + expected[backward, "backward"]
 
 
 # -- memory and transfers -----------------------------------------------------------------

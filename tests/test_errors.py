@@ -69,6 +69,8 @@ ERRORS = [
     (lambda: F.local_response_norm(t(*IMAGE), 0), ValueError, "local_response_norm: size must be an integer >= 1, got 0"),
     (lambda: F.local_response_norm(t(*IMAGE), 5, k=0), ValueError, "local_response_norm: need k > 0 and alpha >= 0, got k=0, alpha=0.0001"),
     (lambda: F.local_response_norm(t(2, 3), 5), ValueError, "local_response_norm: input has shape (2, 3), expected 4 dimensions"),
+    (lambda: F.local_response_norm_max_pool2d(t(*IMAGE), 0, 1, 0.75, 1, 2), ValueError, "local_response_norm_max_pool2d: size must be an integer >= 1, got 0"),
+    (lambda: F.local_response_norm_max_pool2d(t(*IMAGE), 5, 1, 0.75, 1, 7), ValueError, "local_response_norm_max_pool2d: window 7x7 with padding 0 does not fit input height 6"),
     (lambda: F.dropout(t(2), 1), ValueError, "dropout: p must be in [0, 1), got 1"),
     (lambda: F.dropout(t(2), -0.5), ValueError, "dropout: p must be in [0, 1), got -0.5"),
     (lambda: F.dropout(t(2), float("nan")), ValueError, "dropout: p must be in [0, 1), got nan"),

@@ -4,31 +4,9 @@
 // is cut where its own pixel ends. Bytes: forward 2, backward 3 times the size of an array; nothing
 // is saved for backward, which computes the sums again.
 #include "_common.cuh"
+#include "_local_response_norm.cuh"
 
 constexpr int TILE = 256;  // elements of a block, one a thread
-
-// s^-beta and 1 / s. For the paper's exponent two roots do both, far cheaper than pow().
-template <typename Real>
-__device__ __forceinline__ Real power_of(Real s, Real beta, Real& inverse) {
-    if (beta == Real(0.75)) {
-        const Real inverse_root = rsqrt(s);
-        inverse = inverse_root * inverse_root;
-        return inverse_root * sqrt(inverse_root);
-    }
-    inverse = Real(1) / s;
-    return pow(s, -beta);
-}
-
-// k + alpha * sum of the squares of x[-before .. after], cut to the `channels` of the pixel.
-template <typename Real>
-__device__ __forceinline__ Real scale_of(
-    const Real* x, int channel, int channels, int before, int after, Real alpha, Real k
-) {
-    Real sum = 0;
-    const int first = -min(before, channel), last = min(after, channels - 1 - channel);
-    for (int j = first; j <= last; j++) sum += x[j] * x[j];
-    return k + alpha * sum;
-}
 
 template <typename Real>
 __global__ void local_response_norm_forward(
@@ -87,9 +65,7 @@ __global__ void local_response_norm_backward(
         const int t = threadIdx.x;
         if (start + t < count) {
             const int channel = (start_channel + t) % channels;
-            const int first = -min(after, channel), last = min(before, channels - 1 - channel);
-            Real sum = 0;
-            for (int j = first; j <= last; j++) sum += ratios[after + t + j];
+            const Real sum = sum_of_ratios(ratios + after + t, channel, channels, before, after);
             grad_input[start + t] =
                 scaled[after + t] - Real(2) * alpha * beta * values[halo + t] * sum;
         }

@@ -3,6 +3,7 @@
 // owns an element of grad_input and visits the windows that hold it in row-major order, so that sums
 // need no atomics. Bytes: every array once; windows that overlap are read from the cache.
 #include "_common.cuh"
+#include "_max_pool2d.cuh"
 
 template <typename Real>
 __global__ void max_pool2d_forward(
@@ -21,8 +22,7 @@ __global__ void max_pool2d_forward(
             for (int h = top; h < bottom; h++) {
                 for (int w = left; w < right; w++) {
                     const Real value = input[((n * H + h) * W + w) * channels + c];
-                    // Of equal values the earlier one stays, and so does the first NaN.
-                    if (best == best && !(value <= best)) {
+                    if (takes_place_of(value, best)) {
                         best = value;
                         position = h * W + w;
                     }
@@ -42,21 +42,15 @@ __global__ void max_pool2d_backward(
     for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
         const Index n = row / H;
         const int h = row % H;
-        // The windows that hold row h: oh * SH - PH <= h < oh * SH - PH + KH.
-        const int first_oh = ceil_div(max(0, h + PH - KH + 1), SH);
-        const int last_oh = min(OH - 1, (h + PH) / SH);
+        const int first_oh = first_window(h, KH, SH, PH), last_oh = last_window(h, SH, PH, OH);
         for (int i = threadIdx.x; i < row_size; i += blockDim.x) {
             const int w = i / channels, c = i - w * channels;
-            const int first_ow = ceil_div(max(0, w + PW - KW + 1), SW);
-            const int last_ow = min(OW - 1, (w + PW) / SW);
-            Real total = 0;
-            for (int oh = first_oh; oh <= last_oh; oh++) {
-                for (int ow = first_ow; ow <= last_ow; ow++) {
-                    const Index window = ((n * OH + oh) * OW + ow) * channels + c;
-                    if (argmax[window] == h * W + w) total += grad_output[window];
-                }
-            }
-            grad_input[row * row_size + i] = total;
+            const int first_ow = first_window(w, KW, SW, PW), last_ow = last_window(w, SW, PW, OW);
+            const Index first = n * OH * OW * channels + c;
+            grad_input[row * row_size + i] = gather(
+                grad_output + first, argmax + first, h * W + w, first_oh, last_oh, first_ow,
+                last_ow, OW, channels
+            );
         }
     }
 }

@@ -134,6 +134,13 @@ class LocalResponseNorm(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
+    def fused_with(self, following: Module) -> Callable[[Tensor], Tensor] | None:
+        if type(following) is not MaxPool2d:
+            return None
+        norm = self.size, self.alpha, self.beta, self.k
+        window = following.kernel_size, following.stride, following.padding
+        return lambda input: F.local_response_norm_max_pool2d(input, *norm, *window)
+
     def describe(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 

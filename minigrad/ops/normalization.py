@@ -1,5 +1,6 @@
 """Normalization across channels."""
 
+from kernels import max_pool2d
 from minigrad.autograd import Function
 
 
@@ -19,5 +20,31 @@ class LocalResponseNorm(Function):
         grad_input = ctx.empty_images(input.shape, input.dtype)
         ctx.kernels.local_response_norm.backward(
             ctx.images(grad_output), input, *ctx.parameters, grad_input=grad_input
+        )
+        return grad_input
+
+
+class LocalResponseNormMaxPool2d(Function):
+    """max_pool2d(local_response_norm(...)): what lies between is neither written nor kept."""
+
+    @staticmethod
+    def forward(ctx, input, *, size, alpha, beta, k, kernel_size, stride, padding):
+        input = ctx.images(input)
+        window = kernel_size, stride, padding
+        shape = max_pool2d.output_shape(input.shape, *window)
+        output, argmax = ctx.empty_images(shape, input.dtype), ctx.empty_images(shape, "int32")
+        ctx.parameters = size, alpha, beta, k, *window
+        ctx.kernels.local_response_norm_max_pool2d.forward(
+            input, *ctx.parameters, output=output, argmax=argmax
+        )
+        ctx.save_for_backward(argmax, input)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        argmax, input = ctx.saved
+        grad_input = ctx.empty_images(input.shape, input.dtype)
+        ctx.kernels.local_response_norm_max_pool2d.backward(
+            ctx.images(grad_output), argmax, input, *ctx.parameters, grad_input=grad_input
         )
         return grad_input

@@ -12,6 +12,9 @@ def test_costs_of_the_paper_s_network(capsys):
     conv2 = next(line.split() for line in lines if line.startswith("features.4"))
     # 256 maps of 27x27, each from 48 channels and a window of 5x5; 4 bytes, 128 images.
     assert conv2 == ["features.4", "Conv2d", "256x27x27", "307,456", "223,948,800", "95.6"]
+    # Computed with the pooling after it.
+    norm1 = next(line.split() for line in lines if line.startswith("features.2"))
+    assert norm1 == ["features.2", "LocalResponseNorm", "96x55x55", "0", "0", "0.0"]
     total = next(line.split() for line in lines if line.startswith("total"))
     assert total[1:3] == ["60,965,224", "724,406,816"]
     assert "parameters 244 MB, with gradients and momentum 732 MB" in lines[-1]

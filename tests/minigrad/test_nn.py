@@ -149,3 +149,13 @@ def test_sequential_computes_a_convolution_and_its_relu_in_one_operation(rng):
     assert (fused._node.function.__name__, hidden._node.function.__name__) == ("Conv2dReLU", "ReLU")
     # A layer derived from ReLU may do something else.
     assert convolution.fused_with(type("Other", (nn.ReLU,), {})()) is None
+
+
+def test_sequential_computes_normalization_and_max_pooling_in_one_operation(rng):
+    norm, pool = nn.LocalResponseNorm(3, 1.5, 0.5, 0.8), nn.MaxPool2d((3, 2), (2, 1), (1, 0))
+    image = mg.Tensor(rng.standard_normal((2, 4, 6, 5)), requires_grad=True)
+    fused, separate = nn.Sequential(norm, pool)(image), pool(norm(image))
+    assert np.array_equal(fused.data, separate.data)
+    assert fused._node.function.__name__ == "LocalResponseNormMaxPool2d"
+    assert norm.fused_with(nn.AvgPool2d(2)) is None
+    assert norm.fused_with(type("Other", (nn.MaxPool2d,), {})(2)) is None

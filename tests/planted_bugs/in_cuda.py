@@ -4,7 +4,10 @@ from tests.planted_bugs import Fault
 
 BIAS = "kernels/bias/cuda.cu"
 POOL = "kernels/max_pool2d/cuda.cu"
+POOLED = "kernels/_max_pool2d.cuh"
 NORM = "kernels/local_response_norm/cuda.cu"
+NORMALIZED = "kernels/_local_response_norm.cuh"
+NORM_POOL = "kernels/local_response_norm_max_pool2d/cuda.cu"
 LOSS = "kernels/cross_entropy/cuda.cu"
 DROPOUT = "kernels/dropout/cuda.cu"
 PREPARE = "kernels/prepare_images/cuda.cu"
@@ -14,6 +17,7 @@ GEMM = "kernels/conv2d/_implicit_gemm.cu"
 BIAS_TESTS = "tests/kernels/test_bias.py -k cuda"
 POOL_TESTS = "tests/kernels/test_pooling.py -k cuda"
 NORM_TESTS = "tests/kernels/test_local_response_norm.py -k cuda"
+NORM_POOL_TESTS = "tests/kernels/test_local_response_norm_max_pool2d.py -k cuda"
 LOSS_TESTS = "tests/kernels/test_cross_entropy.py -k cuda"
 DROPOUT_TESTS = "tests/kernels/test_dropout.py -k cuda"
 PREPARE_TESTS = "tests/kernels/test_prepare_images.py -k cuda"
@@ -98,7 +102,7 @@ FAULTS = [
     # Pooling.
     Fault(
         "cuda max pool: of equal values the last wins",
-        POOL,
+        POOLED,
         "!(value <= best)",
         "!(value < best)",
         POOL_TESTS,
@@ -119,9 +123,9 @@ FAULTS = [
     ),
     Fault(
         "cuda max pool backward: the last window is left out",
-        POOL,
-        "(h + PH) / SH",
-        "(h + PH - 1) / SH",
+        POOLED,
+        "(i + P) / S)",
+        "(i + P - 1) / S)",
         POOL_TESTS,
     ),
     Fault(
@@ -158,7 +162,7 @@ FAULTS = [
     ),
     Fault(
         "cuda norm backward: window not mirrored",
-        NORM,
+        NORMALIZED,
         "first = -min(after, channel), last = min(before, channels",
         "first = -min(before, channel), last = min(after, channels",
         NORM_TESTS,
@@ -180,10 +184,85 @@ FAULTS = [
     ),
     Fault(
         "cuda norm: a wrong power",
-        NORM,
+        NORMALIZED,
         "return inverse_root * sqrt(inverse_root);",
         "return inverse_root * inverse_root;",
         NORM_TESTS,
+    ),
+    # Normalization and pooling at once.
+    Fault(
+        "cuda norm with pool: maxima are looked for before the pixels are normalized",
+        NORM_POOL,
+        "        __syncthreads();\n        for (int o = warp;",
+        "        __syncwarp();\n        for (int o = warp;",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool: the next tile overwrites this one",
+        NORM_POOL,
+        "argmax[i] = position;\n            }\n        }\n        __syncthreads();\n",
+        "argmax[i] = position;\n            }\n        }\n",
+        "tests/test_cuda.py -k one_block",
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda norm with pool: the last column of a tile is not normalized",
+        NORM_POOL,
+        "columns = min(W, (ow1 - 1) * SW - PW + KW) - left",
+        "columns = min(W, (ow1 - 1) * SW - PW + KW) - left - (KW > 1)",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool: no tile has the column between two tiles",
+        NORM_POOL,
+        "int(tile % tiles_across) * tile_columns",
+        "int(tile % tiles_across) * (tile_columns + 1)",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool backward: ratios are summed before they are written",
+        NORM_POOL,
+        "            __syncwarp();\n            for (int c = lane; c < C; c += LANES) {\n"
+        "                const Real sum",
+        "            for (int c = lane; c < C; c += LANES) {\n                const Real sum",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool backward: the next pixel's ratios overwrite this one's",
+        NORM_POOL,
+        "            __syncwarp();\n        }\n",
+        "        }\n",
+        NORM_POOL_TESTS,
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda norm with pool backward: warps share their ratios",
+        NORM_POOL,
+        "+ 2 * C * warp;",
+        "+ C * warp;",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool: too little shared memory",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "return pixels * input.shape[1]",
+        "return (pixels - 1) * input.shape[1]",
+        NORM_POOL_TESTS,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda norm with pool: tiles of which several blocks do not fit side by side",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "_SHARED_MEMORY = 48 * 1024",
+        "_SHARED_MEMORY = 227 * 1024",
+        "tests/test_cuda.py -k where_that_pays",
+    ),
+    Fault(
+        "cuda norm with pool: pixels are normalized again without limit",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "_NORMALIZATIONS = 3",
+        "_NORMALIZATIONS = 30",
+        "tests/test_cuda.py -k where_that_pays",
     ),
     # Cross entropy.
     Fault(

@@ -4,10 +4,12 @@ from tests.planted_bugs import Fault
 
 GRADIENTS = "tests/test_gradients.py -k "
 BACKENDS = "tests/test_backends.py -k "
-NORM = "kernels/local_response_norm/cpu.py"
+NORM = "kernels/_local_response_norm.py"
 DIRECT = "kernels/conv2d/_direct.py"
 WINOGRAD = "kernels/conv2d/_winograd.py"
 POOL = "kernels/max_pool2d/cpu.py"
+POOLED = "kernels/_max_pool2d.py"
+NORM_POOL = "kernels/local_response_norm_max_pool2d/cpu.py"
 AUTOGRAD = "minigrad/autograd.py"
 
 FAULTS = [
@@ -36,8 +38,8 @@ FAULTS = [
     Fault(
         "norm backward: factor 2 lost",
         NORM,
-        "input.dtype.type(2) * alpha",
-        "input.dtype.type(1) * alpha",
+        "x.dtype.type(2) * alpha",
+        "x.dtype.type(1) * alpha",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
@@ -311,14 +313,14 @@ FAULTS = [
     ),
     Fault(
         "max_pool2d: the last of equal maxima wins",
-        POOL,
+        POOLED,
         "(not value[c] <= best[c])",
         "(not value[c] < best[c])",
         "tests/kernels/test_pooling.py",
     ),
     Fault(
         "max_pool2d: a NaN is lost to a later number",
-        POOL,
+        POOLED,
         "wins = (best[c] == best[c]) & (",
         "wins = (",
         "tests/kernels/test_pooling.py",
@@ -332,17 +334,59 @@ FAULTS = [
     ),
     Fault(
         "max_pool2d backward: overlapping windows overwrite each other",
-        POOL,
+        POOLED,
         "total[c] += gradient[c] if index[c] == position else zero",
         "total[c] = gradient[c] if index[c] == position else total[c]",
         GRADIENTS + "max_pool2d",
     ),
     Fault(
         "max_pool2d backward: the last window that covers a row left out",
-        POOL,
+        POOLED,
         "range(first, last + 1)",
         "range(first, last + (last == first))",
         GRADIENTS + "max_pool2d",
+    ),
+    Fault(
+        "norm with max pool: a window begins at the first row that is kept",
+        NORM_POOL,
+        "begin(rows[top % KH, left]",
+        "begin(rows[0, left]",
+        "tests/kernels/test_local_response_norm_max_pool2d.py -k cpu",
+    ),
+    Fault(
+        "norm with max pool: rows between two bands are not normalized again",
+        NORM_POOL,
+        "        done = 0  # rows",
+        "        done = (first_oh - 1) * SH - PH + KH if first_oh else 0  # rows",
+        "tests/kernels/test_local_response_norm_max_pool2d.py -k threads",
+    ),
+    Fault(
+        "norm with max pool: no band has the row between two bands",
+        NORM_POOL,
+        "task % bands * _ROWS",
+        "task % bands * (_ROWS + 1)",
+        "tests/kernels/test_local_response_norm_max_pool2d.py -k cpu",
+    ),
+    Fault(
+        "norm with max pool: the gradient passes the normalization by",
+        NORM_POOL,
+        "            differentiate(dy, x, before, after, alpha, beta, k, squares, ratios, total, dx)\n",
+        "            dx[:] = dy\n",
+        GRADIENTS + "local_response_norm_max_pool2d",
+    ),
+    Fault(
+        "norm with max pool: maxima of the values before the normalization",
+        "kernels/local_response_norm_max_pool2d/reference.py",
+        "value = normalized[n, c, h, w]",
+        "value = input[n, c, h, w]",
+        "tests/kernels/test_local_response_norm_max_pool2d.py -k reference",
+    ),
+    Fault(
+        "sequential: a layer derived from max-pooling is taken for it",
+        "minigrad/nn/layers.py",
+        "if type(following) is not MaxPool2d:",
+        "if not isinstance(following, MaxPool2d):",
+        "tests/minigrad/test_nn.py",
     ),
     Fault(
         "avg_pool2d: stride of height used for width",

@@ -1,0 +1,123 @@
+"""Launches of the kernels that normalize and pool at once.
+
+Two cases are left to the separate kernels: pixels with so many channels, or windows with so many
+pixels, that they do not fit into shared memory; and windows that overlap so much that normalizing
+pixels again costs more than the array between the two kernels.
+"""
+
+import math
+
+import numpy as np
+
+from kernels._device import Source, device, layout
+from kernels.local_response_norm import cuda as local_response_norm
+from kernels.max_pool2d import cuda as max_pool2d
+
+_source = Source(
+    "local_response_norm_max_pool2d/cuda.cu",
+    "local_response_norm_max_pool2d_forward",
+    "local_response_norm_max_pool2d_backward",
+)
+
+_LANES, _WARPS = 32, 8  # of a block
+_TILES = ((2, 8), (2, 4), (2, 2), (1, 2), (1, 1))  # rows and columns of output pixels of a block
+_SHARED_MEMORY = 48 * 1024  # bytes of a block: several run side by side on every architecture
+# How often a pixel may be normalized on average. By the roofline of an H100, writing and reading an
+# array costs as much as two or three normalizations of it.
+_NORMALIZATIONS = 3
+
+
+def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
+    norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
+    N, C, OH, OW = output.shape
+    tile = _tile(input, (OH, OW), kernel_size, stride)
+    if tile is None:
+        normalized = layout.empty(input.shape, input.dtype)
+        local_response_norm.forward(input, *norm, output=normalized)
+        max_pool2d.forward(normalized, *window, output=output, argmax=argmax)
+        return
+    target, target_index = layout.begin(output), layout.begin(argmax)
+    down, across = _tiles((OH, OW), tile)
+    _launch(
+        "local_response_norm_max_pool2d_forward",
+        (layout.memory(input), target, target_index),
+        N * down * across,
+        (down, across, *tile, *input.shape[1:], OH, OW),
+        *(norm, window),
+        shared_memory=_memory(input, tile, kernel_size, stride),
+    )
+    layout.finish(target, output)
+    layout.finish(target_index, argmax)
+
+
+def backward(
+    grad_output, argmax, input, size, alpha, beta, k, kernel_size, stride, padding, *, grad_input
+):
+    norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
+    N, C, H, W = input.shape
+    shared_memory = _WARPS * 2 * C * input.dtype.itemsize
+    if shared_memory > _SHARED_MEMORY:
+        grad_normalized = layout.empty(input.shape, input.dtype)
+        max_pool2d.backward(grad_output, argmax, *window, grad_input=grad_normalized)
+        local_response_norm.backward(grad_normalized, input, *norm, grad_input=grad_input)
+        return
+    target = layout.begin(grad_input)
+    _launch(
+        "local_response_norm_max_pool2d_backward",
+        (layout.memory(grad_output), layout.memory(argmax), layout.memory(input), target),
+        N * H,
+        (C, H, W, *grad_output.shape[2:]),
+        *(norm, window),
+        shared_memory=shared_memory,
+    )
+    layout.finish(target, grad_input)
+
+
+def _launch(kernel, arrays, count, sizes, norm, window, shared_memory):
+    """`count`: tiles or rows, of which a block takes one at a time."""
+    size, alpha, beta, k = norm
+    C = arrays[0].shape[-1]
+    reach = min(size // 2, C - 1), min((size - 1) // 2, C - 1)  # of a window of channels
+    _source.launch(
+        kernel,
+        arrays[0].dtype,
+        device.blocks(count, 1),
+        *(*arrays, np.int64(count), *sizes),
+        *(number for pair in window for number in pair),
+        *(*reach, alpha / size, beta, k),
+        threads=(_LANES, _WARPS),
+        shared_memory=shared_memory,
+    )
+
+
+def _tile(input, output_size, kernel_size, stride):
+    """Rows and columns of output pixels for a block, or None where two kernels do better."""
+    H, W = input.shape[2:]
+    for largest in _TILES:
+        tile = tuple(map(min, largest, output_size))
+        normalized = math.prod(_tiles(output_size, tile)) * math.prod(
+            _pixels(input, tile, kernel_size, stride)
+        )
+        if (
+            _memory(input, tile, kernel_size, stride) <= _SHARED_MEMORY
+            and normalized <= _NORMALIZATIONS * H * W
+        ):
+            return tile
+    return None
+
+
+def _tiles(output_size, tile):
+    """How many tiles cover the output, downwards and across."""
+    return tuple(-(-size // t) for size, t in zip(output_size, tile))
+
+
+def _pixels(input, tile, kernel_size, stride):
+    """Rows and columns of the input under the windows of a tile, at most."""
+    sides = zip(tile, kernel_size, stride, input.shape[2:])
+    return tuple(min((t - 1) * s + k, size) for t, k, s, size in sides)
+
+
+def _memory(input, tile, kernel_size, stride):
+    """Bytes of the normalized pixels of a tile."""
+    pixels = math.prod(_pixels(input, tile, kernel_size, stride))
+    return pixels * input.shape[1] * input.dtype.itemsize
