@@ -24,7 +24,7 @@ logger = logging.getLogger("alexnet.data")
 
 
 class FolderDataset:
-    """Images in files; `images` holds the files of each class, classes and files in order."""
+    """Images in files; `images` has the files of each class, classes and files in order."""
 
     def __init__(self, images: dict[str, list[str]]):
         self.classes = list(images)
@@ -63,8 +63,8 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     the names of the files only.
 
     Raises:
-        DataError: there is no such folder, fewer than two classes have an image, or the sets
-            have different classes.
+        DataError: there is no such folder, fewer than two classes have an image, or a set has
+            classes that the one for training does not have.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give one that holds a folder of images per class")
@@ -78,13 +78,20 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
         images["test" if "validation" in images else "validation"] = list_images(root / "test")
     if "validation" not in images:
         return _split(images["train"], root / "train", seed)
+    classes = images["train"]
     for split, of_split in images.items():
-        if differing := sorted(images["train"].keys() ^ of_split.keys()):
+        if unknown := sorted(of_split.keys() - classes.keys()):
             raise DataError(
-                f"{root}: the sets for train and {split} must have the same classes, but only "
-                f"one of them has images of {', '.join(differing[:5])}"
+                f"{root}: the set for {split} has classes that the one for training does not: "
+                f"{', '.join(unknown[:5])}"
             )
-    return {split: FolderDataset(of_split) for split, of_split in images.items()}
+        if missing := sorted(classes.keys() - of_split.keys()):
+            names = ", ".join(missing[:5])
+            logger.warning("%s: the set for %s has no image of %s", root, split, names)
+    return {
+        split: FolderDataset({name: of_split.get(name, []) for name in classes})
+        for split, of_split in images.items()
+    }
 
 
 def list_images(folder: Path) -> dict[str, list[str]]:

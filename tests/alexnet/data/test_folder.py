@@ -185,8 +185,17 @@ def test_fewer_than_two_classes(tmp_path, classes):
         open_splits(tmp_path)
 
 
-def test_different_classes_in_validation(tmp_path):
+def test_unknown_classes_in_validation(tmp_path):
     write_classes(tmp_path / "train", ["ant", "bee", "cat"], count=1)
     write_classes(tmp_path / "val", ["ant", "bee", "dog"], count=1)
-    with pytest.raises(DataError, match="images of cat, dog"):
+    with pytest.raises(DataError, match="validation has classes that .* not: dog"):
         open_splits(tmp_path)
+
+
+def test_missing_classes_in_validation_keep_their_place(tmp_path, caplog):
+    write_classes(tmp_path / "train", ["ant", "bee", "cat"], count=1)
+    write_classes(tmp_path / "val", ["ant", "cat"], count=2)
+    splits = open_splits(tmp_path)
+    assert splits["validation"].classes == splits["train"].classes == ["ant", "bee", "cat"]
+    assert splits["validation"].labels.tolist() == [0, 0, 2, 2]
+    assert "the set for validation has no image of bee" in caplog.text
