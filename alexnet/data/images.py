@@ -137,6 +137,8 @@ def _is_animated(image: Image.Image) -> bool:
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return np.asarray(image)  # convert() would copy it
     if image.mode.startswith("I"):
         grey = np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)
         return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
