@@ -179,9 +179,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.data",
         description="Time the way of images from disk to the network's input.",
-        epilog="example: python -m benchmarks.data --images 512 --repeats 7",
+        epilog="example: python -m benchmarks.data --repeats 9",
     )
-    parser.add_argument("--images", type=positive, default=512, metavar="N", help="default: 512")
+    parser.add_argument("--images", type=positive, default=1024, metavar="N", help="default: 1024")
     parser.add_argument("--batch", type=positive, default=128, metavar="N", help="default: 128")
     parser.add_argument("--workers", type=positive, default=2, metavar="N", help="default: 2")
     parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
