@@ -5,10 +5,10 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from alexnet import figures, progress
 from alexnet.checkpoint import BEST, LAST, Checkpoint
@@ -23,6 +23,41 @@ from minigrad.optim import Optimizer, Schedule
 
 class Diverged(Exception):
     """The loss is no longer a finite number."""
+
+
+class Step(NamedTuple):
+    """What is known after a step.
+
+    Attributes:
+        number: steps made since the beginning of the run.
+        epoch: the epoch it belongs to, from 1.
+        loss, top1: mean over the images of the batch.
+        lr: rate of the weights in this step.
+        images: in the batch.
+        seconds: since the last step, waiting for data included.
+        waiting: of them, spent waiting for data.
+    """
+
+    number: int
+    epoch: int
+    loss: float
+    top1: float
+    lr: float
+    images: int
+    seconds: float
+    waiting: float
+
+
+class Observer(Protocol):
+    """Something that follows a run: a log, a watch, a picture."""
+
+    def after_step(self, trainer: "Trainer", step: Step) -> None:
+        """The parameters are updated; their gradients are still there."""
+        ...
+
+    def after_epoch(self, trainer: "Trainer", row: Row) -> None:
+        """The epoch is validated and its row written; its checkpoint is not yet."""
+        ...
 
 
 class _Stop(Exception):
@@ -71,6 +106,7 @@ class Trainer:
         architecture, arguments: what the checkpoints tell about the network and the run.
         device: where the network is and batches are prepared.
         show_progress: see `alexnet.progress`.
+        observers: are told of every step and epoch.
         on_epoch: called with the row of every complete epoch.
 
     Attributes:
@@ -92,6 +128,7 @@ class Trainer:
         arguments: dict[str, Any] | None = None,
         device: str = "cpu",
         show_progress: progress.Progress = progress.silent,
+        observers: Sequence[Observer] = (),
         on_epoch: Callable[[Row], None] = lambda row: None,
     ):
         self.model = model
@@ -104,6 +141,7 @@ class Trainer:
         self.arguments = arguments or {}
         self.backend = backend.get(device)
         self.show_progress = show_progress
+        self.observers = observers
         self.on_epoch = on_epoch
         self.state = TrainingState()
         self.log = MetricsLog(folder)
@@ -147,17 +185,25 @@ class Trainer:
             self.show_progress(title, images, state.loss.count) as report,
         ):
             started = clock = time.perf_counter()
+            waited = 0.0
             for batch in sent_ahead(batches, self.backend):
                 if self.interrupted or self.schedule.steps >= self.max_steps:
                     raise _Stop
-                self._step(batch)
+                loss, top1 = self._step(batch)
                 now = time.perf_counter()
-                state.seconds += now - clock
-                clock = now
+                step = Step(
+                    *(self.schedule.steps, state.epoch + 1, loss, top1, state.lr, len(batch)),
+                    *(now - clock, batches.seconds - waited),
+                )
+                state.seconds += step.seconds
+                clock, waited = now, batches.seconds
+                for observer in self.observers:
+                    observer.after_step(self, step)
                 waiting = batches.seconds / (now - started)
                 report(len(batch), state.loss.value, state.top1.value, waiting)
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: Batch) -> tuple[float, float]:
+        """Learn from a batch; returns its mean loss and accuracy."""
         state = self.state
         logits = self.model(Tensor(batch.prepare(self.backend)))
         loss = F.cross_entropy(logits, batch.labels)
@@ -173,8 +219,10 @@ class Trainer:
         self.optimizer.step()
         self.schedule.step()
         state.loss.add(value * len(batch), len(batch))
-        state.top1.add(topk_correct(scores, batch.labels, 1), len(batch))
+        correct = topk_correct(scores, batch.labels, 1)
+        state.top1.add(correct, len(batch))
         state.step += 1
+        return value, correct / len(batch)
 
     def evaluate(self) -> Evaluation:
         """Loss, top-1 and top-5 accuracy on the validation set, without augmentation."""
@@ -219,6 +267,8 @@ class Trainer:
             best_epoch=row["epoch"] if improved else state.best_epoch,
         )
         self.log.append(row)
+        for observer in self.observers:
+            observer.after_epoch(self, row)
         self._save_epoch(improved)
         num_classes = len(self.train_loader.dataset.classes)
         figures.training_curves(self.log.rows, num_classes, self.folder / "training_curves.png")

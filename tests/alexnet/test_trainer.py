@@ -485,6 +485,42 @@ def test_progress_is_told_what_is_done(new_trainer, continued):
     assert heard == [("epoch 1", 10, 4), 4, 2, ("validation", 7, 0), 4, 3]
 
 
+class Listener:
+    def __init__(self):
+        self.steps, self.epochs = [], []
+
+    def after_step(self, trainer, step):
+        assert all(p.grad is not None for p in trainer.model.parameters())
+        assert step.number == trainer.schedule.steps
+        assert 0 < step.waiting < step.seconds
+        self.steps.append(step)
+
+    def after_epoch(self, trainer, row):
+        assert trainer.log.rows[-1] is row
+        assert not (trainer.folder / LAST).exists() or row["epoch"] > 1
+        self.epochs.append(row)
+
+
+def test_observers_are_told_of_every_step_and_epoch(new_trainer):
+    listener = Listener()
+    trainer = new_trainer(observers=[listener])
+    trainer.fit(2)
+    assert [(step.number, step.epoch, step.images) for step in listener.steps] == [
+        *((1, 1, 4), (2, 1, 4), (3, 1, 2)),
+        *((4, 2, 4), (5, 2, 4), (6, 2, 2)),
+    ]
+    assert listener.epochs == trainer.log.rows
+    for row in listener.epochs:
+        steps = [step for step in listener.steps if step.epoch == row["epoch"]]
+        assert sum(step.loss * step.images for step in steps) / 10 == pytest.approx(
+            row["train_loss"]
+        )
+        assert sum(step.top1 * step.images for step in steps) / 10 == pytest.approx(
+            row["train_top1"]
+        )
+        assert steps[-1].lr == row["lr"]
+
+
 def test_a_longer_run_continues_with_the_rates_of_a_longer_run(new_trainer, continued):
     folder = new_trainer().folder
     continued(folder).fit(EPOCHS)
