@@ -51,8 +51,8 @@ class Repeated:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return self.dataset.image(index % len(self.dataset), at_least)
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return self.dataset.image(index % len(self.dataset), square)
 
     def name(self, index: int) -> str:
         return self.dataset.name(index % len(self.dataset))

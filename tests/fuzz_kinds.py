@@ -49,7 +49,7 @@ def read_image(path: Path) -> None:
     pixels = decode(path, str(path))
     assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
     kinds(path, str(path))
-    decode(path, str(path), at_least=8)
+    decode(path, str(path), square=8)
 
 
 def _smooth(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:

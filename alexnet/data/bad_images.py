@@ -42,14 +42,14 @@ class BadImages:
             for problem in self.found.values():
                 self._write(problem)
 
-    def read(self, dataset: Dataset, index: int, at_least: int | None = None) -> np.ndarray | None:
+    def read(self, dataset: Dataset, index: int, square: int | None = None) -> np.ndarray | None:
         """An image of a data set, or None where it is to be skipped.
 
         Raises:
             DataError: it cannot be used, and is not to be skipped or one too many.
         """
         try:
-            return dataset.image(index, at_least)
+            return dataset.image(index, square)
         except BadImage as error:
             self.add(dataset.name(index), str(error))
             return None

@@ -213,7 +213,7 @@ class Cifar:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
         file, record = self._place(index)
         planes = self._pixels[file][record].reshape(3, 32, 32)
         return np.ascontiguousarray(planes.transpose(1, 2, 0))

@@ -30,12 +30,12 @@ class Dataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
         """Image `index` as uint8 (H, W, 3), RGB; sizes may differ between images.
 
         Args:
-            at_least: the image may be decoded at a fraction of its size, as long as its shorter
-                side has this many pixels; the whole image otherwise.
+            square: the caller needs the central square only, and no more than this many pixels
+                of its side: it may be given instead of the image, scaled down to them.
 
         Raises:
             BadImage: it is damaged or missing.
@@ -72,8 +72,8 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return self.dataset.image(self.indices[index], at_least)
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return self.dataset.image(self.indices[index], square)
 
     def name(self, index: int) -> str:
         return self.dataset.name(self.indices[index])

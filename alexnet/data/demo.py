@@ -144,7 +144,7 @@ class DemoDataset:
     def name(self, index: int) -> str:
         return f"image {index} of the demo set's {self.split} images"
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
         """Image `index` as uint8 (256, 256, 3), RGB."""
         split = list(self.counts).index(self.split)
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, index, split]))

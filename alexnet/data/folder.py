@@ -35,8 +35,8 @@ class FolderDataset:
     def __len__(self) -> int:
         return len(self.files)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return decode(self.file(index), self.files[index], at_least)
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return decode(self.file(index), self.files[index], square)
 
     def file(self, index: int) -> Path:
         return Path(self.files[index])

@@ -47,8 +47,8 @@ class TarDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return decode(self.file(index), self.name(index), at_least)
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return decode(self.file(index), self.name(index), square)
 
     def file(self, index: int) -> io.BytesIO:
         return io.BytesIO(self._images.read(self._order[index]))

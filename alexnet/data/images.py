@@ -46,14 +46,14 @@ UPRIGHT = {
 }
 
 
-def decode(file: Path | BinaryIO, name: str, at_least: int | None = None) -> np.ndarray:
+def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.ndarray:
     """The image in a file as uint8 (H, W, 3) RGB, upright; of an animation the first frame.
 
     Transparent parts become white. 16-bit grey keeps its upper 8 bits.
 
     Args:
         name: what to call the file in an error.
-        at_least: see `Dataset.image`; only JPEG files can be decoded smaller.
+        square: see `Dataset.image`.
 
     Raises:
         BadImage: the file is missing, damaged, or not an image of a known format.
@@ -62,12 +62,16 @@ def decode(file: Path | BinaryIO, name: str, at_least: int | None = None) -> np.
         width, height = image.size
         if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
             raise BadImage(f"{name}: {width}x{height} pixels, too narrow to use")
-        if at_least is not None:
-            _decode_smaller(image, at_least)
+        if square is not None:
+            _decode_smaller(image, square)
         # Only whole images are used: loading raises where data are missing.
         image.load()
         orientation = _orientation(image)
-        return _to_rgb(image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image)
+        if orientation in UPRIGHT:
+            image = image.transpose(UPRIGHT[orientation])
+        if square is not None and _is_plain(image):
+            image = _central_square(image, square)
+        return _to_rgb(image)
 
 
 def kinds(file: Path | BinaryIO, name: str) -> list[str]:
@@ -113,13 +117,21 @@ def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         raise BadImage(f"{name}: cannot be read ({reason or type(error).__name__})") from error
 
 
-def _decode_smaller(image: Image.Image, at_least: int) -> None:
+def _decode_smaller(image: Image.Image, size: int) -> None:
     """Let the JPEG decoder scale by 1/2, 1/4 or 1/8, which is cheaper than decoding it all."""
     width, height = image.size
     shorter = min(width, height)
-    if shorter > at_least:
+    if shorter > size:
         # draft() keeps both sides at least as long as asked for.
-        image.draft(None, (width * at_least // shorter, height * at_least // shorter))
+        image.draft(None, (width * size // shorter, height * size // shorter))
+
+
+def _central_square(image: Image.Image, size: int) -> Image.Image:
+    """`transforms.central_square`, never enlarged, without the copies that make an array of all."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.BILINEAR) if side > size else square
 
 
 def _orientation(image: Image.Image) -> int | None:
@@ -136,8 +148,12 @@ def _is_animated(image: Image.Image) -> bool:
         return True  # a second frame begins, but is damaged
 
 
+def _is_plain(image: Image.Image) -> bool:
+    return image.mode == "RGB" and not image.has_transparency_data
+
+
 def _to_rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "RGB" and not image.has_transparency_data:
+    if _is_plain(image):
         return np.asarray(image)  # convert() would copy it
     if image.mode.startswith("I"):
         grey = np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)

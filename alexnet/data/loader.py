@@ -158,9 +158,9 @@ class Loader:
         self.augmentation = augmentation
         self.ten_views = ten_views
         self.bad_images = bad_images or BadImages()
-        # A part of the image may be enlarged: then nothing of it may be lost in decoding.
+        # What of an image is needed: all of it, where crops may come from anywhere.
         anywhere = augmentation is not None and augmentation.crop == "resized"
-        self._at_least = None if anywhere else preprocessing.resize
+        self._square = None if anywhere else preprocessing.resize
         self.shuffle = shuffle
         self.workers = workers
 
@@ -209,7 +209,7 @@ class Loader:
         for index in indices:
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
-            image = self.bad_images.read(self.dataset, index, self._at_least)
+            image = self.bad_images.read(self.dataset, index, self._square)
             if image is not None:
                 used.append(index)
                 views += self._views(image, epoch, index)

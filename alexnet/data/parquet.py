@@ -71,9 +71,9 @@ class ParquetDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
         """See `Dataset.image`; where the file is damaged, not just the image, a DataError."""
-        return decode(self.file(index), self.name(index), at_least)
+        return decode(self.file(index), self.name(index), square)
 
     def file(self, index: int) -> io.BytesIO:
         group, row = self._find(index)

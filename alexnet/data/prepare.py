@@ -249,7 +249,7 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
     def size_of(place: tuple[Dataset, int]) -> int | None:
         dataset, index = place
         with contextlib.suppress(BadImage):  # reported when its turn comes
-            image = dataset.image(index, arguments.size)
+            image = dataset.image(index, _square(arguments))
             return reduced(image, arguments.size, arguments.keep_rectangle).nbytes
         return None
 
@@ -271,6 +271,11 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
     command.say(f"{text}; about {timedelta(seconds=seconds)} with {arguments.workers} threads")
 
 
+def _square(arguments: argparse.Namespace) -> int | None:
+    """What of an image is needed, see `Dataset.image`."""
+    return None if arguments.keep_rectangle else arguments.size
+
+
 def _evenly_spaced(length: int, count: int) -> list[int]:
     return np.linspace(0, length - 1, min(length, count)).round().astype(int).tolist()
 
@@ -285,10 +290,11 @@ def _records(
 ) -> Iterator[dict[str, Any]]:
     """The records of all shards of a set; shards that are not finished are written."""
     destination, size = arguments.destination, arguments.size
+    square = _square(arguments)
     ahead = IMAGES_AHEAD_PER_WORKER * arguments.workers
 
     def load(index: int) -> np.ndarray | str:
-        image = bad_images.read(dataset, index, size)
+        image = bad_images.read(dataset, index, square)
         if image is None:
             return bad_images.found[dataset.name(index)]
         return reduced(image, size, arguments.keep_rectangle)

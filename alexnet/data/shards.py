@@ -85,7 +85,7 @@ class ShardDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
         """Image `index`, a read-only view of the file."""
         shard, offset, height, width = self._places[index].tolist()
         pixels = self._shards[shard]

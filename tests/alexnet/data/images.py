@@ -16,7 +16,7 @@ class Images:
     def __len__(self):
         return len(self.images)
 
-    def image(self, index, at_least=None):
+    def image(self, index, square=None):
         if self.images[index] is None:
             raise BadImage(f"{self.name(index)}: damaged")
         return self.images[index]

@@ -163,7 +163,7 @@ class Made:
     def __len__(self):
         return len(self.labels)
 
-    def image(self, index, at_least=None):
+    def image(self, index, square=None):
         pixels = np.zeros((4, 4, 3), np.uint8)
         pixels[0, 0] = np.array(divmod(index + self.first, 256) + (0,))
         return pixels
@@ -211,7 +211,7 @@ def test_any_number_of_threads_finds_the_same():
 
 def test_an_unusable_set_ends_the_check():
     class Gone(Made):
-        def image(self, index, at_least=None):
+        def image(self, index, square=None):
             raise DataError("the archive is gone")
 
     with pytest.raises(DataError, match="the archive is gone"):

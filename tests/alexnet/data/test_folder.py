@@ -164,13 +164,13 @@ def test_files_are_read_when_they_are_asked_for(tmp_path):
         dataset.image(bad)
 
 
-def test_a_large_photo_is_decoded_at_a_fraction_of_its_size(tmp_path):
+def test_only_the_square_that_is_needed_is_made_of_a_large_photo(tmp_path):
     for name in ("ant", "bee"):
         write_image(tmp_path / name / "photo.jpg", size=(400, 800))
     train = open_splits(tmp_path)["train"]
     assert train.file(0) == tmp_path / "ant" / "photo.jpg"
     assert train.image(0).shape == (800, 400, 3)
-    assert train.image(0, at_least=100).shape == (200, 100, 3)
+    assert train.image(0, square=100).shape == (100, 100, 3)
 
 
 def test_missing_folder(tmp_path):

@@ -8,9 +8,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from alexnet.data import BadImage
 from alexnet.data.images import decode, kinds
+from alexnet.data.transforms import central_square
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -25,8 +27,8 @@ def encoded(image, format, **options):
     return file.getvalue()
 
 
-def decode_bytes(data, at_least=None):
-    return decode(io.BytesIO(data), "picture", at_least)
+def decode_bytes(data, square=None):
+    return decode(io.BytesIO(data), "picture", square)
 
 
 def exif(orientation):
@@ -127,9 +129,9 @@ def test_first_frame_of_an_animation(format):
     assert np.abs(decode_bytes(data).astype(int) - GREEN).max() <= 3
 
 
-@pytest.mark.parametrize("format, at_least", [("JPEG", None), ("JPEG", 8), ("PNG", 8), ("TIFF", 8)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_rotation_that_the_camera_noted(format, at_least, orientation):
+def test_rotation_that_the_camera_noted(format, orientation):
     """A file stored in each of the eight ways shows the same upright picture."""
     upright = np.full((64, 96, 3), 128, np.uint8)
     upright[:32, :48], upright[:32, 48:], upright[32:, :48] = RED, GREEN, BLUE
@@ -146,9 +148,9 @@ def test_rotation_that_the_camera_noted(format, at_least, orientation):
     }[orientation]
     image = Image.fromarray(np.ascontiguousarray(stored))
     data = encoded(image, format, exif=exif(orientation))
-    pixels = decode_bytes(data, at_least).astype(int)
+    pixels = decode_bytes(data).astype(int)
     height, width = pixels.shape[:2]
-    assert (height, width) == ((8, 12) if (format, at_least) == ("JPEG", 8) else (64, 96))
+    assert (height, width) == (64, 96)
     for row, column, color in [(1, 1, RED), (1, 3, GREEN), (3, 1, BLUE), (3, 3, (128,) * 3)]:
         pixel = pixels[row * height // 4, column * width // 4]
         assert np.abs(pixel - color).max() < 40, (row, column)
@@ -176,41 +178,70 @@ def test_rotation_is_undone_where_other_tags_cannot_be_rewritten(tmp_path):
     assert decode_outside_pytest(tmp_path / "x.jpg", data) == "(16, 8, 3)"
 
 
-# -- decoding at a fraction of the size -----------------------------------------------------------
+# -- the central square only ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("size", [(64, 64), (65, 64), (64, 91), (127, 64), (40, 30)])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_square_is_that_of_the_whole_image(format, size, orientation):
+    """Bit for bit, as long as the decoder does not scale: below twice the size."""
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    data = encoded(Image.fromarray(pixels), format, exif=exif(orientation))
+    whole, square = decode_bytes(data), decode_bytes(data, square=64)
+    assert square.shape == (min(64, *size),) * 2 + (3,)
+    assert np.array_equal(central_square(square, 64), central_square(whole, 64))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16"])
+def test_square_of_other_modes(mode):
+    image = Image.fromarray(noise(70, 100))
+    if mode == "I;16":
+        image = Image.fromarray(noise(70, 100)[:, :, 0].astype(np.uint16) * 200)
+    else:
+        image = image.convert(mode)
+    data = encoded(image, "TIFF")
+    whole, square = decode_bytes(data), decode_bytes(data, square=64)
+    assert np.array_equal(central_square(square, 64), central_square(whole, 64))
+
+
+def test_square_of_an_image_with_a_transparent_color():
+    pixels = noise(70, 100) // 128 * 255
+    data = encoded(Image.fromarray(pixels), "PNG", transparency=(255, 0, 255))
+    whole, square = decode_bytes(data), decode_bytes(data, square=64)
+    assert (whole[(pixels == (255, 0, 255)).all(axis=2)] == 255).all()
+    assert np.array_equal(central_square(square, 64), central_square(whole, 64))
 
 
 @pytest.mark.parametrize("size", [(256, 256), (257, 255), (511, 800), (512, 512), (2049, 2048)])
-@pytest.mark.parametrize("at_least", [31, 32, 33, 255, 256, 257])
-def test_at_least(size, at_least):
+@pytest.mark.parametrize("square", [31, 32, 33, 255, 256, 257])
+def test_square_is_never_enlarged_nor_decoded_too_small(size, square, monkeypatch):
+    loaded = []
+    load = JpegImageFile.load
+    monkeypatch.setattr(JpegImageFile, "load", lambda self: loaded.append(self.size) or load(self))
     data = encoded(Image.new("RGB", size), "JPEG", quality=20)
-    height, width = decode_bytes(data, at_least).shape[:2]
-    shorter = min(height, width)
-    assert min(*size, at_least) <= shorter
+    assert decode_bytes(data, square).shape == (min(square, *size),) * 2 + (3,)
+    shorter = min(loaded[0])
+    assert min(*size, square) <= shorter
     # Half of it would not do, except beyond the decoder's limit of 1/8.
-    assert shorter // 2 <= at_least or shorter <= -(-min(size) // 8)
-    assert width / height == pytest.approx(size[0] / size[1], rel=0.04)
+    assert shorter // 2 <= square or shorter <= -(-min(size) // 8)
 
 
-def test_at_least_shows_the_same_picture():
+def test_a_square_decoded_smaller_shows_the_same_picture():
     wave = 128 + 100 * np.sin(np.arange(512) / 40)
     image = Image.fromarray(np.repeat(wave[:, None], 640, axis=1).astype(np.uint8)).convert("RGB")
-    pixels = decode_bytes(encoded(image, "JPEG", quality=95), at_least=128)
-    assert pixels.shape == (128, 160, 3)
-    assert np.abs(pixels - np.asarray(image.reduce(4)).astype(int)).max() <= 4
-
-
-@pytest.mark.parametrize("format", ["PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
-def test_at_least_leaves_other_formats_as_they_are(format):
-    data = encoded(Image.fromarray(noise()), format)
-    assert np.array_equal(decode_bytes(data, at_least=8), decode_bytes(data))
+    pixels = decode_bytes(encoded(image, "JPEG", quality=95), square=128)
+    assert pixels.shape == (128, 128, 3)
+    expected = np.asarray(image.reduce(4)).astype(int)[:, 16:144]
+    assert np.abs(pixels - expected).max() <= 4
 
 
 # -- what is refused ---------------------------------------------------------------------------
 
 
-def refused(data, reason="", at_least=None):
+def refused(data, reason="", square=None):
     with pytest.raises(BadImage) as caught:
-        decode_bytes(data, at_least)
+        decode_bytes(data, square)
     message = str(caught.value)
     assert message.startswith("picture: ") and "\n" not in message
     assert reason in message
@@ -236,11 +267,11 @@ def test_missing_file(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM"])
-@pytest.mark.parametrize("at_least", [None, 16])
-def test_truncated_anywhere(format, at_least):
+@pytest.mark.parametrize("square", [None, 16])
+def test_truncated_anywhere(format, square):
     data = encoded(Image.fromarray(noise()), format)
     for percent in range(0, 100, 5):
-        refused(data[: len(data) * percent // 100], at_least=at_least)
+        refused(data[: len(data) * percent // 100], square=square)
 
 
 def test_overwritten_with_zeros():

@@ -35,7 +35,7 @@ class Images:
     def name(self, index):
         return f"image {index}"
 
-    def image(self, index, at_least=None):
+    def image(self, index, square=None):
         time.sleep(self.delay)
         self.read.append(int(index))
         return self.images[index]
@@ -159,7 +159,7 @@ def test_prepare(device, sent, cuda):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_errors_of_a_worker_are_raised_in_order(workers):
     class Failing(Images):
-        def image(self, index, at_least=None):
+        def image(self, index, square=None):
             if index == 6:
                 raise BadImage("six.jpg: damaged")
             return super().image(index)
@@ -202,7 +202,7 @@ def test_reads_ahead_but_not_far():
 class Damaged(Images):
     """Images 2, 3, 4 and 5 of which cannot be used."""
 
-    def image(self, index, at_least=None):
+    def image(self, index, square=None):
         if index in (2, 3, 4, 5):
             raise BadImage(f"image {index}: damaged")
         return super().image(index)
@@ -248,18 +248,18 @@ def test_mean_image_is_subtracted_from_crops_not_from_mirrored_ones():
         np.testing.assert_allclose(prepared[view], image.transpose(2, 0, 1) - mean_image, atol=1e-4)
 
 
-@pytest.mark.parametrize("crop, at_least", [("random", 8), ("center", 8), ("resized", None)])
-def test_images_may_be_decoded_smaller_only_where_nothing_is_lost(crop, at_least):
+@pytest.mark.parametrize("crop, square", [("random", 8), ("center", 8), ("resized", None)])
+def test_images_may_be_decoded_smaller_only_where_nothing_is_lost(crop, square):
     class Recording(Images):
         asked = set()
 
-        def image(self, index, at_least=None):
-            self.asked.add(at_least)
+        def image(self, index, square=None):
+            self.asked.add(square)
             return super().image(index)
 
     dataset = Recording()
     list(Loader(dataset, PREPROCESSING, 4, augmentation=Augmentation(crop=crop)).batches(0))
-    assert dataset.asked == {at_least}
+    assert dataset.asked == {square}
 
 
 def test_timed_counts_only_the_time_waited():

@@ -301,10 +301,10 @@ def count_decodings(monkeypatch):
     decoded = []
     read = BadImages.read
 
-    def counting(self, dataset, index, at_least=None):
+    def counting(self, dataset, index, square=None):
         if isinstance(dataset, FolderDataset):  # and not the shards, for their statistics
             decoded.append(dataset.name(index))
-        return read(self, dataset, index, at_least)
+        return read(self, dataset, index, square)
 
     monkeypatch.setattr(BadImages, "read", counting)
     return decoded
