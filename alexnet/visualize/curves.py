@@ -70,7 +70,7 @@ def curves_figure(runs: list[Run]) -> Figure:
     The last one, mean circular variance of conv1's kernels, is left out if no run has snapshots.
     """
     selectivity = any(run.circular_variance for run in runs)
-    legend = 0.24 * len(runs) + 0.3
+    legend = 0.17 * max(2, len(runs)) + 0.1
     figure = Figure(figsize=(PAGE_WIDTH, 4.6 + legend))
     above, below = figure.subfigures(2, 1, height_ratios=(legend, 4.6))
     grid = below.subplots(2, 3, gridspec_kw=_MARGINS).ravel()
@@ -99,6 +99,7 @@ def curves_figure(runs: list[Run]) -> Figure:
     for axes in (top1, top5):
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    variance.set_ylim(0, 1)
     variance.set_visible(selectivity)
     _legend(above, runs)
     return figure

@@ -134,7 +134,7 @@ def _patches_figure(
         found = strongest(part, shown, channels, PATCHES, backend.get(arguments.backend))
     windows, preprocessing = layers.windows(part), checkpoint.preprocessing
     field = layers.receptive_field(windows, 0, 0)
-    size = field.bottom - field.top
+    size = min(field.bottom - field.top, preprocessing.image_size)
     rows = np.full((len(channels), PATCHES, size, size, 3), 255, np.uint8)
     for row, activations, images, positions in zip(rows, *found):
         for i, activation in enumerate(activations):

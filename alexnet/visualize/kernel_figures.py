@@ -20,7 +20,7 @@ PER_ROW = 16  # kernels, as in the paper's figure
 MAX_EPOCHS = 8  # that fit a page
 MAX_FRAMES = 60
 FRAME_DOTS_PER_INCH = 100
-LABEL, TITLE, GAP = 0.32, 0.36, 0.12  # inches
+MARGIN, LABEL, TITLE, GAP = 0.06, 0.24, 0.42, 0.12  # inches
 # Orange for negative weights, purple for positive ones, white for zero.
 DIVERGING = matplotlib.colormaps["PuOr"]
 
@@ -62,16 +62,17 @@ def kernels_figure(
     """conv1's kernels (C, 3, KH, KW) as the paper's figure 3: a block for each column."""
     blocks = np.split(pictures(kernels, normalize, columns), columns)
     images = [mosaic(block, PER_ROW) for block in blocks]
-    heights = [(PAGE_WIDTH - LABEL) * len(image) / image.shape[1] for image in images]
+    left = MARGIN + (LABEL if columns > 1 else 0)
+    width = PAGE_WIDTH - left - MARGIN
+    heights = [width * len(image) / image.shape[1] for image in images]
     height = TITLE + sum(heights) + GAP * len(heights)
     figure = Figure(figsize=(PAGE_WIDTH, height))
     _title(figure, title, NORMALIZATIONS[normalize])
     top = height - TITLE
     for number, (image, block_height) in enumerate(zip(images, heights), start=1):
         top -= block_height
-        axes = figure.add_axes(
-            (LABEL / PAGE_WIDTH, top / height, 1 - LABEL / PAGE_WIDTH, block_height / height)
-        )
+        place = left / PAGE_WIDTH, top / height, width / PAGE_WIDTH, block_height / height
+        axes = figure.add_axes(place)
         _picture(axes, image)
         if columns > 1:
             axes.set_ylabel(f"column {number}", fontsize=NORMAL)
@@ -88,7 +89,7 @@ def epochs_figure(
     images = [_stacked(of_epoch, columns) for of_epoch in colors]
     across = min(2, len(epochs))
     rows = math.ceil(len(epochs) / across)
-    width = (PAGE_WIDTH - GAP * (across - 1)) / across
+    width = (PAGE_WIDTH - 2 * MARGIN - GAP * (across - 1)) / across
     panel = width * images[0].shape[0] / images[0].shape[1]
     caption = 0.2
     height = TITLE + rows * (panel + caption + GAP)
@@ -96,7 +97,7 @@ def epochs_figure(
     _title(figure, title, NORMALIZATIONS[normalize])
     for i, (epoch, image) in enumerate(zip(epochs, images)):
         bottom = height - TITLE - (i // across + 1) * (panel + caption + GAP) + GAP
-        left = i % across * (width + GAP)
+        left = MARGIN + i % across * (width + GAP)
         place = left / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, panel / height
         axes = figure.add_axes(place)
         _picture(axes, image)
@@ -165,7 +166,7 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
         labels: of the rows.
     """
     figure, _ = _rows(list(patches / 255), labels, above=0.0)
-    _title(figure, title, "the strongest first; grey is beyond the border of the image")
+    _title(figure, title, "the strongest first, at most one of an image; plain grey: not seen by the channel")
     return figure
 
 
@@ -184,7 +185,7 @@ def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figu
     label = 0.95
     images = [mosaic(row, len(row)) for row in rows]
     largest = 0.75 / images[0].shape[0] * images[0].shape[1]  # small pictures stay small
-    width = min(PAGE_WIDTH - label, largest)
+    width = min(PAGE_WIDTH - label - MARGIN, largest)
     cell = width * images[0].shape[0] / images[0].shape[1]
     step = above + cell + 0.06
     height = TITLE + len(rows) * step
@@ -201,7 +202,7 @@ def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figu
 
 
 def _picture(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(image, aspect="auto")
+    axes.imshow(image, aspect="auto", interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
@@ -217,5 +218,6 @@ def _stacked(colors: np.ndarray, columns: int) -> np.ndarray:
 def _title(figure: Figure, title: str, explanation: str) -> None:
     height = figure.get_figheight()
     style = {"va": "top", "parse_math": False}
-    figure.text(0, 1 - 0.02 / height, title, fontsize=NORMAL, weight="bold", **style)
-    figure.text(0, 1 - 0.18 / height, explanation, fontsize=SMALL, **style)
+    left = MARGIN / PAGE_WIDTH
+    figure.text(left, 1 - MARGIN / height, title, fontsize=NORMAL, weight="bold", **style)
+    figure.text(left, 1 - (MARGIN + 0.16) / height, explanation, fontsize=SMALL, **style)

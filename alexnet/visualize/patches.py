@@ -8,11 +8,11 @@ import numpy as np
 from alexnet.data.dataset import Dataset
 from alexnet.data.loader import Batch, sent_ahead
 from alexnet.data.transforms import Preprocessing, central_view
-from alexnet.visualize.layers import receptive_field
+from alexnet.visualize.layers import Box, receptive_field
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
-OUTSIDE = 128  # grey level of what a patch has beyond the border of its image
+UNSEEN = 128  # grey level of what an activation cannot depend on
 
 
 class Strongest(NamedTuple):
@@ -76,16 +76,19 @@ def patch(
 ) -> np.ndarray:
     """What an activation has seen of an image, uint8 (H, W, 3), all of the same size.
 
-    It is cut from the image as the network gets it, with its own colours; what a receptive field
-    has beyond the border of the image is grey.
+    It is cut from the image as the network gets it, with its own colours, and as large as the
+    receptive field, or as the image where that is smaller. What the activation cannot have seen
+    is grey: beyond the border of the image, or beyond the receptive field.
     """
     image = dataset.image(index, preprocessing.resize)
     crop = central_view(image, preprocessing).crop
-    whole = receptive_field(windows, *position)
+    shown = receptive_field(windows, *position)
+    if shown.bottom - shown.top > preprocessing.image_size:
+        shown = Box(0, 0, preprocessing.image_size, preprocessing.image_size)
     seen = receptive_field(windows, *position, preprocessing.image_size)
-    result = np.full((whole.bottom - whole.top, whole.right - whole.left, 3), OUTSIDE, np.uint8)
+    result = np.full((shown.bottom - shown.top, shown.right - shown.left, 3), UNSEEN, np.uint8)
     result[
-        seen.top - whole.top : seen.bottom - whole.top,
-        seen.left - whole.left : seen.right - whole.left,
+        seen.top - shown.top : seen.bottom - shown.top,
+        seen.left - shown.left : seen.right - shown.left,
     ] = crop[seen.top : seen.bottom, seen.left : seen.right]
     return result

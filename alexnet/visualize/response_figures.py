@@ -39,9 +39,8 @@ def overview_figure(
     variance.set_title("circular variance: 0 one orientation, 1 none", **_TITLE)
     variance.set_xlabel("circular variance", fontsize=SMALL)
     _histogram(color, tuning.color_selectivity, columns)
-    color.axvline(2 / 3, color=GREY, linestyle=":", linewidth=1)
-    color.text(0.655, 0.97, "random kernels", fontsize=SMALL, color=GREY, ha="right", va="top",
-               transform=color.get_xaxis_transform())  # fmt: skip
+    color.axvline(2 / 3, color=GREY, linestyle=":", lw=1, label="expected of random kernels")
+    color.legend(frameon=False, fontsize=SMALL, loc="upper left")
     color.set_title("colour selectivity: 0 grey levels only, 1 colour only", **_TITLE)
     color.set_xlabel("share of energy that is colour", fontsize=SMALL)
 
@@ -67,7 +66,7 @@ def overview_figure(
         over_epochs.text(0.5, 0.5, "not known: train with --snapshot-filters",
                          fontsize=NORMAL, ha="center", color=GREY,
                          transform=over_epochs.transAxes)  # fmt: skip
-        over_epochs.set_yticks([])
+    over_epochs.set_ylim(0, 1)
     over_epochs.set_title("mean circular variance through training", **_TITLE)
     over_epochs.set_xlabel("epoch (0: before training)", fontsize=SMALL)
     over_epochs.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
