@@ -166,7 +166,11 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
         labels: of the rows.
     """
     figure, _ = _rows(list(patches / 255), labels, above=0.0)
-    _title(figure, title, "the strongest first, at most one of an image; plain grey: not seen by the channel")
+    _title(
+        figure,
+        title,
+        "the strongest first, at most one of an image; plain grey: not seen by the channel",
+    )
     return figure
 
 
