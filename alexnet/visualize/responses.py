@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=("fourier", "gratings"),
         default="fourier",
-        help="fourier (default): exact; gratings: drawn and shown to the layer in 16 phases",
+        help="fourier (default): exact; gratings: measured with drawn ones that are shown to the layer",
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each kernel")

@@ -9,13 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alexnet.visualize.layers import receptive_field
 from minigrad import Tensor, nn, no_grad
 
 ORIENTATIONS = np.arange(0, 180, 5.0)
 # To half a cycle per pixel: of faster gratings, pixels cannot tell which they are.
 FREQUENCIES = np.arange(1, 26) / 50
-PHASES = 16
+PHASES = 8
 # A kernel that answers the best grating a thousand times weaker than the strongest kernel does is
 # dead, or its three colours cancel: its tuning is that of rounding errors.
 NO_RESPONSE = 1e-3
@@ -87,29 +86,25 @@ def grating_response(
 ) -> np.ndarray:
     """As `fourier_response`, but measured: gratings are drawn and shown to the layer.
 
-    The response is the highest one over the phases, above that to an empty image. The best phase
-    lies at most half a step away, so it is too low by a factor of at least cos(pi / phases).
+    A grating that drifts by one cycle is shown in evenly spaced phases; the response is the
+    amplitude of the wave with the same period in what the layer says to them (the first harmonic,
+    as it is measured of simple cells). For a linear layer, 3 phases would do.
     """
     size, stride, padding = conv1.kernel_size[0], conv1.stride, conv1.padding
     image_size = 2 * size + stride
     # An output in the middle, whose receptive field has no borders in it.
     middle = ((image_size + 2 * padding - size) // stride + 1) // 2
-    field = receptive_field([(size, stride, padding)], middle, middle)
-    assert 0 <= field.top and field.bottom <= image_size
-
-    def middle_output(images: np.ndarray) -> np.ndarray:
-        colored = np.repeat(images[:, np.newaxis], 3, axis=1).astype(np.float32)
-        with no_grad():
-            return conv1(Tensor(colored)).numpy()[:, :, middle, middle]
-
-    empty = middle_output(np.zeros((1, image_size, image_size)))
     shifts = np.arange(phases) / phases
     response = np.empty((conv1.out_channels, len(frequencies), len(orientations)))
     for i, frequency in enumerate(frequencies):
         cycles = _cycles(np.array([frequency]), orientations, (image_size, image_size))[0]
         waves = np.cos(2 * np.pi * (cycles[:, np.newaxis] + shifts[:, np.newaxis, np.newaxis]))
-        above_empty = middle_output(waves.reshape(-1, image_size, image_size)) - empty
-        response[:, i] = above_empty.reshape(len(orientations), phases, -1).max(axis=1).T
+        grey = waves.reshape(-1, 1, image_size, image_size).astype(np.float32)
+        with no_grad():
+            output = conv1(Tensor(np.repeat(grey, 3, axis=1))).numpy()[:, :, middle, middle]
+        of_phase = output.reshape(len(orientations), phases, -1)
+        harmonic = np.tensordot(np.exp(-2j * np.pi * shifts), of_phase, axes=(0, 1))
+        response[:, i] = 2 / phases * np.abs(harmonic).T
     return response
 
 

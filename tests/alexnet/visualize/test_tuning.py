@@ -7,7 +7,6 @@ from scipy.special import iv
 from alexnet.visualize.tuning import (
     FREQUENCIES,
     ORIENTATIONS,
-    PHASES,
     circular_variance,
     color_selectivity,
     fourier_response,
@@ -92,14 +91,10 @@ def test_color_selectivity():
 
 @pytest.mark.parametrize(("stride", "padding"), [(4, 0), (4, 2)])
 def test_gratings_agree_with_fourier(stride, padding):
-    """A drawn grating excites as much as the Fourier amplitude says, but for the phase steps."""
+    """A drawn grating excites the layer as much as the Fourier amplitude says."""
     manual_seed(3)
     conv1 = nn.Conv2d(3, 8, 11, stride, padding)
     frequencies, orientations = FREQUENCIES[3::7], ORIENTATIONS[::7]
     exact = fourier_response(conv1.weight.numpy(), frequencies, orientations)
     measured = grating_response(conv1, frequencies, orientations)
-    ratio = measured / exact
-    assert ratio.max() < 1 + 1e-4
-    assert ratio.min() > np.cos(np.pi / PHASES) - 1e-4
-    finer = grating_response(conv1, frequencies, orientations, phases=200)
-    np.testing.assert_allclose(finer, exact, rtol=2e-4)
+    np.testing.assert_allclose(measured, exact, rtol=1e-4, atol=1e-5 * exact.max())
