@@ -67,7 +67,7 @@ def kernels_figure(
     heights = [width * len(image) / image.shape[1] for image in images]
     height = TITLE + sum(heights) + GAP * len(heights)
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    _title(figure, title, NORMALIZATIONS[normalize])
+    _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
     top = height - TITLE
     for number, (image, block_height) in enumerate(zip(images, heights), start=1):
         top -= block_height
@@ -94,7 +94,7 @@ def epochs_figure(
     caption = 0.2
     height = TITLE + rows * (panel + caption + GAP)
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    _title(figure, title, NORMALIZATIONS[normalize])
+    _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
     for i, (epoch, image) in enumerate(zip(epochs, images)):
         bottom = height - TITLE - (i // across + 1) * (panel + caption + GAP) + GAP
         left = MARGIN + i % across * (width + GAP)
@@ -169,7 +169,7 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
     _title(
         figure,
         title,
-        "the strongest first, at most one of an image; plain grey: not seen by the channel",
+        "the strongest first, one of an image; grey: not seen; white: no other image excites it",
     )
     return figure
 
