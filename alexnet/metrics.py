@@ -13,6 +13,7 @@ COLUMNS = (
     *("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5"),
     *("lr", "images_per_s", "seconds"),
 )
+JSONL = "metrics.jsonl"
 # The only columns that differ between two runs of the same command.
 TIMING_COLUMNS = ("images_per_s", "seconds")
 
@@ -68,7 +69,7 @@ class MetricsLog:
 
     def __init__(self, folder: Path):
         self._csv = folder / "metrics.csv"
-        self._jsonl = folder / "metrics.jsonl"
+        self._jsonl = folder / JSONL
         self.rows: list[Row] = []
 
     def append(self, row: Row) -> None:
@@ -85,12 +86,19 @@ class MetricsLog:
 
     def keep_until(self, epoch: int) -> None:
         """Read the files of an interrupted run and drop the rows after `epoch`."""
-        lines = self._jsonl.read_text("utf-8").splitlines() if self._jsonl.exists() else []
+        rows = read_rows(self._jsonl.parent)
         # The row of an epoch is written before its checkpoint: where a run was killed, a row
         # may be incomplete, but then its epoch is one of those that will be repeated.
-        self.rows = [row for row in map(_parse, lines) if row and row["epoch"] <= epoch]
+        self.rows = [row for row in rows if row["epoch"] <= epoch]
         _replace(self._csv, _csv_text(self.rows, header=True))
         _replace(self._jsonl, _jsonl_text(self.rows))
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The complete rows of a run folder; none if it has no metrics."""
+    path = folder / JSONL
+    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+    return [row for row in map(_parse, lines) if row]
 
 
 def _csv_text(rows: list[Row], header: bool) -> str:

@@ -40,6 +40,7 @@ DEFAULTS = {
     "recipe": "default",
     "seed": 0,
     "workers": 2,
+    "snapshot_filters": False,
 }
 # Names of users for `minigrad.set_float32_matmul_precision`.
 PRECISIONS = {"float32": "highest", "tf32": "high"}
@@ -53,7 +54,7 @@ COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
 # A continued run may differ from the original in these and stay the same run.
 FREE_ON_RESUME = {
     *("backend", "data_root", "workers", "bad_images", "max_bad_images"),
-    *("epochs", "resume", "max_steps"),
+    *("epochs", "resume", "max_steps", "snapshot_filters"),
 }
 # No settings of the run, but of this part of it.
 NOT_KEPT = ("out", "resume", "max_steps")
@@ -152,6 +153,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
     run.add_argument(
         "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
+    )
+    run.add_argument(
+        "--snapshot-filters",
+        action="store_true",
+        help="keep conv1's kernels of every epoch, to be shown by python -m alexnet.visualize",
     )
     return options
 

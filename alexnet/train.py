@@ -19,6 +19,7 @@ from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
 from alexnet.data.statistics import color_statistics, mean_image
 from alexnet.data.transforms import Augmentation, Preprocessing, central_view, shorter_side
+from alexnet.filter_snapshots import FilterSnapshots
 from alexnet.metrics import Row
 from alexnet.model import ARCHITECTURES, parameter_count
 from alexnet.recipes import Recipe
@@ -159,6 +160,7 @@ def _build_trainer(
     if checkpoint is None:
         folder = run_folder.create(folder, settings["data"], settings["arch"])
     bad_images.write_to(folder / BAD_IMAGES)
+    observers = []
     trainer = Trainer(
         model,
         optimizer,
@@ -170,10 +172,16 @@ def _build_trainer(
         arguments=settings,
         device=settings["backend"],
         show_progress=progress.for_this_terminal(),
+        observers=observers,
         on_epoch=lambda row: print(_result_line(row, recipe.epochs), flush=True),
     )
     if checkpoint:
         trainer.restore(checkpoint)
+    if settings["snapshot_filters"]:
+        snapshots = FilterSnapshots(folder, trainer.state.epoch)
+        if trainer.schedule.steps == 0:
+            snapshots.keep(model, epoch=0)
+        observers.append(snapshots)
     run_folder.write_run_json(folder, settings)
     return trainer
 
