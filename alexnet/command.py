@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from alexnet.data import DataError
-from alexnet.trainer import Diverged
+from alexnet.metrics import Diverged
 from minigrad import BackendError
 from minigrad.io import CheckpointError
 
