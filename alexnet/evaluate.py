@@ -65,7 +65,8 @@ def _run(argv: list[str] | None) -> int:
     loader = trained.loader(arguments, checkpoint, dataset, arguments.views)
     with progress.for_this_terminal()(arguments.split, len(dataset), 0) as report:
         results = evaluate(model, loader, backend.get(arguments.backend), report)
-    title = f"{len(results):,} {arguments.split} images, {arguments.views} view(s)"
+    views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
+    title = f"{len(results):,} {arguments.split} images, {views}"
     if arguments.json:
         of_run = {"split": arguments.split, "views": arguments.views}
         print(json.dumps(of_run | as_json(results, dataset), allow_nan=False))
@@ -131,8 +132,8 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
                 "image": dataset.name(results.indices[i]).encode("utf-8", "replace").decode(),
                 "label": results.classes[results.labels[i]],
                 "predicted": results.classes[results.predicted[i]],
-                "probability": float(results.probability[i]),
-                "loss": float(results.loss[i]),
+                "probability": _known(float(results.probability[i])),
+                "loss": _known(float(results.loss[i])),
             }
             for i in positions
         ]

@@ -94,7 +94,7 @@ def error_sheet(
         ),
     ]
     rows = math.ceil(max(1, len(kinds[0][1])) / ERROR_COLUMNS)
-    figure = Figure(figsize=(WIDTH, 0.35 + 2 * (0.3 + rows * 1.75)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.3 + 2 * (0.3 + rows * 1.62)), layout="constrained")
     figure.suptitle(title, fontsize=10, parse_math=False)
     for part, (heading, errors) in zip(figure.subfigures(2, 1), kinds):
         part.suptitle(heading, fontsize=9, weight="bold", x=0.01, ha="left")
@@ -107,16 +107,12 @@ def error_sheet(
             image = dataset.image(int(results.indices[position]))
             axes.imshow(central_view(image, preprocessing).crop)
             label, predicted = (
-                shortened(display_name(results.classes[kind[position]]), 18)
+                shortened(display_name(results.classes[kind[position]]), 19)
                 for kind in (results.labels, results.predicted)
             )
-            measure = (
-                f"p = {results.probability[position]:.1%}"
-                if errors is kinds[1][1]
-                else f"p = {results.probability[position]:.1%}, loss {results.loss[position]:.1f}"
-            )
+            probability, loss = results.probability[position], results.loss[position]
             axes.set_title(
-                f"is: {label}\nseen as: {predicted}\n{measure}",
+                f"is: {label}\nas: {predicted}\n{probability:.1%} sure, loss {loss:.1f}",
                 fontsize=6.5,
                 parse_math=False,
                 loc="left",
@@ -132,6 +128,7 @@ def predictions(items: list[Prediction]) -> Figure:
     cell = WIDTH / PREDICTION_COLUMNS
     figure = Figure(figsize=(columns * cell, rows * 1.6 * cell), layout="constrained")
     grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[3, 2] * rows)
+    figure.get_layout_engine().set(w_pad=0.09, h_pad=0.03)
     for axes in grid.flat:
         axes.set_axis_off()
     for number, item in enumerate(items):

@@ -69,7 +69,7 @@ class Results:
         predicted: int64 (N,), the most probable class.
         probability: float64 (N,), of the predicted class.
         loss: float64 (N,), the negative logarithm of the label's probability.
-        rank: int64 (N,), place of the label among the classes by probability, from 1 to C.
+        rank: int64 (N,), place of the label among the classes by probability, from 1.
     """
 
     classes: list[str]
@@ -149,7 +149,7 @@ def judge(
     """`predicted`, `probability`, `loss` and `rank` of `Results`, of (N, C) and (N,)."""
     of_label = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
     rank = (log_probabilities >= of_label).sum(axis=1)  # counts the label itself
-    rank[np.isnan(log_probabilities).any(axis=1)] = log_probabilities.shape[1] + 1
+    rank[np.isnan(log_probabilities).any(axis=1)] = np.iinfo(rank.dtype).max  # wrong for any k
     # Where another class scores as high as the label, that one is taken to be predicted.
     others = log_probabilities.copy()
     np.put_along_axis(others, labels[:, np.newaxis], -np.inf, axis=1)
