@@ -87,9 +87,9 @@ def error_sheet(
 ) -> Figure:
     """The errors with the highest loss and the most confident ones, as the network sees them."""
     kinds = [
-        ("Highest loss: the true class seems least possible", results.worst(ERRORS_PER_KIND)),
+        ("Highest loss: what it is seems least possible", results.worst(ERRORS_PER_KIND)),
         (
-            "Most confident errors: the wrong class seems most certain",
+            "Most confident errors: what it is taken as seems most certain",
             results.most_confident_errors(ERRORS_PER_KIND),
         ),
     ]
@@ -166,6 +166,6 @@ def _draw_bars(axes: Axes, item: Prediction) -> None:
         )
         style = {"fontsize": 7, "va": "center", "weight": "bold" if right else "normal"}
         axes.text(0.015, place, shortened(display_name(name), 22), parse_math=False, **style)
-        axes.text(1, place, f"{probability:.0%}", ha="right", **style)
-    axes.set_xlim(0, 1)
+        axes.text(1.15, place, f"{probability:.0%}", ha="right", **style)
+    axes.set_xlim(0, 1.15)  # beside a full bar there is room for its percentage
     axes.set_ylim(max(5, len(item.top)) - 0.5, -0.5)
