@@ -6,12 +6,13 @@ label counts only where no other class scores as high.
 
 import contextlib
 import math
+import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from alexnet.data.loader import Loader
+from alexnet.data.loader import Loader, Timed
 from alexnet.evaluation import Scores, predict
 from alexnet.progress import Report
 from minigrad import nn
@@ -134,12 +135,14 @@ def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report)
     Raises:
         DataError: an image cannot be used, and is not to be skipped.
     """
-    scores, parts, batches = Scores(), [], loader.batches(0)
+    scores, parts, batches = Scores(), [], Timed(loader.batches(0))
+    started = time.perf_counter()
     with contextlib.closing(batches):
         for batch, log_probabilities in predict(model, batches, backend):
             parts.append((batch.indices, batch.labels, *judge(log_probabilities, batch.labels)))
             scores.add(log_probabilities, batch.labels)
-            report(len(batch), scores.loss.value, scores.top1.value, 0.0)
+            waiting = batches.seconds / (time.perf_counter() - started)
+            report(len(batch), scores.loss.value, scores.top1.value, waiting)
     return Results(loader.dataset.classes, *(np.concatenate(part) for part in zip(*parts)))
 
 

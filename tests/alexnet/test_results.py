@@ -139,3 +139,4 @@ def test_evaluate(rng):
     assert [report[0] for report in told] == [2, 1, 2]
     assert told[-1][1] == pytest.approx(ours.loss.mean())
     assert told[-1][2] == ours.accuracy().value
+    assert all(0 < report[3] < 1 for report in told)  # with no workers data are waited for
