@@ -14,15 +14,11 @@ from alexnet import figures, progress
 from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
 from alexnet.evaluation import Evaluation, Scores, predict
-from alexnet.metrics import Mean, MetricsLog, Row, topk_correct
+from alexnet.metrics import Diverged, Mean, MetricsLog, Row, topk_correct
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
 from minigrad.io import CheckpointError
 from minigrad.optim import Optimizer, Schedule
-
-
-class Diverged(Exception):
-    """The loss is no longer a finite number."""
 
 
 class Step(NamedTuple):
