@@ -1,0 +1,7 @@
+"""x."""
+
+
+def add_options(p): ...
+
+
+def run(a): ...
