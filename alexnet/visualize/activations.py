@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alexnet import command, trained
-from alexnet.data.loader import Loader
 from alexnet.visualize import layers, pictures
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend
@@ -51,19 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
     images = pictures.chosen(arguments, checkpoint)
     device = backend.get(arguments.backend)
     path = arguments.out or pictures.beside(arguments.checkpoint, "activations.png")
-    for batch in Loader(images, checkpoint.preprocessing, 1, workers=0).batches(0):
-        maps = layers.activations(model, Tensor(batch.prepare(device)), arguments.layers)
-        (picture,) = pictures.shown(images, batch.indices, checkpoint.preprocessing)
-        figure = activations_figure(
-            picture,
-            {name: of_layer[0] for name, of_layer in maps.items()},
-            checkpoint.classes,
-            arguments.maps,
-        )
-        number = int(batch.indices[0])
-        file = pictures.numbered(path, number, len(images))
+    for index, inputs in pictures.prepared(arguments, checkpoint, images, device):
+        maps = layers.activations(model, Tensor(inputs), arguments.layers)
+        (picture,) = pictures.shown(images, [index], checkpoint.preprocessing)
+        of_image = {name: of_layer[0] for name, of_layer in maps.items()}
+        figure = activations_figure(picture, of_image, checkpoint.classes, arguments.maps)
+        file = pictures.numbered(path, index, len(images))
         pictures.save(figure, file)
-        print(f"{images.name(number)}: {file}")
+        print(f"{images.name(index)}: {file}")
     return 0
 
 

@@ -3,8 +3,9 @@
 import argparse
 import math
 import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from alexnet.data.dataset import DataError, Dataset, Subset
 from alexnet.data.images import SUFFIXES, decode
 from alexnet.data.labels import display_name
 from alexnet.data.transforms import Preprocessing, central_view
+from minigrad.backend import Backend
 
 FORMATS = (".png", ".svg")
 WIDTH = 7.4  # inches: a page of A4 within its margins
@@ -97,6 +99,16 @@ def chosen(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
     return Subset(dataset, min(arguments.count, len(dataset)), arguments.seed)
 
 
+def prepared(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
+) -> Iterator[tuple[int, Any]]:
+    """The index of each image that can be used, and the network's input for it, (1, 3, S, S)."""
+    for batch in trained.loader(arguments, checkpoint, images).batches(0):
+        inputs = batch.prepare(device)
+        for position, index in enumerate(batch.indices):
+            yield int(index), device.images(inputs[position : position + 1])
+
+
 class Picture(NamedTuple):
     """An image as the network sees it, uint8 (S, S, 3), nothing subtracted; and its class."""
 
@@ -104,7 +116,7 @@ class Picture(NamedTuple):
     label: int
 
 
-def shown(dataset: Dataset, indices: np.ndarray, preprocessing: Preprocessing) -> list[Picture]:
+def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing) -> list[Picture]:
     """Images of a set, as the network sees them."""
     return [
         Picture(
