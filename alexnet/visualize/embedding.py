@@ -111,7 +111,7 @@ class _Pairs:
         """1 / (1 + |y_i - y_j|^2), and 0 for i = j: (N, N). q_ij is its share of the sum."""
         result, other = self._affinities, self._scratch
         # Differences, not products: close points far from the origin keep their distance.
-        x, y = points.T
+        x, y = np.ascontiguousarray(points.T)
         np.subtract.outer(x, x, out=result)
         np.subtract.outer(y, y, out=other)
         np.square(result, out=result)
@@ -130,7 +130,9 @@ class _Pairs:
         forces += self.p
         forces *= affinities
         sums = forces.sum(axis=1, keepdims=True)
-        return np.float32(exaggeration) * (sums * points - forces @ points)
+        # einsum: a product this narrow is not worth a BLAS's threads.
+        pulled = [np.einsum("ij,j->i", forces, column) for column in points.T.copy()]
+        return exaggeration * (sums * points - np.stack(pulled, axis=1))
 
     def divergence(self, points: np.ndarray) -> float:
         """KL(P || Q), in nats."""

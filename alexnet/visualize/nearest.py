@@ -45,7 +45,11 @@ def identity(checkpoint: Checkpoint, dataset: Dataset, layer: str) -> dict[str, 
     images = hashlib.blake2b(np.ascontiguousarray(dataset.labels), digest_size=16)
     for index in range(len(dataset)):
         images.update(dataset.name(index).encode("utf-8", "surrogateescape") + b"\n")
-    return {"layer": layer, "network": network.hexdigest(), "images": images.hexdigest()}
+    return {
+        "layer": layer,
+        "network": network.hexdigest(),
+        "set of images": images.hexdigest(),
+    }
 
 
 def save(path: Path, index: Features, belongs_to: dict[str, str]) -> None:
