@@ -133,7 +133,8 @@ def thumbnails_figure(
         x, y = cells[position]
         axes.imshow(picture.pixels, extent=(x, x + 0.95, y, y + 0.95))
     columns, rows = cells.max(axis=0) + 1
-    axes.set(xlim=(-0.5, columns + 0.5), ylim=(-0.5, rows + 0.5))
+    # imshow sets limits of its own.
+    axes.set(xlim=(-0.5, columns + 0.5), ylim=(-0.5, rows + 0.5), adjustable="datalim")
     return figure
 
 
@@ -146,6 +147,6 @@ def _page(title: str, legend: float) -> tuple[Figure, Axes]:
     axes = figure.add_axes(
         (0.1 / pictures.WIDTH, 0.1 / height, width / pictures.WIDTH, 1 - 0.5 / height)
     )
-    axes.set(xticks=[], yticks=[], aspect="equal")
+    axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
     axes.spines[:].set(color="0.7", linewidth=0.5)
     return figure, axes

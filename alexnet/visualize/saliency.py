@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from PIL import Image
 
 from alexnet import command, trained
 from alexnet.evaluation import mean_log_probabilities
@@ -17,6 +21,8 @@ from minigrad.backend import Backend
 
 SQUARE_SHARE = 6  # of the image's side, by default
 STEPS_PER_SQUARE = 3
+# Red where the probability falls, blue where it rises: colour-blind readers can tell them apart.
+CHANGES = colormaps["RdBu"]
 
 
 class Saliency(NamedTuple):
@@ -187,7 +193,7 @@ def run(arguments: argparse.Namespace) -> int:
 def saliency_figure(
     rows: list[tuple[Picture, Saliency]], classes: list[str], square: int
 ) -> Figure:
-    """A row for each image: the image, the gradient, and the probability under occlusion."""
+    """A row for each image: the image, the gradient, and the change by occlusion."""
     cell, gap, left, above, heading = 2.1, 0.12, 0.1, 0.42, 0.3  # inches
     row = cell + heading
     height = above + len(rows) * row + 0.12
@@ -209,7 +215,7 @@ def saliency_figure(
     headings = (
         "image",
         "gradient of the class score,\nlargest of the colours",
-        f"probability while a grey square of\n{square} pixels covers the place",
+        f"change of the probability while a\ngrey square of {square} pixels is there",
     )
     for column, text in enumerate(headings):
         x = (left + column * (cell + gap)) / pictures.WIDTH
@@ -222,30 +228,37 @@ def saliency_figure(
             title += f"  (is: {pictures.class_name(classes, picture.label, 18)})"
         image.set_title(title, fontsize=8, loc="left", pad=3, parse_math=False)
         image.imshow(picture.pixels)
-        size = len(picture.pixels)
-        place = {"extent": (0, size, size, 0)}
-
         # Single pixels of large gradient would leave all others black.
         light = float(np.quantile(result.gradient, 0.99)) or 1.0
         gradient.imshow(result.gradient, cmap="inferno", vmin=0, vmax=light)
         gradient.set_title("black: 0; lightest: the largest 1%", fontsize=7, loc="left", pad=3)
 
-        grey = picture.pixels.mean(axis=2)
-        occlusion.imshow(grey, cmap="gray", vmin=0, vmax=255, **place)
-        drawn = occlusion.imshow(
-            result.occlusion,
-            cmap="viridis",
-            vmin=0,
-            vmax=1,
-            alpha=0.7,
-            interpolation="bilinear",
-            **place,
+        change = result.occlusion - result.probability
+        most = max(float(np.abs(change).max()), 0.01)
+        occlusion.imshow(_over_picture(change / most, picture.pixels))
+        occlusion.set_title(
+            f"from {result.occlusion.min():.0%} to {result.occlusion.max():.0%}",
+            fontsize=7,
+            loc="left",
+            pad=3,
         )
-        lowest = result.occlusion.min()
-        occlusion.set_title(f"falls to {lowest:.0%} at the darkest", fontsize=7, loc="left", pad=3)
         bar = figure.colorbar(
-            drawn, cax=axes_at(2, i, width=0.12, shift=cell + 0.06), ticks=[0, 0.5, 1]
+            ScalarMappable(Normalize(-most, most), CHANGES),
+            cax=axes_at(2, i, width=0.12, shift=cell + 0.06),
+            ticks=[-most, 0, most],
         )
-        bar.ax.set_yticklabels(["0", "50%", "100%"], fontsize=7)
-        bar.solids.set_alpha(1)
+        labels = [f"−{most:.0%}", "0", f"+{most:.0%}"]
+        bar.ax.set_yticklabels(labels, fontsize=7)
+        bar.outline.set(linewidth=0.5)
     return figure
+
+
+def _over_picture(change: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """A map (G, G) of -1 to 1 in colours over a grey picture, which stays as it is where it is 0."""
+    size = len(pixels)
+    smooth = Image.fromarray(change.astype(np.float32)).resize(
+        (size, size), Image.Resampling.BILINEAR
+    )
+    colors = CHANGES((np.asarray(smooth) + 1) / 2)[:, :, :3]
+    grey = pixels.mean(axis=2, keepdims=True) / 255
+    return colors * (0.3 + 0.7 * grey)

@@ -112,7 +112,9 @@ def test_an_index_comes_back_for_the_same_network_and_images(checkpoint, index, 
         np.testing.assert_array_equal(part, expected)
 
 
-@pytest.mark.parametrize("what", ["weight", "mean", "mean image", "label", "name", "fewer", "layer"])
+@pytest.mark.parametrize(
+    "what", ["weight", "mean", "mean image", "label", "name", "fewer", "layer"]
+)
 def test_an_index_of_something_else_is_refused(what, checkpoint, index, tmp_path):
     path = tmp_path / "index.safetensors"
     nearest.save(path, index, nearest.identity(checkpoint, IMAGES, "fc7"))
