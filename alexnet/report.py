@@ -1,0 +1,108 @@
+"""``python -m alexnet.report``: everything of a run in one HTML file that needs nothing else."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from alexnet import command, html_page, progress, report_sections, trained
+from alexnet.data import DataError
+from alexnet.html_page import Section
+from alexnet.metrics import read_rows
+from alexnet.report_sections import Images, Missing, Report
+from alexnet.results import evaluate
+from minigrad import backend
+from minigrad.io import CheckpointError
+
+NAME = "python -m alexnet.report"
+EXAMPLES = f"""\
+examples:
+  {NAME} runs/demo-alexnet-1
+      writes runs/demo-alexnet-1/report.html
+  {NAME} runs/cifar10-alexnet-1 --data-root data --out cifar10.html
+      where the images lie elsewhere than in training
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.Parser(
+        prog=NAME,
+        description=EXAMPLES,
+        epilog=command.EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
+    parser.add_argument(
+        "--out", type=_html_file, metavar="FILE", help="default: report.html in the run folder"
+    )
+    trained.add_data_options(parser)
+    trained.add_computing_options(parser)
+    return parser
+
+
+def _html_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .html")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} would lie in a folder that does not exist")
+    return path
+
+
+def _run(argv: list[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    folder = arguments.checkpoint
+    if folder.is_file():
+        raise command.UsageError(f"{folder} is a file: give the folder of the run")
+    report = _report(arguments)
+    parts = [_section(report, *section) for section in report_sections.SECTIONS]
+    title = f"{report.checkpoint.architecture} on {report.data_name}: {folder.resolve().name}"
+    page = html_page.page(title, report_sections.headline(report), parts)
+    path = arguments.out or folder / "report.html"
+    # It appears complete or not at all.
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    print(command.printable(str(path)))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> Report:
+    """What the sections tell of. Of images that cannot be used it tells why."""
+    checkpoint, model = trained.network(arguments)
+    report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint))
+    try:
+        dataset = trained.dataset(arguments, checkpoint)
+        loader = trained.loader(arguments, checkpoint, dataset)
+        with progress.for_this_terminal()(arguments.split, len(dataset), 0) as told:
+            results = evaluate(model, loader, backend.get(arguments.backend), told)
+        report.images = Images(dataset, results)
+    except (DataError, CheckpointError) as error:
+        report.no_images = str(error)
+    return report
+
+
+def _section(report: Report, id: str, heading: str, write) -> Section:
+    """A section, or one line that says why it is not there and what would bring it."""
+    try:
+        return Section(id, heading, write(report))
+    except Missing as missing:
+        reason, remedy = missing.reason, missing.remedy
+    except (DataError, CheckpointError) as error:
+        reason = str(error)
+        remedy = f"{NAME} {shlex.quote(str(report.folder))}"
+    reason = " ".join(reason.split())
+    command.say(f"left out: {heading}: {reason}")
+    line = f"Left out: {html_page.text(reason)}. <code>{html_page.text(remedy)}</code> gives it."
+    return Section(id, heading, f'<p class="missing">{line}</p>')
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return command.exit_code(lambda: _run(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
