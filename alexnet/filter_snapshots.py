@@ -42,9 +42,14 @@ class FilterSnapshots:
         """Write the kernels of an epoch; the file appears complete or not at all."""
         path = self._folder / f"epoch_{epoch:04d}.npy"
         temporary = path.with_name(f".{path.name}.tmp")
-        with open(temporary, "wb") as file:
-            np.save(file, learned_layers(model)[0].weight.numpy(), allow_pickle=False)
-        os.replace(temporary, path)
+        try:
+            with open(temporary, "wb") as file:
+                np.save(file, learned_layers(model)[0].weight.numpy(), allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def after_step(self, trainer: "Trainer", step: "Step") -> None:
         pass

@@ -23,6 +23,7 @@ from alexnet.visualize.kernel_figures import (
 from alexnet.visualize.output import add_out_option, destination, folder_of, save
 from alexnet.visualize.patches import patch, strongest
 from minigrad import backend, nn
+from minigrad.io import CheckpointError
 
 CHANNELS, PATCHES = 12, 9
 
@@ -92,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         figure = _patches_figure(arguments, checkpoint, model, channels, title)
     elif arguments.epochs:
         snapshots = filter_snapshots.require(folder)
+        if any(kernels.shape != layer.weight.shape for kernels in snapshots.values()):
+            raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
         if path.suffix.lower() == ".gif":
             path.write_bytes(animation(snapshots, columns, title, arguments.normalize))
             print(path)

@@ -88,6 +88,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="space"):
         snapshots.keep(model, 0)
     assert filter_snapshots.load(tmp_path)[0].shape == (10, 3, 11, 11)
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["epoch_0000.npy"]
 
 
 class Executed:

@@ -194,6 +194,9 @@ def test_errors_in_one_line(run, tmp_path, capsys):
     (tmp_path / "damaged" / FOLDER).mkdir(parents=True)
     (tmp_path / "damaged" / BEST).write_bytes((run / BEST).read_bytes())
     (tmp_path / "damaged" / FOLDER / "epoch_0001.npy").write_bytes(b"")
+    (tmp_path / "mixed" / FOLDER).mkdir(parents=True)
+    (tmp_path / "mixed" / BEST).write_bytes((run / BEST).read_bytes())
+    np.save(tmp_path / "mixed" / FOLDER / "epoch_0001.npy", np.zeros((7, 3, 11, 11)))
     unwritable = tmp_path / "nowhere" / "picture.png"
     (tmp_path / "file").write_text("")
     cases = [
@@ -204,6 +207,7 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         (["filters", run, "--layer", "conv2", "--epochs"], 2, "of conv1"),
         (["filters", tmp_path / "alone", "--epochs"], 4, "--snapshot-filters"),
         (["filters", tmp_path / "damaged", "--epochs"], 4, "epoch_0001.npy"),
+        (["filters", tmp_path / "mixed", "--epochs"], 4, "not those of this network"),
         (["filters", run, "--out", tmp_path / "picture.jpg"], 2, ".png or .svg"),
         (["filters", run, "--out", tmp_path / "picture.gif"], 2, ".png or .svg"),
         (["filters", run, "--out", unwritable], 7, "nowhere"),
