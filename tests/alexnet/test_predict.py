@@ -32,13 +32,13 @@ PREPROCESSING = Preprocessing(
 @pytest.fixture(scope="module")
 def network():
     manual_seed(1)
-    return NarrowAlexNet(3, 67, init="paper")
+    return NarrowAlexNet(3, 67)
 
 
 @pytest.fixture(scope="module")
 def checkpoint(network, tmp_path_factory):
     # A network that answers something else for each image.
-    network.classifier[7].weight.data *= 50
+    network.classifier[7].weight.data *= 60
     path = tmp_path_factory.mktemp("predict") / "best.safetensors"
     Checkpoint("alexnet", CLASSES, PREPROCESSING, model=network.state_dict()).save(path)
     return path
@@ -105,9 +105,12 @@ def test_probabilities_and_order(views, network, checkpoint, photos, capsys):
         shown = [pair["probability"] for pair in entry["top"]]
         assert shown == sorted(shown, reverse=True)
         assert sum(shown) == pytest.approx(1)
+        # One view and ten must be told apart.
+        others = probabilities(network, entry["image"], 11 - views)
+        assert abs(expected / others - 1).max() > 0.01
         for pair in entry["top"]:
             assert pair["probability"] == pytest.approx(
-                expected[CLASSES.index(pair["class"])], rel=1e-3
+                expected[CLASSES.index(pair["class"])], rel=1e-4
             )
         assert {pair["class"]: pair["words"] for pair in entry["top"]}["n01440764"].startswith(
             "tench"
@@ -156,6 +159,7 @@ def test_list_of_names(checkpoint, photos, capsys, monkeypatch, tmp_path):
     (tmp_path / "names.txt").write_bytes(names)
     from_file = run(capsys, checkpoint, "--list", tmp_path / "names.txt", "--json")
     assert from_stdin == from_file
+    assert (from_file[0], from_file[2]) == (0, [])
     assert [Path(entry["image"]).name for entry in json.loads(from_file[1])["images"]] == [
         "1.png",
         "3.png",

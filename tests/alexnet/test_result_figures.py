@@ -4,11 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from PIL import Image
 
 from alexnet import figures, result_figures
 from alexnet.data.transforms import Preprocessing
-from alexnet.result_figures import Prediction
+from alexnet.result_figures import BAR, TRUE_BAR, Prediction
 from alexnet.results import Results
 from tests.alexnet.data.images import Images
 
@@ -93,7 +94,7 @@ def test_predictions():
     assert texts(bars[0]) == ["dog", "75%", "tench (n01440764)", "25%"]
     assert [bar.get_width() for bar in bars[0].patches] == [0.75, 0.25]
     colors = [bar.get_facecolor() for axes in bars for bar in axes.patches]
-    assert colors[0] == colors[2] != colors[1]
+    assert colors == [to_rgba(color) for color in (BAR, TRUE_BAR, BAR)]
     assert bars[0].get_ylim()[0] > bars[0].get_ylim()[1]  # the most probable on top
 
 
