@@ -7,6 +7,7 @@ pool2 and pool5 the poolings; fc6 and fc7 are the hidden layers with their ReLU,
 import numpy as np
 
 from minigrad import Tensor, nn, no_grad
+from minigrad.io import CheckpointError
 
 _PREFIXES = {nn.Conv2d: "conv", nn.Linear: "fc", nn.LocalResponseNorm: "norm", nn.MaxPool2d: "pool"}
 
@@ -48,6 +49,9 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
     """What each of the layers gives for N prepared images: (N, C, H, W), or (N, C) of fc6 to fc8.
 
     The network is left in evaluation mode.
+
+    Raises:
+        CheckpointError: one of them is not finite.
     """
     model.eval()
     outputs = {}
@@ -56,4 +60,13 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
             images = stage(images)
             if name in layers:
                 outputs[name] = images.numpy().copy()
+                require_finite(outputs[name], name)
     return outputs
+
+
+def require_finite(output: np.ndarray, layer: str) -> None:
+    """Raise CheckpointError unless all numbers of a layer are finite."""
+    if not np.isfinite(output).all():
+        raise CheckpointError(
+            f"the network gives numbers in {layer} that are not finite: its training diverged"
+        )
