@@ -47,16 +47,19 @@ def picture(figure: Figure, alt: str, kind: str = "svg", hidden: bool = False) -
 
 
 def figure(content: str, caption: str, scroll: bool = True) -> str:
-    """A picture with a caption.
+    """A picture or table with a caption.
 
     Args:
         content: HTML.
         caption: text.
         scroll: on narrow screens it is not shrunk below what can be read, but scrolls sideways.
     """
+    caption = text(caption)
     if scroll:
-        content = f'<div class="scroll" tabindex="0">{content}</div>'
-    return f"<figure>{content}<figcaption>{text(caption)}</figcaption></figure>"
+        content = (
+            f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}">{content}</div>'
+        )
+    return f"<figure>{content}<figcaption>{caption}</figcaption></figure>"
 
 
 def slider(images: list[str], labels: list[str], name: str) -> str:
@@ -64,7 +67,7 @@ def slider(images: list[str], labels: list[str], name: str) -> str:
 
     Args:
         images: from `picture`, all but the last one hidden.
-        labels: what is shown beside the slider.
+        labels: what is shown below the slider.
         name: what the slider chooses.
     """
     last = len(images) - 1
@@ -73,9 +76,8 @@ def slider(images: list[str], labels: list[str], name: str) -> str:
         for i, label in enumerate(labels)
     )
     return (
-        f'<div class="slider">{"".join(images)}<label>{text(name)} '
-        f'<input type="range" min="0" max="{last}" value="{last}" autocomplete="off"></label>'
-        f"{outputs}</div>"
+        f'<div class="slider">{"".join(images)}<input type="range" min="0" max="{last}" '
+        f'value="{last}" autocomplete="off" aria-label="{text(name)}">{outputs}</div>'
     )
 
 
@@ -92,10 +94,16 @@ def table(header: list[str], rows: list[list[str]], caption: str, texts: int = 1
 
     head = f"<thead>{row(header, ['col'] * len(header))}</thead>" if header else ""
     body = "".join(row(values, ["row"] + [""] * (len(values) - 1)) for values in rows)
-    return (
-        f'<div class="scroll" tabindex="0"><table><caption>{text(caption)}</caption>'
-        f"{head}<tbody>{body}</tbody></table></div>"
+    return figure(f"<table>{head}<tbody>{body}</tbody></table>", caption)
+
+
+def pairs(values: list[tuple[str, object]]) -> str:
+    """Names with their values, side by side where there is room."""
+    items = "".join(
+        f"<div><dt>{text(name)}</dt><dd>{'–' if value is None else text(value)}</dd></div>"
+        for name, value in values
     )
+    return f'<dl class="pairs">{items}</dl>'
 
 
 def text(value: object) -> str:
@@ -124,7 +132,7 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <link rel="icon" href="data:,">
 <title>$title</title>
 <style>
-body { margin: 0 auto; padding: 0 1rem 3rem; max-width: 50rem; background: #fff; color: #1a1a1a;
+body { margin: 0 auto; padding: 0 1rem 3rem; max-width: 48rem; background: #fff; color: #1a1a1a;
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 1.5rem 0 .5rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; padding-top: .5rem; border-top: 1px solid #ccc; }
@@ -136,14 +144,18 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem; padding: 0; list-styl
 .numbers dt { font-size: .85rem; color: #444; }
 .numbers dd { margin: 0; font-size: 1.5rem; line-height: 1.3; }
 .numbers dd + dd { font-size: .8rem; color: #444; }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr));
+  gap: 0 1.5rem; margin: 0; font-size: .9rem; }
+.pairs div { display: flex; gap: 1rem; padding: .2rem 0; border-bottom: 1px solid #e4e4e4; }
+.pairs dt { flex: 0 0 9rem; color: #444; }
+.pairs dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 figure { margin: 1rem 0 1.5rem; }
-figcaption, caption { font-size: .9rem; color: #444; text-align: left; padding: .25rem 0; }
-img { display: block; max-width: 100%; height: auto; }
+figcaption { font-size: .9rem; color: #444; padding: .25rem 0; }
+img { display: block; width: 100%; height: auto; }
 [hidden] { display: none; }
 .scroll { overflow-x: auto; }
 .scroll img { min-width: 36rem; }
-.slider label { display: flex; align-items: center; gap: .75rem; margin-top: .5rem; }
-.slider input { flex: 1; min-height: 2rem; }
+.slider input { width: 100%; min-height: 2rem; margin: .25rem 0 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid #e4e4e4; }
@@ -154,7 +166,7 @@ code { font-size: .9em; background: #f2f2f2; padding: .1em .3em; }
 summary { cursor: pointer; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
-  nav, .slider label { display: none; }
+  nav, .slider input { display: none; }
   .scroll { overflow: visible; }
   .scroll img { min-width: 0; }
   figure, tr { break-inside: avoid; }

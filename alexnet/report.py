@@ -2,16 +2,17 @@
 
 import argparse
 import os
-import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from alexnet import command, html_page, progress, report_sections, trained
+from alexnet import command, filter_snapshots, html_page, progress, report_sections, trained
 from alexnet.data import DataError
 from alexnet.html_page import Section
 from alexnet.metrics import read_rows
-from alexnet.report_sections import Images, Missing, Report
+from alexnet.report_sections import Images, Missing, Report, missing
 from alexnet.results import evaluate
+from alexnet.visualize import layers
 from minigrad import backend
 from minigrad.io import CheckpointError
 
@@ -58,7 +59,7 @@ def _run(argv: list[str] | None) -> int:
         raise command.UsageError(f"{folder} is a file: give the folder of the run")
     report = _report(arguments)
     parts = [_section(report, *section) for section in report_sections.SECTIONS]
-    title = f"{report.checkpoint.architecture} on {report.data_name}: {folder.resolve().name}"
+    title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
     page = html_page.page(title, report_sections.headline(report), parts)
     path = arguments.out or folder / "report.html"
     # It appears complete or not at all.
@@ -72,7 +73,16 @@ def _run(argv: list[str] | None) -> int:
 def _report(arguments: argparse.Namespace) -> Report:
     """What the sections tell of. Of images that cannot be used it tells why."""
     checkpoint, model = trained.network(arguments)
-    report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint))
+    report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
+    try:
+        report.snapshots = filter_snapshots.load(report.folder)
+        report.no_snapshots = "no kernels were kept during the training"
+        shape = layers.convolutions(model)["conv1"].weight.shape
+        if any(kernels.shape != shape for kernels in report.snapshots.values()):
+            report.snapshots = {}
+            report.no_snapshots = "the kernels that were kept are those of another network"
+    except CheckpointError as error:
+        report.no_snapshots = str(error)
     try:
         dataset = trained.dataset(arguments, checkpoint)
         loader = trained.loader(arguments, checkpoint, dataset)
@@ -84,19 +94,16 @@ def _report(arguments: argparse.Namespace) -> Report:
     return report
 
 
-def _section(report: Report, id: str, heading: str, write) -> Section:
+def _section(report: Report, id: str, heading: str, write: Callable[[Report], str]) -> Section:
     """A section, or one line that says why it is not there and what would bring it."""
     try:
         return Section(id, heading, write(report))
-    except Missing as missing:
-        reason, remedy = missing.reason, missing.remedy
+    except Missing as error:
+        reason, remedy = error.reason, error.remedy
     except (DataError, CheckpointError) as error:
-        reason = str(error)
-        remedy = f"{NAME} {shlex.quote(str(report.folder))}"
-    reason = " ".join(reason.split())
-    command.say(f"left out: {heading}: {reason}")
-    line = f"Left out: {html_page.text(reason)}. <code>{html_page.text(remedy)}</code> gives it."
-    return Section(id, heading, f'<p class="missing">{line}</p>')
+        reason, remedy = str(error), ""  # which says what to do
+    command.say(command.printable(f"left out: {heading}: {' '.join(reason.split())}"))
+    return Section(id, heading, missing(reason, remedy))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,8 @@ One that cannot be written raises `Missing`, or the error of what it needs.
 """
 
 import argparse
+import functools
+import itertools
 import json
 import math
 import shlex
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import filter_snapshots, result_figures, trained
+from alexnet import result_figures, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.data import Dataset
 from alexnet.data.dataset import Subset
@@ -23,7 +25,7 @@ from alexnet.data.labels import display_name
 from alexnet.data.loader import Batch
 from alexnet.data.transforms import central_view
 from alexnet.evaluation import predict
-from alexnet.html_page import figure, picture, slider, table, text
+from alexnet.html_page import figure, pairs, picture, slider, table, text
 from alexnet.metrics import Row
 from alexnet.model import parameter_count
 from alexnet.predict import top_classes
@@ -67,6 +69,7 @@ class Report:
     Attributes:
         arguments: options of the command.
         rows: one an epoch.
+        snapshots: conv1's kernels by epoch; where there are none, `no_snapshots` says why.
         images: or None, and then `no_images` says why.
     """
 
@@ -74,6 +77,8 @@ class Report:
     checkpoint: Checkpoint
     model: nn.Module
     rows: list[Row]
+    snapshots: dict[int, np.ndarray]
+    no_snapshots: str = ""
     images: Images | None = None
     no_images: str = ""
 
@@ -84,6 +89,11 @@ class Report:
     @property
     def data_name(self) -> str:
         return self.arguments.data or self.checkpoint.arguments.get("data", "images")
+
+    @functools.cached_property
+    def variance_by_epoch(self) -> dict[int, float]:
+        """Mean circular variance of conv1's kernels."""
+        return {epoch: mean_circular_variance(k) for epoch, k in self.snapshots.items()}
 
     def require_images(self) -> Images:
         if self.images is None:
@@ -104,6 +114,12 @@ class Report:
             return parts | {"started": run["started"]}
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise Missing("there is no readable run.json", "python -m alexnet.train") from error
+
+
+def missing(reason: str, remedy: str = "") -> str:
+    """The line in place of what is not there."""
+    remedy = f" <code>{text(remedy)}</code> gives it." if remedy else ""
+    return f'<p class="missing">Left out: {text(" ".join(reason.split()))}.{remedy}</p>'
 
 
 def headline(report: Report) -> str:
@@ -137,16 +153,11 @@ def setup(report: Report) -> str:
         arguments = report.run_json()["arguments"]
     except Missing:
         arguments = report.checkpoint.arguments  # of the start of the run
-    rows = [
-        [name.replace("_", " "), "–" if value is None else str(value)]
-        for name, value in arguments.items()
-    ]
-    return table([], rows, "Settings of the run", texts=2)
+    return pairs([(name.replace("_", " "), value) for name, value in arguments.items()])
 
 
 def learning_curves(report: Report) -> str:
-    by_epoch = {e: mean_circular_variance(k) for e, k in _snapshots(report).items()}
-    run = curves.Run(report.folder.resolve().name, report.require_rows(), by_epoch)
+    run = curves.Run(report.folder.resolve().name, report.require_rows(), report.variance_by_epoch)
     best = max(run.rows, key=lambda row: row["val_top1"])
     alt = (
         f"Loss, accuracy, learning rate and speed over {len(run.rows)} epochs; the best "
@@ -166,39 +177,39 @@ def filters(report: Report) -> str:
         f"The {conv1.out_channels} kernels of the first layer, each at full contrast; grey is a "
         "weight of 0."
     )
-    snapshots = filter_snapshots.load(report.folder)
-    if not snapshots:
+    if not report.snapshots:
         image = picture(
             kernels_figure(conv1.weight.numpy(), columns, "conv1"), "Kernels of conv1", "png"
         )
-        hint = "python -m alexnet.train --snapshot-filters"
-        return figure(image, caption, scroll=False) + (
-            f'<p class="missing">Through the epochs: <code>{hint}</code> keeps them.</p>'
+        return figure(image, caption, scroll=False) + missing(
+            report.no_snapshots, "python -m alexnet.train --snapshot-filters"
         )
-    epochs = evenly(list(snapshots), MAX_FRAMES)
+    epochs = evenly(list(report.snapshots), MAX_FRAMES)
     labels = [epoch_name(epoch) for epoch in epochs]
     images = [
         picture(
-            kernels_figure(snapshots[epoch], columns, f"conv1, {label}"),
+            kernels_figure(report.snapshots[epoch], columns, f"conv1, {label}"),
             f"Kernels of conv1, {label}",
             "png",
             hidden=epoch != epochs[-1],
         )
         for epoch, label in zip(epochs, labels)
     ]
-    return figure(slider(images, labels, "epoch"), caption, scroll=False)
+    return figure(slider(images, labels, "Epoch"), caption, scroll=False)
 
 
 def responses(report: Report) -> str:
     kernels = layers.convolutions(report.model)["conv1"].weight.numpy()
     columns = layers.columns(report.model, "conv1")
     result = tuning(kernels)
-    by_epoch = {e: mean_circular_variance(k) for e, k in _snapshots(report).items()}
-    overview = response_figures.overview_figure(result, columns, "conv1", by_epoch)
+    overview = response_figures.overview_figure(result, columns, "conv1", report.variance_by_epoch)
     mean = mean_circular_variance(kernels)
     alt = f"Tuning of conv1's kernels; their mean circular variance is {mean:.2f}"
     pages = "".join(
-        figure(picture(page, f"Tuning curves of conv1's kernels, page {number}", "png"), "")
+        figure(
+            picture(page, f"Tuning curves of conv1's kernels, page {number}", "png"),
+            f"Page {number}",
+        )
         for number, page in enumerate(
             response_figures.kernel_pages(kernels, result, columns, "conv1"), start=1
         )
@@ -348,25 +359,28 @@ def _features(report: Report, dataset: Dataset) -> Features:
 
 def budget(report: Report) -> str:
     """Speed, and what each layer costs."""
-    # On the CPU, where a single image is enough to tell.
-    costs = layer_costs(report.checkpoint.build(), report.checkpoint.preprocessing.image_size)
+    model = report.checkpoint.build()  # on the CPU: the cost of an image is the same anywhere
+    costs = layer_costs(model, report.checkpoint.preprocessing.image_size)
     batch_size = report.checkpoint.arguments.get("batch_size", report.arguments.batch_size)
-    rows = [
-        [
-            f"{cost.name} {cost.kind}",
-            "×".join(map(str, cost.output_shape)),
-            f"{cost.parameters:,}" if cost.parameters else "–",
-            f"{cost.multiply_adds:,}" if cost.multiply_adds else "–",
-            f"{cost.activation_bytes * batch_size / 1e6:.1f}" if cost.activation_bytes else "–",
+    # ReLU, dropout and flattening are counted with the layer they belong to.
+    names = [name for name, stage in layers.stages(model).items() for _ in stage]
+    rows, totals = [], [0, 0, 0]
+    for name, parts in itertools.groupby(zip(names, costs, strict=True), lambda pair: pair[0]):
+        of_stage = [cost for _, cost in parts]
+        amounts = [
+            sum(cost.parameters for cost in of_stage),
+            sum(cost.multiply_adds for cost in of_stage),
+            sum(cost.activation_bytes for cost in of_stage) * batch_size,
         ]
-        for cost in costs
-    ]
-    parameters = sum(cost.parameters for cost in costs)
-    multiply_adds = sum(cost.multiply_adds for cost in costs)
-    memory = sum(cost.activation_bytes for cost in costs) * batch_size / 1e6
-    rows.append(["total", "", f"{parameters:,}", f"{multiply_adds:,}", f"{memory:.1f}"])
+        totals = [total + amount for total, amount in zip(totals, amounts)]
+        rows.append([name, "×".join(map(str, of_stage[-1].output_shape)), *_amounts(*amounts)])
+    rows.append(["total", "", *_amounts(*totals)])
+    multiply_adds = totals[1]
     header = ["layer", "output", "parameters", "multiply-adds", "output, MB"]
-    caption = f"Per image; the memory of the outputs per batch of {batch_size}."
+    caption = (
+        "Parameters, and multiply-adds of an image; the outputs that are kept for the backward "
+        f"pass, of a batch of {batch_size}."
+    )
     speed = ""
     if report.rows:
         rates = [row["images_per_s"] for row in report.rows]
@@ -380,12 +394,17 @@ def budget(report: Report) -> str:
     return speed + table(header, rows, caption)
 
 
+def _amounts(parameters: int, multiply_adds: int, size: int) -> list[str]:
+    """Cells of a table; a dash for none."""
+    texts = [f"{parameters:,}", f"{multiply_adds:,}", f"{size / 1e6:,.2f}"]
+    amounts = [parameters, multiply_adds, size]
+    return [cell if amount else "–" for cell, amount in zip(texts, amounts)]
+
+
 def environment(report: Report) -> str:
     run = report.run_json()
-    rows = [["started", str(run["started"])]]
-    for name, value in (run["versions"] | run["machine"]).items():
-        rows.append([name, "–" if value is None else str(value)])
-    return table([], rows, "Versions and machine of the run's latest start", texts=2)
+    values = [("started", run["started"]), *run["versions"].items(), *run["machine"].items()]
+    return pairs(values)
 
 
 # In the order of the page: id, heading, function.
@@ -400,10 +419,6 @@ SECTIONS = (
     ("budget", "Speed and cost by layer", budget),
     ("environment", "Environment", environment),
 )
-
-
-def _snapshots(report: Report) -> dict[int, np.ndarray]:
-    return filter_snapshots.load(report.folder)
 
 
 def _percentages(estimate: Estimate) -> tuple[str, str]:
