@@ -47,19 +47,13 @@ def picture(figure: Figure, alt: str, kind: str = "svg", hidden: bool = False) -
 
 
 def figure(content: str, caption: str, scroll: bool = True) -> str:
-    """A picture or table with a caption.
+    """A picture, as HTML, and a caption below it.
 
     Args:
-        content: HTML.
-        caption: text.
         scroll: on narrow screens it is not shrunk below what can be read, but scrolls sideways.
     """
-    caption = text(caption)
-    if scroll:
-        content = (
-            f'<div class="scroll" role="region" tabindex="0" aria-label="{caption}">{content}</div>'
-        )
-    return f"<figure>{content}<figcaption>{caption}</figcaption></figure>"
+    content = _scrolling(content, caption) if scroll else content
+    return f"<figure>{content}<figcaption>{text(caption)}</figcaption></figure>"
 
 
 def slider(images: list[str], labels: list[str], name: str) -> str:
@@ -82,7 +76,11 @@ def slider(images: list[str], labels: list[str], name: str) -> str:
 
 
 def table(header: list[str], rows: list[list[str]], caption: str, texts: int = 1) -> str:
-    """A table of texts; the first cell of a row names it, and the first `texts` go to the left."""
+    """A table of texts under a caption.
+
+    The first cell of a row names it. The first `texts` cells are set to the left, the others, which
+    are numbers, to the right.
+    """
 
     def row(values: list[str], scopes: list[str]) -> str:
         cells = []
@@ -94,7 +92,8 @@ def table(header: list[str], rows: list[list[str]], caption: str, texts: int = 1
 
     head = f"<thead>{row(header, ['col'] * len(header))}</thead>" if header else ""
     body = "".join(row(values, ["row"] + [""] * (len(values) - 1)) for values in rows)
-    return figure(f"<table>{head}<tbody>{body}</tbody></table>", caption)
+    content = _scrolling(f"<table>{head}<tbody>{body}</tbody></table>", caption)
+    return f"<figure><figcaption>{text(caption)}</figcaption>{content}</figure>"
 
 
 def pairs(values: list[tuple[str, object]]) -> str:
@@ -109,6 +108,13 @@ def pairs(values: list[tuple[str, object]]) -> str:
 def text(value: object) -> str:
     """A value as text in HTML; names of files need not be text."""
     return escape(str(value).encode("utf-8", "replace").decode())
+
+
+def _scrolling(content: str, label: str) -> str:
+    """HTML in a part of the page that scrolls sideways, also by keyboard."""
+    return (
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label)}">{content}</div>'
+    )
 
 
 def page(title: str, introduction: str, sections: list[Section]) -> str:
@@ -159,11 +165,11 @@ img { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid #e4e4e4; }
+th:last-child, td:last-child { padding-right: 0; }
 tbody th { font-weight: normal; }
 .number { text-align: right; white-space: nowrap; }
 code { font-size: .9em; background: #f2f2f2; padding: .1em .3em; }
 .missing { color: #444; font-style: italic; }
-summary { cursor: pointer; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav, .slider input { display: none; }

@@ -112,7 +112,7 @@ class Report:
             run = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             parts = {name: dict(run[name]) for name in ("arguments", "versions", "machine")}
             return parts | {"started": run["started"]}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise Missing("there is no readable run.json", "python -m alexnet.train") from error
 
 
@@ -205,21 +205,13 @@ def responses(report: Report) -> str:
     overview = response_figures.overview_figure(result, columns, "conv1", report.variance_by_epoch)
     mean = mean_circular_variance(kernels)
     alt = f"Tuning of conv1's kernels; their mean circular variance is {mean:.2f}"
-    pages = "".join(
-        figure(
-            picture(page, f"Tuning curves of conv1's kernels, page {number}", "png"),
-            f"Page {number}",
-        )
-        for number, page in enumerate(
-            response_figures.kernel_pages(kernels, result, columns, "conv1"), start=1
-        )
-    )
+    command = f"python -m alexnet.visualize responses {shlex.quote(str(report.folder))}"
     return (
         figure(
             picture(overview, alt),
             "What gratings the kernels answer, exactly, from their Fourier amplitudes.",
         )
-        + f"<details><summary>Each kernel with its tuning curves</summary>{pages}</details>"
+        + f"<p><code>{text(command)}</code> draws the tuning curves of each kernel.</p>"
     )
 
 

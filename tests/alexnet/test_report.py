@@ -1,0 +1,303 @@
+"""``python -m alexnet.report``: what the page holds, what is left out, and that a browser likes it."""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet import filter_snapshots, report, train
+from alexnet.checkpoint import Checkpoint
+from alexnet.html_page import Section, page, pairs, slider, table
+from alexnet.model import ARCHITECTURES
+from alexnet.report_sections import Missing, Report
+from tests.alexnet.test_train import CLASSES, OPTIONS, NarrowAlexNet, write_images
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+BROWSER_OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--enable-logging=stderr",
+)
+VOID = {"meta", "link", "img", "input"}
+SECTIONS = ["setup", "curves", "filters", "responses", "accuracy", "samples", "neighbours",
+            "budget", "environment"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A run of two epochs with snapshots, whose folder has a name that HTML must not take in."""
+    root = tmp_path_factory.mktemp("report")
+    for split, count in (("train", 8), ("val", 5)):
+        write_images(root / "photos" / split, count=count)
+    folder = root / "<b>run & 'co'"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
+        command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(folder)]
+        assert train.main([*command, "--snapshot-filters"]) == 0
+        assert report.main([str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(original, tmp_path):
+    """A copy, to take something away from."""
+    return Path(shutil.copytree(original, tmp_path / original.name))
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
+
+
+class Page(HTMLParser):
+    """A page taken apart.
+
+    Attributes:
+        tags: name and attributes of each, in order.
+        texts: by the id of the section they are in; "" outside of all.
+        images: alternative texts, by section.
+    """
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.texts, self.images = [], [], {}, {}
+        self.section = ""
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append((tag, attributes))
+        if tag == "section":
+            self.section = attributes["id"]
+        if tag == "img":
+            self.images.setdefault(self.section, []).append(attributes["alt"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag == "section":
+            self.section = ""
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.texts[self.section] = self.texts.get(self.section, "") + data + " "
+
+
+def read(folder, name="report.html"):
+    return Page((folder / name).read_text(encoding="utf-8"))
+
+
+def test_nothing_is_loaded_from_anywhere(original):
+    html = (original / "report.html").read_text(encoding="utf-8")
+    assert len(html) < 5e6
+    assert "url(" not in html and "@import" not in html and "fetch" not in html
+    loading = ("src", "href", "srcset", "data", "action", "poster", "background")
+    found = 0
+    for tag, attributes in Page(html).tags:
+        assert tag not in ("iframe", "object", "embed", "base", "form")
+        assert not any(name.startswith("on") for name in attributes)
+        for name in loading:
+            if name in attributes:
+                expected = {"img": "data:image/", "link": "data:,", "a": "#"}[tag]
+                assert attributes[name].startswith(expected)
+                found += 1
+    assert found > 10
+    assert "default-src 'none'" in html
+
+
+def test_it_has_all_sections_and_every_picture_an_alternative(original):
+    parsed = read(original)
+    ids = [attributes["id"] for tag, attributes in parsed.tags if tag == "section"]
+    assert ids == SECTIONS
+    links = [attributes["href"] for tag, attributes in parsed.tags if tag == "a"]
+    assert links == [f"#{name}" for name in SECTIONS]
+    assert "Left out" not in " ".join(parsed.texts.values())
+    assert set(parsed.images) == set(SECTIONS) - {"setup", "budget", "environment"}
+    assert all(len(alt) > 10 for alts in parsed.images.values() for alt in alts)
+    assert [tag for tag, _ in parsed.tags].count("h1") == 1
+
+
+def test_the_numbers_are_those_of_the_run(original):
+    parsed = read(original)
+    rows = [json.loads(line) for line in (original / "metrics.jsonl").read_text().splitlines()]
+    best = max(rows, key=lambda row: row["val_top1"])
+    checkpoint = Checkpoint.load(original / "best.safetensors")
+    parameters = f"{sum(array.size for array in checkpoint.model.values()):,}"
+    for expected in (f"{best['val_top1']:.1%}", f"epoch {best['epoch']} of 2", "chance 33.3%",
+                     f"{best['val_loss']:.3f}", "guessing 1.099", parameters):  # fmt: skip
+        assert expected in parsed.texts[""]
+    assert "image size 67" in " ".join(parsed.texts["setup"].split())
+    cells = parsed.texts["accuracy"].split()
+    assert ["all", "images", "15", f"{best['val_top1']:.1%}"] == cells[
+        cells.index("all") : cells.index("all") + 4
+    ]
+    assert all(name in cells for name in CLASSES)
+    assert "conv1" in parsed.texts["budget"] and "fc8" in parsed.texts["budget"]
+    assert parsed.texts["budget"].count(parameters) == 1
+    machine = json.loads((original / "run.json").read_text())["machine"]
+    assert machine["system"] in parsed.texts["environment"]
+
+
+def test_names_of_files_are_text(original):
+    html = (original / "report.html").read_text(encoding="utf-8")
+    assert "<b>" not in html
+    assert html.count("&lt;b&gt;run &amp; &#x27;co&#x27;") == 2  # title and heading
+
+
+def test_the_slider_has_every_epoch_and_shows_the_last(original):
+    frames = [
+        attributes
+        for tag, attributes in read(original).tags
+        if tag == "img" and attributes["alt"].startswith("Kernels of conv1")
+    ]
+    assert [frame["alt"].rsplit(", ")[1] for frame in frames] == [
+        *("before training", "epoch 1", "epoch 2")
+    ]
+    assert ["hidden" in frame for frame in frames] == [True, True, False]
+    assert len({frame["src"] for frame in frames}) == 3
+    (range_,) = [a for tag, a in read(original).tags if tag == "input"]
+    assert (range_["min"], range_["max"], range_["value"]) == ("0", "2", "2")
+
+
+NO_IMAGES = ["accuracy", "samples", "neighbours"]
+
+
+@pytest.fixture
+def empty(tmp_path):
+    (tmp_path / "empty").mkdir()
+    return tmp_path / "empty"
+
+
+def left_out(folder, capsys, *options):
+    """The sections that say so, and their texts."""
+    capsys.readouterr()
+    assert report.main([str(folder), *map(str, options)]) == 0
+    out, err = capsys.readouterr()
+    assert out == f"{folder / 'report.html'}\n"
+    assert "Traceback" not in err
+    parsed = read(folder)
+    found = {id: t for id, t in parsed.texts.items() if "Left out" in t}
+    assert len(parsed.images) > 1
+    return found
+
+
+def test_without_images(run, empty, capsys):
+    found = left_out(run, capsys, "--data-root", empty)
+    assert list(found) == NO_IMAGES
+    assert all("nothing in it is known" in text for text in found.values())
+    assert all("--data-root DIR" in text for text in found.values())
+
+
+def test_without_snapshots_and_with_damaged_ones(run, empty, capsys):
+    path = run / filter_snapshots.FOLDER / "epoch_0001.npy"
+    path.write_bytes(b"nothing")
+    found = left_out(run, capsys, "--data-root", empty)
+    assert list(found) == ["filters", *NO_IMAGES]
+    assert "epoch_0001.npy is damaged" in found["filters"]
+    for of_epoch in path.parent.iterdir():
+        np.save(of_epoch, np.zeros((5, 3, 11, 11), np.float32))
+    assert "another network" in left_out(run, capsys, "--data-root", empty)["filters"]
+    shutil.rmtree(path.parent)
+    assert "--snapshot-filters" in left_out(run, capsys, "--data-root", empty)["filters"]
+    assert read(run).images["filters"] == ["Kernels of conv1"]
+
+
+def test_without_run_json_and_metrics(run, empty, capsys):
+    (run / "metrics.jsonl").unlink()
+    (run / "run.json").write_text("[" * 100_000)
+    found = left_out(run, capsys, "--data-root", empty)
+    assert list(found) == ["curves", *NO_IMAGES, "environment"]
+    parsed = read(run)
+    assert "image size" in " ".join(parsed.texts["setup"].split())
+    assert "parameters" in parsed.texts[""]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"arguments": 3}', "no json", b"\xff", None])
+def test_a_damaged_run_json(tmp_path, content):
+    path = tmp_path / "run.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    of_run = Report(argparse.Namespace(checkpoint=tmp_path), None, None, [], {})
+    with pytest.raises(Missing, match="no readable run.json"):
+        of_run.run_json()
+
+
+def test_neighbours_of_training_images(run, capsys):
+    found = left_out(run, capsys, "--split", "train")
+    assert list(found) == ["neighbours"]
+    assert "find itself" in found["neighbours"]
+
+
+def test_errors_in_one_line(original, empty, tmp_path, capsys):
+    for command, code, expected in [
+        ([tmp_path / "nothing"], 4, "does not exist"),
+        ([empty], 4, "does not exist"),
+        ([original / "best.safetensors"], 2, "give the folder of the run"),
+        ([original, "--out", tmp_path / "r.pdf"], 2, "does not end in .html"),
+        ([original, "--out", tmp_path / "none" / "r.html"], 2, "does not exist"),
+    ]:
+        capsys.readouterr()
+        assert report.main([str(part) for part in command]) == code, command
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert expected in line
+
+
+def test_parts_of_a_page_escape_what_they_are_given():
+    evil = '"><script>alert(1)</script>\udcff'
+    html = page(
+        evil,
+        pairs([(evil, evil), ("none", None)]) + table([evil], [[evil]], evil),
+        [Section("one", evil, slider(["<i></i>"], [evil], evil))],
+    )
+    assert html.count("<script>") == 1  # its own
+    html.encode()
+    assert "–" in html
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@pytest.mark.parametrize("width", [1200, 390])
+def test_a_browser_shows_it_without_complaints(original, tmp_path, width):
+    shutil.copy(original / "report.html", tmp_path / "report.html")
+    probe = (
+        "<script>addEventListener('load', () => {"
+        "const input = document.querySelector('.slider input');"
+        "input.value = 1; input.dispatchEvent(new Event('input'));"
+        "const shown = [...document.querySelectorAll('.slider img')].map(i => !i.hidden);"
+        "const label = document.querySelector('output:not([hidden])').value;"
+        "const whole = [...document.images].every(i => i.complete && i.naturalWidth > 0);"
+        "const wide = document.documentElement.scrollWidth > innerWidth;"
+        "console.log('PROBE', JSON.stringify([shown, label, whole, wide,"
+        " performance.getEntriesByType('resource').filter(r => !r.name.startsWith('data:')).length"
+        "]));});</script></body>"
+    )
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "report.html").write_text(html.replace("</body>", probe), encoding="utf-8")
+    command = [
+        *(CHROMIUM, *BROWSER_OPTIONS, f"--user-data-dir={tmp_path / 'profile'}"),
+        *(f"--window-size={width},2000", f"--screenshot={tmp_path / 'page.png'}"),
+        (tmp_path / "report.html").as_uri(),
+    ]
+    log = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
+    assert (tmp_path / "page.png").exists(), log
+    console = [line for line in log.splitlines() if "CONSOLE" in line]
+    assert len(console) == 1, console
+    (answer,) = re.findall(r"PROBE (\[.*\])", console[0])
+    shown, label, whole, wide, requests = json.loads(answer)
+    assert shown == [False, True, False]
+    assert label == "epoch 1"
+    assert whole
+    assert not wide
+    assert requests == 0
