@@ -6,7 +6,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from alexnet import command, filter_snapshots, html_page, progress, report_sections, trained
+from alexnet import (
+    command,
+    filter_snapshots,
+    html_page,
+    progress,
+    report_images,
+    report_sections,
+    trained,
+)
 from alexnet.data import DataError
 from alexnet.html_page import Section
 from alexnet.metrics import read_rows
@@ -25,22 +33,35 @@ examples:
       where the images lie elsewhere than in training
 """
 
+# In the order of the page: id, heading, function.
+SECTIONS = (
+    ("setup", "Setup", report_sections.setup),
+    ("curves", "Learning curves", report_sections.learning_curves),
+    ("filters", "Filters of the first layer", report_sections.filters),
+    ("responses", "Orientation tuning", report_sections.responses),
+    ("accuracy", "Accuracy by class and confusion", report_images.accuracy),
+    ("samples", "Predictions", report_images.samples),
+    ("neighbours", "Nearest neighbours", report_images.similar_images),
+    ("budget", "Speed and cost by layer", report_sections.budget),
+    ("environment", "Environment", report_sections.environment),
+)
 
-def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(
+
+def parser() -> argparse.ArgumentParser:
+    options = command.Parser(
         prog=NAME,
         description=EXAMPLES,
         epilog=command.EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
-    parser.add_argument(
+    options.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
+    options.add_argument(
         "--out", type=_html_file, metavar="FILE", help="default: report.html in the run folder"
     )
-    trained.add_data_options(parser)
-    trained.add_computing_options(parser)
-    return parser
+    trained.add_data_options(options)
+    trained.add_computing_options(options)
+    return options
 
 
 def _html_file(text: str) -> Path:
@@ -53,24 +74,27 @@ def _html_file(text: str) -> Path:
 
 
 def _run(argv: list[str] | None) -> int:
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     folder = arguments.checkpoint
     if folder.is_file():
         raise command.UsageError(f"{folder} is a file: give the folder of the run")
-    report = _report(arguments)
-    parts = [_section(report, *section) for section in report_sections.SECTIONS]
+    report = read_run(arguments)
+    parts = [_section(report, *section) for section in SECTIONS]
     title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
     page = html_page.page(title, report_sections.headline(report), parts)
     path = arguments.out or folder / "report.html"
     # It appears complete or not at all.
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     print(command.printable(str(path)))
     return 0
 
 
-def _report(arguments: argparse.Namespace) -> Report:
+def read_run(arguments: argparse.Namespace) -> Report:
     """What the sections tell of. Of images that cannot be used it tells why."""
     checkpoint, model = trained.network(arguments)
     report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})

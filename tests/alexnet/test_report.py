@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet import filter_snapshots, report, train
+from alexnet import filter_snapshots, report, report_images, train, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.html_page import Section, page, pairs, slider, table
 from alexnet.model import ARCHITECTURES
 from alexnet.report_sections import Missing, Report
+from alexnet.visualize import nearest
 from tests.alexnet.test_train import CLASSES, OPTIONS, NarrowAlexNet, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -232,6 +233,24 @@ def test_a_damaged_run_json(tmp_path, content):
     of_run = Report(argparse.Namespace(checkpoint=tmp_path), None, None, [], {})
     with pytest.raises(Missing, match="no readable run.json"):
         of_run.run_json()
+
+
+def test_neighbours_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
+    monkeypatch.setattr(report_images, "INDEXED_IMAGES", 10)
+    of_run = report.read_run(report.parser().parse_args([str(run)]))
+    training = trained.dataset(of_run.arguments, of_run.checkpoint, "train")
+    some = report_images.index_of(of_run, training)
+    assert len(set(some.indices)) == 10
+    assert training.labels[some.indices].tolist() == some.labels.tolist()
+
+    monkeypatch.setattr(report_images, "INDEXED_IMAGES", 24)
+    whole = report_images.index_of(of_run, training)
+    monkeypatch.setattr(report_images, "INDEXED_IMAGES", 10)
+    belongs_to = nearest.identity(of_run.checkpoint, training, "fc7")
+    nearest.save(run / "index.safetensors", whole, belongs_to)
+    assert report_images.index_of(of_run, training).indices.tolist() == whole.indices.tolist()
+    nearest.save(run / "index.safetensors", whole, belongs_to | {"network": "another"})
+    assert len(report_images.index_of(of_run, training).indices) == 10
 
 
 def test_neighbours_of_training_images(run, capsys):
