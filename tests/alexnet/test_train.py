@@ -156,16 +156,20 @@ def test_output(full_run):
 def test_files_of_a_run(full_run, photos):
     folder, _ = full_run
     assert sorted(path.name for path in folder.iterdir()) == [
-        *(".gitignore", "best.safetensors", "last.safetensors"),
-        *("metrics.csv", "metrics.jsonl", "run.json", "training_curves.png"),
+        *(".gitignore", ".lock", "best.safetensors", "last.safetensors"),
+        *("metrics.csv", "metrics.jsonl", "run.json"),
+        *("step-00000005.safetensors", "step-00000010.safetensors", "training_curves.png"),
     ]
     assert (folder / ".gitignore").read_text() == "*\n"
     with Image.open(folder / "training_curves.png") as image:
         image.load()
         assert min(image.size) > 300
     run = json.loads((folder / "run.json").read_text())
-    assert run.keys() == {"started", "arguments", "versions", "machine"}
-    assert run["versions"]["numpy"] == np.__version__
+    assert run.keys() == {"arguments", "starts"}
+    (first,) = run["starts"]
+    assert first.keys() == {"time", "after_step", "changed", "versions", "machine"}
+    assert first["versions"]["numpy"] == np.__version__
+    assert (first["after_step"], first["changed"]) == (0, {})
     assert run["arguments"]["data_root"] == str(photos)
     assert (run["arguments"]["batch_size"], run["arguments"]["seed"]) == (4, 0)
     last = Checkpoint.load(folder / LAST)
@@ -363,8 +367,8 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(start, error_of, undisturb
 @pytest.mark.parametrize(
     "changed",
     [
-        *(("--lr", "0.5"), ("--batch-size", "8"), ("--seed", "3"), ("--optimizer", "adam")),
-        *(("--image-size", "99"), ("--subset", "10"), ("--dropout", "0.25"), ("--data", "demo")),
+        *(("--batch-size", "8"), ("--seed", "3"), ("--optimizer", "adam"), ("--mean", "image")),
+        *(("--image-size", "99"), ("--subset", "10"), ("--init", "he"), ("--data", "demo")),
     ],
 )
 def test_a_continued_run_keeps_its_options(error_of, undisturbed, changed):
@@ -410,10 +414,12 @@ def test_a_subset_larger_than_the_data(start, error_of, tmp_path):
 
 
 def test_a_missing_checkpoint(error_of, tmp_path):
-    for path in (tmp_path, tmp_path / "no", tmp_path / "no" / LAST):
+    for path in (tmp_path / "no", tmp_path / "no" / LAST):
         code, message = error_of(resume, path)
         assert code == 4
         assert message.endswith("does not exist")
+    assert error_of(resume, tmp_path) == (4, f"{tmp_path} holds no checkpoint to continue from")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_with_its_best_network_only(narrow, stopped):
@@ -437,7 +443,7 @@ def test_a_damaged_checkpoint(narrow, error_of, stopped, damage):
         checkpoint = Checkpoint.load(path)
         del checkpoint.arguments["batch_size"]
         checkpoint.save(path)
-    code, message = error_of(resume, stopped)
+    code, message = error_of(resume, path)
     assert code == 4
     assert "checkpoint" in message or "checksum" in message
 
@@ -499,15 +505,16 @@ def test_a_folder_that_cannot_be_made(start, error_of, tmp_path):
 def test_a_full_disk(start, undisturbed, error_of, tmp_path, monkeypatch, epoch):
     saves = 0
 
-    def full(descriptor):
+    def full(source, target):
         nonlocal saves
-        saves += 1
+        saves += target.name == LAST
         if saves == epoch:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.rename(source, target)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("minigrad.io.os.fsync", full)
+        patch.setattr("minigrad.files.os.replace", full)
         code, message = error_of(start, folder)
     assert code == 7
     assert message.startswith("disk full: [Errno 28]")
@@ -567,7 +574,7 @@ def signal_in_step(monkeypatch):
             if trainer.schedule.steps + 1 == number:
                 for _ in range(times):
                     signal.raise_signal(signal.SIGINT)
-            step(trainer, batch)
+            return step(trainer, batch)
 
         monkeypatch.setattr(Trainer, "_step", interrupted)
 
@@ -625,8 +632,10 @@ sys.exit(train.main(sys.argv[1:]))
     "module, name, call",
     [
         ("alexnet.trainer", "Trainer._step", STEPS_PER_EPOCH + 3),
-        ("minigrad.io", "os.fsync", 2),
-        ("minigrad.io", "os.replace", 3),  # two in the first epoch, for best and last
+        # The first two are for run.json; each epoch has two for the metrics and six or four
+        # for its checkpoint, two for the curves.
+        ("minigrad.files", "os.fsync", 16),
+        ("minigrad.files", "os.replace", 6),
     ],
 )
 def test_killed_and_continued(photos, narrow, undisturbed, tmp_path, module, name, call):
