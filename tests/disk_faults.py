@@ -6,6 +6,7 @@ each has another call fail; then the calls of a run are recorded, and what a pow
 of them may leave of its folder is made and opened.
 """
 
+import argparse
 import contextlib
 import ctypes
 import errno
@@ -96,13 +97,14 @@ def in_child(run) -> tuple[int, str]:
         return code, output.read().decode()
 
 
-def fail_in_turn(faults: ctypes.CDLL, folder: Path, error: int, from_there_on: bool) -> int:
-    """How many calls a run makes: each of them fails in one of the runs made here."""
-    for call in itertools.count(1):
+def fail_in_turn(
+    faults: ctypes.CDLL, folder: Path, error: int, from_there_on: bool, every: int
+) -> int:
+    """How many runs were made: in each another call fails, the first, or one `every` so many."""
+    for call in itertools.count(1, every):
         run = folder / f"{error}-{from_there_on}-{call}"
         run.mkdir()
         save(run, BEFORE)
-        # The commit of the source is found out by another program: not what is tested here.
         what = f"{os.strerror(error)} at call {call}{' and all later ones' * from_there_on}"
 
         def fail(run=run, call=call):
@@ -113,7 +115,7 @@ def fail_in_turn(faults: ctypes.CDLL, folder: Path, error: int, from_there_on: b
         code, printed = in_child(fail)
         if code == 10:
             shutil.rmtree(run)
-            return call - 1
+            return call // every
         assert code in (0, 7), f"{what}: exit code {code}\n{printed}"
         # Calls that may fail: a link, for there are copies, and the removal of empty folders.
         at_least = BEFORE[-1] if code else STEPS[-1]
@@ -182,11 +184,14 @@ def cut_power(calls: list[list[str]], run: Path, folder: Path) -> tuple[int, int
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th call")
+    every = parser.parse_args().every
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "LD_PRELOAD" not in os.environ:
             environment = {**os.environ, "LD_PRELOAD": str(build(folder))}
-            command_line = [sys.executable, "-m", "tests.disk_faults"]
+            command_line = [sys.executable, "-m", "tests.disk_faults", f"--every={every}"]
             return subprocess.run(command_line, env=environment, check=False).returncode
         # Versions and machine are found out by other programs: not what is tested here.
         run_folder.environment.versions = run_folder.environment.machine = dict
@@ -196,11 +201,11 @@ def main() -> int:
         )
         faults.faults_calls.restype = ctypes.c_long
         calls = {
-            (error, persistent): fail_in_turn(faults, folder, error, persistent)
+            (error, persistent): fail_in_turn(faults, folder, error, persistent, every)
             for error in ERRORS
             for persistent in (False, True)
         }
-        print(f"{sum(calls.values())} failing calls: {set(calls.values())} of each kind")
+        print(f"{sum(calls.values())} runs with failing calls")
         for links in (True, False):
             run = folder / f"run-{links}"
             record_of_run = record(faults, run, folder / "record", links)

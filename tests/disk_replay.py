@@ -8,19 +8,23 @@ from pathlib import Path
 
 @dataclass
 class File:
-    """Contents in memory, and those at the last fsync."""
+    """Contents in memory, those at the last fsync, and from where on they differ."""
 
     content: bytearray = field(default_factory=bytearray)
     safe: bytes = b""
-    # Beginning and end of what was written since.
-    is_safe: bool = True
+    changed_from: int | None = None
+
+    def change(self, start: int) -> None:
+        self.changed_from = start if self.changed_from is None else min(start, self.changed_from)
 
     def after_power_cut(self) -> list[bytes]:
-        """What may be found: what was safe, nothing, a part, zeros, or all."""
-        whole = bytes(self.content)
-        if self.is_safe:
-            return [whole]
-        return [self.safe, b"", whole[: len(whole) // 2], bytes(len(whole)), whole]
+        """What may be found of the changed part: what was safe, nothing, a part, zeros, or all."""
+        start = self.changed_from
+        if start is None:
+            return [bytes(self.content)]
+        new = bytes(self.content[start:])
+        parts = (self.safe[start:], b"", new[: len(new) // 2], bytes(len(new)), new)
+        return [bytes(self.content[:start]) + part for part in parts]
 
 
 class Disk:
@@ -35,6 +39,7 @@ class Disk:
         self.safe_names: dict[str, File] = {}
         # Changes of names that are not safe yet, in their order: [(name, file or None), ...]
         self.pending: list[list[tuple[str, File | None]]] = []
+        self.files: dict[str, File] = {}  # by inode
         self.open: dict[str, File | str] = {}  # by descriptor; a folder is its path
 
     def apply(self, call: list[str]) -> None:
@@ -62,32 +67,33 @@ class Disk:
         _make(change, self.names)
         self.pending.append(list(change))
 
-    def _open(self, path: str, flags: str, descriptor: str) -> None:
-        if path not in self.names:
-            if not int(flags) & os.O_CREAT:
-                self.open[descriptor] = path
-                return
-            self._change((path, File()))
-        file = self.open[descriptor] = self.names[path]
+    def _open(self, path: str, flags: str, descriptor: str, inode: str, kind: str) -> None:
+        if kind == "folder":
+            self.open[descriptor] = path
+            return
+        if kind == "new":
+            self.files[inode] = File()
+            self._change((path, self.files[inode]))
+        file = self.open[descriptor] = self.files[inode]
         if int(flags) & os.O_TRUNC and file.content:
             file.content.clear()
-            file.is_safe = False
+            file.change(0)
 
     def _write(self, descriptor: str, offset: str, data: str) -> None:
         file, start, content = self.open[descriptor], int(offset), bytes.fromhex(data)
         file.content.extend(bytes(max(0, start - len(file.content))))
         file.content[start : start + len(content)] = content
-        file.is_safe = False
+        file.change(start)
 
     def _truncate(self, descriptor: str, size: str) -> None:
         file = self.open[descriptor]
+        file.change(min(int(size), len(file.content)))
         file.content[int(size) :] = bytes(max(0, int(size) - len(file.content)))
-        file.is_safe = False
 
     def _fsync(self, descriptor: str) -> None:
         target = self.open[descriptor]
         if isinstance(target, File):
-            target.safe, target.is_safe = bytes(target.content), True
+            target.safe, target.changed_from = bytes(target.content), None
             return
         waiting = []
         for change in self.pending:
@@ -97,18 +103,17 @@ class Disk:
                 waiting.append(change)
         self.pending = waiting
 
-    def _rename(self, source: str, target: str) -> None:
-        file = self.names[source]
-        if self.names.get(target) is not file:
-            self._change((source, None), (target, file))
+    def _rename(self, source: str, target: str, inode: str) -> None:
+        if self.names.get(target) is not self.files[inode]:
+            self._change((source, None), (target, self.files[inode]))
 
-    def _link(self, source: str, target: str) -> None:
-        self._change((target, self.names[source]))
+    def _link(self, source: str, target: str, inode: str) -> None:
+        self._change((target, self.files[inode]))
 
-    def _unlink(self, _: str, path: str) -> None:
+    def _unlink(self, _: str, path: str, inode: str) -> None:
         self._change((path, None))
 
-    def _mkdir(self, _: str, path: str) -> None:
+    def _mkdir(self, _: str, path: str, inode: str) -> None:
         """Folders are there when something is in them."""
 
     _rmdir = _chmod = _mkdir
