@@ -28,6 +28,8 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.metrics import COLUMNS, MetricsLog
 from tests.disk_replay import Disk
 
+# Thousands of files are written: in memory, where the system has such a folder.
+MEMORY = "/dev/shm"
 SOURCE = Path(__file__).with_suffix(".cpp")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 # Saved before the faults begin, and after.
@@ -187,7 +189,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--every", type=int, default=1, metavar="K", help="only every K-th call")
     every = parser.parse_args().every
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as name:
         folder = Path(name)
         if "LD_PRELOAD" not in os.environ:
             environment = {**os.environ, "LD_PRELOAD": str(build(folder))}
