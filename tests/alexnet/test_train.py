@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import train
+from alexnet import run_folder, train
 from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data.loader import Loader
 from alexnet.metrics import TIMING_COLUMNS
@@ -534,6 +534,98 @@ def test_cuda_without_cupy(start, error_of, tmp_path, monkeypatch):
     assert code == 8
     assert "backend 'cuda' needs CuPy, which is not installed" in message
     assert not (tmp_path / "run").exists()
+
+
+# Runs that continue others
+
+
+def test_changed_options_are_told_and_recorded(narrow, stopped, capsys):
+    assert resume(stopped, "--lr", "0.005", "--keep", "0", "--save-every", "2") == 0
+    printed = capsys.readouterr().err
+    assert "changed   lr: 0.01 before, 0.005 now" in printed
+    run = json.loads((stopped / "run.json").read_text())
+    assert [start["after_step"] for start in run["starts"]] == [0, STEPS_PER_EPOCH + 1]
+    changed = {"lr": [0.01, 0.005], "keep": [1, 0], "save_every": [None, 2]}
+    assert run["starts"][1]["changed"] == changed
+    assert run["arguments"]["lr"] == 0.005
+    assert len(list(stopped.glob("step-*"))) == 1
+
+
+def test_a_damaged_last_checkpoint_costs_some_steps(start, undisturbed, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert start(folder, "--save-every", "2", "--max-steps", "9") == 0
+    (folder / LAST).write_bytes(b"")
+    capsys.readouterr()
+    assert resume(folder) == 0
+    printed = capsys.readouterr().err
+    assert printed.count("warning: ") == 1
+    assert f"{folder / LAST} is not a readable checkpoint" in printed
+    assert "; continuing from step-00000008.safetensors\n" in printed
+    assert_same_run(folder, undisturbed)
+
+
+def test_resume_auto(start, tmp_path, monkeypatch, error_of):
+    monkeypatch.chdir(tmp_path)
+    assert error_of(resume, "auto") == (2, "--resume auto: no run below runs can be continued")
+    for number, steps in enumerate((3, 4, 100)):  # the newest is complete
+        assert start(tmp_path / "runs" / str(number), "--max-steps", str(steps)) == 0
+    assert resume("auto", "--max-steps", "6") == 0
+    assert Checkpoint.load(tmp_path / "runs" / "1" / LAST).schedule["steps"] == 6
+
+
+def test_a_run_in_use(start, stopped, error_of, tmp_path):
+    with run_folder.locked(stopped):
+        code, message = error_of(resume, stopped)
+        assert (code, message.partition(":")[0]) == (2, f"{stopped} is in use by another run")
+    (tmp_path / "new").mkdir()
+    with run_folder.locked(tmp_path / "new"):
+        assert error_of(start, tmp_path / "new")[0] == 2
+
+
+def test_data_that_have_changed(narrow, photos, stopped, tmp_path, error_of):
+    other = write_images(tmp_path / "other", count=9)
+    code, message = error_of(resume, stopped, "--data-root", str(other))
+    assert code == 4
+    assert "the training set has changed since the run began: it had 18 images and has" in message
+
+
+def test_weights_that_are_not_finite_are_never_saved(start, tmp_path, monkeypatch, error_of):
+    def spoil(trainer, batch):
+        result = step(trainer, batch)
+        if trainer.schedule.steps == 3:
+            trainer.model.features[0].weight.data[0] = np.nan
+        return result
+
+    step = Trainer._step
+    monkeypatch.setattr(Trainer, "_step", spoil)
+    for options in (("--max-steps", "3"), ("--save-every", "3")):
+        folder = tmp_path / options[0]
+        code, message = error_of(start, folder, *options)
+        assert code == 5
+        assert message.startswith("features.0.weight is not finite after 0 epochs and 3 steps")
+        assert not (folder / LAST).exists()
+
+
+def test_fine_tuning(start, undisturbed, tmp_path, capsys, error_of):
+    pairs = write_images(tmp_path / "pairs", CLASSES[:2], count=6)
+    options = ("--init-from", str(undisturbed), "--data-root", str(pairs), "--max-steps", "1")
+    common = ("--data", "folder", "-b", "4", "--lr", "1e-9")
+    folder = tmp_path / "pairs-run"
+    assert train.main([*common, "--out", str(folder), *options]) == 0
+    printed = capsys.readouterr().err
+    assert "14 of 16 parameters taken; " in printed
+    best, first = Checkpoint.load(undisturbed / BEST), Checkpoint.load(folder / LAST)
+    assert first.preprocessing == best.preprocessing
+    *body, weight, bias = best.model
+    for name in body:
+        assert np.allclose(first.model[name], best.model[name], atol=1e-6), name
+    assert first.model[weight].shape[0] == first.model[bias].shape[0] == 2
+    assert start(tmp_path / "same", "--init-from", str(undisturbed), "--max-steps", "1") == 0
+    assert "16 of 16 parameters taken\n" in capsys.readouterr().err
+    for wrong in (("--arch", "owt"), ("--image-size", "99"), ("--scale", "0.5")):
+        code, message = error_of(train.main, [*common, *options, *wrong])
+        assert code == 2
+        assert f"{' '.join(wrong)} does not go with --init-from: the checkpoint has " in message
 
 
 # Runs that are stopped

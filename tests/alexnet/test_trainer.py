@@ -7,6 +7,7 @@ import os
 import pkgutil
 from functools import partial
 
+import numba
 import numpy as np
 import pytest
 
@@ -94,6 +95,7 @@ def new_trainer(tmp_path):
             nn.Dropout(dropout),
             nn.Linear(32, 3),
         )
+        network.to(options.get("device", "cpu"))
         weights = {"params": [network[0].weight, network[4].weight]}
         biases = {"params": [network[0].bias, network[4].bias], "lr": 2 * lr}
         if optimizer == "adam":
@@ -377,6 +379,38 @@ def test_a_full_disk_leaves_no_part_of_a_copy(new_trainer, scripted_top1, monkey
     assert sorted(path.name for path in trainer.folder.iterdir()) == [
         *("best.safetensors", "metrics.csv", "metrics.jsonl")
     ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("stop", range(1, 2 * STEPS_PER_EPOCH))
+def test_stopped_after_any_step_with_workers(new_trainer, continued, workers, stop):
+    undisturbed = new_trainer()
+    assert undisturbed.fit(2)
+    first = new_trainer(workers=workers)
+    assert not first.fit(2, max_steps=stop)
+    second = continued(first.folder, workers=2 - workers)
+    assert second.fit(2)
+    assert_same_result(second, undisturbed)
+
+
+def test_stopped_after_any_step_on_the_gpu(new_trainer, continued, cuda):
+    def fit(folder=None, steps=math.inf):
+        trainer = new_trainer(folder, device="cuda")
+        if folder is not None:
+            trainer.restore(Checkpoint.load(folder / LAST))
+        trainer.fit(2, steps)
+        return trainer
+
+    undisturbed = fit()
+    for stop in range(1, 2 * STEPS_PER_EPOCH):
+        assert_same_result(fit(fit(steps=stop).folder), undisturbed)
+
+
+def test_any_number_of_threads_gives_the_same_run(new_trainer, undisturbed):
+    numba.set_num_threads(2)
+    trainer = new_trainer()
+    trainer.fit(EPOCHS)
+    assert_same_result(trainer, undisturbed)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
