@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minigrad import files
+
 COLUMNS = (
     *("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5"),
     *("lr", "images_per_s", "seconds"),
@@ -77,10 +79,15 @@ class MetricsLog:
             raise ValueError(f"a row needs the columns {', '.join(COLUMNS)}; got {', '.join(row)}")
         # Files without rows of this run are from one that ended before its first checkpoint.
         mode = "a" if self.rows else "w"
-        with open(self._csv, mode, encoding="utf-8", newline="") as file:
-            file.write(_csv_text([row], header=not self.rows))
-        with open(self._jsonl, mode, encoding="utf-8", newline="") as file:
-            file.write(_jsonl_text([row]))
+        for path, text in (
+            (self._csv, _csv_text([row], header=not self.rows)),
+            (self._jsonl, _jsonl_text([row])),
+        ):
+            with open(path, mode, encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                # The checkpoint of the epoch is no use without its row.
+                os.fsync(file.fileno())
         self.rows.append(row)
 
     def keep_until(self, epoch: int) -> None:
@@ -89,8 +96,8 @@ class MetricsLog:
         # The row of an epoch is written before its checkpoint: where a run was killed, a row
         # may be incomplete, but then its epoch is one of those that will be repeated.
         self.rows = [row for row in map(_parse, lines) if row and row["epoch"] <= epoch]
-        _replace(self._csv, _csv_text(self.rows, header=True))
-        _replace(self._jsonl, _jsonl_text(self.rows))
+        files.write(self._csv, _csv_text(self.rows, header=True).encode())
+        files.write(self._jsonl, _jsonl_text(self.rows).encode())
 
 
 def _csv_text(rows: list[Row], header: bool) -> str:
@@ -112,9 +119,3 @@ def _parse(line: str) -> Row | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) and tuple(row) == COLUMNS else None
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    os.replace(temporary, path)

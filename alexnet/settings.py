@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from alexnet import command
+from alexnet import command, fine_tuning
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.sources import NAMES
 from alexnet.data.transforms import COLOR_NOISE_FORMS
@@ -24,6 +24,8 @@ examples:
       your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
   {COMMAND} --resume runs/demo-alexnet-1
       continue an interrupted run where it stopped
+  {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
+      learn other classes, beginning with what another network has learnt
 """
 DEFAULTS = {
     "backend": "cpu",
@@ -40,6 +42,9 @@ DEFAULTS = {
     "recipe": "default",
     "seed": 0,
     "workers": 2,
+    "init_from": None,
+    "keep": 1,
+    "save_every": None,
 }
 # Names of users for `minigrad.set_float32_matmul_precision`.
 PRECISIONS = {"float32": "highest", "tf32": "high"}
@@ -50,10 +55,14 @@ AUGMENTATIONS = {
     "none": {"crop": "center", "flip": False},
 }
 COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
-# A continued run may differ from the original in these and stay the same run.
+# A continued run may differ from the original in these. The others decide what its checkpoint
+# means: which images and batches are behind it, what the network and the optimizer's state are.
 FREE_ON_RESUME = {
-    *("backend", "data_root", "workers", "bad_images", "max_bad_images"),
-    *("epochs", "resume", "max_steps"),
+    # Where and how it is computed, and for how long.
+    *("backend", "precision", "data_root", "workers", "bad_images", "max_bad_images"),
+    *("epochs", "resume", "max_steps", "keep", "save_every"),
+    # How it learns from here on, which people change on the way, as the authors of 2012 did.
+    *("lr", "momentum", "weight_decay", "dropout", "augmentation", "color_noise"),
 }
 # No settings of the run, but of this part of it.
 NOT_KEPT = ("out", "resume", "max_steps")
@@ -149,15 +158,41 @@ def parser() -> argparse.ArgumentParser:
         help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>")
-    run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
+    start = run.add_mutually_exclusive_group()
+    start.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="continue a run, by its folder or a checkpoint; auto: the newest below runs/",
+    )
+    start.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="DIR",
+        help="begin with the parameters of a run or checkpoint, as far as they fit",
+    )
+    run.add_argument(
+        "--keep",
+        type=command.count_or_zero,
+        metavar="N",
+        help="checkpoints that stay besides the last and the best; default: 1",
+    )
+    run.add_argument(
+        "--save-every", type=command.count, metavar="N", help="save every N steps, too"
+    )
     run.add_argument(
         "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
     )
     return options
 
 
-def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, Any]:
+def resolve(
+    given: dict[str, Any], checkpoint: Checkpoint | None, beginning: Checkpoint | None = None
+) -> dict[str, Any]:
     """All settings of a run: the given ones, and the recipe's or the continued run's others.
+
+    Args:
+        checkpoint: of the run to continue.
+        beginning: with the parameters to begin a new run with.
 
     Raises:
         UsageError: an option is of no use, or cannot be changed when a run is continued.
@@ -167,6 +202,8 @@ def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, A
     if checkpoint is None:
         recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
         settings = {**DEFAULTS, **asdict(recipe), **given}
+        if beginning is not None:
+            settings |= _that_begin(given, beginning)
         if "data_root" in given and "data" not in given:
             settings["data"] = "auto"
     else:
@@ -184,3 +221,15 @@ def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, A
     if given.get("precision") == "tf32" and settings["backend"] == "cpu":
         raise command.UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
     return {name: value for name, value in settings.items() if name not in NOT_KEPT}
+
+
+def _that_begin(given: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """The settings that follow from the checkpoint a run begins with."""
+    following = fine_tuning.settings(checkpoint)
+    for name, value in following.items():
+        if given.get(name, value) != value:
+            raise command.UsageError(
+                f"--{name.replace('_', '-')} {given[name]} does not go with --init-from: the "
+                f"checkpoint has {value}"
+            )
+    return following

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import command, progress, run_folder
+from alexnet import checkpoint_files, command, fine_tuning, progress, run_folder
 from alexnet.checkpoint import BEST, LAST, Checkpoint, find
 from alexnet.data import DataError, Dataset, Subset, load, recognize
 from alexnet.data.bad_images import BadImages
@@ -129,21 +129,35 @@ def _build_schedule(
 
 
 def _build_trainer(
-    settings: dict[str, Any], folder: Path | None, checkpoint: Checkpoint | None
+    settings: dict[str, Any],
+    folder: Path | None,
+    checkpoint: Checkpoint | None,
+    beginning: Checkpoint | None,
+    stack: contextlib.ExitStack,
 ) -> Trainer:
-    """Everything a run needs; the folder is made last, when nothing can be wrong any more."""
+    """Everything a run needs; the folder is made last, when nothing can be wrong any more.
+
+    Args:
+        folder: of the run; it is locked if the run is continued.
+        checkpoint: to continue from.
+        beginning: a checkpoint with parameters to begin with.
+        stack: keeps the folder of a new run locked.
+    """
     backend.get(settings["backend"])
     backend.set_float32_matmul_precision(PRECISIONS[settings["precision"]])
     train, validation = _load_data(settings)
     if checkpoint:
         checkpoint.require(settings["arch"], train.classes)
     bad_images = _bad_images(settings, train, validation)
-    if checkpoint:
-        preprocessing = checkpoint.preprocessing
+    if loaded := checkpoint or beginning:
+        preprocessing = loaded.preprocessing
     else:
         preprocessing = _preprocessing(settings, train, bad_images)
     recipe = Recipe(**{field.name: settings[field.name] for field in fields(Recipe)})
     model = _build_model(settings, len(train.classes))
+    if beginning:
+        taken = fine_tuning.initialize(model, beginning, train.classes)
+        command.say(f"beginning with {settings['init_from']}: {taken}")
     of_loader = {"bad_images": bad_images, "workers": settings["workers"]}
     train_loader = Loader(
         train,
@@ -158,6 +172,8 @@ def _build_trainer(
     optimizer = _build_optimizer(model, recipe)
     if checkpoint is None:
         folder = run_folder.create(folder, settings["data"], settings["arch"])
+        stack.enter_context(run_folder.locked(folder))
+        run_folder.require_free(folder)
     bad_images.write_to(folder / BAD_IMAGES)
     trainer = Trainer(
         model,
@@ -169,12 +185,16 @@ def _build_trainer(
         architecture=settings["arch"],
         arguments=settings,
         device=settings["backend"],
+        keep=settings["keep"],
+        save_every=settings["save_every"],
         show_progress=progress.for_this_terminal(),
         on_epoch=lambda row: print(_result_line(row, recipe.epochs), flush=True),
     )
     if checkpoint:
         trainer.restore(checkpoint)
-    run_folder.write_run_json(folder, settings)
+    changes = run_folder.write_run_json(folder, settings, checkpoint)
+    for name, (before, now) in changes.items():
+        command.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
     return trainer
 
 
@@ -233,28 +253,54 @@ def _finish_step_on_interrupt(trainer: Trainer) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _to_continue(
+    path: str, epochs: int | None, stack: contextlib.ExitStack
+) -> tuple[Checkpoint, Path]:
+    """The checkpoint and the folder, locked, of the run that --resume names."""
+    if path == "auto":
+        folder = run_folder.newest_to_continue(epochs)
+    elif Path(path).is_dir():
+        folder = Path(path)
+        # Nothing is written into a folder that was named by mistake.
+        checkpoint_files.require_run(folder)
+    else:
+        checkpoint, folder = Checkpoint.load(Path(path)), Path(path).parent
+        stack.enter_context(run_folder.locked(folder))
+        return checkpoint, folder
+    stack.enter_context(run_folder.locked(folder))
+    checkpoint, warning = checkpoint_files.newest(folder)
+    if warning:
+        command.say(f"warning: {warning}")
+    return checkpoint, folder
+
+
 def _run(argv: list[str] | None) -> int:
     given = vars(parser().parse_args(argv))
-    folder, checkpoint = given.get("out"), None
-    if "resume" in given:
-        if folder is not None:
-            raise command.UsageError("--resume continues in the run's own folder: leave out --out")
-        # A run that was killed in its first save may have its best network only.
-        path = find(given["resume"], LAST, BEST)
-        checkpoint, folder = Checkpoint.load(path), path.parent
-    elif folder is not None:
-        try:
+    folder, checkpoint, beginning = given.get("out"), None, None
+    with contextlib.ExitStack() as stack:
+        if "resume" in given:
+            if folder is not None:
+                raise command.UsageError(
+                    "--resume continues in the run's own folder: leave out --out"
+                )
+            checkpoint, folder = _to_continue(given["resume"], given.get("epochs"), stack)
+        elif folder is not None:
             run_folder.require_free(folder)
-        except FileExistsError as error:
-            raise command.UsageError(str(error)) from error
+        if "init_from" in given and checkpoint is None:
+            beginning = Checkpoint.load(find(given["init_from"], BEST, LAST))
+        settings = resolve(given, checkpoint, beginning)
+        trainer = _build_trainer(settings, folder, checkpoint, beginning, stack)
+        del checkpoint, beginning  # their arrays are as large as the network
+        _announce(trainer)
+        return _train(trainer, given.get("max_steps", math.inf))
 
-    trainer = _build_trainer(resolve(given, checkpoint), folder, checkpoint)
-    del checkpoint  # its arrays are as large as the network
-    _announce(trainer)
+
+def _train(trainer: Trainer, max_steps: float) -> int:
+    """Train, say how it ended, and return the exit code."""
     epochs = trainer.arguments["epochs"]
     try:
         with _finish_step_on_interrupt(trainer):
-            finished = trainer.fit(epochs, given.get("max_steps", math.inf))
+            finished = trainer.fit(epochs, max_steps)
     except Diverged as error:
         kept = trainer.folder / LAST
         advice = f"; {kept} is from before" if kept.exists() else ""

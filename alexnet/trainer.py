@@ -2,16 +2,17 @@
 
 import contextlib
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from alexnet import figures, progress
-from alexnet.checkpoint import BEST, LAST, Checkpoint
+import numpy as np
+
+from alexnet import checkpoint_files, figures, progress
+from alexnet.checkpoint import Checkpoint
+from alexnet.data.identity import identity
 from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
 from alexnet.evaluation import Evaluation, Scores, predict
 from alexnet.metrics import Mean, MetricsLog, Row, topk_correct
@@ -22,7 +23,7 @@ from minigrad.optim import Optimizer, Schedule
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number."""
+    """The loss or a parameter is no longer a finite number."""
 
 
 class Step(NamedTuple):
@@ -105,6 +106,8 @@ class Trainer:
         folder: an existing folder for metrics, curves and checkpoints.
         architecture, arguments: what the checkpoints tell about the network and the run.
         device: where the network is and batches are prepared.
+        keep: how many checkpoints before the last one stay.
+        save_every: save after every so many steps too, not only after an epoch.
         show_progress: see `alexnet.progress`.
         observers: are told of every step and epoch.
         on_epoch: called with the row of every complete epoch.
@@ -127,6 +130,8 @@ class Trainer:
         architecture: str,
         arguments: dict[str, Any] | None = None,
         device: str = "cpu",
+        keep: int = 1,
+        save_every: int | None = None,
         show_progress: progress.Progress = progress.silent,
         observers: Sequence[Observer] = (),
         on_epoch: Callable[[Row], None] = lambda row: None,
@@ -140,9 +145,15 @@ class Trainer:
         self.architecture = architecture
         self.arguments = arguments or {}
         self.backend = backend.get(device)
+        self.keep = keep
+        self.save_every = save_every
         self.show_progress = show_progress
         self.observers = observers
         self.on_epoch = on_epoch
+        self.data = {
+            "training": identity(train_loader.dataset),
+            "validation": identity(val_loader.dataset),
+        }
         self.state = TrainingState()
         self.log = MetricsLog(folder)
         self.max_steps = math.inf
@@ -159,7 +170,7 @@ class Trainer:
             `interrupted`, and the last checkpoint holds the point that it reached.
 
         Raises:
-            Diverged: the loss became NaN or infinite; the last checkpoint is not touched.
+            Diverged: the loss or a parameter became NaN or infinite; the last checkpoint is not touched.
             OSError: the folder cannot be written.
         """
         self.max_steps = max_steps
@@ -170,7 +181,7 @@ class Trainer:
                 validation = self.evaluate()
                 self._end_epoch(validation, time.perf_counter() - started)
         except _Stop:
-            self.checkpoint().save(self.folder / LAST)
+            self._save(is_best=False)
             return False
         return True
 
@@ -201,6 +212,12 @@ class Trainer:
                     observer.after_step(self, step)
                 waiting = batches.seconds / (now - started)
                 report(len(batch), state.loss.value, state.top1.value, waiting)
+                # The last step of an epoch is saved with its validation.
+                if self._is_to_be_saved() and state.step < len(loader):
+                    self._save(is_best=False)
+
+    def _is_to_be_saved(self) -> bool:
+        return self.save_every is not None and self.schedule.steps % self.save_every == 0
 
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Learn from a batch; returns its mean loss and accuracy."""
@@ -269,20 +286,19 @@ class Trainer:
         self.log.append(row)
         for observer in self.observers:
             observer.after_epoch(self, row)
-        self._save_epoch(improved)
+        self._save(is_best=improved)
         num_classes = len(self.train_loader.dataset.classes)
         figures.training_curves(self.log.rows, num_classes, self.folder / "training_curves.png")
         self.on_epoch(row)
 
-    def _save_epoch(self, improved: bool) -> None:
-        last, best = self.folder / LAST, self.folder / BEST
-        if not improved:
-            self.checkpoint().save(last)
-            return
-        # The best one first: a run that is killed in between repeats the epoch, and with it
-        # the same best checkpoint.
-        self.checkpoint().save(best)
-        _link(best, last)
+    def _save(self, is_best: bool) -> None:
+        checkpoint, state = self.checkpoint(), self.state
+        for name, array in checkpoint.model.items():
+            if not np.isfinite(array).all():
+                raise Diverged(
+                    f"{name} is not finite after {state.epoch} epochs and {state.step} steps"
+                )
+        checkpoint_files.save(checkpoint, self.folder, self.keep, is_best)
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands; the arrays share memory with the network on the CPU."""
@@ -292,6 +308,7 @@ class Trainer:
             classes=list(self.train_loader.dataset.classes),
             preprocessing=self.train_loader.preprocessing,
             arguments=self.arguments,
+            data=self.data,
             training=asdict(self.state),
             schedule=self.schedule.state_dict(),
             random_keys={"seed": keys.seed, "call": keys.call},
@@ -303,9 +320,10 @@ class Trainer:
         """Continue from a checkpoint, with the metrics of the epochs it has behind it.
 
         Raises:
-            CheckpointError: it belongs to another network, other classes or another optimizer.
+            CheckpointError: it belongs to another network, other data or another optimizer.
         """
         checkpoint.require(self.architecture, self.train_loader.dataset.classes)
+        checkpoint.require_data(self.data)
         checkpoint.restore(self.model)
         # How long a schedule is follows from the epochs asked for now, which may have grown.
         counters = {k: v for k, v in checkpoint.schedule.items() if k != "total_steps"}
@@ -318,17 +336,3 @@ class Trainer:
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit the run: {error}") from error
         self.log.keep_until(self.state.epoch)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`; a copy where the file system has no links."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

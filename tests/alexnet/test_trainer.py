@@ -7,6 +7,7 @@ import os
 import pkgutil
 from functools import partial
 
+import numba
 import numpy as np
 import pytest
 
@@ -94,6 +95,7 @@ def new_trainer(tmp_path):
             nn.Dropout(dropout),
             nn.Linear(32, 3),
         )
+        network.to(options.get("device", "cpu"))
         weights = {"params": [network[0].weight, network[4].weight]}
         biases = {"params": [network[0].bias, network[4].bias], "lr": 2 * lr}
         if optimizer == "adam":
@@ -198,7 +200,8 @@ def test_what_every_epoch_leaves(new_trainer, curves):
     assert told == trainer.log.rows
     assert all(tuple(row) == COLUMNS for row in told)
     assert sorted(path.name for path in trainer.folder.iterdir()) == [
-        *("best.safetensors", "last.safetensors", "metrics.csv", "metrics.jsonl")
+        *("best.safetensors", "last.safetensors", "metrics.csv", "metrics.jsonl"),
+        *("step-00000006.safetensors", "step-00000009.safetensors"),
     ]
     # The log is one list that grows: what was drawn is known by its last call.
     assert curves == [(trainer.log.rows, 3, trainer.folder / "training_curves.png")] * EPOCHS
@@ -301,8 +304,9 @@ def test_interrupted_after_any_batch_and_continued(new_trainer, continued, undis
             for kind in ("csv", "jsonl")
             for epoch in (1, 3)
         ),
-        *(("minigrad.io.os.fsync", epoch) for epoch in (1, 2, 3)),
-        *(("alexnet.trainer._link", epoch) for epoch in (1, 2)),
+        *(("minigrad.files.os.fsync", call) for call in range(1, 23)),
+        *(("minigrad.files.os.replace", call) for call in range(1, 9)),
+        *(("minigrad.files.os.link", call) for call in range(1, 6)),
         *(("alexnet.figures.training_curves", epoch) for epoch in (1, 2, 3)),
     ],
 )
@@ -368,13 +372,45 @@ def test_a_full_disk_leaves_no_part_of_a_copy(new_trainer, scripted_top1, monkey
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "link", write_a_part)
-    monkeypatch.setattr("alexnet.trainer.shutil.copyfile", write_a_part)
+    monkeypatch.setattr("minigrad.files.shutil.copyfile", write_a_part)
     trainer = new_trainer()
     with pytest.raises(OSError, match="No space left"):
         trainer.fit(1)
     assert sorted(path.name for path in trainer.folder.iterdir()) == [
         *("best.safetensors", "metrics.csv", "metrics.jsonl")
     ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("stop", range(1, 2 * STEPS_PER_EPOCH))
+def test_stopped_after_any_step_with_workers(new_trainer, continued, workers, stop):
+    undisturbed = new_trainer()
+    assert undisturbed.fit(2)
+    first = new_trainer(workers=workers)
+    assert not first.fit(2, max_steps=stop)
+    second = continued(first.folder, workers=2 - workers)
+    assert second.fit(2)
+    assert_same_result(second, undisturbed)
+
+
+def test_stopped_after_any_step_on_the_gpu(new_trainer, continued, cuda):
+    def fit(folder=None, steps=math.inf):
+        trainer = new_trainer(folder, device="cuda")
+        if folder is not None:
+            trainer.restore(Checkpoint.load(folder / LAST))
+        trainer.fit(2, steps)
+        return trainer
+
+    undisturbed = fit()
+    for stop in range(1, 2 * STEPS_PER_EPOCH):
+        assert_same_result(fit(fit(steps=stop).folder), undisturbed)
+
+
+def test_any_number_of_threads_gives_the_same_run(new_trainer, undisturbed):
+    numba.set_num_threads(2)
+    trainer = new_trainer()
+    trainer.fit(EPOCHS)
+    assert_same_result(trainer, undisturbed)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
