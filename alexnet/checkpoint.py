@@ -21,6 +21,8 @@ from minigrad.io import CheckpointError
 
 FORMAT_VERSION = 2
 LAST, BEST = "last.safetensors", "best.safetensors"
+OPTIMIZER = "optimizer."
+CHECKSUM_WITHOUT_OPTIMIZER = "checksum_without_optimizer"
 
 _JSON_FIELDS = {
     "architecture": str,
@@ -71,28 +73,39 @@ class Checkpoint:
         values["preprocessing"] = self.preprocessing.to_metadata()
         values["format_version"] = FORMAT_VERSION
         arrays = {f"model.{name}": array for name, array in self.model.items()}
-        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.items()}
+        arrays |= {f"{OPTIMIZER}{name}": array for name, array in self.optimizer.items()}
         if self.preprocessing.mean_image is not None:
             arrays["preprocessing.mean_image"] = self.preprocessing.mean_image
         metadata = {name: json.dumps(value) for name, value in values.items()}
+        # Two, so that a network can be used without reading the larger part of the file.
+        needed = {name: arrays[name] for name in arrays if not name.startswith(OPTIMIZER)}
+        metadata[CHECKSUM_WITHOUT_OPTIMIZER] = _checksum(needed, metadata)
         metadata["checksum"] = _checksum(arrays, metadata)
         io.save(path, arrays, metadata)
 
     @classmethod
-    def load(cls, path: Path) -> "Checkpoint":
+    def load(cls, path: Path, optimizer: bool = True) -> "Checkpoint":
         """Read a file that `save` wrote.
+
+        Args:
+            optimizer: False leaves its arrays out, half of the file: enough to use the network.
 
         Raises:
             CheckpointError: it is missing, damaged, or from something else.
         """
-        arrays, metadata = io.load(path)
+        arrays, metadata = io.load(path, leave_out=None if optimizer else OPTIMIZER)
         version = metadata.get("format_version")
         if version != str(FORMAT_VERSION):
             raise CheckpointError(
                 f"{path} is not a checkpoint that this version can read: its format version is "
                 f"{version or 'missing'}, expected {FORMAT_VERSION}"
             )
-        if metadata.pop("checksum", None) != _checksum(arrays, metadata):
+        if not optimizer and CHECKSUM_WITHOUT_OPTIMIZER not in metadata:
+            return cls.load(path)  # from before there were two checksums
+        checksum = metadata.pop("checksum", None)
+        if not optimizer:
+            checksum = metadata.pop(CHECKSUM_WITHOUT_OPTIMIZER, None)
+        if checksum != _checksum(arrays, metadata):
             raise CheckpointError(f"{path} is damaged: its checksum is not that of its contents")
         try:
             values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
@@ -104,21 +117,22 @@ class Checkpoint:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
-        return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, "optimizer."))
+        return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, OPTIMIZER))
 
     def build(self) -> nn.Module:
-        """The network, as it was saved, ready to be used.
+        """The network, as it was saved, ready to be used; on the CPU it shares the arrays.
 
         Raises:
             CheckpointError: its kind is not known, or its parameters do not fit.
         """
         try:
-            model = ARCHITECTURES[self.architecture](
-                len(self.classes), self.preprocessing.image_size, init="torch"
-            )
+            with nn.init.skipped():
+                model = ARCHITECTURES[self.architecture](
+                    len(self.classes), self.preprocessing.image_size
+                )
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"the checkpoint's network cannot be built: {error}") from error
-        self.restore(model)
+        self.restore(model, assign=True)
         return model.eval()
 
     def require(self, architecture: str, classes: list[str]) -> None:
@@ -150,14 +164,14 @@ class Checkpoint:
                     "one back, or begin a new run with --init-from"
                 )
 
-    def restore(self, model: nn.Module) -> None:
-        """Copy the parameters into a network.
+    def restore(self, model: nn.Module, assign: bool = False) -> None:
+        """Copy the parameters into a network, or let it share them (`Module.load_state_dict`).
 
         Raises:
             CheckpointError: the network has other parameters.
         """
         try:
-            model.load_state_dict(self.model)
+            model.load_state_dict(self.model, assign)
         except (KeyError, ValueError) as error:
             raise CheckpointError(
                 f"the checkpoint does not fit the network: {error.args[0]}"

@@ -5,10 +5,11 @@ import errno
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from alexnet.data import DataError
-from alexnet.trainer import Diverged
+from alexnet.metrics import Diverged
 from minigrad import BackendError
 from minigrad.io import CheckpointError
 
@@ -56,9 +57,26 @@ fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 seed = number(int, lambda n: 0 <= n < 2**63, "a whole number from 0 to 2^63 - 1")
 
 
+def picture(text: str) -> Path:
+    """An argparse type: where to put a picture, which is drawn only after all computing."""
+    path = Path(text)
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise argparse.ArgumentTypeError(f"{text!r} ends neither in .png nor in .svg")
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} would lie in a folder that does not exist")
+    return path
+
+
 def say(text: str) -> None:
     """A line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """A text that can be printed: names of files hold anything, also what controls terminals."""
+    encoding = sys.stdout.encoding or "utf-8"
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def exit_code(run: Callable[[], int]) -> int:

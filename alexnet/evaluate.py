@@ -1,12 +1,15 @@
-"""``python -m alexnet.evaluate``: how good a trained network is."""
+"""``python -m alexnet.evaluate``: how good a trained network is, and where it is wrong."""
 
 import argparse
-import contextlib
 import json
+import math
 import sys
+from typing import Any
 
 from alexnet import command, progress, trained
-from alexnet.evaluation import Scores, predict
+from alexnet.data import Dataset
+from alexnet.data.labels import display_name
+from alexnet.results import Estimate, Results, evaluate, mean
 from minigrad import backend
 
 NAME = "python -m alexnet.evaluate"
@@ -16,8 +19,13 @@ examples:
       the best network of a run, on the validation images of that run
   {NAME} runs/cifar10-alexnet-1 --views 10
       the mean over ten views of each image, as in the paper
-  {NAME} best.safetensors --data-root photos --split test
+  {NAME} runs/cifar10-alexnet-1 --confusion confusion.png --errors errors.png
+      what is taken for what, and the worst errors as pictures
+  {NAME} best.safetensors --data-root photos --split test --json
 """
+# Up to so many classes are listed; of more, so many of the best and of the worst.
+LISTED_CLASSES, EXTREME_CLASSES = 20, 5
+LISTED_PAIRS, LISTED_ERRORS = 10, 12
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +42,19 @@ def _parser() -> argparse.ArgumentParser:
         "--views", type=int, choices=(1, 10), default=1, help="views of an image; default: 1"
     )
     trained.add_computing_options(parser)
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument(
+        "--confusion",
+        type=command.picture,
+        metavar="FILE",
+        help="draw what is taken for what, as .png or .svg",
+    )
+    parser.add_argument(
+        "--errors",
+        type=command.picture,
+        metavar="FILE",
+        help="draw the worst and the most confident errors, as .png or .svg",
+    )
     return parser
 
 
@@ -43,25 +63,135 @@ def _run(argv: list[str] | None) -> int:
     checkpoint, model = trained.network(arguments)
     dataset = trained.dataset(arguments, checkpoint)
     loader = trained.loader(arguments, checkpoint, dataset, arguments.views)
-    scores, batches = Scores(), loader.batches(0)
-    with (
-        contextlib.closing(batches),
-        progress.for_this_terminal()(arguments.split, len(dataset), 0) as report,
-    ):
-        for batch, log_probabilities in predict(model, batches, backend.get(arguments.backend)):
-            scores.add(log_probabilities, batch.labels)
-            report(len(batch), scores.loss.value, scores.top1.value, 0.0)
-    result = scores.result()
+    with progress.for_this_terminal()(arguments.split, len(dataset), 0) as report:
+        results = evaluate(model, loader, backend.get(arguments.backend), report)
+    views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
+    title = f"{len(results):,} {arguments.split} images, {views}"
     if arguments.json:
-        print(
-            json.dumps(result._asdict() | {"images": scores.loss.count, "views": arguments.views})
-        )
+        of_run = {"split": arguments.split, "views": arguments.views}
+        print(json.dumps(of_run | as_json(results, dataset), allow_nan=False))
     else:
-        print(
-            f"{scores.loss.count:,} {arguments.split} images, {arguments.views} view(s): "
-            f"loss {result.loss:.3f}, top-1 {result.top1:.1%}, top-5 {result.top5:.1%}"
-        )
+        print(command.printable(f"{title}\n\n{as_text(results)}"))
+    if arguments.confusion or arguments.errors:
+        # matplotlib takes half a second to import.
+        from alexnet import figures, result_figures
+
+        if arguments.confusion:
+            figures.save(result_figures.confusion_matrix(results, title), arguments.confusion)
+        if arguments.errors:
+            sheet = result_figures.error_sheet(results, dataset, checkpoint.preprocessing, title)
+            figures.save(sheet, arguments.errors)
     return 0
+
+
+def as_text(results: Results) -> str:
+    """The numbers, by class where there are few, and the classes most often confused."""
+    classes = len(results.classes)
+    names = [display_name(name) for name in results.classes]
+    rows = [["", "", "95% interval", "chance"]]
+    for k in (1, 5):
+        rows.append([f"top-{k}", *_percentages(results.accuracy(k)), f"{min(k / classes, 1):.1%}"])
+    loss = mean(results.loss)
+    interval = "unknown" if math.isinf(loss.low) else f"{loss.low:.3f} to {loss.high:.3f}"
+    rows.append(["loss", f"{loss.value:.3f}", interval, f"{math.log(classes):.3f}"])
+    parts = [_table(rows)]
+
+    images, accuracies = results.confusion().sum(axis=1), results.accuracy_by_class()
+    shown = [label for label in range(classes) if images[label]]
+    heading = "accuracy by class"
+    if classes > LISTED_CLASSES:
+        shown.sort(key=lambda label: (-accuracies[label].value, label))
+        if len(shown) > 2 * EXTREME_CLASSES:
+            shown = shown[:EXTREME_CLASSES] + shown[-EXTREME_CLASSES:]
+            heading = f"the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
+    rows = [[heading, "images", "top-1", "95% interval"]]
+    for label in shown:
+        rows.append([names[label], f"{images[label]:,}", *_percentages(accuracies[label])])
+    parts.append(_table(rows))
+    if len(shown) < classes <= LISTED_CLASSES:
+        parts.append(f"without images: {', '.join(n for n, c in zip(names, images) if not c)}")
+
+    rows = [["most confused", "taken for", "images", "of the class"]]
+    for label, predicted, count, share in results.confused_pairs(LISTED_PAIRS):
+        rows.append([names[label], names[predicted], f"{count:,}", f"{share:.1%}"])
+    parts.append(_table(rows, texts=2) if len(rows) > 1 else "no image was taken for another class")
+    return "\n\n".join(parts)
+
+
+def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
+    """Everything that is known, for programs; the same dict each time.
+
+    Intervals are [low, high]; None stands for what is not known.
+    """
+    classes = len(results.classes)
+    confusion = results.confusion()
+
+    def listed(positions) -> list[dict[str, Any]]:
+        return [
+            {
+                "image": dataset.name(results.indices[i]).encode("utf-8", "replace").decode(),
+                "label": results.classes[results.labels[i]],
+                "predicted": results.classes[results.predicted[i]],
+                "probability": _known(float(results.probability[i])),
+                "loss": _known(float(results.loss[i])),
+            }
+            for i in positions
+        ]
+
+    values = {"images": len(results)}
+    for name, estimate, chance in (
+        ("loss", mean(results.loss), math.log(classes)),
+        ("top1", results.accuracy(1), 1 / classes),
+        ("top5", results.accuracy(5), min(5 / classes, 1)),
+    ):
+        values |= {name: _known(estimate.value), f"{name}_interval": _interval(estimate)}
+        values[f"{name}_chance"] = chance
+    values["classes"] = [
+        {
+            "name": name,
+            "words": display_name(name),
+            "images": int(row.sum()),
+            "correct": int(row[label]),
+            "top1": _known(accuracy.value),
+            "top1_interval": _interval(accuracy),
+        }
+        for label, (name, row, accuracy) in enumerate(
+            zip(results.classes, confusion, results.accuracy_by_class())
+        )
+    ]
+    values["confusion"] = confusion.tolist()
+    values["most_confused"] = [
+        pair._asdict()
+        | {"label": results.classes[pair.label], "predicted": results.classes[pair.predicted]}
+        for pair in results.confused_pairs(LISTED_PAIRS)
+    ]
+    values["worst_errors"] = listed(results.worst(LISTED_ERRORS))
+    values["most_confident_errors"] = listed(results.most_confident_errors(LISTED_ERRORS))
+    return values
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _interval(estimate: Estimate) -> list[float | None]:
+    return [_known(estimate.low), _known(estimate.high)]
+
+
+def _percentages(estimate: Estimate) -> tuple[str, str]:
+    return f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}"
+
+
+def _table(rows: list[list[str]], texts: int = 1) -> str:
+    """Columns side by side, the first `texts` to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i < texts else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ).rstrip()
+        for row in rows
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

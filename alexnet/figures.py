@@ -1,6 +1,7 @@
 """Pictures of a run."""
 
 import math
+import warnings
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -56,3 +57,15 @@ def _curve(axes: Axes, rows: list[Row], column: str, label: str, color: str, sty
 
 def _reference(axes: Axes, level: float, label: str) -> None:
     axes.axhline(level, color=REFERENCE, linewidth=0.9, linestyle=":", label=label)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as the format that the name of the file ends in.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with warnings.catch_warnings():
+        # A letter of a name that the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure.savefig(path, dpi=150)

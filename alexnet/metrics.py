@@ -21,6 +21,10 @@ TIMING_COLUMNS = ("images_per_s", "seconds")
 Row = dict[str, int | float]
 
 
+class Diverged(Exception):
+    """The loss or a parameter is no longer a finite number."""
+
+
 def topk_correct(logits: np.ndarray, labels: np.ndarray, k: int) -> int:
     """How many images have their label among the k highest class scores.
 

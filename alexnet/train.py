@@ -19,11 +19,11 @@ from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
 from alexnet.data.statistics import color_statistics, mean_image
 from alexnet.data.transforms import Augmentation, Preprocessing, central_view, shorter_side
-from alexnet.metrics import Row
+from alexnet.metrics import Diverged, Row
 from alexnet.model import ARCHITECTURES, parameter_count
 from alexnet.recipes import Recipe
 from alexnet.settings import AUGMENTATIONS, COMMAND, PRECISIONS, parser, resolve
-from alexnet.trainer import Diverged, Trainer
+from alexnet.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim
 
 # The network's own size would be a waste on images as small as CIFAR's 32 pixels.

@@ -55,7 +55,7 @@ def add_computing_options(parser: argparse.ArgumentParser) -> None:
 def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
     """The checkpoint, and its network on the backend asked for."""
     backend.get(arguments.backend)
-    checkpoint = Checkpoint.load(find(arguments.checkpoint, BEST, LAST))
+    checkpoint = Checkpoint.load(find(arguments.checkpoint, BEST, LAST), optimizer=False)
     return checkpoint, checkpoint.build().to(arguments.backend)
 
 

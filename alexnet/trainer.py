@@ -15,15 +15,11 @@ from alexnet.checkpoint import Checkpoint
 from alexnet.data.identity import identity
 from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
 from alexnet.evaluation import Evaluation, Scores, predict
-from alexnet.metrics import Mean, MetricsLog, Row, topk_correct
+from alexnet.metrics import Diverged, Mean, MetricsLog, Row, topk_correct
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
 from minigrad.io import CheckpointError
 from minigrad.optim import Optimizer, Schedule
-
-
-class Diverged(Exception):
-    """The loss or a parameter is no longer a finite number."""
 
 
 class Step(NamedTuple):

@@ -42,16 +42,23 @@ def save(
         os.chmod(temporary, 0o666 & ~umask)
 
 
-def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def load(
+    path: str | os.PathLike, leave_out: str | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays and the metadata of a file written by `save`.
+
+    Args:
+        leave_out: arrays whose names begin so are not read.
 
     Raises:
         CheckpointError: the file is missing or not a safetensors file.
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
-            return arrays, file.metadata() or {}
+            wanted = [
+                name for name in file.keys() if leave_out is None or not name.startswith(leave_out)
+            ]
+            return {name: file.get_tensor(name) for name in wanted}, file.metadata() or {}
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
     # TypeError: a type of numbers that NumPy does not have, such as bfloat16.

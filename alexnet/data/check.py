@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"data": title, **report}, indent=2))
     else:
-        print(_printable(f"{title}\n\n{as_text(report)}"))
+        print(command.printable(f"{title}\n\n{as_text(report)}"))
     if arguments.picture:
         contact_sheet(inspections["train"], title, arguments.seed, arguments.picture)
         command.say(f"{arguments.picture}: samples of the training images")
@@ -246,10 +245,3 @@ def _table(rows: list[list[str]]) -> str:
         ).rstrip()
         for row in rows
     )
-
-
-def _printable(text: str) -> str:
-    """Names of files can hold anything, also what would control the terminal."""
-    encoding = sys.stdout.encoding or "utf-8"
-    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
-    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 from alexnet.data.bad_images import BadImages
 from alexnet.data.dataset import Dataset
 from alexnet.data.inspection import Inspection
+from alexnet.data.labels import shortened
 from alexnet.data.statistics import color_statistics
 from alexnet.data.transforms import (
     Augmentation,
@@ -80,9 +81,9 @@ def _draw_samples(
     headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
     grid = _grid(
         figure,
-        f"{_label(title, 70)}\nA training image of each class, and what the network gets of it "
+        f"{shortened(title, 70)}\nA training image of each class, and what the network gets of it "
         f"(seed {seed}; the mean is not subtracted)",
-        [_label(dataset.classes[dataset.labels[index]], 20) for index in samples],
+        [shortened(dataset.classes[dataset.labels[index]], 20) for index in samples],
         headings,
         cell_width=CELL + GAP,
     )
@@ -142,8 +143,3 @@ def _level(shift: float) -> str:
     """A number of grey levels, in few characters."""
     digits = 0 if abs(shift) >= 100 else 1
     return f"{shift:+.{digits}f}".replace("-", "−") if shift else "0"
-
-
-def _label(name: str, length: int) -> str:
-    name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
-    return name if len(name) <= length else name[: length - 1] + "…"

@@ -98,7 +98,7 @@ def list_images(folder: Path) -> dict[str, list[str]]:
     """The images of each class, classes and files in alphabetical order."""
     images = {}
     for subfolder in _subfolders(folder):
-        paths = _files_below(subfolder)
+        paths = files_below(subfolder)
         if paths:
             images[subfolder.name] = paths
         else:
@@ -119,7 +119,7 @@ def _subfolders(folder: Path) -> list[Path]:
     return [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
 
 
-def _files_below(folder: Path) -> list[str]:
+def files_below(folder: Path) -> list[str]:
     """All image files below a folder that are not hidden, sorted by their path."""
 
     def refuse(error: OSError):

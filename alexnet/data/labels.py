@@ -22,6 +22,12 @@ def display_name(class_name: str) -> str:
     return f"{_first(words()[class_name])} ({class_name})"
 
 
+def shortened(name: str, length: int) -> str:
+    """A name for a picture, of at most so many letters."""
+    name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
 def synsets_of(names: list[str]) -> list[str] | None:
     """The synset that each name stands for, or None where not all are names from ImageNet.
 

@@ -4,22 +4,37 @@ Random values come from the generator that `minigrad.manual_seed` restarts, draw
 so that they are the same on every backend.
 """
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from minigrad import backend
 from minigrad.tensor import Tensor
 
-
-def _generator() -> np.random.Generator:
-    return np.random.Generator(
-        np.random.Philox(key=np.array(backend.random_keys.next(), np.uint64))
-    )
+_skipping = False
 
 
-def _fill(tensor: Tensor, values: np.ndarray) -> Tensor:
-    tensor.data[...] = backend.backend_of(tensor.data).asarray(values)
+@contextlib.contextmanager
+def skipped() -> Iterator[None]:
+    """Nothing in this module fills or draws anything: for networks whose parameters come next.
+
+    Their memory is not even touched until then.
+    """
+    global _skipping
+    before, _skipping = _skipping, True
+    try:
+        yield
+    finally:
+        _skipping = before
+
+
+def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
+    if not _skipping:
+        key = np.array(backend.random_keys.next(), np.uint64)
+        values = draw(np.random.Generator(np.random.Philox(key=key)))
+        tensor.data[...] = backend.backend_of(tensor.data).asarray(values)
     return tensor
 
 
@@ -37,18 +52,21 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """Every element `value`."""
-    tensor.data[...] = value
+    if not _skipping:
+        tensor.data[...] = value
     return tensor
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     """Independent N(mean, std^2)."""
-    return _fill(tensor, mean + std * _generator().standard_normal(tensor.shape, tensor.dtype))
+    return _fill(
+        tensor, lambda random: mean + std * random.standard_normal(tensor.shape, tensor.dtype)
+    )
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     """Independent uniform numbers in [a, b)."""
-    return _fill(tensor, a + (b - a) * _generator().random(tensor.shape, tensor.dtype))
+    return _fill(tensor, lambda random: a + (b - a) * random.random(tensor.shape, tensor.dtype))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:

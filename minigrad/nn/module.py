@@ -84,8 +84,12 @@ class Module:
         """The parameters by name, as NumPy arrays that share memory on the CPU."""
         return {name: parameter.numpy() for name, parameter in self.named_parameters()}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+    def load_state_dict(self, state: dict[str, np.ndarray], assign: bool = False) -> None:
         """Copy parameters from a `state_dict`.
+
+        Args:
+            assign: use the arrays of `state` themselves where they are of the right type and on
+                the device, instead of copying them.
 
         Raises:
             KeyError: a name is missing or unknown.
@@ -106,7 +110,11 @@ class Module:
                 )
         for name, parameter in parameters.items():
             device = backends.backend_of(parameter.data)
-            parameter.data[...] = device.asarray(np.asarray(state[name], parameter.dtype))
+            values = device.asarray(np.asarray(state[name], parameter.dtype))
+            if assign:
+                parameter.data = values
+            else:
+                parameter.data[...] = values
 
     def describe(self) -> str:
         """The arguments shown in the printed form."""

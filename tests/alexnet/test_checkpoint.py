@@ -12,6 +12,7 @@ from alexnet.checkpoint import Checkpoint, CheckpointError, _checksum
 from alexnet.data.transforms import Preprocessing
 from minigrad import io, nn
 
+load = io.load
 PREPROCESSING = Preprocessing(
     image_size=67,
     resize=80,
@@ -67,6 +68,36 @@ def assert_equal_arrays(one, other):
         assert array.dtype == other[name].dtype, name
         assert array.shape == other[name].shape, name
         assert array.tobytes() == other[name].tobytes(), name
+
+
+def test_without_the_optimizer(checkpoint, path, monkeypatch):
+    read = []
+    monkeypatch.setattr(io, "load", lambda *a, **k: read.append(load(*a, **k)) or read[-1])
+    loaded = Checkpoint.load(path, optimizer=False)
+    assert len(read) == 1 and not any(name.startswith("optimizer.") for name in read[0][0])
+    assert loaded.optimizer == {}
+    assert_equal_arrays(checkpoint.model, loaded.model)
+    assert loaded.preprocessing == PREPROCESSING
+
+
+def test_a_flipped_bit_is_found_without_the_optimizer(checkpoint, path):
+    content = path.read_bytes()
+    weight = checkpoint.model["0.weight"].tobytes()
+    assert content.count(weight) == 1
+    place = content.index(weight)
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(CheckpointError, match="damaged"):
+        Checkpoint.load(path, optimizer=False)
+
+
+def test_a_file_with_one_checksum_for_all(checkpoint, path):
+    """Files from before there were two."""
+    arrays, metadata = io.load(path)
+    del metadata["checksum_without_optimizer"], metadata["checksum"]
+    metadata["checksum"] = _checksum(arrays, metadata)
+    io.save(path, arrays, metadata)
+    assert_equal_arrays(checkpoint.model, Checkpoint.load(path, optimizer=False).model)
+    assert_equal_arrays(checkpoint.optimizer, Checkpoint.load(path).optimizer)
 
 
 def test_every_field_comes_back(checkpoint, path):

@@ -1,6 +1,7 @@
 """``python -m alexnet.evaluate``."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image
 from alexnet import evaluate, train
 from alexnet.checkpoint import BEST, Checkpoint
 from alexnet.model import ARCHITECTURES
-from tests.alexnet.test_train import OPTIONS, NarrowAlexNet, write_images
+from alexnet.results import Results
+from tests.alexnet.test_train import CLASSES, OPTIONS, NarrowAlexNet, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,7 +65,90 @@ def test_other_sets_and_views(run, capsys):
 
 def test_text(run, capsys):
     assert evaluate.main([str(run)]) == 0
-    assert capsys.readouterr().out.startswith("15 validation images, 1 view(s): loss ")
+    text = capsys.readouterr().out
+    assert text.startswith("15 validation images, 1 view\n")
+    first = results(capsys, run)
+    low, high = first["top1_interval"]
+    cells = [line.split() for line in text.splitlines()]
+    assert ["top-1", f"{first['top1']:.1%}", f"{low:.1%}", "to", f"{high:.1%}", "33.3%"] in cells
+    low = first["top5_interval"][0]
+    assert ["top-5", "100.0%", f"{low:.1%}", "to", "100.0%", "100.0%"] in cells
+    low, high = first["loss_interval"]
+    assert ["loss", f"{first['loss']:.3f}", f"{low:.3f}", "to", f"{high:.3f}", "1.099"] in cells
+    for name in CLASSES:
+        assert re.search(rf"^{name} +5 ", text, re.MULTILINE)
+
+
+def test_json_has_everything(run, capsys):
+    first = results(capsys, run)
+    matrix = np.array(first["confusion"])
+    assert matrix.sum(axis=1).tolist() == [5, 5, 5]
+    assert [entry["name"] for entry in first["classes"]] == list(CLASSES)
+    assert [entry["correct"] for entry in first["classes"]] == np.diag(matrix).tolist()
+    assert np.trace(matrix) == round(first["top1"] * 15)
+    assert first["top1_chance"] == pytest.approx(1 / 3)
+    assert first["top5_chance"] == 1
+    assert first["loss_chance"] == pytest.approx(np.log(3))
+    wrong = first["worst_errors"]
+    assert len(wrong) == 15 - np.trace(matrix)
+    for entry in wrong:
+        assert entry["label"] != entry["predicted"]
+        assert f"/val/{entry['label']}/" in entry["image"]
+    assert [entry["loss"] for entry in wrong] == sorted([e["loss"] for e in wrong], reverse=True)
+
+
+def test_a_class_without_images_and_skipped_images(run, tmp_path, capsys):
+    write_images(tmp_path / "train", count=1)
+    write_images(tmp_path / "val", classes=("blue", "red"), count=2)
+    (tmp_path / "val/red/0.png").write_bytes(b"no image")
+    options = [run, "--data-root", tmp_path, "--data", "folder", "--bad-images", "skip"]
+    first = results(capsys, *options)
+    assert [entry["images"] for entry in first["classes"]] == [2, 0, 1]
+    assert first["classes"][1]["top1"] is None
+    assert evaluate.main([*map(str, options), "--confusion", str(tmp_path / "c.png")]) == 0
+    text = capsys.readouterr().out
+    assert "without images: green" in text
+    assert "nan" not in text
+
+
+def test_a_single_image_has_no_interval_of_the_loss(run, tmp_path, capsys):
+    write_images(tmp_path / "train", count=1)
+    write_images(tmp_path / "val", classes=("blue",), count=1)
+    write_images(tmp_path / "val", classes=("red",), count=1)
+    (tmp_path / "val/red/0.png").write_bytes(b"no image")
+    options = [run, "--data-root", tmp_path, "--data", "folder", "--bad-images", "skip"]
+    assert results(capsys, *options)["loss_interval"] == [None, None]
+    assert evaluate.main([*map(str, options)]) == 0
+    assert "unknown" in capsys.readouterr().out
+
+
+def test_pictures(run, tmp_path, capsys):
+    for name in ("c.png", "e.png", "c.svg", "e.svg"):
+        option = "--confusion" if name[0] == "c" else "--errors"
+        assert evaluate.main([str(run), option, str(tmp_path / name)]) == 0
+        if name.endswith("png"):
+            with Image.open(tmp_path / name) as image:
+                assert image.width == 1110
+        else:
+            assert "<svg" in (tmp_path / name).read_text()
+
+
+def test_many_classes_are_shown_by_the_best_and_the_worst():
+    count = 30
+    labels = np.arange(count).repeat(2)
+    predicted = labels.copy()
+    predicted[:20] = 29  # classes 0 to 9
+    zeros = np.zeros(2 * count)
+    many = Results(
+        [f"class{i}" for i in range(count)], labels, labels, predicted, zeros, zeros,
+        np.where(labels == predicted, 1, 2),
+    )  # fmt: skip
+    lines = evaluate.as_text(many).split("\n\n")[1].splitlines()
+    assert lines[0].startswith("the 5 best and the 5 worst classes")
+    assert [line.split()[0] for line in lines[1:]] == [
+        *("class10", "class11", "class12", "class13", "class14"),
+        *("class5", "class6", "class7", "class8", "class9"),
+    ]
 
 
 def test_errors_in_one_line(run, tmp_path, capsys):
@@ -78,6 +163,8 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         ([run, "--data", "demo"], 4, "3 classes, the data have 10"),
         ([run, "--data", "demo", "--split", "test"], 3, "has 'train', 'validation'"),
         ([run, "--views", "3"], 2, "invalid choice"),
+        ([run, "--confusion", tmp_path / "c.jpg"], 2, "neither in .png nor in .svg"),
+        ([run, "--errors", tmp_path / "none" / "e.png"], 2, "does not exist"),
         ([run, "--backend", "cuda"], 8, ""),
     ]
     for command, code, expected in cases:

@@ -16,8 +16,8 @@ from alexnet.checkpoint import BEST, LAST, Checkpoint, CheckpointError
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.evaluation import Evaluation
-from alexnet.metrics import COLUMNS, TIMING_COLUMNS
-from alexnet.trainer import Diverged, Trainer
+from alexnet.metrics import COLUMNS, TIMING_COLUMNS, Diverged
+from alexnet.trainer import Trainer
 from minigrad import Tensor, backend, nn, optim
 from minigrad import functional as F
 from minigrad.autograd import is_grad_enabled

@@ -28,6 +28,13 @@ def test_no_metadata(tmp_path):
     assert io.load(tmp_path / "a")[1] == {}
 
 
+def test_what_is_left_out(tmp_path):
+    io.save(tmp_path / "a", {"a.x": np.zeros(2), "b.a.x": np.ones(2)}, {"text": "t"})
+    arrays, metadata = io.load(tmp_path / "a", leave_out="a.")
+    assert list(arrays) == ["b.a.x"]
+    assert metadata == {"text": "t"}
+
+
 @pytest.mark.parametrize("step", ["io.save_file", "files.os.fsync", "files.os.replace"])
 def test_failure_at_any_step_leaves_the_old_file(tmp_path, monkeypatch, step):
     path = tmp_path / "model.safetensors"

@@ -67,6 +67,27 @@ def test_state_dict_that_does_not_fit_changes_nothing():
         assert np.array_equal(array, before[name])
 
 
+def test_assigned_parameters_are_the_arrays_themselves():
+    net = nn.Linear(2, 1)
+    state = {"weight": np.ones((1, 2), np.float32), "bias": np.ones(1, np.float64)}
+    net.load_state_dict(state)
+    assert net.weight.data is not state["weight"]
+    net.load_state_dict(state, assign=True)
+    assert net.weight.data is state["weight"]
+    assert net.bias.dtype == np.float32
+
+
+def test_skipped_initialization_draws_nothing():
+    mg.manual_seed(3)
+    expected = nn.Linear(4, 3).weight.numpy()
+    mg.manual_seed(3)
+    with nn.init.skipped():
+        kept = nn.init.constant_(nn.init.normal_(nn.Parameter(np.full(5, 7.0))), 1.0)
+        nn.Linear(50, 30)
+    assert (kept.numpy() == 7).all()
+    np.testing.assert_array_equal(nn.Linear(4, 3).weight.numpy(), expected)
+
+
 def test_to_another_float_type_in_place():
     net = Net()
     parameter = net.scale

@@ -1,0 +1,189 @@
+"""``python -m alexnet.predict``: what a trained network sees in images."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet import command, image_files, trained
+from alexnet.data.labels import display_name
+from alexnet.data.loader import Batch
+from alexnet.evaluation import predict
+from alexnet.image_files import UNKNOWN, ImageFile
+from minigrad import backend
+
+NAME = "python -m alexnet.predict"
+EXAMPLES = f"""\
+examples:
+  {NAME} runs/demo-alexnet-1 cat.jpg holiday/
+      the five most probable classes of an image, and of every image in a folder
+  {NAME} best.safetensors - < cat.jpg
+      an image from standard input
+  find . -name '*.jpg' | {NAME} best.safetensors --list - --json
+      the files that another program names, one a line
+  {NAME} best.safetensors photos/cat photos/dog --picture predictions.png
+      as figure 4 of the paper; a folder called like a class tells what is true
+"""
+SOME_IMAGES_FAILED = 3
+PICTURED_IMAGES, PICTURED_CLASSES = 24, 5
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command.Parser(
+        prog=NAME,
+        description=EXAMPLES,
+        epilog=command.EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    trained.add_checkpoint_option(parser)
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="a file, a folder, or - for an image on standard input",
+    )
+    parser.add_argument(
+        "--list", metavar="FILE", help="take IMAGEs from the lines of a file; - for standard input"
+    )
+    parser.add_argument(
+        "-k", "--top-k", type=command.count, default=5, metavar="K", help="classes; default: 5"
+    )
+    parser.add_argument(
+        "--views", type=int, choices=(1, 10), default=1, help="views of an image; default: 1"
+    )
+    trained.add_computing_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument(
+        "--picture",
+        type=command.picture,
+        metavar="FILE",
+        help=f"draw images and probabilities, of up to {PICTURED_IMAGES} images, as .png or .svg",
+    )
+    return parser
+
+
+def _run(argv: list[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
+    names = _names(arguments)
+    checkpoint, model = trained.network(arguments)
+    failed: list[dict[str, str]] = []
+
+    def refuse(name: str, problem: str) -> None:
+        failed.append({"image": _text(name), "problem": _text(problem)})
+        command.say(f"error: {' '.join(problem.split())}")
+
+    classes = checkpoint.classes
+    files = image_files.find(names, classes, refuse)
+    batches = image_files.batches(
+        files,
+        checkpoint.preprocessing,
+        max(1, arguments.batch_size // arguments.views),
+        arguments.views,
+        arguments.workers,
+        refuse,
+    )
+    predicted, pictured = [], []
+    for batch, log_probabilities in predict(model, batches, backend.get(arguments.backend)):
+        for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
+            file, top = files[index], top_classes(row, classes, arguments.top_k)
+            if arguments.json:
+                predicted.append(_as_json(file, top, classes))
+            else:
+                print(command.printable(as_text(file, top, classes)))
+            if arguments.picture and len(pictured) < PICTURED_IMAGES:
+                most_probable = top_classes(row, classes, PICTURED_CLASSES)
+                pictured.append((_shown(batch, i), file, most_probable))
+    if arguments.json:
+        print(json.dumps({"images": predicted, "failed": failed}))
+    if pictured:
+        _draw(pictured, classes, arguments.picture)
+        if len(files) - len(failed) > PICTURED_IMAGES:
+            command.say(f"{arguments.picture} shows the first {PICTURED_IMAGES} images only")
+    return SOME_IMAGES_FAILED if failed else 0
+
+
+def _names(arguments: argparse.Namespace) -> list[str]:
+    """The images asked for, of the command line and of a list."""
+    names = list(arguments.images)
+    if arguments.list == image_files.STANDARD_INPUT:
+        names += os.fsdecode(sys.stdin.buffer.read()).splitlines()
+    elif arguments.list is not None:
+        try:
+            names += os.fsdecode(Path(arguments.list).read_bytes()).splitlines()
+        except OSError as error:
+            raise command.UsageError(f"--list {arguments.list}: {error.strerror}") from error
+    names = [name for name in names if name.strip()]
+    if not names:
+        raise command.UsageError("no image is given (see --help)")
+    return names
+
+
+def top_classes(
+    probabilities: np.ndarray, classes: list[str], count: int
+) -> list[tuple[str, float]]:
+    """The most probable classes with their probabilities (C,), the most probable first."""
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [(classes[i], float(probabilities[i])) for i in order]
+
+
+def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> str:
+    """The name of an image, and a line for each of its most probable classes."""
+    true = f"  (true: {display_name(classes[file.label])})" if file.label != UNKNOWN else ""
+    lines = [f"{probability:8.2%}  {display_name(name)}" for name, probability in top]
+    return "\n".join([f"{file.name}{true}", *lines])
+
+
+def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> dict[str, Any]:
+    return {
+        "image": _text(file.name),
+        "true": None if file.label == UNKNOWN else classes[file.label],
+        "top": [
+            {"class": name, "words": display_name(name), "probability": probability}
+            for name, probability in top
+        ],
+    }
+
+
+def _text(name: str) -> str:
+    """A name of a file, which need not be text, as JSON can hold it."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def _shown(batch: Batch, i: int) -> np.ndarray:
+    """The middle of an image of a batch, uint8 (S, S, 3), as the network gets it."""
+    views = len(batch.images) // len(batch)
+    return batch.images[i * views + (4 if views == 10 else 0)]
+
+
+def _draw(
+    pictured: list[tuple[np.ndarray, ImageFile, list[tuple[str, float]]]],
+    classes: list[str],
+    path: Path,
+) -> None:
+    # matplotlib takes half a second to import.
+    from alexnet import figures, result_figures
+
+    items = [
+        result_figures.Prediction(
+            image,
+            Path(file.name).name,
+            None if file.label == UNKNOWN else classes[file.label],
+            top,
+        )
+        for image, file, top in pictured
+    ]
+    figures.save(result_figures.predictions(items), path)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return command.exit_code(lambda: _run(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
