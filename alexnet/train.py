@@ -1,10 +1,11 @@
 """``python -m alexnet.train``: train AlexNet on images of any source."""
 
 import contextlib
+import importlib.util
 import math
-import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import command, progress, run_folder
+from alexnet import command, progress, run_folder, signals
 from alexnet.checkpoint import BEST, LAST, Checkpoint, find
 from alexnet.data import DataError, Dataset, Subset, load, recognize
 from alexnet.data.bad_images import BadImages
@@ -23,13 +24,16 @@ from alexnet.metrics import Row
 from alexnet.model import ARCHITECTURES, parameter_count
 from alexnet.recipes import Recipe
 from alexnet.settings import AUGMENTATIONS, COMMAND, PRECISIONS, parser, resolve
-from alexnet.trainer import Diverged, Trainer
+from alexnet.step_log import StepLog, TensorBoard
+from alexnet.trainer import Diverged, Observer, Trainer
 from minigrad import backend, manual_seed, nn, optim
 
 # The network's own size would be a waste on images as small as CIFAR's 32 pixels.
 SMALL_IMAGE, SIZE_FOR_SMALL_IMAGES = 64, 115
 BAD_IMAGE_SHARE = 0.01
 BAD_IMAGES = "bad_images.txt"
+# Steps between the scalars for TensorBoard, where --log-every does not say.
+TENSORBOARD_EVERY = 10
 
 
 def _load_data(settings: dict[str, Any]) -> tuple[Dataset, Dataset]:
@@ -122,9 +126,12 @@ def _build_schedule(
     if recipe.lr_schedule == "cosine":
         return optim.CosineWithWarmup(optimizer, steps, warmup)
     if recipe.lr_schedule == "plateau":
-        return optim.DivideOnPlateau(optimizer, warmup_steps=warmup)
+        return optim.DivideOnPlateau(
+            optimizer, recipe.lr_gamma, recipe.lr_patience, warmup_steps=warmup
+        )
     if recipe.lr_schedule == "step":
-        return optim.Step(optimizer, math.ceil(recipe.epochs / 3), warmup_steps=warmup)
+        step_size = recipe.lr_step or math.ceil(recipe.epochs / 3)
+        return optim.Step(optimizer, step_size, recipe.lr_gamma, warmup)
     return optim.Schedule(optimizer, warmup)
 
 
@@ -169,6 +176,7 @@ def _build_trainer(
         architecture=settings["arch"],
         arguments=settings,
         device=settings["backend"],
+        accumulate=settings["accumulate"],
         show_progress=progress.for_this_terminal(),
         on_epoch=lambda row: print(_result_line(row, recipe.epochs), flush=True),
     )
@@ -216,24 +224,23 @@ def _result_line(row: Row, epochs: int) -> str:
     )
 
 
-@contextlib.contextmanager
-def _finish_step_on_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Within this block the first Ctrl-C ends training after the step, the second at once."""
-
-    def stop(signum, frame):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        trainer.interrupted = True
-        # Not print(): the signal may have come while the progress is being printed.
-        os.write(2, b"\nstopping after this step, to save it (Ctrl-C again: at once, unsaved)\n")
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _logs(
+    settings: dict[str, Any], folder: Path, steps: int, closing: contextlib.ExitStack
+) -> Iterator[Observer]:
+    """What the settings want to be written of each step; `steps` are made already."""
+    if settings["log_every"]:
+        step_log = StepLog(folder, settings["log_every"])
+        if steps:
+            step_log.keep_until(steps)
+        yield step_log
+    if settings["tensorboard"]:
+        board = TensorBoard(folder, settings["log_every"] or TENSORBOARD_EVERY, steps)
+        closing.callback(board.close)
+        yield board
 
 
 def _run(argv: list[str] | None) -> int:
+    started = time.monotonic()
     given = vars(parser().parse_args(argv))
     folder, checkpoint = given.get("out"), None
     if "resume" in given:
@@ -248,22 +255,41 @@ def _run(argv: list[str] | None) -> int:
         except FileExistsError as error:
             raise command.UsageError(str(error)) from error
 
-    trainer = _build_trainer(resolve(given, checkpoint), folder, checkpoint)
+    settings = resolve(given, checkpoint)
+    if settings["tensorboard"] and not importlib.util.find_spec("tensorboardX"):
+        raise command.UsageError(
+            "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]'"
+        )
+    trainer = _build_trainer(settings, folder, checkpoint)
     del checkpoint  # its arrays are as large as the network
     _announce(trainer)
     epochs = trainer.arguments["epochs"]
     try:
-        with _finish_step_on_interrupt(trainer):
-            finished = trainer.fit(epochs, given.get("max_steps", math.inf))
+        with contextlib.ExitStack() as closing, signals.after_step(trainer) as received:
+            trainer.observers = list(
+                _logs(settings, trainer.folder, trainer.schedule.steps, closing)
+            )
+            finished = trainer.fit(
+                epochs,
+                given.get("max_steps", math.inf),
+                deadline=started + given.get("max_time", math.inf),
+                patience=settings["patience"] or math.inf,
+            )
     except Diverged as error:
         kept = trainer.folder / LAST
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
 
     state, resume = trainer.state, f"{COMMAND} --resume {trainer.folder}"
-    if trainer.interrupted and not finished:
-        command.say(f"interrupted; continue with: {resume}")
-        return 130
+    if received and not finished:
+        how = "terminated" if received[0] == signal.SIGTERM else "interrupted"
+        command.say(f"{how}; continue with: {resume}")
+        return 128 + received[0]
+    if finished and state.epoch < epochs:
+        print(
+            f"stopped after epoch {state.epoch}: no better validation top-1 for "
+            f"{trainer.epochs_without_improvement} epochs"
+        )
     if state.best_epoch:
         print(f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {trainer.folder}")
     if not finished:
@@ -273,7 +299,12 @@ def _run(argv: list[str] | None) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+
+    def run() -> int:
+        with signals.at_once():
+            return _run(argv)
+
+    return command.exit_code(run)
 
 
 if __name__ == "__main__":
