@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import command, progress, run_folder, signals
+from alexnet import command, plan, progress, run_folder, signals
 from alexnet.checkpoint import BEST, LAST, Checkpoint, find
 from alexnet.data import DataError, Dataset, Subset, load, recognize
 from alexnet.data.bad_images import BadImages
@@ -59,14 +59,19 @@ def _bad_images(settings: dict[str, Any], train: Dataset, validation: Dataset) -
     return BadImages(settings["bad_images"] == "skip", limit)
 
 
+def _image_size(settings: dict[str, Any], train: Dataset, bad_images: BadImages) -> int:
+    """The size given, or one that suits the images."""
+    if settings["image_size"] is not None:
+        return settings["image_size"]
+    if shorter_side(_first_image(train, bad_images)) < SMALL_IMAGE:
+        return SIZE_FOR_SMALL_IMAGES
+    return ARCHITECTURES[settings["arch"]].default_image_size
+
+
 def _preprocessing(
     settings: dict[str, Any], train: Dataset, bad_images: BadImages
 ) -> Preprocessing:
     """What turns images into the network's input, with the statistics of the training set."""
-    if settings["image_size"] is None:
-        is_small = shorter_side(_first_image(train, bad_images)) < SMALL_IMAGE
-        of_network = ARCHITECTURES[settings["arch"]].default_image_size
-        settings["image_size"] = SIZE_FOR_SMALL_IMAGES if is_small else of_network
     preprocessing = Preprocessing(
         image_size=settings["image_size"],
         scale=settings["scale"],
@@ -102,7 +107,19 @@ def _build_model(settings: dict[str, Any], num_classes: int) -> nn.Module:
         )
     except ValueError as error:
         raise command.UsageError(str(error)) from error
-    return model.to(settings["backend"])
+    return model
+
+
+def _plan(settings: dict[str, Any], model: nn.Module) -> plan.Plan:
+    return plan.make(
+        model,
+        settings["image_size"],
+        optimizer=settings["optimizer"],
+        batch_size=settings["batch_size"],
+        parts=settings["accumulate"],
+        workers=settings["workers"],
+        device=settings["backend"],
+    )
 
 
 def _build_optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
@@ -136,8 +153,8 @@ def _build_schedule(
 
 
 def _build_trainer(
-    settings: dict[str, Any], folder: Path | None, checkpoint: Checkpoint | None
-) -> Trainer:
+    settings: dict[str, Any], folder: Path | None, checkpoint: Checkpoint | None, dry_run: bool
+) -> tuple[Trainer, plan.Plan]:
     """Everything a run needs; the folder is made last, when nothing can be wrong any more."""
     backend.get(settings["backend"])
     backend.set_float32_matmul_precision(PRECISIONS[settings["precision"]])
@@ -145,12 +162,17 @@ def _build_trainer(
     if checkpoint:
         checkpoint.require(settings["arch"], train.classes)
     bad_images = _bad_images(settings, train, validation)
+    settings["image_size"] = _image_size(settings, train, bad_images)
+    model = _build_model(settings, len(train.classes))
+    needed = _plan(settings, model)
+    if not dry_run:
+        needed.require(plan.available_memory(backend.get(settings["backend"])))
+    model.to(settings["backend"])
     if checkpoint:
         preprocessing = checkpoint.preprocessing
     else:
         preprocessing = _preprocessing(settings, train, bad_images)
     recipe = Recipe(**{field.name: settings[field.name] for field in fields(Recipe)})
-    model = _build_model(settings, len(train.classes))
     of_loader = {"bad_images": bad_images, "workers": settings["workers"]}
     train_loader = Loader(
         train,
@@ -163,9 +185,12 @@ def _build_trainer(
     )
     val_loader = Loader(validation, preprocessing, recipe.batch_size, **of_loader)
     optimizer = _build_optimizer(model, recipe)
-    if checkpoint is None:
-        folder = run_folder.create(folder, settings["data"], settings["arch"])
-    bad_images.write_to(folder / BAD_IMAGES)
+    if dry_run:
+        folder = folder or run_folder.RUNS  # where the disk space is looked at
+    else:
+        if checkpoint is None:
+            folder = run_folder.create(folder, settings["data"], settings["arch"])
+        bad_images.write_to(folder / BAD_IMAGES)
     trainer = Trainer(
         model,
         optimizer,
@@ -182,8 +207,24 @@ def _build_trainer(
     )
     if checkpoint:
         trainer.restore(checkpoint)
-    run_folder.write_run_json(folder, settings)
-    return trainer
+    if not dry_run:
+        run_folder.write_run_json(folder, settings)
+    return trainer, needed
+
+
+def _dry_run(trainer: Trainer, needed: plan.Plan) -> int:
+    """Print the plan; where it fits, after a measured step."""
+    available = plan.available_memory(trainer.backend)
+    fits = available is None or needed.memory <= available
+    seconds = None
+    if fits:
+        command.say("Two steps are made, to see how long the second one takes.")
+        seconds = trainer.seconds_per_step()
+    steps = trainer.arguments["epochs"] * len(trainer.train_loader) - trainer.schedule.steps
+    disk = plan.free_disk(trainer.folder)
+    print(plan.describe(needed, available, disk, seconds, steps))
+    needed.require(available)
+    return 0
 
 
 def _announce(trainer: Trainer) -> None:
@@ -260,9 +301,14 @@ def _run(argv: list[str] | None) -> int:
         raise command.UsageError(
             "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]'"
         )
-    trainer = _build_trainer(settings, folder, checkpoint)
+    dry_run = given.get("dry_run", False)
+    if dry_run:
+        settings["mean"] = "channel"  # costs the same, and need not read every image
+    trainer, needed = _build_trainer(settings, folder, checkpoint, dry_run)
     del checkpoint  # its arrays are as large as the network
     _announce(trainer)
+    if dry_run:
+        return _dry_run(trainer, needed)
     epochs = trainer.arguments["epochs"]
     try:
         with contextlib.ExitStack() as closing, signals.after_step(trainer) as received:
@@ -279,6 +325,11 @@ def _run(argv: list[str] | None) -> int:
         kept = trainer.folder / LAST
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
+    except MemoryError as error:
+        available = plan.available_memory(trainer.backend)
+        raise command.OutOfMemory(
+            f"out of memory ({error}): {needed.shortage(available)}"
+        ) from error
 
     state, resume = trainer.state, f"{COMMAND} --resume {trainer.folder}"
     if received and not finished:

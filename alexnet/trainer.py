@@ -255,6 +255,16 @@ class Trainer:
         state.step += 1
         return total / len(batch), correct / len(batch)
 
+    def seconds_per_step(self) -> float:
+        """Make two steps of the next batch and time the second; the run is spoilt by it."""
+        self.model.train()
+        with contextlib.closing(self.train_loader.batches(self.state.epoch)) as batches:
+            batch = next(batches)
+        self._step(batch)  # compiles kernels, and touches memory for the first time
+        started = time.perf_counter()
+        self._step(batch)
+        return time.perf_counter() - started
+
     def evaluate(self) -> Evaluation:
         """Loss, top-1 and top-5 accuracy on the validation set, without augmentation."""
         scores = Scores()
