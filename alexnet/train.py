@@ -217,10 +217,10 @@ def _dry_run(trainer: Trainer, needed: plan.Plan) -> int:
     available = plan.available_memory(trainer.backend)
     fits = available is None or needed.memory <= available
     seconds = None
+    steps = trainer.arguments["epochs"] * len(trainer.train_loader) - trainer.schedule.steps
     if fits:
         command.say("Two steps are made, to see how long the second one takes.")
         seconds = trainer.seconds_per_step()
-    steps = trainer.arguments["epochs"] * len(trainer.train_loader) - trainer.schedule.steps
     disk = plan.free_disk(trainer.folder)
     print(plan.describe(needed, available, disk, seconds, steps))
     needed.require(available)
