@@ -2,11 +2,10 @@
 
 The memory of a run is estimated as
 
-    LIBRARIES  +  parameters, their gradients and the optimizer's state  +  the largest weights
+    LIBRARIES  +  parameters, their gradients and the optimizer's state
     +  WORKING * (input and outputs of all layers) * images processed at once
     +  decoded images * batches loaded ahead
 
-The largest weights count once more, because a product of matrices packs one of its factors anew.
 WORKING covers what the backward pass holds beside the outputs: gradients of neighbouring layers,
 masks, packed panels, blocks of memory that fit nothing. It and LIBRARIES were fitted to the
 measured peaks of whole runs on the CPU.
@@ -31,8 +30,8 @@ except ImportError:  # Windows, which has no such limits
     resource = None
 
 # Bytes of Python, NumPy, Numba with the compiled kernels, and Matplotlib.
-LIBRARIES = 190e6
-WORKING = 2.3
+LIBRARIES = 262e6
+WORKING = 2.5
 # Arrays of the parameters' size that an optimizer keeps.
 STATES = {"sgd": 1, "adam": 2}
 # A run keeps its last and its best checkpoint, and writes the next one beside them.
@@ -130,7 +129,6 @@ def make(
     """The plan of a run; the network has to be on the CPU still."""
     costs = layer_costs(model, image_size)
     parameters = sum(cost.parameters for cost in costs)
-    largest = max(cost.parameters for cost in costs)
     pixels = 3 * image_size**2
     outputs = FLOAT * pixels + sum(cost.activation_bytes for cost in costs)
     on_host = device == "cpu"
@@ -138,9 +136,7 @@ def make(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
         # On a GPU the libraries are there before the free memory is looked at.
-        fixed=int(
-            (LIBRARIES if on_host else 0) + FLOAT * ((2 + STATES[optimizer]) * parameters + largest)
-        ),
+        fixed=int((LIBRARIES if on_host else 0) + FLOAT * (2 + STATES[optimizer]) * parameters),
         loaded=pixels * (1 + BATCHES_AHEAD_PER_WORKER * workers if on_host else 2),
         worked_on=int(WORKING * outputs),
         batch_size=batch_size,

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,22 +61,20 @@ def test_what_makes_it_larger():
     assert make(device="cuda").fixed < base.fixed
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 100, 1000])
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+@pytest.mark.parametrize("share", [0.3, 0.999])
 def test_what_is_said_to_fit_does(batch_size, share):
     made = make(batch_size)
     available = int(made.fixed + share * (made.memory - made.fixed))
     with pytest.raises(OutOfMemory) as raised:
         made.require(available)
     message = str(raised.value)
-    for option, limit in (("batch-size", -1), ("accumulate", 1)):
+    for option, field, more in (("batch-size", "batch_size", 1), ("accumulate", "parts", -1)):
         if found := re.search(rf"--{option} (\d+)", message):
             number = int(found[1])
-            fitting = make(number) if option == "batch-size" else make(batch_size, number)
-            too_much = make(number + 1) if option == "batch-size" else make(batch_size, number - 1)
-            fitting.require(available)
+            replace(made, **{field: number}).require(available)
             with pytest.raises(OutOfMemory):
-                too_much.require(available)
+                replace(made, **{field: number + more}).require(available)
     assert "--batch-size" in message or batch_size == 1
     assert "\n" not in message
 
@@ -178,6 +177,7 @@ def test_a_limit_of_addresses(photos, tmp_path):
 
 PEAK = """\
 import sys
+from dataclasses import replace
 from pathlib import Path
 from alexnet import plan, train
 from alexnet.trainer import Trainer
