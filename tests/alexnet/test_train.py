@@ -573,7 +573,7 @@ def signal_in_step(monkeypatch):
             if trainer.schedule.steps + 1 == number:
                 for _ in range(times):
                     signal.raise_signal(signal.SIGINT)
-            step(trainer, batch)
+            return step(trainer, batch)
 
         monkeypatch.setattr(Trainer, "_step", interrupted)
 
