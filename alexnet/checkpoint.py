@@ -100,8 +100,6 @@ class Checkpoint:
                 f"{path} is not a checkpoint that this version can read: its format version is "
                 f"{version or 'missing'}, expected {FORMAT_VERSION}"
             )
-        if not optimizer and CHECKSUM_WITHOUT_OPTIMIZER not in metadata:
-            return cls.load(path)  # from before there were two checksums
         checksum = metadata.pop("checksum", None)
         if not optimizer:
             checksum = metadata.pop(CHECKSUM_WITHOUT_OPTIMIZER, None)

@@ -45,6 +45,11 @@ DEFAULTS = {
     "init_from": None,
     "keep": 1,
     "save_every": None,
+    "accumulate": 1,
+    "patience": None,
+    "log_every": None,
+    "tensorboard": False,
+    "snapshot_filters": False,
 }
 # Names of users for `minigrad.set_float32_matmul_precision`.
 PRECISIONS = {"float32": "highest", "tf32": "high"}
@@ -58,14 +63,21 @@ COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
 # A continued run may differ from the original in these. The others decide what its checkpoint
 # means: which images and batches are behind it, what the network and the optimizer's state are.
 FREE_ON_RESUME = {
-    # Where and how it is computed, and for how long.
+    # Where and how it is computed, for how long, and what is kept of it.
     *("backend", "precision", "data_root", "workers", "bad_images", "max_bad_images"),
-    *("epochs", "resume", "max_steps", "keep", "save_every"),
+    *("accumulate", "epochs", "patience", "resume", "max_steps", "max_time", "dry_run"),
+    *("keep", "save_every", "log_every", "tensorboard", "watch_every", "snapshot_filters"),
     # How it learns from here on, which people change on the way, as the authors of 2012 did.
     *("lr", "momentum", "weight_decay", "dropout", "augmentation", "color_noise"),
 }
 # No settings of the run, but of this part of it.
-NOT_KEPT = ("out", "resume", "max_steps")
+NOT_KEPT = ("out", "resume", "max_steps", "max_time", "dry_run", "watch_every")
+# Options that only some schedules have a use for.
+OF_SCHEDULES = {
+    "lr_step": ("step",),
+    "lr_gamma": ("step", "plateau"),
+    "lr_patience": ("plateau",),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -138,6 +150,21 @@ def parser() -> argparse.ArgumentParser:
         "--lr", type=command.positive, metavar="RATE", help="learning rate of the weights"
     )
     network.add_argument("--lr-schedule", choices=LR_SCHEDULES)
+    network.add_argument(
+        "--lr-step",
+        type=command.count,
+        metavar="EPOCHS",
+        help="length of the steps of step; default: a third of the epochs",
+    )
+    network.add_argument(
+        "--lr-gamma", type=command.share, metavar="G", help="factor of step and plateau"
+    )
+    network.add_argument(
+        "--lr-patience",
+        type=command.count_or_zero,
+        metavar="N",
+        help="epochs without a better validation top-1 that plateau waits for",
+    )
     network.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd is the paper's form")
     network.add_argument("--momentum", type=command.fraction, metavar="M", help="of sgd")
     network.add_argument(
@@ -149,6 +176,18 @@ def parser() -> argparse.ArgumentParser:
     network.add_argument("--init", choices=INITIALIZERS, help="how the parameters begin")
     network.add_argument(
         "--seed", type=command.seed, metavar="N", help="of all randomness; default: 0"
+    )
+    network.add_argument(
+        "--patience",
+        type=command.count,
+        metavar="N",
+        help="end after N epochs without a better validation top-1",
+    )
+    network.add_argument(
+        "--accumulate",
+        type=command.count,
+        metavar="K",
+        help="process each batch in K parts: the same gradients, the memory of a part",
     )
     run = options.add_argument_group("run")
     run.add_argument("--backend", choices=("cpu", "cuda"), help="default: cpu")
@@ -181,6 +220,25 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
+    )
+    run.add_argument(
+        "--max-time",
+        type=command.duration,
+        metavar="TIME",
+        help="stop, saved, after a time like 2h30m",
+    )
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="only say what the run would need, and touch nothing",
+    )
+    run.add_argument(
+        "--log-every", type=command.count, metavar="N", help="a row in steps.csv every N steps"
+    )
+    run.add_argument(
+        "--tensorboard",
+        action=argparse.BooleanOptionalAction,
+        help="also write event files for TensorBoard",
     )
     return options
 
@@ -218,6 +276,17 @@ def resolve(
         needed = {*DEFAULTS, *(field.name for field in fields(Recipe))}
         if missing := sorted(needed - settings.keys()):
             raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
+    for name, schedules in OF_SCHEDULES.items():
+        if given.get(name) is not None and settings["lr_schedule"] not in schedules:
+            raise command.UsageError(
+                f"--{name.replace('_', '-')} is for --lr-schedule {' or '.join(schedules)}, "
+                f"not {settings['lr_schedule']}"
+            )
+    if settings["accumulate"] > settings["batch_size"]:
+        raise command.UsageError(
+            f"--accumulate {settings['accumulate']} is more than the {settings['batch_size']} "
+            "images of a batch"
+        )
     if given.get("precision") == "tf32" and settings["backend"] == "cpu":
         raise command.UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
     return {name: value for name, value in settings.items() if name not in NOT_KEPT}

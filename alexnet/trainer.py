@@ -106,6 +106,8 @@ class Trainer:
         save_every: save after every so many steps too, not only after an epoch.
         show_progress: see `alexnet.progress`.
         observers: are told of every step and epoch.
+        accumulate: the parts in which a batch is processed, for the memory of a part. Their
+            gradients add up to those of the batch; dropout draws a mask for each.
         on_epoch: called with the row of every complete epoch.
 
     Attributes:
@@ -130,6 +132,7 @@ class Trainer:
         save_every: int | None = None,
         show_progress: progress.Progress = progress.silent,
         observers: Sequence[Observer] = (),
+        accumulate: int = 1,
         on_epoch: Callable[[Row], None] = lambda row: None,
     ):
         self.model = model
@@ -145,6 +148,7 @@ class Trainer:
         self.save_every = save_every
         self.show_progress = show_progress
         self.observers = observers
+        self.accumulate = accumulate
         self.on_epoch = on_epoch
         self.data = {
             "training": identity(train_loader.dataset),
@@ -152,26 +156,36 @@ class Trainer:
         }
         self.state = TrainingState()
         self.log = MetricsLog(folder)
-        self.max_steps = math.inf
+        self.max_steps = self.deadline = math.inf
         self.interrupted = False
 
-    def fit(self, epochs: int, max_steps: float = math.inf) -> bool:
+    def fit(
+        self,
+        epochs: int,
+        max_steps: float = math.inf,
+        *,
+        deadline: float = math.inf,
+        patience: float = math.inf,
+    ) -> bool:
         """Train until `epochs` are complete, counted from the beginning of the run.
 
         Args:
             max_steps: stop after this many optimizer steps since the beginning of the run.
+            deadline: stop after the step in which `time.monotonic` reaches this.
+            patience: so many epochs without a better validation top-1 are the last ones.
 
         Returns:
-            whether all epochs are complete. If not, the run was stopped by `max_steps` or
-            `interrupted`, and the last checkpoint holds the point that it reached.
+            whether the run is complete: all epochs, or those that `patience` allows. If not, it
+            was stopped by `max_steps`, `deadline` or `interrupted`, and the last checkpoint holds
+            the point that it reached.
 
         Raises:
             Diverged: the loss or a parameter became NaN or infinite; the last checkpoint is not touched.
             OSError: the folder cannot be written.
         """
-        self.max_steps = max_steps
+        self.max_steps, self.deadline = max_steps, deadline
         try:
-            while self.state.epoch < epochs:
+            while self.state.epoch < epochs and self.epochs_without_improvement < patience:
                 self.train_one_epoch()
                 started = time.perf_counter()
                 validation = self.evaluate()
@@ -180,6 +194,15 @@ class Trainer:
             self._save(is_best=False)
             return False
         return True
+
+    @property
+    def epochs_without_improvement(self) -> int:
+        """Complete epochs since the one with the best validation top-1."""
+        return self.state.epoch - self.state.best_epoch
+
+    def _stop_if_asked(self) -> None:
+        if self.interrupted or time.monotonic() >= self.deadline:
+            raise _Stop
 
     def train_one_epoch(self) -> None:
         """Make the remaining steps of the current epoch."""
@@ -193,8 +216,11 @@ class Trainer:
         ):
             started = clock = time.perf_counter()
             waited = 0.0
-            for batch in sent_ahead(batches, self.backend):
-                if self.interrupted or self.schedule.steps >= self.max_steps:
+            # Parts of a batch are small, and sent when they are needed.
+            ahead = batches if self.accumulate > 1 else sent_ahead(batches, self.backend)
+            for batch in ahead:
+                self._stop_if_asked()
+                if self.schedule.steps >= self.max_steps:
                     raise _Stop
                 loss, top1 = self._step(batch)
                 now = time.perf_counter()
@@ -217,25 +243,40 @@ class Trainer:
 
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Learn from a batch; returns its mean loss and accuracy."""
-        state = self.state
-        logits = self.model(Tensor(batch.prepare(self.backend)))
-        loss = F.cross_entropy(logits, batch.labels)
-        # All that is read from the device is read here, so that it need not wait for the rest.
-        value, scores = loss.item(), logits.numpy()
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
+        state, total, correct = self.state, 0.0, 0
+        for number, part in enumerate(batch.split(self.accumulate)):
+            logits = self.model(Tensor(part.prepare(self.backend)))
+            loss = F.cross_entropy(logits, part.labels)
+            # All that is read from the device is read here, so that it need not wait for the rest.
+            value, scores = loss.item(), logits.numpy()
+            if not math.isfinite(value):
+                raise Diverged(
+                    f"the training loss is {value} in epoch {state.epoch + 1}, "
+                    f"step {state.step + 1}"
+                )
+            if number == 0:
+                self.optimizer.zero_grad()
+            # The mean over the batch is the mean over its parts, weighted by their sizes.
+            (loss * (len(part) / len(batch))).backward()
+            total += value * len(part)
+            correct += topk_correct(scores, part.labels, 1)
         state.lr = self.optimizer.groups[0]["lr"]
         self.optimizer.step()
         self.schedule.step()
-        state.loss.add(value * len(batch), len(batch))
-        correct = topk_correct(scores, batch.labels, 1)
+        state.loss.add(total, len(batch))
         state.top1.add(correct, len(batch))
         state.step += 1
-        return value, correct / len(batch)
+        return total / len(batch), correct / len(batch)
+
+    def seconds_per_step(self) -> float:
+        """Make two steps of the next batch and time the second; the run is spoilt by it."""
+        self.model.train()
+        with contextlib.closing(self.train_loader.batches(self.state.epoch)) as batches:
+            batch = next(batches)
+        self._step(batch)  # compiles kernels, and touches memory for the first time
+        started = time.perf_counter()
+        self._step(batch)
+        return time.perf_counter() - started
 
     def evaluate(self) -> Evaluation:
         """Loss, top-1 and top-5 accuracy on the validation set, without augmentation."""
@@ -247,8 +288,7 @@ class Trainer:
         ):
             started = time.perf_counter()
             for batch, log_probabilities in predict(self.model, batches, self.backend):
-                if self.interrupted:
-                    raise _Stop
+                self._stop_if_asked()
                 scores.add(log_probabilities, batch.labels)
                 waiting = batches.seconds / (time.perf_counter() - started)
                 report(len(batch), scores.loss.value, scores.top1.value, waiting)
@@ -321,11 +361,9 @@ class Trainer:
         checkpoint.require(self.architecture, self.train_loader.dataset.classes)
         checkpoint.require_data(self.data)
         checkpoint.restore(self.model)
-        # How long a schedule is follows from the epochs asked for now, which may have grown.
-        counters = {k: v for k, v in checkpoint.schedule.items() if k != "total_steps"}
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.schedule.load_state_dict(counters)
+            self.schedule.load_state_dict(checkpoint.schedule)
             self.state = TrainingState.from_metadata(checkpoint.training)
             backend.random_keys.seed = checkpoint.random_keys["seed"]
             backend.random_keys.call = checkpoint.random_keys["call"]

@@ -340,6 +340,12 @@ def test_too_many_bad_images(narrow, photos_with_damage, tmp_path, error_of):
         (["--dropout", "1"], "'1' is not a number from 0 to below 1"),
         (["--seed", "-1"], "'-1' is not a whole number from 0 to 2^63 - 1"),
         (["--seed", str(2**63)], "is not a whole number from 0 to 2^63 - 1"),
+        (["--max-time", "2"], "'2' is not a time like 2h30m"),
+        (["--max-time", "0s"], "'0s' is not a time like 2h30m"),
+        (["--lr-step", "3"], "--lr-step is for --lr-schedule step, not cosine"),
+        (["--lr-gamma", "1"], "'1' is not a number between 0 and 1"),
+        (["--lr-gamma", "0.5"], "--lr-gamma is for --lr-schedule step or plateau, not cosine"),
+        (["--accumulate", "33"], "--accumulate 33 is more than the 32 images of a batch"),
         (["--max-steps", "0"], "'0' is not a whole number of at least 1"),
         (["--resume", "a", "--out", "b"], "--resume continues in the run's own folder"),
     ],
@@ -503,7 +509,7 @@ def test_a_folder_that_cannot_be_made(start, error_of, tmp_path):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_full_disk(start, undisturbed, error_of, tmp_path, monkeypatch, epoch):
-    saves = 0
+    syncs = 0
 
     def full(source, target):
         nonlocal saves

@@ -590,3 +590,48 @@ def test_restore_refuses_a_checkpoint_without_the_state_of_a_run(
     with pytest.raises(CheckpointError, match="the checkpoint does not fit the run: ") as raised:
         new_trainer().restore(checkpoint)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 99])
+def test_a_batch_in_parts_gives_the_update_of_the_whole(new_trainer, parts):
+    whole, divided = new_trainer(dropout=0.0), new_trainer(dropout=0.0, accumulate=parts)
+    processed = []
+    forward = divided.model.forward
+    divided.model.forward = lambda images: processed.append(len(images)) or forward(images)
+    for trainer in (whole, divided):
+        trainer.fit(EPOCHS, max_steps=STEPS_PER_EPOCH)
+    expected = {2: [2, 2, 2, 2, 1, 1], 3: [1, 1, 2] * 2 + [1, 1], 99: [1] * 10}[parts]
+    assert processed[: len(expected)] == expected
+    for one, other in zip(whole.model.parameters(), divided.model.parameters()):
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-7)
+    assert whole.log.rows[0]["train_loss"] == pytest.approx(divided.log.rows[0]["train_loss"])
+    assert whole.log.rows[0]["train_top1"] == divided.log.rows[0]["train_top1"]
+
+
+@pytest.mark.parametrize("patience, epochs", [(1, 3), (2, 4), (3, 5)])
+@pytest.mark.parametrize("stop", [1, 7, 10])
+def test_patience_ends_a_run_that_no_longer_improves(
+    new_trainer, continued, scripted_top1, patience, epochs, stop
+):
+    first = new_trainer()
+    first.fit(5, max_steps=stop, patience=patience)
+    second = continued(first.folder)
+    assert second.fit(5, patience=patience)
+    assert second.state.epoch == epochs
+    assert Checkpoint.load(second.folder / LAST).training["epoch"] == epochs
+
+
+def test_the_deadline_stops_after_a_step_and_in_a_validation(new_trainer, continued, undisturbed):
+    clock = iter(range(100))
+    stopped_at = []
+    trainer = new_trainer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("alexnet.trainer.time.monotonic", lambda: next(clock))
+        for checks in (2, 2, 3):  # steps, a batch of the validation, two of them and a step
+            start = next(clock)
+            assert not trainer.fit(EPOCHS, deadline=start + checks + 1)
+            stopped_at.append((trainer.state.epoch, trainer.state.step))
+            trainer = continued(trainer.folder)
+    assert stopped_at == [(0, 2), (0, 3), (1, 1)]
+    assert trainer.fit(EPOCHS)
+    assert_same_result(trainer, undisturbed)
