@@ -24,6 +24,7 @@ from alexnet.model import ARCHITECTURES, parameter_count
 from alexnet.recipes import Recipe
 from alexnet.settings import AUGMENTATIONS, COMMAND, PRECISIONS, parser, resolve
 from alexnet.trainer import Diverged, Trainer
+from alexnet.watch import Watch
 from minigrad import backend, manual_seed, nn, optim
 
 # The network's own size would be a waste on images as small as CIFAR's 32 pixels.
@@ -128,7 +129,7 @@ def _build_schedule(
     return optim.Schedule(optimizer, warmup)
 
 
-def _build_trainer(
+def build_trainer(
     settings: dict[str, Any], folder: Path | None, checkpoint: Checkpoint | None
 ) -> Trainer:
     """Everything a run needs; the folder is made last, when nothing can be wrong any more."""
@@ -170,6 +171,7 @@ def _build_trainer(
         arguments=settings,
         device=settings["backend"],
         show_progress=progress.for_this_terminal(),
+        observers=(Watch(),),
         on_epoch=lambda row: print(_result_line(row, recipe.epochs), flush=True),
     )
     if checkpoint:
@@ -248,7 +250,7 @@ def _run(argv: list[str] | None) -> int:
         except FileExistsError as error:
             raise command.UsageError(str(error)) from error
 
-    trainer = _build_trainer(resolve(given, checkpoint), folder, checkpoint)
+    trainer = build_trainer(resolve(given, checkpoint), folder, checkpoint)
     del checkpoint  # its arrays are as large as the network
     _announce(trainer)
     epochs = trainer.arguments["epochs"]

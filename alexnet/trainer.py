@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from alexnet import figures, progress
+from alexnet import figures, guard, progress
 from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
 from alexnet.evaluation import Evaluation, Scores, predict
@@ -205,13 +205,15 @@ class Trainer:
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Learn from a batch; returns its mean loss and accuracy."""
         state = self.state
-        logits = self.model(Tensor(batch.prepare(self.backend)))
+        images = batch.prepare(self.backend)
+        logits = self.model(Tensor(images))
         loss = F.cross_entropy(logits, batch.labels)
         # All that is read from the device is read here, so that it need not wait for the rest.
         value, scores = loss.item(), logits.numpy()
         if not math.isfinite(value):
             raise Diverged(
-                f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"
+                f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}: "
+                + guard.cause(self.model, images)
             )
         self.optimizer.zero_grad()
         loss.backward()
