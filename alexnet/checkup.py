@@ -29,10 +29,11 @@ LARGE_LOSS, HUGE_LOSS = 1.5, 3
 # Standard deviation over images of the class scores against their size.
 SMALL_SHARE, TINY_SHARE = 0.02, 0.002
 DEAD = 0.95
-SUPPRESSED = 0.1
+# How much stronger a response normalization divides than where there is no signal; 1.0 is usual.
+STRONG_NORMALIZATION = 1.1
 # What one step changes, mean |lr * gradient| / mean |weight|.
 TINY_STEP = 1e-8
-OVERFIT_STEPS, OVERFIT_WARMUP = 100, 20
+OVERFIT_STEPS, OVERFIT_WARMUP = 60, 10
 # Loss of the overfitted batch as a share of the loss at its beginning.
 OVERFITTED, NOT_LEARNT = 0.1, 0.9
 
@@ -55,6 +56,7 @@ class Signal(NamedTuple):
         share: standard deviation over the images, as a share of `size`.
         dead: share of units that are zero for every image.
         step: mean |lr * gradient| / mean |weight|; None for layers without weights.
+        divided: by a response normalization, as a multiple of what it divides no signal by.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Signal(NamedTuple):
     share: float
     dead: float
     step: float | None
+    divided: float = 1.0
 
 
 def labels(train: Dataset, validation: Dataset) -> Finding:
@@ -105,7 +108,7 @@ def network_input(images: np.ndarray, init: str) -> Finding:
             WARNING,
             "input",
             f"{seen}; --init {init} is made for {least:g} to {most:g}",
-            f"--scale {good:g}",
+            f"--scale {good:.3g}",
         )
     return Finding(OK, "input", seen)
 
@@ -136,9 +139,12 @@ def signals(
             step = 0.0
             if gradient is not None and (mean := np.abs(weight).mean()):
                 step = float(rate * np.abs(gradient.numpy()).mean() / mean)
+        divided = 1.0
+        if isinstance(layer, nn.LocalResponseNorm) and size:
+            divided = found[-1].size / size / layer.k**layer.beta
         dead = dead_units(values) if isinstance(layer, nn.ReLU) else 0.0
         title = probe.title(name, layer)
-        found.append(Signal(title, size, spread / size if size else 0.0, dead, step))
+        found.append(Signal(title, size, spread / size if size else 0.0, dead, step, divided))
     model.zero_grad()
     return found, features, values
 
@@ -146,7 +152,7 @@ def signals(
 def table(found: list[Signal]) -> str:
     """The signals as text."""
     lines = [f"{'layer':<34}{'output size':>12}{'of it image':>13}{'dead':>7}{'step/weight':>13}"]
-    for title, size, share, dead, step in found:
+    for title, size, share, dead, step, _ in found:
         lines.append(
             f"{title:<34}{size:>12.2e}{share:>13.2%}{dead:>7.0%}"
             + ("" if step is None else f"{step:>13.1e}")
@@ -157,17 +163,16 @@ def table(found: list[Signal]) -> str:
 def layers(found: list[Signal]) -> Finding:
     """Does the signal reach the last layer, and the gradient the first?"""
     help_start = "--init default with --scale 0.0156"
-    for before, signal in zip([None, *found], found):
+    for signal in found:
         if not signal.size > 0:
             seen = f"the output of {signal.title} is zero for all images"
             return Finding(PROBLEM, "layers", seen, help_start)
         if signal.dead > DEAD:
             seen = f"{signal.dead:.0%} of the units of {signal.title} are zero for all images"
             return Finding(PROBLEM, "layers", seen, help_start)
-        if before and "LocalResponseNorm" in signal.title:
-            if signal.size < SUPPRESSED * before.size:
-                seen = f"{signal.title} makes the signal {before.size / signal.size:.0f} times less"
-                return Finding(WARNING, "layers", seen, "a smaller alpha; a smaller --scale")
+        if signal.divided > STRONG_NORMALIZATION:
+            seen = f"{signal.title} divides by {signal.divided:.2g} times its constant"
+            return Finding(WARNING, "layers", seen, "a smaller alpha, or a smaller --scale")
     steps = {signal.title: signal.step for signal in found if signal.step is not None}
     smallest = min(steps, key=steps.get)
     if steps[smallest] < TINY_STEP:
