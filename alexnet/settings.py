@@ -53,10 +53,10 @@ COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
 # A continued run may differ from the original in these and stay the same run.
 FREE_ON_RESUME = {
     *("backend", "data_root", "workers", "bad_images", "max_bad_images"),
-    *("epochs", "resume", "max_steps"),
+    *("epochs", "resume", "max_steps", "watch_every"),
 }
 # No settings of the run, but of this part of it.
-NOT_KEPT = ("out", "resume", "max_steps")
+NOT_KEPT = ("out", "resume", "max_steps", "watch_every")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -152,6 +152,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
     run.add_argument(
         "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
+    )
+    run.add_argument(
+        "--watch-every",
+        type=command.count,
+        metavar="N",
+        help="print how much N-th steps change the weights of each layer, as the 2012 code did",
     )
     return options
 

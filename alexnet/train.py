@@ -171,7 +171,6 @@ def build_trainer(
         arguments=settings,
         device=settings["backend"],
         show_progress=progress.for_this_terminal(),
-        observers=(Watch(),),
         on_epoch=lambda row: print(_result_line(row, recipe.epochs), flush=True),
     )
     if checkpoint:
@@ -251,6 +250,7 @@ def _run(argv: list[str] | None) -> int:
             raise command.UsageError(str(error)) from error
 
     trainer = build_trainer(resolve(given, checkpoint), folder, checkpoint)
+    trainer.observers = (*trainer.observers, Watch(table_every=given.get("watch_every", 0)))
     del checkpoint  # its arrays are as large as the network
     _announce(trainer)
     epochs = trainer.arguments["epochs"]

@@ -26,8 +26,9 @@ STUCK, NO_FALL = 0.99, 0.995
 # The loss explodes if its mean over so many steps is so many times that of guessing.
 EXPLOSION_STEPS, EXPLODED = 20, 2.0
 PERIOD = 100
-SAMPLE = 2**16
-# Mean |update| / mean |weight| of a layer in a step; 0.001 is usual.
+SAMPLE = 2**14
+# Mean |update| / mean |weight| of a layer in a step; 0.001 is usual, but not in the first steps:
+# the last layer begins near zero.
 SMALLEST_UPDATE, LARGEST_UPDATE = 1e-6, 0.1
 # Updates are judged while the rate is at least this share of what the run was set to: schedules
 # begin and end near zero.
@@ -36,6 +37,7 @@ PROBE_IMAGES = 32
 DEAD = 0.95
 # Learnt by heart: this far below the loss of guessing, and no better than guessing on new images.
 BY_HEART = 0.7
+MOST = 0.6
 
 
 class Change(NamedTuple):
@@ -147,7 +149,7 @@ class Watch:
             if self.table_every and step.number % self.table_every == 0:
                 self.say(f"step {step.number}, lr {step.lr:.3g}\n{table(changes)}")
             full_rate = trainer.optimizer.groups[0]["initial_lr"]
-            if step.lr >= RATE_SHARE * full_rate:
+            if step.number % PERIOD == 0 and step.lr >= RATE_SHARE * full_rate:
                 self._judge(changes)
         if any((step.number + 1) % n == 0 for n in due):
             self._before = sampled_weights(trainer.model)
@@ -173,7 +175,12 @@ class Watch:
         labels = trainer.val_loader.dataset.labels
         share = np.bincount(labels).max() / len(labels)
         luck = 3 * math.sqrt(share * (1 - share) / len(labels))
-        if row["train_loss"] < BY_HEART * self._guessing and row["val_top1"] < share + luck:
+        # Where most images are of one class, a network may be good and hardly better than it.
+        if (
+            share <= MOST
+            and row["train_loss"] < BY_HEART * self._guessing
+            and row["val_top1"] < share + luck
+        ):
             self._warn(
                 "by heart",
                 f"the training loss is {row['train_loss']:.3g}, but the validation images are "

@@ -127,7 +127,6 @@ def test_labels_learnt_by_heart(said):
     train.labels = np.random.default_rng(5).permutation(train.labels)
     train.images[...] = np.random.default_rng(6).integers(0, 256, train.images.shape)
     lines = said(train=train, lr=0.05, epochs=80)
-    print(lines)
     assert any("recognized as badly as by guessing" in line for line in lines)
 
 
@@ -260,4 +259,4 @@ def test_decay_is_not_learning():
 
 def test_large_layers_are_sampled():
     samples = sampled_weights(nn.Sequential(nn.Linear(1000, 300)))
-    assert 50_000 < samples["0 (Linear)"].size <= watch.SAMPLE
+    assert watch.SAMPLE / 2 < samples["0 (Linear)"].size <= watch.SAMPLE
