@@ -86,7 +86,7 @@ class Watch:
 
     def after_epoch(self, trainer: Trainer, row: Row) -> None:
         self._look_at_results(trainer, row)
-        self._look_at_outputs(trainer)
+        self._look_at_outputs(trainer, row)
 
     def _warn(self, kind: str, seen: str, helps: str) -> None:
         if kind not in self._said:
@@ -189,7 +189,7 @@ class Watch:
                 "--picture FILE.png), and more training images",
             )
 
-    def _look_at_outputs(self, trainer: Trainer) -> None:
+    def _look_at_outputs(self, trainer: Trainer, row: Row) -> None:
         images, labels = probe.batch(trainer.val_loader, PROBE_IMAGES, trainer.backend)
         scores = None
         for name, layer, output in probe.outputs(trainer.model, images):
@@ -203,6 +203,8 @@ class Watch:
                         f"of {len(images)} images: they are dead and cannot recover",
                         "starting again with a smaller --lr, or with --init default",
                     )
+        if row["epoch"] == 1:
+            return  # many a network begins with one class for all images
         chosen = scores.argmax(axis=1)
         if len(labels) >= PROBE_IMAGES and (chosen == chosen[0]).all() and len(set(labels)) > 1:
             self._warn(
