@@ -281,5 +281,5 @@ def overfit(
             PROBLEM, "overfitting", f"{seen}: nothing is learnt", "another --lr, --init default"
         )
     if loss >= OVERFITTED * first:
-        return Finding(WARNING, "overfitting", seen, f"a larger rate, such as --lr {rate * 10:g}")
+        return Finding(WARNING, "overfitting", seen, f"what helps above; else --lr {rate * 10:g}")
     return Finding(OK, "overfitting", seen)
