@@ -240,6 +240,17 @@ def parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="also write event files for TensorBoard",
     )
+    run.add_argument(
+        "--snapshot-filters",
+        action=argparse.BooleanOptionalAction,
+        help="keep conv1's kernels of every epoch, to be shown by python -m alexnet.visualize",
+    )
+    run.add_argument(
+        "--watch-every",
+        type=command.count,
+        metavar="N",
+        help="print how much N-th steps change the weights of each layer, as the 2012 code did",
+    )
     return options
 
 

@@ -135,8 +135,10 @@ def _run(argv: list[str] | None) -> int:
             _announce(trainer)
             return _dry_run(trainer, needed)
 
+        is_new = checkpoint is None
+
         def make_folder() -> Path:
-            return folder if checkpoint else _new_folder(folder, settings, stack)
+            return _new_folder(folder, settings, stack) if is_new else folder
 
         trainer, needed = build_trainer(settings, make_folder, checkpoint, beginning)
         trainer.train_loader.bad_images.write_to(trainer.folder / BAD_IMAGES)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from alexnet import checkpoint_files, figures, progress
+from alexnet import checkpoint_files, figures, guard, progress
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.identity import identity
 from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
@@ -245,14 +245,15 @@ class Trainer:
         """Learn from a batch; returns its mean loss and accuracy."""
         state, total, correct = self.state, 0.0, 0
         for number, part in enumerate(batch.split(self.accumulate)):
-            logits = self.model(Tensor(part.prepare(self.backend)))
+            images = part.prepare(self.backend)
+            logits = self.model(Tensor(images))
             loss = F.cross_entropy(logits, part.labels)
             # All that is read from the device is read here, so that it need not wait for the rest.
             value, scores = loss.item(), logits.numpy()
             if not math.isfinite(value):
                 raise Diverged(
                     f"the training loss is {value} in epoch {state.epoch + 1}, "
-                    f"step {state.step + 1}"
+                    f"step {state.step + 1}: {guard.cause(self.model, images)}"
                 )
             if number == 0:
                 self.optimizer.zero_grad()

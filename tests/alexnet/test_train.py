@@ -470,6 +470,15 @@ def test_a_checkpoint_of_another_network(narrow, error_of, stopped):
     assert (code, message) == (4, "the checkpoint holds the network 'alexnet', not 'owt'")
 
 
+def test_table_of_updates(start, tmp_path, capfd):
+    assert start(tmp_path / "run", "--watch-every", "4", "--max-steps", "5") == 0
+    error = capfd.readouterr().err
+    assert error.count("mean |update|") == 1
+    assert "step 4, lr " in error
+    assert "warning" not in error
+    assert (tmp_path / "run" / LAST).exists()
+
+
 def test_diverged(start, error_of, tmp_path):
     folder = tmp_path / "run"
     code, message = error_of(start, folder, "--lr", "1e6", "--lr-schedule", "constant")
@@ -493,7 +502,8 @@ def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
     code, message = error_of(resume, stopped)
     assert code == 5
     assert message == (
-        "the training loss is nan in epoch 2, step 2: try a smaller --lr; "
+        "the training loss is nan in epoch 2, step 2: 3,630 of the 3,630 weights of features.0 "
+        "(Conv2d) are not finite since the last update: try a smaller --lr; "
         f"{stopped / LAST} is from before"
     )
     assert (stopped / LAST).read_bytes() == before
@@ -509,7 +519,7 @@ def test_a_folder_that_cannot_be_made(start, error_of, tmp_path):
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_full_disk(start, undisturbed, error_of, tmp_path, monkeypatch, epoch):
-    syncs = 0
+    saves = 0
 
     def full(source, target):
         nonlocal saves

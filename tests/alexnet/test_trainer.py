@@ -432,7 +432,7 @@ def test_diverged_training_leaves_the_last_checkpoint(new_trainer):
         trainer.model[0].weight.data[0] = np.nan
 
     trainer = new_trainer(on_epoch=poison)
-    with pytest.raises(Diverged, match="training loss is nan in epoch 2, step 1$"):
+    with pytest.raises(Diverged, match="is nan in epoch 2, step 1: .* weights of 0 "):
         trainer.fit(EPOCHS)
     last = Checkpoint.load(trainer.folder / LAST)
     assert last.training["epoch"] == 1
@@ -442,7 +442,7 @@ def test_diverged_training_leaves_the_last_checkpoint(new_trainer):
 
 def test_diverged_in_the_first_epoch_leaves_nothing(new_trainer):
     trainer = new_trainer(lr=1e38)
-    with pytest.raises(Diverged, match="training loss is (nan|inf) in epoch 1, step [23]$"):
+    with pytest.raises(Diverged, match="training loss is (nan|inf) in epoch 1, step [23]: "):
         trainer.fit(EPOCHS)
     assert list(trainer.folder.iterdir()) == []
 
