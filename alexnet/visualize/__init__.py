@@ -1,0 +1,4 @@
+"""Pictures of what a network has learned, and the numbers behind them.
+
+Functions called ``*_figure`` return a matplotlib Figure; the commands and the report save it.
+"""

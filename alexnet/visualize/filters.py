@@ -1,0 +1,151 @@
+"""Kernels: conv1's as in the paper, through the epochs too; later ones as slices or image patches."""
+
+import argparse
+import contextlib
+import sys
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from alexnet import command, filter_snapshots, trained
+from alexnet.checkpoint import Checkpoint
+from alexnet.visualize import layers
+from alexnet.visualize.kernel_figures import (
+    NORMALIZATIONS,
+    animation,
+    epochs_figure,
+    evenly,
+    kernels_figure,
+    patches_figure,
+    slices_figure,
+)
+from alexnet.visualize.output import add_out_option, destination, folder_of, save
+from alexnet.visualize.patches import patch, strongest
+from minigrad import backend, nn
+from minigrad.io import CheckpointError
+
+CHANNELS, PATCHES = 12, 9
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    trained.add_checkpoint_option(parser)
+    parser.add_argument(
+        "--layer", default="conv1", metavar="NAME", help="conv1 to conv5; default: conv1"
+    )
+    parser.add_argument(
+        "--normalize",
+        choices=NORMALIZATIONS,
+        default="filter",
+        help="what has full contrast: each filter of conv1 (default), each column, or all of them",
+    )
+    parser.add_argument(
+        "--epochs",
+        action="store_true",
+        help="conv1 through the epochs, of a run with --snapshot-filters; animated if --out is a "
+        ".gif",
+    )
+    parser.add_argument(
+        "--patches",
+        action="store_true",
+        help="instead of kernels the image patches with the highest activations; looks at images",
+    )
+    parser.add_argument(
+        "--channels",
+        type=_channels,
+        metavar="N,N,...",
+        help=f"of --patches and of later layers; default: {CHANNELS} evenly spaced ones",
+    )
+    add_out_option(parser, "filters-LAYER[-KIND].png in the run folder", ".png or .svg (or .gif)")
+    images = parser.add_argument_group("images for --patches")
+    trained.add_data_options(images)
+    trained.add_computing_options(images)
+
+
+def _channels(text: str) -> list[int]:
+    try:
+        channels = [int(part) for part in text.split(",")]
+    except ValueError:
+        channels = [-1]
+    if min(channels) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of channels such as 0,5,17")
+    return channels
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw what the options say, and print where."""
+    kind = "-epochs" if arguments.epochs else "-patches" if arguments.patches else ""
+    suffixes = (".png", ".svg", ".gif") if arguments.epochs else (".png", ".svg")
+    folder = folder_of(arguments.checkpoint)
+    path = destination(arguments.out, folder / f"filters-{arguments.layer}{kind}.png", suffixes)
+    if arguments.epochs and (arguments.patches or arguments.layer != "conv1"):
+        raise command.UsageError("--epochs is for the kernels of conv1")
+
+    checkpoint, model = trained.network(arguments)
+    known = layers.convolutions(model)
+    if arguments.layer not in known:
+        raise command.UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
+    layer = known[arguments.layer]
+    title = f"{arguments.layer} of {arguments.checkpoint}"
+    columns = layers.columns(model, arguments.layer)
+    channels = _chosen(arguments, layer)
+    if arguments.patches:
+        figure = _patches_figure(arguments, checkpoint, model, channels, title)
+    elif arguments.epochs:
+        snapshots = filter_snapshots.require(folder)
+        if any(kernels.shape != layer.weight.shape for kernels in snapshots.values()):
+            raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
+        if path.suffix.lower() == ".gif":
+            path.write_bytes(animation(snapshots, columns, title, arguments.normalize))
+            print(path)
+            return 0
+        figure = epochs_figure(snapshots, columns, title, arguments.normalize)
+    elif arguments.layer == "conv1":
+        epoch = checkpoint.training.get("epoch")
+        when = f" after epoch {epoch}" if epoch else ""
+        figure = kernels_figure(layer.weight.numpy(), columns, title + when, arguments.normalize)
+    else:
+        figure = slices_figure(layer.weight.numpy(), layer.groups, channels, title)
+    save(figure, path)
+    print(path)
+    return 0
+
+
+def _chosen(arguments: argparse.Namespace, layer: nn.Conv2d) -> list[int]:
+    channels = arguments.channels or evenly(list(range(layer.out_channels)), CHANNELS)
+    if max(channels) >= layer.out_channels:
+        raise command.UsageError(
+            f"no channel {max(channels)}: {arguments.layer} has 0 to {layer.out_channels - 1}"
+        )
+    return channels
+
+
+def _patches_figure(
+    arguments: argparse.Namespace,
+    checkpoint: Checkpoint,
+    model: nn.Module,
+    channels: list[int],
+    title: str,
+) -> Figure:
+    dataset = trained.dataset(arguments, checkpoint)
+    loader = trained.loader(arguments, checkpoint, dataset)
+    part, batches = layers.until(model, arguments.layer), loader.batches(0)
+    with contextlib.closing(batches):
+        shown = tqdm(
+            batches, "images", len(loader), unit=" batches", disable=not sys.stderr.isatty()
+        )
+        found = strongest(part, shown, channels, PATCHES, backend.get(arguments.backend))
+    windows, preprocessing = layers.windows(part), checkpoint.preprocessing
+    field = layers.receptive_field(windows, 0, 0)
+    size = min(field.bottom - field.top, preprocessing.image_size)
+    rows = np.full((len(channels), PATCHES, size, size, 3), 255, np.uint8)
+    for row, activations, images, positions in zip(rows, *found):
+        for i, activation in enumerate(activations):
+            if activation > 0:  # else the channel was never excited, or there are fewer images
+                row[i] = patch(dataset, images[i], positions[i], windows, preprocessing)
+    labels = [
+        f"channel {channel}\n" + (f"up to {highest:.3g}" if highest > 0 else "never active")
+        for channel, highest in zip(channels, found.activation[:, 0])
+    ]
+    title = f"{title}: image patches ({arguments.split} set) with the highest activations"
+    return patches_figure(rows, labels, title)

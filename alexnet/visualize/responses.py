@@ -1,0 +1,133 @@
+"""What conv1's kernels are tuned to: orientation, spatial frequency, colour."""
+
+import argparse
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet import filter_snapshots, trained
+from alexnet.visualize import layers
+from alexnet.visualize.output import add_out_option, destination, folder_of, save
+from alexnet.visualize.response_figures import kernel_pages, overview_figure
+from alexnet.visualize.tuning import (
+    Tuning,
+    grating_response,
+    mean_circular_variance,
+    tuning,
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    trained.add_checkpoint_option(parser)
+    parser.add_argument(
+        "--method",
+        choices=("fourier", "gratings"),
+        default="fourier",
+        help="fourier (default): exact; gratings: measured with drawn ones that are shown to the layer",
+    )
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each kernel")
+    add_out_option(
+        parser,
+        "responses.png in the run folder; the kernels' own curves go to "
+        "responses-1.png, responses-2.png, ... beside it",
+        ".png or .svg",
+    )
+    parser.set_defaults(backend="cpu")  # a single small layer
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
+    folder = folder_of(arguments.checkpoint)
+    path = destination(arguments.out, folder / "responses.png", (".png", ".svg"))
+    _, model = trained.network(arguments)
+    conv1 = layers.convolutions(model)["conv1"]
+    columns = layers.columns(model, "conv1")
+    kernels = conv1.weight.numpy()
+    measured = grating_response(conv1) if arguments.method == "gratings" else None
+    result = tuning(kernels, measured)
+    by_epoch = {
+        epoch: mean_circular_variance(of_epoch)
+        for epoch, of_epoch in filter_snapshots.load(folder).items()
+    }
+    rows = kernel_rows(result, columns)
+    if arguments.csv:
+        _write_csv(rows, arguments.csv)
+
+    title = f"conv1 of {arguments.checkpoint}"
+    save(overview_figure(result, columns, title, by_epoch), path)
+    for number, page in enumerate(kernel_pages(kernels, result, columns, title), start=1):
+        save(page, path.with_name(f"{path.stem}-{number}{path.suffix}"))
+
+    summary = column_rows(result, columns)
+    if arguments.json:
+        epochs = [{"epoch": e, "circular_variance": _number(v)} for e, v in by_epoch.items()]
+        print(json.dumps({"kernels": rows, "columns": summary, "epochs": epochs}))
+        return 0
+    for column in summary:
+        print(
+            f"column {column['column']}: {column['kernels']} kernels, "
+            f"{column['undefined']} without a response; circular variance "
+            f"{_text(column['circular_variance'])}, colour selectivity "
+            f"{_text(column['color_selectivity'])} (means)"
+        )
+    print(path)
+    return 0
+
+
+def kernel_rows(tuning: Tuning, columns: int) -> list[dict[str, Any]]:
+    """The numbers of each kernel; None where one is undefined."""
+    per_column = len(tuning.frequency) // columns
+    return [
+        {
+            "kernel": kernel,
+            "column": kernel // per_column + 1,
+            "circular_variance": _number(tuning.circular_variance[kernel]),
+            "orientation_degrees": _number(tuning.orientation[kernel]),
+            "frequency_cycles_per_pixel": _number(tuning.frequency[kernel]),
+            "response": float(tuning.response[kernel].max()),
+            "color_selectivity": _number(tuning.color_selectivity[kernel]),
+        }
+        for kernel in range(len(tuning.frequency))
+    ]
+
+
+def column_rows(tuning: Tuning, columns: int) -> list[dict[str, Any]]:
+    """Means over the kernels of each column for which they are defined."""
+    parts = zip(
+        np.split(tuning.circular_variance, columns), np.split(tuning.color_selectivity, columns)
+    )
+    return [
+        {
+            "column": number,
+            "kernels": len(variance),
+            "undefined": int(np.isnan(variance).sum()),
+            "circular_variance": _mean(variance),
+            "color_selectivity": _mean(color),
+        }
+        for number, (variance, color) in enumerate(parts, start=1)
+    ]
+
+
+def _mean(values: np.ndarray) -> float | None:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else None
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _text(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
