@@ -8,9 +8,17 @@ import argparse
 import sys
 
 from alexnet import command
-from alexnet.visualize import curves, filters, responses
+from alexnet.visualize import activations, curves, filters, map, neighbours, responses, saliency
 
-COMMANDS = {"filters": filters, "responses": responses, "curves": curves}
+COMMANDS = {
+    "filters": filters,
+    "responses": responses,
+    "curves": curves,
+    "neighbours": neighbours,
+    "activations": activations,
+    "saliency": saliency,
+    "map": map,
+}
 
 
 def _run(argv: list[str] | None) -> int:

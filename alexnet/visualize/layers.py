@@ -1,8 +1,64 @@
-"""The convolutions of a network by their names in the paper, their columns and receptive fields."""
+"""The layers of a network by the names of the paper, and what they answer to images.
+
+conv1 to conv5 are the convolutions with their ReLU, norm1 and norm2 the normalizations, pool1,
+pool2 and pool5 the poolings; fc6 and fc7 are the hidden layers with their ReLU, fc8 the class scores.
+"""
 
 from typing import NamedTuple
 
-from minigrad import nn
+import numpy as np
+
+from minigrad import Tensor, nn, no_grad
+
+_PREFIXES = {nn.Conv2d: "conv", nn.Linear: "fc", nn.LocalResponseNorm: "norm", nn.MaxPool2d: "pool"}
+
+
+def stages(model: nn.Module) -> dict[str, nn.Sequential]:
+    """The network cut into its named layers: each takes what the one before it gives."""
+    modules: dict[str, list[nn.Module]] = {}
+    name, number = "", 0
+    between: list[nn.Module] = []  # flattening and dropout belong to the layer after them
+    for _, module in model.named_modules():
+        if type(module) in _PREFIXES:
+            number += isinstance(module, nn.Conv2d | nn.Linear)
+            name = f"{_PREFIXES[type(module)]}{number}"
+            modules[name] = [*between, module]
+            between = []
+        elif isinstance(module, nn.ReLU):
+            modules[name].append(module)
+        elif not list(module.named_children()):
+            between.append(module)
+    return {name: nn.Sequential(*parts) for name, parts in modules.items()}
+
+
+def up_to(model: nn.Module, layer: str) -> nn.Sequential:
+    """The part of a network from its input to the output of a layer.
+
+    Raises:
+        ValueError: it has no such layer.
+    """
+    named = stages(model)
+    if layer not in named:
+        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(named)}")
+    names = list(named)
+    used = names[: names.index(layer) + 1]
+    # One flat sequence, so that layers are computed together where they can be.
+    return nn.Sequential(*(module for name in used for module in named[name]))
+
+
+def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str, np.ndarray]:
+    """What each of the layers gives for N prepared images: (N, C, H, W), or (N, C) of fc6 to fc8.
+
+    The network is left in evaluation mode.
+    """
+    model.eval()
+    outputs = {}
+    with no_grad():
+        for name, stage in stages(model).items():
+            images = stage(images)
+            if name in layers:
+                outputs[name] = images.numpy().copy()
+    return outputs
 
 
 class Box(NamedTuple):

@@ -1,87 +1,113 @@
-"""Names, columns and receptive fields of the convolutions."""
+"""Named layers, their activations, and the features of a set."""
 
 import numpy as np
 import pytest
 
-from alexnet.model import ARCHITECTURES
+from alexnet.data.bad_images import BadImages
+from alexnet.data.dataset import BadImage
+from alexnet.data.loader import Loader
+from alexnet.data.transforms import Preprocessing
+from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.visualize import layers
-from alexnet.visualize.layers import Box, receptive_field
-from minigrad import Tensor, nn, no_grad
+from alexnet.visualize.features import features
+from minigrad import Tensor, backend, no_grad
+from minigrad import functional as F
+from minigrad.io import CheckpointError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SIZES = {"alexnet": 99, "owt": 95}  # a few pixels at the right border are in no window of owt
+CPU = backend.get("cpu")
+NAMES = {
+    AlexNet: "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
+    AlexNetOWT: "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
+}
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
-def network(request):
-    size = SIZES[request.param]
-    model = ARCHITECTURES[request.param](4, size, init="torch", width=0.1)
-    return request.param, model.eval(), size
+class Images:
+    """Random images; some of them damaged."""
+
+    classes = ["a", "b"]
+
+    def __init__(self, count, damaged=()):
+        self.labels = np.arange(count) % 2
+        self.damaged = damaged
+
+    def __len__(self):
+        return len(self.labels)
+
+    def image(self, index, at_least=None):
+        if index in self.damaged:
+            raise BadImage(f"image {index}: damaged")
+        return np.random.default_rng(index).integers(0, 256, (80, 90, 3), np.uint8)
+
+    def name(self, index):
+        return f"image {index}"
 
 
-def test_names_and_columns():
-    expected = {"alexnet": [2, 2, 2, 2, 2], "owt": [1, 1, 1, 1, 1]}
-    for name, kind in ARCHITECTURES.items():
-        model = kind(4, 80, init="torch", width=0.1)
-        names = list(layers.convolutions(model))
-        assert names == ["conv1", "conv2", "conv3", "conv4", "conv5"]
-        assert [layers.columns(model, layer) for layer in names] == expected[name]
+@pytest.fixture(params=NAMES, ids=lambda kind: kind.__name__)
+def model(request):
+    # Dropout is on: what is computed has to turn it off.
+    return request.param(3, 67, dropout=0.5, width=0.1).train()
 
 
-def dependence(windows, row, column, size):
-    """Which pixels get a gradient from an output, where every window is a sum."""
-    sums = []
-    for window, stride, padding in windows:
-        layer = nn.Conv2d(1, 1, window, stride, padding, bias=False)
-        layer.weight.data[...] = 1
-        sums.append(layer)
-    image = Tensor(np.ones((1, 1, size, size), np.float32), requires_grad=True)
-    output = nn.Sequential(*sums)(image)
-    gradient = np.zeros(output.shape, np.float32)
-    gradient[0, 0, row, column] = 1
-    output.backward(gradient)
-    return image.grad.numpy()[0, 0] != 0
+@pytest.fixture
+def images(rng):
+    return Tensor(rng.standard_normal((4, 3, 67, 67)).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", ["conv1", "conv2", "conv3", "conv5"])
-def test_receptive_field_against_gradients(network, name):
-    _, model, size = network
-    part = layers.until(model, name)
-    windows = layers.windows(part)
+def test_names_are_those_of_the_paper(model):
+    assert " ".join(layers.stages(model)) == NAMES[type(model)]
+
+
+def test_every_layer_has_the_numbers_it_has_in_the_network(model, images):
+    found = layers.activations(model, images, list(layers.stages(model)))
+    assert list(found) == NAMES[type(model)].split()
     with no_grad():
-        side = part(Tensor(np.zeros((1, 3, size, size), np.float32))).shape[2]
-    for row, column in [(0, 0), (side // 2, 0), (1, side - 1), (side - 1, side - 1)]:
-        box = receptive_field(windows, row, column, size)
-        expected = dependence(windows, row, column, size)
-        rows, columns = (np.flatnonzero(expected.any(axis=axis)) for axis in (1, 0))
-        assert box == (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
-        assert expected[box.top : box.bottom, box.left : box.right].all()
+        np.testing.assert_array_equal(found["fc8"], model(images).numpy())
+        for name in found:
+            np.testing.assert_array_equal(
+                layers.up_to(model, name)(images).numpy(), found[name], err_msg=name
+            )
+        conv1 = model.features[0]
+        expected = F.relu(F.conv2d(images, conv1.weight, conv1.bias, 4, conv1.padding)).numpy()
+        fc8 = model.classifier[-1]
+        np.testing.assert_allclose(
+            found["fc7"] @ fc8.weight.numpy().T + fc8.bias.numpy(), found["fc8"], atol=1e-5
+        )
+    np.testing.assert_allclose(found["conv1"], expected, atol=1e-5)
+    for name, output in found.items():
+        if name != "fc8":
+            assert (output >= 0).all() and output.any(), name
 
 
-def test_nothing_outside_the_receptive_field_matters(network):
-    """With the network's own layers, poolings and normalization included."""
-    _, model, size = network
-    part = layers.until(model, "conv3")
-    rng = np.random.default_rng(0)
-    image = rng.standard_normal((1, 3, size, size)).astype(np.float32)
-    with no_grad():
-        before = part(Tensor(image)).numpy()[0, :, 0, 1]
-        box = receptive_field(layers.windows(part), 0, 1, size)
-        outside = np.ones((size, size), bool)
-        outside[box.top : box.bottom, box.left : box.right] = False
-        assert outside.any()
-        image[:, :, outside] = rng.standard_normal((1, 3, outside.sum()))
-        assert np.array_equal(part(Tensor(image)).numpy()[0, :, 0, 1], before)
-        image[:, :, ~outside] *= -1
-        assert not np.array_equal(part(Tensor(image)).numpy()[0, :, 0, 1], before)
+def test_an_unknown_layer(model):
+    with pytest.raises(ValueError, match="no layer 'fc9'; it has conv1,"):
+        layers.up_to(model, "fc9")
 
 
-def test_sizes_that_everyone_knows():
-    """Of AlexNet's conv1 to conv5: 11, 51, 99, 131, 163 pixels."""
-    model = ARCHITECTURES["alexnet"](4, 227, init="torch", width=0.1)
-    sides = []
-    for name in layers.convolutions(model):
-        box = receptive_field(layers.windows(layers.until(model, name)), 0, 0)
-        sides.append(box.bottom - box.top)
-    assert sides == [11, 51, 99, 131, 163]
-    assert receptive_field([(11, 4, 2)], 0, 1) == Box(-2, 2, 9, 13)
+def test_features_of_a_set_are_those_of_each_image(model):
+    preprocessing = Preprocessing(image_size=67, mean=(120, 110, 100), scale=1 / 58)
+    dataset = Images(7, damaged=[2])
+
+    def loader(batch_size):
+        bad_images = BadImages(skip=True, limit=1)
+        return Loader(dataset, preprocessing, batch_size, bad_images=bad_images, workers=0)
+
+    found = features(model, loader(3), CPU)
+    assert found.indices.tolist() == [0, 1, 3, 4, 5, 6]
+    assert found.labels.tolist() == [0, 1, 1, 0, 1, 0]
+    for batch in loader(7).batches(0):
+        expected = layers.activations(model, Tensor(batch.prepare(CPU)), ["fc7"])["fc7"]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-5)
+    assert found.values.std(axis=0).max() > 0
+    maps = features(model, loader(3), CPU, "pool5").values
+    assert maps.shape == (
+        6,
+        layers.activations(model, Tensor(batch.prepare(CPU)), ["pool5"])["pool5"][0].size,
+    )
+
+
+def test_a_network_that_diverged(model):
+    next(model.parameters()).data[0] = np.nan
+    loader = Loader(Images(2), Preprocessing(image_size=67, mean=(0, 0, 0)), 2, workers=0)
+    with pytest.raises(CheckpointError, match="fc7 that are not finite"):
+        features(model, loader, CPU)

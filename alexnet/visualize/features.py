@@ -1,0 +1,70 @@
+"""What a layer says about every image of a set, as vectors that can be compared."""
+
+import contextlib
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from alexnet.data.loader import Loader, sent_ahead
+from alexnet.visualize import layers
+from minigrad import Tensor, nn, no_grad
+from minigrad.backend import Backend
+from minigrad.io import CheckpointError
+
+# The last hidden layer: the paper compares images by its 4096 activations (section 6.1).
+LAYER = "fc7"
+
+
+class Features(NamedTuple):
+    """Of N images.
+
+    Attributes:
+        values: float32 (N, D), the activations.
+        labels: int64 (N,).
+        indices: int64 (N,), which images of the data set they are; those that could not be used
+            are left out.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    indices: np.ndarray
+
+
+def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LAYER) -> Features:
+    """The activations of a layer for all images of a loader, in evaluation mode.
+
+    Feature maps (C, H, W) become vectors of C * H * W. The loader gives one view an image.
+
+    Raises:
+        CheckpointError: an activation is not finite.
+    """
+    model.eval()
+    network = layers.up_to(model, layer)
+    values = None
+    labels, indices, done = [], [], 0
+    batches = loader.batches(0)
+    with (
+        contextlib.closing(batches),
+        # disable=None: only on a terminal.
+        tqdm(
+            total=len(loader.dataset), desc=layer, unit=" images", leave=False, disable=None
+        ) as bar,
+    ):
+        for batch in sent_ahead(batches, backend):
+            with no_grad():
+                output = network(Tensor(batch.prepare(backend))).numpy()
+            if values is None:
+                # Filled batch by batch: a list of parts would need the memory twice in the end.
+                values = np.empty((len(loader.dataset), output[0].size), np.float32)
+            values[done : done + len(batch)] = output.reshape(len(batch), -1)
+            done += len(batch)
+            labels.append(batch.labels)
+            indices.append(batch.indices)
+            bar.update(len(batch))
+    values = values[:done]
+    if not np.isfinite(values.sum(axis=1, dtype=np.float64)).all():
+        raise CheckpointError(
+            f"the network gives numbers in {layer} that are not finite: it diverged"
+        )
+    return Features(values, np.concatenate(labels), np.concatenate(indices))

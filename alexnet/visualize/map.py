@@ -1,0 +1,152 @@
+"""A map of images: those that a network finds similar lie close together."""
+
+import argparse
+import itertools
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from alexnet import command, trained
+from alexnet.checkpoint import Checkpoint
+from alexnet.data.dataset import Dataset
+from alexnet.visualize import embedding, layers, pictures
+from alexnet.visualize.features import LAYER, features
+from minigrad import backend
+
+COUNT = 1000
+CELLS = 30  # thumbnails along the longer side of the map
+# Okabe and Ito's palette without yellow, which is too pale for small marks; with markers of
+# which every neighbour in the list differs, 35 classes can be told apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v")
+MAX_CLASSES = 20
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    trained.add_checkpoint_option(parser)
+    trained.add_data_options(parser)
+    pictures.add_image_options(parser, default=COUNT)
+    parser.add_argument("--layer", default=LAYER, help=f"default: {LAYER}")
+    parser.add_argument("--method", choices=("tsne", "pca"), default="tsne", help="default: tsne")
+    parser.add_argument(
+        "--perplexity",
+        type=command.number(float, lambda x: x > 1, "a number above 1"),
+        default=30.0,
+        metavar="P",
+        help="t-SNE: about how many neighbours of an image count; default: 30",
+    )
+    trained.add_computing_options(parser)
+    pictures.add_out_option(parser, "map.png and map-images.png")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    checkpoint, model = trained.network(arguments)
+    if arguments.layer not in layers.stages(model):
+        raise command.UsageError(
+            f"no layer {arguments.layer!r}; choose from {', '.join(layers.stages(model))}"
+        )
+    images = pictures.chosen(arguments, checkpoint)
+    loader = trained.loader(arguments, checkpoint, images)
+    of_images = features(model, loader, backend.get(arguments.backend), arguments.layer)
+    count = len(of_images.values)
+    if count < 4:
+        raise command.UsageError(f"a map needs at least 4 images, got {count}")
+    if arguments.method == "pca":
+        points, shares = embedding.pca(of_images.values)
+        title = f"PCA of {arguments.layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
+    else:
+        # With few images nearly all would be neighbours of each other.
+        perplexity = min(arguments.perplexity, (count - 1) / 3)
+        points, divergence = embedding.tsne(of_images.values, perplexity, arguments.seed)
+        title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
+    title += f", {count:,} images"
+
+    path = arguments.out or pictures.beside(arguments.checkpoint, "map.png")
+    of_pictures = path.with_stem(f"{path.stem}-images")
+    pictures.save(map_figure(points, of_images.labels, checkpoint.classes, title), path)
+    pictures.save(
+        thumbnails_figure(points, images, of_images.indices, checkpoint, title), of_pictures
+    )
+    print(f"{title}: {path}, {of_pictures}")
+    return 0
+
+
+# -- the pictures ----------------------------------------------------------------------------------
+
+
+def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title: str) -> Figure:
+    """Images as marks, by class.
+
+    Of more than 20 classes, the 20 with the most images are marked, the others grey.
+
+    Args:
+        points: (N, 2).
+        labels: (N,), -1 where it is not known.
+    """
+    figure, axes = _page(title, legend=1.7)
+    counts = np.bincount(labels[labels >= 0], minlength=len(classes))
+    most = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
+    marked = np.sort(most[counts[most] > 0])
+    rest = ~np.isin(labels, marked)
+    if rest.any():
+        name = "class unknown" if (labels[rest] < 0).all() else "other classes"
+        axes.scatter(*points[rest].T, s=8, c="0.8", linewidths=0, label=name)
+    styles = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS))
+    for label, (color, marker) in zip(marked, styles):
+        axes.scatter(
+            *points[labels == label].T,
+            s=14,
+            c=color,
+            marker=marker,
+            linewidths=0.3,
+            edgecolors="white",
+            label=pictures.class_name(classes, label, 20),
+        )
+    legend = figure.legend(
+        loc="upper left",
+        bbox_to_anchor=((pictures.WIDTH - 1.65) / pictures.WIDTH, axes.get_position().y1),
+        frameon=False,
+        fontsize=8,
+        markerscale=1.8,
+        handletextpad=0.2,
+        borderaxespad=0,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    return figure
+
+
+def thumbnails_figure(
+    points: np.ndarray, dataset: Dataset, indices: np.ndarray, checkpoint: Checkpoint, title: str
+) -> Figure:
+    """Images at their places on a map, in a grid: in each cell the one nearest to its middle."""
+    figure, axes = _page(title, legend=0.0)
+    low, high = points.min(axis=0), points.max(axis=0)
+    cell = float((high - low).max()) / CELLS or 1.0
+    places = (points - low) / cell
+    cells = np.minimum(places.astype(np.int64), CELLS - 1)
+    order = np.argsort(((places - cells - 0.5) ** 2).sum(axis=1), kind="stable")
+    _, first = np.unique(cells[order], axis=0, return_index=True)
+    for position in order[first]:
+        (picture,) = pictures.shown(dataset, [indices[position]], checkpoint.preprocessing)
+        x, y = cells[position]
+        axes.imshow(picture.pixels, extent=(x, x + 0.95, y, y + 0.95))
+    columns, rows = cells.max(axis=0) + 1
+    # imshow sets limits of its own.
+    axes.set(xlim=(-0.5, columns + 0.5), ylim=(-0.5, rows + 0.5), adjustable="datalim")
+    return figure
+
+
+def _page(title: str, legend: float) -> tuple[Figure, Axes]:
+    """A figure with a title, axes without numbers, and space for a legend (inches) at the right."""
+    height = 6.0 if legend else pictures.WIDTH
+    figure = Figure(figsize=(pictures.WIDTH, height))
+    figure.text(0.1 / pictures.WIDTH, 1 - 0.12 / height, title, va="top", fontsize=9, weight="bold")
+    width = pictures.WIDTH - 0.2 - legend
+    axes = figure.add_axes(
+        (0.1 / pictures.WIDTH, 0.1 / height, width / pictures.WIDTH, 1 - 0.5 / height)
+    )
+    axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+    axes.spines[:].set(color="0.7", linewidth=0.5)
+    return figure, axes

@@ -1,0 +1,186 @@
+"""What the pictures share: the images they are about, and how they are drawn and saved."""
+
+import argparse
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from alexnet import command, trained
+from alexnet.checkpoint import Checkpoint
+from alexnet.data.dataset import DataError, Dataset, Subset
+from alexnet.data.images import SUFFIXES, decode
+from alexnet.data.labels import display_name
+from alexnet.data.transforms import Preprocessing, central_view
+from minigrad.backend import Backend
+
+FORMATS = (".png", ".svg")
+WIDTH = 7.4  # inches: a page of A4 within its margins
+DOTS_PER_INCH = 150
+UNKNOWN = -1  # the label of an image whose class is not known
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+RIGHT, WRONG = "#0072B2", "#D55E00"
+
+
+# -- images ------------------------------------------------------------------------------------
+
+
+class ImageFiles:
+    """Images in files, whose classes are not known: a `Dataset` with labels of -1."""
+
+    def __init__(self, files: list[Path], classes: list[str]):
+        self.files = files
+        self.classes = classes
+        self.labels = np.full(len(files), UNKNOWN, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
+        return decode(self.files[index], self.name(index), at_least)
+
+    def name(self, index: int) -> str:
+        return str(self.files[index])
+
+
+def find_files(paths: list[Path]) -> list[Path]:
+    """The files themselves, and of folders the images below them, sorted by name.
+
+    Raises:
+        DataError: there is no such file, or no image in a folder.
+    """
+    files = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        try:
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        if not inside:
+            raise DataError(f"{path}: no image in this folder; give one that has some, or files")
+        files += inside
+    return files
+
+
+def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
+    """Which images: --images, or else --count of the set that the other options name."""
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="image files, or folders of them, instead of images of the data set",
+    )
+    parser.add_argument(
+        "-n",
+        "--count",
+        type=command.count,
+        default=default,
+        metavar="N",
+        help=f"so many images of the set, of all classes in turn; default: {default}",
+    )
+    parser.add_argument(
+        "--seed", type=command.seed, default=0, metavar="N", help="decides which; default: 0"
+    )
+
+
+def chosen(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
+    """The images that the options of `add_image_options` name."""
+    if arguments.images:
+        return ImageFiles(find_files(arguments.images), checkpoint.classes)
+    dataset = trained.dataset(arguments, checkpoint)
+    return Subset(dataset, min(arguments.count, len(dataset)), arguments.seed)
+
+
+def prepared(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
+) -> Iterator[tuple[int, Any]]:
+    """The index of each image that can be used, and the network's input for it, (1, 3, S, S)."""
+    for batch in trained.loader(arguments, checkpoint, images).batches(0):
+        inputs = batch.prepare(device)
+        for position, index in enumerate(batch.indices):
+            yield int(index), device.images(inputs[position : position + 1])
+
+
+class Picture(NamedTuple):
+    """An image as the network sees it, uint8 (S, S, 3), nothing subtracted; and its class."""
+
+    pixels: np.ndarray
+    label: int
+
+
+def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing) -> list[Picture]:
+    """Images of a set, as the network sees them."""
+    return [
+        Picture(
+            central_view(dataset.image(i, preprocessing.resize), preprocessing).crop,
+            int(dataset.labels[i]),
+        )
+        for i in indices
+    ]
+
+
+def class_name(classes: list[str], label: int, length: int = 22) -> str:
+    """The name of a class for a picture; "" for `UNKNOWN`."""
+    return "" if label == UNKNOWN else shortened(display_name(classes[label]), length)
+
+
+def shortened(name: str, length: int) -> str:
+    name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+# -- figures -------------------------------------------------------------------------------------
+
+
+def picture_path(text: str) -> Path:
+    """An argparse type: a file whose name says in which format to draw."""
+    path = Path(text)
+    if path.suffix.lower() not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} must end in {' or '.join(FORMATS)}")
+    return path
+
+
+def add_out_option(parser: argparse.ArgumentParser, name: str) -> None:
+    parser.add_argument(
+        "--out",
+        type=picture_path,
+        metavar="FILE",
+        help=f"picture to write, .png or .svg; default: {name} beside the checkpoint",
+    )
+
+
+def beside(checkpoint: Path, name: str) -> Path:
+    """A file in the folder of a checkpoint, or in a run folder."""
+    return (checkpoint if checkpoint.is_dir() else checkpoint.parent) / name
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that its name says."""
+    with warnings.catch_warnings():
+        # A letter of a class's name that the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+    """Pictures (N, H, W) side by side in rows, with NaN between them and in places left over."""
+    count, height, width = tiles.shape
+    rows = math.ceil(count / columns)
+    whole = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        whole[top : top + height, left : left + width] = tile
+    return whole
+
+
+def numbered(path: Path, number: int, count: int) -> Path:
+    """The file of one of several pictures: name-1.png, name-2.png, ...; of a single one, name.png."""
+    return path if count == 1 else path.with_stem(f"{path.stem}-{number + 1}")
