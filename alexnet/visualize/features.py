@@ -10,7 +10,6 @@ from alexnet.data.loader import Loader, sent_ahead
 from alexnet.visualize import layers
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
-from minigrad.io import CheckpointError
 
 # The last hidden layer: the paper compares images by its 4096 activations (section 6.1).
 LAYER = "fc7"
@@ -57,14 +56,10 @@ def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LA
             if values is None:
                 # Filled batch by batch: a list of parts would need the memory twice in the end.
                 values = np.empty((len(loader.dataset), output[0].size), np.float32)
+            layers.require_finite(output, layer)
             values[done : done + len(batch)] = output.reshape(len(batch), -1)
             done += len(batch)
             labels.append(batch.labels)
             indices.append(batch.indices)
             bar.update(len(batch))
-    values = values[:done]
-    if not np.isfinite(values.sum(axis=1, dtype=np.float64)).all():
-        raise CheckpointError(
-            f"the network gives numbers in {layer} that are not finite: it diverged"
-        )
-    return Features(values, np.concatenate(labels), np.concatenate(indices))
+    return Features(values[:done], np.concatenate(labels), np.concatenate(indices))

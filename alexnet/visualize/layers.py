@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad import Tensor, nn, no_grad
+from minigrad.io import CheckpointError
 
 _PREFIXES = {nn.Conv2d: "conv", nn.Linear: "fc", nn.LocalResponseNorm: "norm", nn.MaxPool2d: "pool"}
 
@@ -50,6 +51,9 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
     """What each of the layers gives for N prepared images: (N, C, H, W), or (N, C) of fc6 to fc8.
 
     The network is left in evaluation mode.
+
+    Raises:
+        CheckpointError: one of them is not finite.
     """
     model.eval()
     outputs = {}
@@ -58,6 +62,7 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
             images = stage(images)
             if name in layers:
                 outputs[name] = images.numpy().copy()
+                require_finite(outputs[name], name)
     return outputs
 
 
@@ -132,3 +137,11 @@ def receptive_field(
 
     (top, bottom), (left, right) = extent(row), extent(column)
     return Box(top, left, bottom, right)
+
+
+def require_finite(output: np.ndarray, layer: str) -> None:
+    """Raise CheckpointError unless all numbers of a layer are finite."""
+    if not np.isfinite(output).all():
+        raise CheckpointError(
+            f"the network gives numbers in {layer} that are not finite: its training diverged"
+        )

@@ -18,6 +18,7 @@ from alexnet.visualize.pictures import Picture
 from minigrad import backend, nn
 
 NEIGHBOURS = 6  # in the paper's figure
+MAX_COLUMNS = 10  # of which the names can be read
 TEXT, GAP = 0.34, 0.08  # inches: two lines below each image, and space between images
 
 
@@ -202,13 +203,16 @@ def neighbours_figure(
 ) -> Figure:
     """A row for each query: the image, and its neighbours from the nearest on.
 
+    At most `pictures.MAX_ROWS` queries and `MAX_COLUMNS` neighbours of each are drawn.
+
     Those of the query's class have a blue frame and a tick, others a dashed red one and a cross.
 
     Args:
         distances: (Q, k).
         classes: names of the labels.
     """
-    columns = 1 + len(neighbours[0])
+    queries = queries[: pictures.MAX_ROWS]
+    columns = 1 + min(len(neighbours[0]), MAX_COLUMNS)
     cell = (pictures.WIDTH - 0.2) / (columns + 0.3)  # the query stands apart by 0.3 of a cell
     row = cell - GAP + TEXT
     above = 0.45
@@ -232,7 +236,7 @@ def neighbours_figure(
     for i, query in enumerate(queries):
         name = pictures.class_name(classes, query.label, letters)
         draw(i, 0.1, query, f"{name}\nquery" if name else "query")
-        for j, neighbour in enumerate(neighbours[i]):
+        for j, neighbour in enumerate(neighbours[i][:MAX_COLUMNS]):
             name = pictures.class_name(classes, neighbour.label, letters - 2)
             right = neighbour.label == query.label
             if query.label != pictures.UNKNOWN:

@@ -21,6 +21,7 @@ from minigrad.backend import Backend
 FORMATS = (".png", ".svg")
 WIDTH = 7.4  # inches: a page of A4 within its margins
 DOTS_PER_INCH = 150
+MAX_ROWS = 50  # of images below each other: more than a page, but still a picture
 UNKNOWN = -1  # the label of an image whose class is not known
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.

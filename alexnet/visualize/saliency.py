@@ -14,7 +14,7 @@ from PIL import Image
 
 from alexnet import command, trained
 from alexnet.evaluation import mean_log_probabilities
-from alexnet.visualize import pictures
+from alexnet.visualize import layers, pictures
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad.backend import Backend
@@ -140,6 +140,7 @@ def explain(
     model.eval()
     with no_grad():
         logits = model(Tensor(inputs)).numpy()
+    layers.require_finite(logits, "its class scores")
     probabilities = np.exp(mean_log_probabilities(logits[:, np.newaxis])[0])
     predicted = int(probabilities.argmax())
     return Saliency(
@@ -193,9 +194,10 @@ def run(arguments: argparse.Namespace) -> int:
 def saliency_figure(
     rows: list[tuple[Picture, Saliency]], classes: list[str], square: int
 ) -> Figure:
-    """A row for each image: the image, the gradient, and the change by occlusion."""
+    """A row for each image, of at most `pictures.MAX_ROWS`: the image, the gradient, and the change by occlusion."""
     cell, gap, left, above, heading = 2.1, 0.12, 0.1, 0.42, 0.3  # inches
     row = cell + heading
+    rows = rows[: pictures.MAX_ROWS]
     height = above + len(rows) * row + 0.12
     figure = Figure(figsize=(pictures.WIDTH, height))
 
@@ -237,7 +239,7 @@ def saliency_figure(
         most = max(float(np.abs(change).max()), 0.01)
         occlusion.imshow(_over_picture(change / most, picture.pixels))
         occlusion.set_title(
-            f"from {result.occlusion.min():.0%} to {result.occlusion.max():.0%}",
+            f"then between {result.occlusion.min():.0%} and {result.occlusion.max():.0%}",
             fontsize=7,
             loc="left",
             pad=3,

@@ -57,7 +57,8 @@ def test_neighbours(run, tmp_path, capsys):
     of_class = first["precision_of_class"]
     assert list(of_class) == ["blue", "green", "red"]
     assert np.mean(list(of_class.values())) == pytest.approx(first["precision"])
-    assert Image.open(tmp_path / "n.png").format == "PNG"
+    with Image.open(tmp_path / "n.png") as picture:
+        assert picture.format == "PNG"
     # The index is used again, and gives the same.
     assert call(*command) == 0
     out, err = capsys.readouterr()
@@ -123,7 +124,7 @@ def test_errors_in_one_line(run, tmp_path, capsys):
     cases = [(name, run, *case) for name in visualize.COMMANDS for case in of_all]
     cases += [
         (name, tmp_path / "nan.safetensors", ["--data-root", run.parent / "photos"], 4, "diverged")
-        for name in ("neighbours", "saliency", "map")
+        for name in visualize.COMMANDS
     ]
     cases += [
         ("neighbours", run, ["--split", "train"], 2, "find itself"),
