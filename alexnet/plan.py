@@ -96,7 +96,7 @@ class Plan:
             f"for the network, its gradients and the libraries and {_gigabytes(batch)} for batches "
             f"of {self.batch_size} images"
         )
-        if available is None:
+        if available is None or self.memory <= available:  # the estimate was too low
             return f"{text}: try a smaller --batch-size, or --accumulate {2 * self.parts}"
         text += f", and {_gigabytes(available)} are available: "
         parts = self.parts

@@ -90,16 +90,6 @@ def test_a_flipped_bit_is_found_without_the_optimizer(checkpoint, path):
         Checkpoint.load(path, optimizer=False)
 
 
-def test_a_file_with_one_checksum_for_all(checkpoint, path):
-    """Files from before there were two."""
-    arrays, metadata = io.load(path)
-    del metadata["checksum_without_optimizer"], metadata["checksum"]
-    metadata["checksum"] = _checksum(arrays, metadata)
-    io.save(path, arrays, metadata)
-    assert_equal_arrays(checkpoint.model, Checkpoint.load(path, optimizer=False).model)
-    assert_equal_arrays(checkpoint.optimizer, Checkpoint.load(path).optimizer)
-
-
 def test_every_field_comes_back(checkpoint, path):
     loaded = Checkpoint.load(path)
     for field in dataclasses.fields(Checkpoint):

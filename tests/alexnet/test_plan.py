@@ -31,7 +31,7 @@ LINUX = sys.platform == "linux"
 
 
 def make(batch_size=100, parts=1, **options):
-    options = {"optimizer": "sgd", "workers": 2, "device": "cpu", **options}
+    options = {"optimizer": "sgd", "workers": 2, "device": "cpu", "keep": 1, **options}
     return plan.make(NarrowAlexNet(3, 67), 67, batch_size=batch_size, parts=parts, **options)
 
 
@@ -43,6 +43,7 @@ def test_counts_of_the_paper_s_network():
         batch_size=128,
         parts=1,
         workers=2,
+        keep=1,
         device="cpu",
     )
     assert made.parameters == 60_965_224

@@ -45,11 +45,12 @@ original, module.{name} = module.{name}, signalled
 sys.exit(train.main(sys.argv[1:]))
 """
 INT, TERM = int(signal.SIGINT), int(signal.SIGTERM)
-PREPARATION = ("alexnet.train", "color_statistics", 1)
+PREPARATION = ("alexnet.building", "color_statistics", 1)
 STEP = ("alexnet.trainer", "Trainer._step", 2)
 VALIDATION = ("alexnet.trainer", "Scores.add", 1)
-# Calls of fsync in the first epoch: metrics.csv, metrics.jsonl, the checkpoint.
-SAVE = ("alexnet.trainer", "os.fsync", 3)
+# Calls of fsync: two for run.json, and in the first epoch two for the metrics, six for the
+# checkpoint and its names, two for the curves.
+SAVE = ("minigrad.files", "os.fsync", 5)
 
 
 def run(photos, folder, where, numbers):
@@ -85,7 +86,7 @@ def test_the_first_signal_ends_the_run_saved(photos, undisturbed, tmp_path, wher
     assert printed.endswith(f"terminated; continue with: {COMMAND} --resume {folder}\n")
     saved = Checkpoint.load(folder / LAST)
     assert (saved.schedule["steps"], saved.training["epoch"]) == (steps, epochs)
-    assert [path.name for path in folder.iterdir() if "tmp" in path.name] == []
+    assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
     assert resume(folder) == 0
     assert_same_run(folder, undisturbed)
 
@@ -103,11 +104,11 @@ def test_the_second_signal_ends_it_at_once(photos, tmp_path, numbers, code):
 
 def test_a_second_signal_in_a_save_keeps_the_old_checkpoint(photos, undisturbed, tmp_path):
     folder = tmp_path / "run"
-    second_epoch = (*SAVE[:2], 6)
+    second_epoch = (*SAVE[:2], 15)
     code, printed = run(photos, folder, second_epoch, [TERM, TERM])
     assert code == 143
     assert printed.endswith("error: terminated\n")
     assert Checkpoint.load(folder / LAST).training["epoch"] == 1
-    assert [path.name for path in folder.iterdir() if "tmp" in path.name] == []
+    assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
     assert resume(folder) == 0
     assert_same_run(folder, undisturbed)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import run_folder, train
+from alexnet import building, run_folder, train
 from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data.loader import Loader
 from alexnet.metrics import TIMING_COLUMNS
@@ -195,7 +195,7 @@ def test_the_seed_decides_the_order_of_the_images_too(start, tmp_path, monkeypat
         seeds.append(options.get("seed"))
         return Loader(*arguments, **options)
 
-    monkeypatch.setattr(train, "Loader", loader)
+    monkeypatch.setattr(building, "Loader", loader)
     assert start(tmp_path / "run", "--seed", "7", "--max-steps", "1") == 0
     assert seeds == [7, None]  # validation has no order of its own
 
@@ -258,7 +258,9 @@ def test_augmentation_is_what_the_options_say(
     narrow, photos, tmp_path, monkeypatch, options, expected
 ):
     made = []
-    monkeypatch.setattr(train, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1])
+    monkeypatch.setattr(
+        building, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1]
+    )
     command = [*OPTIONS, "--data-root", str(photos), "--out", str(tmp_path / "run")]
     assert train.main([*command, "--max-steps", "1", *options]) == 0
     of_training, of_validation = (loader.augmentation for loader in made)
