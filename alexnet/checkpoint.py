@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.data.identity import difference
 from alexnet.data.transforms import Preprocessing
 from alexnet.model import ARCHITECTURES
 from minigrad import io, nn
 from minigrad.io import CheckpointError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 LAST, BEST = "last.safetensors", "best.safetensors"
 OPTIMIZER = "optimizer."
 CHECKSUM_WITHOUT_OPTIMIZER = "checksum_without_optimizer"
@@ -28,6 +29,7 @@ _JSON_FIELDS = {
     "classes": list,
     "preprocessing": dict,
     "arguments": dict,
+    "data": dict,
     "training": dict,
     "schedule": dict,
     "random_keys": dict,
@@ -43,6 +45,7 @@ class Checkpoint:
         classes: names in the order of the network's outputs.
         preprocessing: how images become the network's input.
         arguments: the settings the run was started with.
+        data: what identifies the sets it was trained and validated on, see `alexnet.data.identity`.
         training: position in the run and running means, see `alexnet.trainer.TrainingState`.
         schedule: counters of the learning-rate schedule.
         random_keys: seed and number of random draws made, which decide all later ones.
@@ -53,6 +56,7 @@ class Checkpoint:
     classes: list[str]
     preprocessing: Preprocessing
     arguments: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     random_keys: dict[str, int] = field(default_factory=dict)
@@ -96,8 +100,6 @@ class Checkpoint:
                 f"{path} is not a checkpoint that this version can read: its format version is "
                 f"{version or 'missing'}, expected {FORMAT_VERSION}"
             )
-        if not optimizer and CHECKSUM_WITHOUT_OPTIMIZER not in metadata:
-            return cls.load(path)  # from before there were two checksums
         checksum = metadata.pop("checksum", None)
         if not optimizer:
             checksum = metadata.pop(CHECKSUM_WITHOUT_OPTIMIZER, None)
@@ -145,6 +147,19 @@ class Checkpoint:
             if own != other:
                 raise CheckpointError(
                     f"class {index} is {own!r} in the checkpoint and {other!r} in the data"
+                )
+
+    def require_data(self, data: dict[str, dict[str, Any]]) -> None:
+        """Raise CheckpointError unless the sets are those that the run began with.
+
+        Args:
+            data: `alexnet.data.identity.identity` of each set by name.
+        """
+        for name, now in data.items():
+            if changed := difference(self.data.get(name), now):
+                raise CheckpointError(
+                    f"the {name} set has changed since the run began: {changed}; bring the old "
+                    "one back, or begin a new run with --init-from"
                 )
 
     def restore(self, model: nn.Module, assign: bool = False) -> None:

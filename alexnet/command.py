@@ -3,6 +3,7 @@
 import argparse
 import errno
 import math
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +16,21 @@ from minigrad.io import CheckpointError
 
 EXIT_CODES = """\
 exit codes:
-  0  finished, or stopped by --max-steps     1  unexpected error
+  0  finished, or stopped by an option       1  unexpected error
   2  wrong use of the command                3  data missing or unusable
   4  checkpoint unreadable or not fitting    5  diverged: the loss is not finite
   6  out of memory                           7  disk full, or a file cannot be written
-  8  the backend is not available
-  130  interrupted with Ctrl-C; what was learnt is saved
+  8  the backend is not available            9  python -m alexnet.doctor found a problem
+  130  interrupted with Ctrl-C, 143  terminated; what was learnt is saved
 """
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
+
+
+class OutOfMemory(Exception):
+    """More memory is needed than there is; the message says what would fit."""
 
 
 class UsageError(Exception):
@@ -49,10 +58,21 @@ def number(kind: type, condition: Callable[[Any], bool], expected: str) -> Calla
     return parse
 
 
+def duration(text: str) -> int:
+    """An argparse type: "2h30m", "1d", "90s", in seconds."""
+    parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    values = [int(value or 0) for value in parts.groups()] if parts else [0]
+    seconds = sum(value * unit for value, unit in zip(values, (86400, 3600, 60, 1)))
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 2h30m, 45m or 1d12h")
+    return seconds
+
+
 count = number(int, lambda n: n >= 1, "a whole number of at least 1")
 count_or_zero = number(int, lambda n: n >= 0, "a whole number of at least 0")
 positive = number(float, lambda x: x > 0, "a number above 0")
 at_least_zero = number(float, lambda x: x >= 0, "a number of at least 0")
+share = number(float, lambda x: 0 < x < 1, "a number between 0 and 1")
 fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 seed = number(int, lambda n: 0 <= n < 2**63, "a whole number from 0 to 2^63 - 1")
 
@@ -91,6 +111,8 @@ def exit_code(run: Callable[[], int]) -> int:
         code, message = 4, error
     except Diverged as error:
         code, message = 5, error
+    except OutOfMemory as error:
+        code, message = 6, error
     except MemoryError as error:
         code, message = 6, f"out of memory: {error}; try a smaller --batch-size"
     except OSError as error:
@@ -98,6 +120,8 @@ def exit_code(run: Callable[[], int]) -> int:
         code, message = 7, f"disk full: {error}; free some space" if full else error
     except BackendError as error:
         code, message = 8, error
+    except Terminated:
+        code, message = 143, "terminated"
     except KeyboardInterrupt:
         code, message = 130, "interrupted"
     say("error: " + " ".join(str(message).split()))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet.metrics import Row
+from minigrad import files
 
 # Okabe and Ito's palette: these two stay apart for colour-blind readers and in print.
 TRAINING, VALIDATION, REFERENCE = "#0072B2", "#D55E00", "#767676"
@@ -42,7 +43,8 @@ def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
         axes.set_axisbelow(True)
     loss.legend(frameon=False)
     accuracy.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    with files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
 
 
 def _curve(axes: Axes, rows: list[Row], column: str, label: str, color: str, style: str) -> None:

@@ -1,4 +1,4 @@
-"""Accuracy, running means, and the table of results that a run writes."""
+"""Accuracy, running means, and the tables of results that a run writes."""
 
 import csv
 import io
@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from minigrad import files
+
 COLUMNS = (
     *("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5"),
     *("lr", "images_per_s", "seconds"),
 )
-JSONL = "metrics.jsonl"
 # The only columns that differ between two runs of the same command.
 TIMING_COLUMNS = ("images_per_s", "seconds")
 
@@ -21,7 +22,7 @@ Row = dict[str, int | float]
 
 
 class Diverged(Exception):
-    """The loss is no longer a finite number."""
+    """The loss or a parameter is no longer a finite number."""
 
 
 def topk_correct(logits: np.ndarray, labels: np.ndarray, k: int) -> int:
@@ -58,8 +59,67 @@ class Mean:
         return self.total / self.count
 
 
+class RowLog:
+    """NAME.csv and NAME.jsonl of a folder: the same rows, numbered by their first column.
+
+    A row is appended and handed to the operating system before anything else happens, so a
+    process that is killed loses none. Where it was killed within a row, that row is incomplete,
+    and `keep_until` removes it.
+    """
+
+    def __init__(self, folder: Path, name: str, columns: tuple[str, ...]):
+        self._csv = folder / f"{name}.csv"
+        self._jsonl = folder / f"{name}.jsonl"
+        self.columns = columns
+        self._begun = False
+
+    def append(self, row: Row, sync: bool = False) -> None:
+        """Add a row to both files; the first one of a new run begins them anew.
+
+        Args:
+            sync: wait until the row is on the disk, where a power cut cannot take it away.
+        """
+        if tuple(row) != self.columns:
+            raise ValueError(
+                f"a row needs the columns {', '.join(self.columns)}; got {', '.join(row)}"
+            )
+        # Files without rows of this run are from one that ended before its first checkpoint.
+        mode = "a" if self._begun else "w"
+        _write(self._csv, mode, _csv_text(self.columns, [row], header=not self._begun), sync)
+        _write(self._jsonl, mode, _jsonl_text([row]), sync)
+        self._begun = True
+
+    def keep_until(self, last: int) -> list[Row]:
+        """Go on with the files of an interrupted run, without the rows numbered above `last`.
+
+        A row may be written before the checkpoint that it belongs to: such rows come again.
+
+        Returns:
+            the rows that the files hold now.
+        """
+        rows = [row for row in self.read() if row[self.columns[0]] <= last]
+        files.write(self._csv, _csv_text(self.columns, rows, header=True).encode())
+        files.write(self._jsonl, _jsonl_text(rows).encode())
+        self._begun = True
+        return rows
+
+    def read(self) -> list[Row]:
+        """The complete rows in the files; none without files."""
+        if not self._jsonl.exists():
+            return []
+        with open(self._jsonl, encoding="utf-8", errors="replace") as file:
+            return [row for row in map(self._parse, file) if row]
+
+    def _parse(self, line: str) -> Row | None:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return None
+        return row if isinstance(row, dict) and tuple(row) == self.columns else None
+
+
 class MetricsLog:
-    """metrics.csv and metrics.jsonl of a run folder: the same rows, one an epoch.
+    """metrics.csv and metrics.jsonl of a run folder: one row an epoch.
 
     Columns: epoch (from 1); train_loss and train_top1, means over the epoch while the network
     learns, with augmentation and dropout; val_loss, val_top1 and val_top5 after it, without;
@@ -72,42 +132,27 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path):
-        self._csv = folder / "metrics.csv"
-        self._jsonl = folder / JSONL
+        self._files = RowLog(folder, "metrics", COLUMNS)
         self.rows: list[Row] = []
 
     def append(self, row: Row) -> None:
-        """Add the row of an epoch to both files; the first one begins them anew."""
-        if tuple(row) != COLUMNS:
-            raise ValueError(f"a row needs the columns {', '.join(COLUMNS)}; got {', '.join(row)}")
-        # Files without rows of this run are from one that ended before its first checkpoint.
-        mode = "a" if self.rows else "w"
-        with open(self._csv, mode, encoding="utf-8", newline="") as file:
-            file.write(_csv_text([row], header=not self.rows))
-        with open(self._jsonl, mode, encoding="utf-8", newline="") as file:
-            file.write(_jsonl_text([row]))
+        """Add the row of an epoch; it is on the disk when this returns."""
+        self._files.append(row, sync=True)
         self.rows.append(row)
 
     def keep_until(self, epoch: int) -> None:
-        """Read the files of an interrupted run and drop the rows after `epoch`."""
-        rows = read_rows(self._jsonl.parent)
-        # The row of an epoch is written before its checkpoint: where a run was killed, a row
-        # may be incomplete, but then its epoch is one of those that will be repeated.
-        self.rows = [row for row in rows if row["epoch"] <= epoch]
-        _replace(self._csv, _csv_text(self.rows, header=True))
-        _replace(self._jsonl, _jsonl_text(self.rows))
+        """Go on with the files of an interrupted run, without the rows after `epoch`."""
+        self.rows = self._files.keep_until(epoch)
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The complete rows of a run folder; none if it has no metrics."""
-    path = folder / JSONL
-    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-    return [row for row in map(_parse, lines) if row]
+    """The complete rows of the epochs in a run folder; none if it has no metrics."""
+    return RowLog(folder, "metrics", COLUMNS).read()
 
 
-def _csv_text(rows: list[Row], header: bool) -> str:
+def _csv_text(columns: tuple[str, ...], rows: list[Row], header: bool) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     if header:
         writer.writeheader()
     writer.writerows(rows)
@@ -118,15 +163,9 @@ def _jsonl_text(rows: list[Row]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def _parse(line: str) -> Row | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and tuple(row) == COLUMNS else None
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    os.replace(temporary, path)
+def _write(path: Path, mode: str, text: str, sync: bool) -> None:
+    with open(path, mode, encoding="utf-8", newline="") as file:
+        file.write(text)
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())

@@ -15,6 +15,9 @@ class Recipe:
         optimizer: "sgd" (the paper's update rule) or "adam".
         lr_schedule: "cosine" to zero at the end, "plateau" (divided by ten when the validation
             error stalls), "step" (divided by ten after each third of the epochs) or "constant".
+        lr_step: epochs between the steps of "step"; None: a third of all.
+        lr_gamma: what "step" and "plateau" multiply the rate by.
+        lr_patience: epochs without improvement that "plateau" waits for.
         warmup: share of all steps over which the rate rises linearly from zero.
         dropout: probability of dropping a unit of fc6 and fc7.
         init: how the parameters begin, see `alexnet.model.INITIALIZERS`.
@@ -29,6 +32,9 @@ class Recipe:
     weight_decay: float = 5e-4
     optimizer: str = "sgd"
     lr_schedule: str = "cosine"
+    lr_step: int | None = None
+    lr_gamma: float = 0.1
+    lr_patience: int = 2
     warmup: float = 0.05
     dropout: float = 0.5
     init: str = "default"

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from alexnet import command
+from alexnet import command, fine_tuning
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.sources import NAMES
 from alexnet.data.transforms import COLOR_NOISE_FORMS
@@ -24,6 +24,8 @@ examples:
       your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
   {COMMAND} --resume runs/demo-alexnet-1
       continue an interrupted run where it stopped
+  {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
+      learn other classes, beginning with what another network has learnt
 """
 DEFAULTS = {
     "backend": "cpu",
@@ -40,6 +42,13 @@ DEFAULTS = {
     "recipe": "default",
     "seed": 0,
     "workers": 2,
+    "init_from": None,
+    "keep": 1,
+    "save_every": None,
+    "accumulate": 1,
+    "patience": None,
+    "log_every": None,
+    "tensorboard": False,
     "snapshot_filters": False,
 }
 # Names of users for `minigrad.set_float32_matmul_precision`.
@@ -51,13 +60,24 @@ AUGMENTATIONS = {
     "none": {"crop": "center", "flip": False},
 }
 COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
-# A continued run may differ from the original in these and stay the same run.
+# A continued run may differ from the original in these. The others decide what its checkpoint
+# means: which images and batches are behind it, what the network and the optimizer's state are.
 FREE_ON_RESUME = {
-    *("backend", "data_root", "workers", "bad_images", "max_bad_images"),
-    *("epochs", "resume", "max_steps", "snapshot_filters"),
+    # Where and how it is computed, for how long, and what is kept of it.
+    *("backend", "precision", "data_root", "workers", "bad_images", "max_bad_images"),
+    *("accumulate", "epochs", "patience", "resume", "max_steps", "max_time", "dry_run"),
+    *("keep", "save_every", "log_every", "tensorboard", "watch_every", "snapshot_filters"),
+    # How it learns from here on, which people change on the way, as the authors of 2012 did.
+    *("lr", "momentum", "weight_decay", "dropout", "augmentation", "color_noise"),
 }
 # No settings of the run, but of this part of it.
-NOT_KEPT = ("out", "resume", "max_steps")
+NOT_KEPT = ("out", "resume", "max_steps", "max_time", "dry_run", "watch_every")
+# Options that only some schedules have a use for.
+OF_SCHEDULES = {
+    "lr_step": ("step",),
+    "lr_gamma": ("step", "plateau"),
+    "lr_patience": ("plateau",),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,6 +150,21 @@ def parser() -> argparse.ArgumentParser:
         "--lr", type=command.positive, metavar="RATE", help="learning rate of the weights"
     )
     network.add_argument("--lr-schedule", choices=LR_SCHEDULES)
+    network.add_argument(
+        "--lr-step",
+        type=command.count,
+        metavar="EPOCHS",
+        help="length of the steps of step; default: a third of the epochs",
+    )
+    network.add_argument(
+        "--lr-gamma", type=command.share, metavar="G", help="factor of step and plateau"
+    )
+    network.add_argument(
+        "--lr-patience",
+        type=command.count_or_zero,
+        metavar="N",
+        help="epochs without a better validation top-1 that plateau waits for",
+    )
     network.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd is the paper's form")
     network.add_argument("--momentum", type=command.fraction, metavar="M", help="of sgd")
     network.add_argument(
@@ -142,6 +177,18 @@ def parser() -> argparse.ArgumentParser:
     network.add_argument(
         "--seed", type=command.seed, metavar="N", help="of all randomness; default: 0"
     )
+    network.add_argument(
+        "--patience",
+        type=command.count,
+        metavar="N",
+        help="end after N epochs without a better validation top-1",
+    )
+    network.add_argument(
+        "--accumulate",
+        type=command.count,
+        metavar="K",
+        help="process each batch in K parts: the same gradients, the memory of a part",
+    )
     run = options.add_argument_group("run")
     run.add_argument("--backend", choices=("cpu", "cuda"), help="default: cpu")
     run.add_argument(
@@ -150,20 +197,71 @@ def parser() -> argparse.ArgumentParser:
         help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
     )
     run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>")
-    run.add_argument("--resume", type=Path, metavar="DIR", help="a run folder or a checkpoint")
+    start = run.add_mutually_exclusive_group()
+    start.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="continue a run, by its folder or a checkpoint; auto: the newest below runs/",
+    )
+    start.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="DIR",
+        help="begin with the parameters of a run or checkpoint, as far as they fit",
+    )
+    run.add_argument(
+        "--keep",
+        type=command.count_or_zero,
+        metavar="N",
+        help="checkpoints that stay besides the last and the best; default: 1",
+    )
+    run.add_argument(
+        "--save-every", type=command.count, metavar="N", help="save every N steps, too"
+    )
     run.add_argument(
         "--max-steps", type=command.count, metavar="N", help="stop, saved, after step N of the run"
     )
     run.add_argument(
-        "--snapshot-filters",
+        "--max-time",
+        type=command.duration,
+        metavar="TIME",
+        help="stop, saved, after a time like 2h30m",
+    )
+    run.add_argument(
+        "--dry-run",
         action="store_true",
+        help="only say what the run would need, and touch nothing",
+    )
+    run.add_argument(
+        "--log-every", type=command.count, metavar="N", help="a row in steps.csv every N steps"
+    )
+    run.add_argument(
+        "--tensorboard",
+        action=argparse.BooleanOptionalAction,
+        help="also write event files for TensorBoard",
+    )
+    run.add_argument(
+        "--snapshot-filters",
+        action=argparse.BooleanOptionalAction,
         help="keep conv1's kernels of every epoch, to be shown by python -m alexnet.visualize",
+    )
+    run.add_argument(
+        "--watch-every",
+        type=command.count,
+        metavar="N",
+        help="print how much N-th steps change the weights of each layer, as the 2012 code did",
     )
     return options
 
 
-def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, Any]:
+def resolve(
+    given: dict[str, Any], checkpoint: Checkpoint | None, beginning: Checkpoint | None = None
+) -> dict[str, Any]:
     """All settings of a run: the given ones, and the recipe's or the continued run's others.
+
+    Args:
+        checkpoint: of the run to continue.
+        beginning: with the parameters to begin a new run with.
 
     Raises:
         UsageError: an option is of no use, or cannot be changed when a run is continued.
@@ -173,6 +271,8 @@ def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, A
     if checkpoint is None:
         recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
         settings = {**DEFAULTS, **asdict(recipe), **given}
+        if beginning is not None:
+            settings |= _that_begin(given, beginning)
         if "data_root" in given and "data" not in given:
             settings["data"] = "auto"
     else:
@@ -187,6 +287,29 @@ def resolve(given: dict[str, Any], checkpoint: Checkpoint | None) -> dict[str, A
         needed = {*DEFAULTS, *(field.name for field in fields(Recipe))}
         if missing := sorted(needed - settings.keys()):
             raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
+    for name, schedules in OF_SCHEDULES.items():
+        if given.get(name) is not None and settings["lr_schedule"] not in schedules:
+            raise command.UsageError(
+                f"--{name.replace('_', '-')} is for --lr-schedule {' or '.join(schedules)}, "
+                f"not {settings['lr_schedule']}"
+            )
+    if settings["accumulate"] > settings["batch_size"]:
+        raise command.UsageError(
+            f"--accumulate {settings['accumulate']} is more than the {settings['batch_size']} "
+            "images of a batch"
+        )
     if given.get("precision") == "tf32" and settings["backend"] == "cpu":
         raise command.UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
     return {name: value for name, value in settings.items() if name not in NOT_KEPT}
+
+
+def _that_begin(given: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
+    """The settings that follow from the checkpoint a run begins with."""
+    following = fine_tuning.settings(checkpoint)
+    for name, value in following.items():
+        if given.get(name, value) != value:
+            raise command.UsageError(
+                f"--{name.replace('_', '-')} {given[name]} does not go with --init-from: the "
+                f"checkpoint has {value}"
+            )
+    return following

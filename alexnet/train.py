@@ -1,189 +1,29 @@
 """``python -m alexnet.train``: train AlexNet on images of any source."""
 
 import contextlib
+import importlib.util
 import math
-import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from alexnet import command, progress, run_folder
+from alexnet import checkpoint_files, command, plan, run_folder, signals
+from alexnet.building import build_trainer
 from alexnet.checkpoint import BEST, LAST, Checkpoint, find
-from alexnet.data import DataError, Dataset, Subset, load, recognize
-from alexnet.data.bad_images import BadImages
-from alexnet.data.loader import Loader
-from alexnet.data.statistics import color_statistics, mean_image
-from alexnet.data.transforms import Augmentation, Preprocessing, central_view, shorter_side
 from alexnet.filter_snapshots import FilterSnapshots
 from alexnet.metrics import Diverged, Row
-from alexnet.model import ARCHITECTURES, parameter_count
-from alexnet.recipes import Recipe
-from alexnet.settings import AUGMENTATIONS, COMMAND, PRECISIONS, parser, resolve
-from alexnet.trainer import Trainer
-from minigrad import backend, manual_seed, nn, optim
+from alexnet.model import parameter_count
+from alexnet.settings import COMMAND, parser, resolve
+from alexnet.step_log import StepLog, TensorBoard
+from alexnet.trainer import Observer, Trainer
+from alexnet.watch import Watch
 
-# The network's own size would be a waste on images as small as CIFAR's 32 pixels.
-SMALL_IMAGE, SIZE_FOR_SMALL_IMAGES = 64, 115
-BAD_IMAGE_SHARE = 0.01
 BAD_IMAGES = "bad_images.txt"
-
-
-def _load_data(settings: dict[str, Any]) -> tuple[Dataset, Dataset]:
-    """The training and the validation set; settles what "auto" stands for."""
-    if settings["data"] == "auto":
-        settings["data"] = recognize(settings["data_root"])
-    splits = load(settings["data"], settings["data_root"], settings["seed"])
-    train, validation = splits["train"], splits["validation"]
-    if settings["subset"] is not None:
-        train = Subset(train, settings["subset"], settings["seed"])
-    if len(validation) == 0:
-        raise DataError(
-            f"{settings['data_root']}: no image is left for validation; "
-            "put at least two into each class"
-        )
-    return train, validation
-
-
-def _bad_images(settings: dict[str, Any], train: Dataset, validation: Dataset) -> BadImages:
-    limit = settings["max_bad_images"]
-    if limit is None:
-        limit = math.ceil(BAD_IMAGE_SHARE * (len(train) + len(validation)))
-    return BadImages(settings["bad_images"] == "skip", limit)
-
-
-def _preprocessing(
-    settings: dict[str, Any], train: Dataset, bad_images: BadImages
-) -> Preprocessing:
-    """What turns images into the network's input, with the statistics of the training set."""
-    if settings["image_size"] is None:
-        is_small = shorter_side(_first_image(train, bad_images)) < SMALL_IMAGE
-        of_network = ARCHITECTURES[settings["arch"]].default_image_size
-        settings["image_size"] = SIZE_FOR_SMALL_IMAGES if is_small else of_network
-    preprocessing = Preprocessing(
-        image_size=settings["image_size"],
-        scale=settings["scale"],
-        **color_statistics(train, bad_images)._asdict(),
-    )
-    if settings["mean"] == "channel":
-        return preprocessing
-    whole = mean_image(train, preprocessing.resize, bad_images).transpose(1, 2, 0)
-    middle = central_view(whole, preprocessing).crop.transpose(2, 0, 1)
-    return replace(preprocessing, mean_image=np.ascontiguousarray(middle))
-
-
-def _first_image(dataset: Dataset, bad_images: BadImages) -> np.ndarray:
-    for index in range(len(dataset)):
-        image = bad_images.read(dataset, index)
-        if image is not None:
-            return image
-    raise DataError("none of the training images can be used")
-
-
-def _augmentation(settings: dict[str, Any]) -> Augmentation:
-    form = settings["color_noise"]
-    if form == "none":
-        return Augmentation(**AUGMENTATIONS[settings["augmentation"]], color_noise=0.0)
-    return Augmentation(**AUGMENTATIONS[settings["augmentation"]], color_noise_form=form)
-
-
-def _build_model(settings: dict[str, Any], num_classes: int) -> nn.Module:
-    manual_seed(settings["seed"])
-    try:
-        model = ARCHITECTURES[settings["arch"]](
-            num_classes, settings["image_size"], dropout=settings["dropout"], init=settings["init"]
-        )
-    except ValueError as error:
-        raise command.UsageError(str(error)) from error
-    return model.to(settings["backend"])
-
-
-def _build_optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
-    """Weights and biases in two groups; with SGD biases learn twice as fast (2012 code)."""
-    named = list(model.named_parameters())
-    weights = {"params": [p for name, p in named if not name.endswith("bias")]}
-    biases = {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0}
-    if recipe.optimizer == "adam":
-        return optim.Adam([weights, biases], recipe.lr, weight_decay=recipe.weight_decay)
-    biases["lr"] = 2 * recipe.lr
-    return optim.SGD(
-        [weights, biases], recipe.lr, recipe.momentum, recipe.weight_decay, form="paper"
-    )
-
-
-def _build_schedule(
-    optimizer: optim.Optimizer, recipe: Recipe, steps_per_epoch: int
-) -> optim.Schedule:
-    steps = recipe.epochs * steps_per_epoch
-    warmup = round(recipe.warmup * steps)
-    if recipe.lr_schedule == "cosine":
-        return optim.CosineWithWarmup(optimizer, steps, warmup)
-    if recipe.lr_schedule == "plateau":
-        return optim.DivideOnPlateau(optimizer, warmup_steps=warmup)
-    if recipe.lr_schedule == "step":
-        return optim.Step(optimizer, math.ceil(recipe.epochs / 3), warmup_steps=warmup)
-    return optim.Schedule(optimizer, warmup)
-
-
-def _build_trainer(
-    settings: dict[str, Any], folder: Path | None, checkpoint: Checkpoint | None
-) -> Trainer:
-    """Everything a run needs; the folder is made last, when nothing can be wrong any more."""
-    backend.get(settings["backend"])
-    backend.set_float32_matmul_precision(PRECISIONS[settings["precision"]])
-    train, validation = _load_data(settings)
-    if checkpoint:
-        checkpoint.require(settings["arch"], train.classes)
-    bad_images = _bad_images(settings, train, validation)
-    if checkpoint:
-        preprocessing = checkpoint.preprocessing
-    else:
-        preprocessing = _preprocessing(settings, train, bad_images)
-    recipe = Recipe(**{field.name: settings[field.name] for field in fields(Recipe)})
-    model = _build_model(settings, len(train.classes))
-    of_loader = {"bad_images": bad_images, "workers": settings["workers"]}
-    train_loader = Loader(
-        train,
-        preprocessing,
-        recipe.batch_size,
-        seed=settings["seed"],
-        augmentation=_augmentation(settings),
-        shuffle=True,
-        **of_loader,
-    )
-    val_loader = Loader(validation, preprocessing, recipe.batch_size, **of_loader)
-    optimizer = _build_optimizer(model, recipe)
-    if checkpoint is None:
-        folder = run_folder.create(folder, settings["data"], settings["arch"])
-    bad_images.write_to(folder / BAD_IMAGES)
-    observers = []
-    trainer = Trainer(
-        model,
-        optimizer,
-        _build_schedule(optimizer, recipe, len(train_loader)),
-        train_loader,
-        val_loader,
-        folder,
-        architecture=settings["arch"],
-        arguments=settings,
-        device=settings["backend"],
-        show_progress=progress.for_this_terminal(),
-        observers=observers,
-        on_epoch=lambda row: print(_result_line(row, recipe.epochs), flush=True),
-    )
-    if checkpoint:
-        trainer.restore(checkpoint)
-    if settings["snapshot_filters"]:
-        snapshots = FilterSnapshots(folder, trainer.state.epoch)
-        if trainer.schedule.steps == 0:
-            snapshots.keep(model, epoch=0)
-        observers.append(snapshots)
-    run_folder.write_run_json(folder, settings)
-    return trainer
+# Steps between the scalars for TensorBoard, where --log-every does not say.
+TENSORBOARD_EVERY = 10
 
 
 def _announce(trainer: Trainer) -> None:
@@ -224,54 +64,155 @@ def _result_line(row: Row, epochs: int) -> str:
     )
 
 
-@contextlib.contextmanager
-def _finish_step_on_interrupt(trainer: Trainer) -> Iterator[None]:
-    """Within this block the first Ctrl-C ends training after the step, the second at once."""
+def _observers(
+    trainer: Trainer, table_every: int, closing: contextlib.ExitStack
+) -> Iterator[Observer]:
+    """What follows the run: the watch, and what the settings want to be kept of it."""
+    settings, folder, steps = trainer.arguments, trainer.folder, trainer.schedule.steps
+    yield Watch(table_every=table_every)
+    if settings["snapshot_filters"]:
+        snapshots = FilterSnapshots(folder, trainer.state.epoch)
+        if steps == 0:
+            snapshots.keep(trainer.model, epoch=0)
+        yield snapshots
+    if settings["log_every"]:
+        step_log = StepLog(folder, settings["log_every"])
+        if steps:
+            step_log.keep_until(steps)
+        yield step_log
+    if settings["tensorboard"]:
+        board = TensorBoard(folder, settings["log_every"] or TENSORBOARD_EVERY, steps)
+        closing.callback(board.close)
+        yield board
 
-    def stop(signum, frame):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        trainer.interrupted = True
-        # Not print(): the signal may have come while the progress is being printed.
-        os.write(2, b"\nstopping after this step, to save it (Ctrl-C again: at once, unsaved)\n")
 
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _to_continue(
+    path: str, epochs: int | None, stack: contextlib.ExitStack
+) -> tuple[Checkpoint, Path]:
+    """The checkpoint and the folder, locked, of the run that --resume names."""
+    if path == "auto":
+        folder = run_folder.newest_to_continue(epochs)
+    elif Path(path).is_dir():
+        folder = Path(path)
+        # Nothing is written into a folder that was named by mistake.
+        checkpoint_files.require_run(folder)
+    else:
+        checkpoint, folder = Checkpoint.load(Path(path)), Path(path).parent
+        stack.enter_context(run_folder.locked(folder))
+        return checkpoint, folder
+    stack.enter_context(run_folder.locked(folder))
+    checkpoint, warning = checkpoint_files.newest(folder)
+    if warning:
+        command.say(f"warning: {warning}")
+    return checkpoint, folder
 
 
 def _run(argv: list[str] | None) -> int:
+    started = time.monotonic()
     given = vars(parser().parse_args(argv))
-    folder, checkpoint = given.get("out"), None
-    if "resume" in given:
-        if folder is not None:
-            raise command.UsageError("--resume continues in the run's own folder: leave out --out")
-        # A run that was killed in its first save may have its best network only.
-        path = find(given["resume"], LAST, BEST)
-        checkpoint, folder = Checkpoint.load(path), path.parent
-    elif folder is not None:
-        try:
+    with contextlib.ExitStack() as stack:
+        checkpoint, beginning, folder = None, None, given.get("out")
+        if "resume" in given:
+            if folder is not None:
+                raise command.UsageError(
+                    "--resume continues in the run's own folder: leave out --out"
+                )
+            checkpoint, folder = _to_continue(given["resume"], given.get("epochs"), stack)
+        elif folder is not None:
             run_folder.require_free(folder)
-        except FileExistsError as error:
-            raise command.UsageError(str(error)) from error
+        if "init_from" in given and checkpoint is None:
+            beginning = Checkpoint.load(find(given["init_from"], BEST, LAST))
+        settings = resolve(given, checkpoint, beginning)
+        _require_tensorboard(settings)
+        if given.get("dry_run"):
+            # Costs the same, and need not read every image.
+            settings["mean"] = "channel"
+            # Where the space on the disk is looked at.
+            of_disk = folder or run_folder.RUNS
+            trainer, needed = build_trainer(
+                settings, lambda: of_disk, checkpoint, beginning, check_memory=False
+            )
+            _announce(trainer)
+            return _dry_run(trainer, needed)
 
-    trainer = _build_trainer(resolve(given, checkpoint), folder, checkpoint)
-    del checkpoint  # its arrays are as large as the network
-    _announce(trainer)
-    epochs = trainer.arguments["epochs"]
+        is_new = checkpoint is None
+
+        def make_folder() -> Path:
+            return _new_folder(folder, settings, stack) if is_new else folder
+
+        trainer, needed = build_trainer(settings, make_folder, checkpoint, beginning)
+        trainer.train_loader.bad_images.write_to(trainer.folder / BAD_IMAGES)
+        changes = run_folder.write_run_json(trainer.folder, settings, checkpoint)
+        del checkpoint, beginning  # their arrays are as large as the network
+        for name, (before, now) in changes.items():
+            command.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
+        _announce(trainer)
+        trainer.on_epoch = lambda row: print(_result_line(row, settings["epochs"]), flush=True)
+        trainer.observers = list(_observers(trainer, given.get("watch_every", 0), stack))
+        return _train(trainer, needed, given, started)
+
+
+def _require_tensorboard(settings: dict[str, Any]) -> None:
+    if settings["tensorboard"] and not importlib.util.find_spec("tensorboardX"):
+        raise command.UsageError(
+            "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]'"
+        )
+
+
+def _new_folder(folder: Path | None, settings: dict[str, Any], stack: contextlib.ExitStack) -> Path:
+    """The folder of a new run, locked."""
+    folder = run_folder.create(folder, settings["data"], settings["arch"])
+    stack.enter_context(run_folder.locked(folder))
+    run_folder.require_free(folder)
+    return folder
+
+
+def _dry_run(trainer: Trainer, needed: plan.Plan) -> int:
+    """Print the plan; where it fits, after a measured step."""
+    available = plan.available_memory(trainer.backend)
+    fits = available is None or needed.memory <= available
+    seconds = None
+    steps = trainer.arguments["epochs"] * len(trainer.train_loader) - trainer.schedule.steps
+    if fits:
+        command.say("Two steps are made, to see how long the second one takes.")
+        seconds = trainer.seconds_per_step()
+    disk = plan.free_disk(trainer.folder)
+    print(plan.describe(needed, available, disk, seconds, steps))
+    needed.require(available)
+    return 0
+
+
+def _train(trainer: Trainer, needed: plan.Plan, given: dict[str, Any], started: float) -> int:
+    """Train, say how it ended, and return the exit code."""
+    settings, epochs = trainer.arguments, trainer.arguments["epochs"]
     try:
-        with _finish_step_on_interrupt(trainer):
-            finished = trainer.fit(epochs, given.get("max_steps", math.inf))
+        with signals.after_step(trainer) as received:
+            finished = trainer.fit(
+                epochs,
+                given.get("max_steps", math.inf),
+                deadline=started + given.get("max_time", math.inf),
+                patience=settings["patience"] or math.inf,
+            )
     except Diverged as error:
         kept = trainer.folder / LAST
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
+    except MemoryError as error:
+        available = plan.available_memory(trainer.backend)
+        raise command.OutOfMemory(
+            f"out of memory ({error}): {needed.shortage(available)}"
+        ) from error
 
     state, resume = trainer.state, f"{COMMAND} --resume {trainer.folder}"
-    if trainer.interrupted and not finished:
-        command.say(f"interrupted; continue with: {resume}")
-        return 130
+    if received and not finished:
+        how = "terminated" if received[0] == signal.SIGTERM else "interrupted"
+        command.say(f"{how}; continue with: {resume}")
+        return 128 + received[0]
+    if finished and state.epoch < epochs:
+        print(
+            f"stopped after epoch {state.epoch}: no better validation top-1 for "
+            f"{trainer.epochs_without_improvement} epochs"
+        )
     if state.best_epoch:
         print(f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {trainer.folder}")
     if not finished:
@@ -281,7 +222,12 @@ def _run(argv: list[str] | None) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+
+    def run() -> int:
+        with signals.at_once():
+            return _run(argv)
+
+    return command.exit_code(run)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 import contextlib
 import math
-import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from alexnet import figures, progress
-from alexnet.checkpoint import BEST, LAST, Checkpoint
+import numpy as np
+
+from alexnet import checkpoint_files, figures, guard, progress
+from alexnet.checkpoint import Checkpoint
+from alexnet.data.identity import identity
 from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
 from alexnet.evaluation import Evaluation, Scores, predict
 from alexnet.metrics import Diverged, Mean, MetricsLog, Row, topk_correct
@@ -101,8 +102,12 @@ class Trainer:
         folder: an existing folder for metrics, curves and checkpoints.
         architecture, arguments: what the checkpoints tell about the network and the run.
         device: where the network is and batches are prepared.
+        keep: how many checkpoints before the last one stay.
+        save_every: save after every so many steps too, not only after an epoch.
         show_progress: see `alexnet.progress`.
         observers: are told of every step and epoch.
+        accumulate: the parts in which a batch is processed, for the memory of a part. Their
+            gradients add up to those of the batch; dropout draws a mask for each.
         on_epoch: called with the row of every complete epoch.
 
     Attributes:
@@ -123,8 +128,11 @@ class Trainer:
         architecture: str,
         arguments: dict[str, Any] | None = None,
         device: str = "cpu",
+        keep: int = 1,
+        save_every: int | None = None,
         show_progress: progress.Progress = progress.silent,
         observers: Sequence[Observer] = (),
+        accumulate: int = 1,
         on_epoch: Callable[[Row], None] = lambda row: None,
     ):
         self.model = model
@@ -136,39 +144,65 @@ class Trainer:
         self.architecture = architecture
         self.arguments = arguments or {}
         self.backend = backend.get(device)
+        self.keep = keep
+        self.save_every = save_every
         self.show_progress = show_progress
         self.observers = observers
+        self.accumulate = accumulate
         self.on_epoch = on_epoch
+        self.data = {
+            "training": identity(train_loader.dataset),
+            "validation": identity(val_loader.dataset),
+        }
         self.state = TrainingState()
         self.log = MetricsLog(folder)
-        self.max_steps = math.inf
+        self.max_steps = self.deadline = math.inf
         self.interrupted = False
 
-    def fit(self, epochs: int, max_steps: float = math.inf) -> bool:
+    def fit(
+        self,
+        epochs: int,
+        max_steps: float = math.inf,
+        *,
+        deadline: float = math.inf,
+        patience: float = math.inf,
+    ) -> bool:
         """Train until `epochs` are complete, counted from the beginning of the run.
 
         Args:
             max_steps: stop after this many optimizer steps since the beginning of the run.
+            deadline: stop after the step in which `time.monotonic` reaches this.
+            patience: so many epochs without a better validation top-1 are the last ones.
 
         Returns:
-            whether all epochs are complete. If not, the run was stopped by `max_steps` or
-            `interrupted`, and the last checkpoint holds the point that it reached.
+            whether the run is complete: all epochs, or those that `patience` allows. If not, it
+            was stopped by `max_steps`, `deadline` or `interrupted`, and the last checkpoint holds
+            the point that it reached.
 
         Raises:
-            Diverged: the loss became NaN or infinite; the last checkpoint is not touched.
+            Diverged: the loss or a parameter became NaN or infinite; the last checkpoint is not touched.
             OSError: the folder cannot be written.
         """
-        self.max_steps = max_steps
+        self.max_steps, self.deadline = max_steps, deadline
         try:
-            while self.state.epoch < epochs:
+            while self.state.epoch < epochs and self.epochs_without_improvement < patience:
                 self.train_one_epoch()
                 started = time.perf_counter()
                 validation = self.evaluate()
                 self._end_epoch(validation, time.perf_counter() - started)
         except _Stop:
-            self.checkpoint().save(self.folder / LAST)
+            self._save(is_best=False)
             return False
         return True
+
+    @property
+    def epochs_without_improvement(self) -> int:
+        """Complete epochs since the one with the best validation top-1."""
+        return self.state.epoch - self.state.best_epoch
+
+    def _stop_if_asked(self) -> None:
+        if self.interrupted or time.monotonic() >= self.deadline:
+            raise _Stop
 
     def train_one_epoch(self) -> None:
         """Make the remaining steps of the current epoch."""
@@ -182,8 +216,11 @@ class Trainer:
         ):
             started = clock = time.perf_counter()
             waited = 0.0
-            for batch in sent_ahead(batches, self.backend):
-                if self.interrupted or self.schedule.steps >= self.max_steps:
+            # Parts of a batch are small, and sent when they are needed.
+            ahead = batches if self.accumulate > 1 else sent_ahead(batches, self.backend)
+            for batch in ahead:
+                self._stop_if_asked()
+                if self.schedule.steps >= self.max_steps:
                     raise _Stop
                 loss, top1 = self._step(batch)
                 now = time.perf_counter()
@@ -197,28 +234,50 @@ class Trainer:
                     observer.after_step(self, step)
                 waiting = batches.seconds / (now - started)
                 report(len(batch), state.loss.value, state.top1.value, waiting)
+                # The last step of an epoch is saved with its validation.
+                if self._is_to_be_saved() and state.step < len(loader):
+                    self._save(is_best=False)
+
+    def _is_to_be_saved(self) -> bool:
+        return self.save_every is not None and self.schedule.steps % self.save_every == 0
 
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Learn from a batch; returns its mean loss and accuracy."""
-        state = self.state
-        logits = self.model(Tensor(batch.prepare(self.backend)))
-        loss = F.cross_entropy(logits, batch.labels)
-        # All that is read from the device is read here, so that it need not wait for the rest.
-        value, scores = loss.item(), logits.numpy()
-        if not math.isfinite(value):
-            raise Diverged(
-                f"the training loss is {value} in epoch {state.epoch + 1}, step {state.step + 1}"
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
+        state, total, correct = self.state, 0.0, 0
+        for number, part in enumerate(batch.split(self.accumulate)):
+            images = part.prepare(self.backend)
+            logits = self.model(Tensor(images))
+            loss = F.cross_entropy(logits, part.labels)
+            # All that is read from the device is read here, so that it need not wait for the rest.
+            value, scores = loss.item(), logits.numpy()
+            if not math.isfinite(value):
+                raise Diverged(
+                    f"the training loss is {value} in epoch {state.epoch + 1}, "
+                    f"step {state.step + 1}: {guard.cause(self.model, images)}"
+                )
+            if number == 0:
+                self.optimizer.zero_grad()
+            # The mean over the batch is the mean over its parts, weighted by their sizes.
+            (loss * (len(part) / len(batch))).backward()
+            total += value * len(part)
+            correct += topk_correct(scores, part.labels, 1)
         state.lr = self.optimizer.groups[0]["lr"]
         self.optimizer.step()
         self.schedule.step()
-        state.loss.add(value * len(batch), len(batch))
-        correct = topk_correct(scores, batch.labels, 1)
+        state.loss.add(total, len(batch))
         state.top1.add(correct, len(batch))
         state.step += 1
-        return value, correct / len(batch)
+        return total / len(batch), correct / len(batch)
+
+    def seconds_per_step(self) -> float:
+        """Make two steps of the next batch and time the second; the run is spoilt by it."""
+        self.model.train()
+        with contextlib.closing(self.train_loader.batches(self.state.epoch)) as batches:
+            batch = next(batches)
+        self._step(batch)  # compiles kernels, and touches memory for the first time
+        started = time.perf_counter()
+        self._step(batch)
+        return time.perf_counter() - started
 
     def evaluate(self) -> Evaluation:
         """Loss, top-1 and top-5 accuracy on the validation set, without augmentation."""
@@ -230,8 +289,7 @@ class Trainer:
         ):
             started = time.perf_counter()
             for batch, log_probabilities in predict(self.model, batches, self.backend):
-                if self.interrupted:
-                    raise _Stop
+                self._stop_if_asked()
                 scores.add(log_probabilities, batch.labels)
                 waiting = batches.seconds / (time.perf_counter() - started)
                 report(len(batch), scores.loss.value, scores.top1.value, waiting)
@@ -265,20 +323,19 @@ class Trainer:
         self.log.append(row)
         for observer in self.observers:
             observer.after_epoch(self, row)
-        self._save_epoch(improved)
+        self._save(is_best=improved)
         num_classes = len(self.train_loader.dataset.classes)
         figures.training_curves(self.log.rows, num_classes, self.folder / "training_curves.png")
         self.on_epoch(row)
 
-    def _save_epoch(self, improved: bool) -> None:
-        last, best = self.folder / LAST, self.folder / BEST
-        if not improved:
-            self.checkpoint().save(last)
-            return
-        # The best one first: a run that is killed in between repeats the epoch, and with it
-        # the same best checkpoint.
-        self.checkpoint().save(best)
-        _link(best, last)
+    def _save(self, is_best: bool) -> None:
+        checkpoint, state = self.checkpoint(), self.state
+        for name, array in checkpoint.model.items():
+            if not np.isfinite(array).all():
+                raise Diverged(
+                    f"{name} is not finite after {state.epoch} epochs and {state.step} steps"
+                )
+        checkpoint_files.save(checkpoint, self.folder, self.keep, is_best)
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands; the arrays share memory with the network on the CPU."""
@@ -288,6 +345,7 @@ class Trainer:
             classes=list(self.train_loader.dataset.classes),
             preprocessing=self.train_loader.preprocessing,
             arguments=self.arguments,
+            data=self.data,
             training=asdict(self.state),
             schedule=self.schedule.state_dict(),
             random_keys={"seed": keys.seed, "call": keys.call},
@@ -299,32 +357,17 @@ class Trainer:
         """Continue from a checkpoint, with the metrics of the epochs it has behind it.
 
         Raises:
-            CheckpointError: it belongs to another network, other classes or another optimizer.
+            CheckpointError: it belongs to another network, other data or another optimizer.
         """
         checkpoint.require(self.architecture, self.train_loader.dataset.classes)
+        checkpoint.require_data(self.data)
         checkpoint.restore(self.model)
-        # How long a schedule is follows from the epochs asked for now, which may have grown.
-        counters = {k: v for k, v in checkpoint.schedule.items() if k != "total_steps"}
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.schedule.load_state_dict(counters)
+            self.schedule.load_state_dict(checkpoint.schedule)
             self.state = TrainingState.from_metadata(checkpoint.training)
             backend.random_keys.seed = checkpoint.random_keys["seed"]
             backend.random_keys.call = checkpoint.random_keys["call"]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit the run: {error}") from error
         self.log.keep_until(self.state.epoch)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`; a copy where the file system has no links."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -113,6 +113,11 @@ class CudaBackend(Backend):
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
         return f"cuda ({properties['name'].decode()})"
 
+    def free_memory(self) -> int:
+        """Bytes that can still be allocated on the GPU."""
+        free, _ = self.xp.cuda.Device().mem_info
+        return free + self.xp.get_default_memory_pool().free_bytes()
+
     def transfer(self, array: np.ndarray) -> contextlib.AbstractContextManager:
         return self._transfers.begin(array)
 

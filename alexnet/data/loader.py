@@ -6,6 +6,7 @@ any batch. Images stay uint8 until `Batch.prepare` turns them into the network's
 """
 
 import contextlib
+import itertools
 import math
 import threading
 import time
@@ -56,6 +57,23 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def split(self, parts: int) -> list["Batch"]:
+        """The batch in at most so many parts, whose sizes differ by one image at most."""
+        if parts == 1:
+            return [self]
+        parts, views = min(parts, len(self)), len(self.images) // len(self)
+        of_views = self.images, self.flips, self.color_shift
+        edges = [len(self) * part // parts for part in range(parts + 1)]
+        return [
+            Batch(
+                *(array[views * first : views * end] for array in of_views),
+                self.labels[first:end],
+                self.indices[first:end],
+                self.preprocessing,
+            )
+            for first, end in itertools.pairwise(edges)
+        ]
 
     def send(self, backend: Backend) -> None:
         """Begin to copy the images to the backend's device, for `prepare`."""
@@ -209,10 +227,16 @@ class Loader:
         for index in indices:
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
-            image = self.bad_images.read(self.dataset, index, self._square)
-            if image is not None:
-                used.append(index)
-                views += self._views(image, epoch, index)
+            try:
+                image = self.bad_images.read(self.dataset, index, self._square)
+                if image is not None:
+                    used.append(index)
+                    views += self._views(image, epoch, index)
+            except DataError:
+                raise  # it says all that is to be said
+            except Exception as error:
+                error.add_note(f"while loading {self.dataset.name(index)}")
+                raise
         if not views:
             raise DataError(
                 f"none of the {len(indices)} images of a batch can be used; "

@@ -37,6 +37,7 @@ from alexnet.data.dataset import BadImage, DataError, Dataset, Splits
 from alexnet.data.shard_writer import WORK
 from alexnet.data.statistics import SQUARE, reduced_square
 from alexnet.data.transforms import shorter_side
+from minigrad import files
 
 # About how many images are decoded before anything is written, to estimate size and time.
 SAMPLE = 64
@@ -224,12 +225,11 @@ def _prepare(arguments: argparse.Namespace, splits: Splits, settings: dict[str, 
 def _begin(destination: Path, settings: dict[str, Any]) -> None:
     """Note the settings, or compare them with those of the run to go on with."""
     path = destination / WORK / "settings.json"
-    for unfinished in path.parent.glob("*.tmp"):
-        unfinished.unlink()
+    files.remove_unfinished(path.parent)
     if path.exists():
         _require_same(shards.read_json(path), settings, destination)
     else:
-        shard_writer.sync_folder(destination.parent)
+        files.sync_folder(destination.parent)
         shard_writer.write_json(path, settings)
 
 

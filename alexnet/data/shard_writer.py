@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -34,6 +33,7 @@ from alexnet.data.shards import (
 )
 from alexnet.data.statistics import color_statistics
 from alexnet.data.transforms import central_square
+from minigrad import files
 
 # Folder for the records and unfinished files; it is removed at the end.
 WORK = ".prepare"
@@ -51,36 +51,8 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
         OSError: it cannot be written; what was at `path` before is unchanged.
     """
     folder = path.parent if path.parent.name == WORK else path.parent / WORK
-    temporary = folder / f"{path.name}.tmp"
-    try:
-        with _naming(path), open(temporary, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names of the files in a folder safe on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with _naming(folder):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors of open files do not know their name; they get it here."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
+    with files.replacing(path, folder) as temporary, open(temporary, "w+b") as file:
+        yield file
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -66,14 +66,6 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
     return outputs
 
 
-def require_finite(output: np.ndarray, layer: str) -> None:
-    """Raise CheckpointError unless all numbers of a layer are finite."""
-    if not np.isfinite(output).all():
-        raise CheckpointError(
-            f"the network gives numbers in {layer} that are not finite: its training diverged"
-        )
-
-
 class Box(NamedTuple):
     """A rectangle of pixels: rows from top to before bottom, columns from left to before right."""
 
@@ -145,3 +137,11 @@ def receptive_field(
 
     (top, bottom), (left, right) = extent(row), extent(column)
     return Box(top, left, bottom, right)
+
+
+def require_finite(output: np.ndarray, layer: str) -> None:
+    """Raise CheckpointError unless all numbers of a layer are finite."""
+    if not np.isfinite(output).all():
+        raise CheckpointError(
+            f"the network gives numbers in {layer} that are not finite: its training diverged"
+        )

@@ -17,6 +17,9 @@ class Schedule:
         warmup_steps: the rate rises linearly from 1/warmup_steps of its value.
     """
 
+    # The state: what changes in the course of a run. All else is given when a schedule is made.
+    counters: tuple[str, ...] = ("steps", "epochs")
+
     def __init__(self, optimizer: Optimizer, warmup_steps: int = 0):
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
@@ -44,15 +47,25 @@ class Schedule:
             group["lr"] = group["initial_lr"] * self.factor() * warmup
 
     def state_dict(self) -> dict[str, Any]:
-        """Counters, to be stored with a checkpoint."""
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
+        """The counters, to be stored with a checkpoint."""
+        return {name: getattr(self, name) for name in self.counters}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the counters."""
+        """Restore the counters.
+
+        Raises:
+            ValueError: they are those of another schedule, or no numbers; nothing is changed.
+        """
+        name = f"{type(self).__name__}.load_state_dict"
+        if set(state) != set(self.counters):
+            missing, unknown = set(self.counters) - set(state), set(state) - set(self.counters)
+            raise ValueError(
+                f"{name}: missing {sorted(missing) or 'nothing'}, "
+                f"unknown {sorted(unknown) or 'nothing'}"
+            )
+        for counter, value in state.items():
+            if not isinstance(value, int | float):
+                raise ValueError(f"{name}: {counter} is {value!r}, expected a number")
         vars(self).update(state)
         self._apply()
 
@@ -96,6 +109,8 @@ class DivideOnPlateau(Schedule):
         patience: epochs without improvement that are waited for.
         reductions: how often at most (the paper divided by ten three times).
     """
+
+    counters = (*Schedule.counters, "best_error", "bad_epochs", "reduced")
 
     def __init__(
         self,

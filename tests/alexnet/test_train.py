@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import train
+from alexnet import building, run_folder, train
 from alexnet.checkpoint import BEST, LAST, Checkpoint
 from alexnet.data.loader import Loader
 from alexnet.metrics import TIMING_COLUMNS
@@ -156,16 +156,20 @@ def test_output(full_run):
 def test_files_of_a_run(full_run, photos):
     folder, _ = full_run
     assert sorted(path.name for path in folder.iterdir()) == [
-        *(".gitignore", "best.safetensors", "last.safetensors"),
-        *("metrics.csv", "metrics.jsonl", "run.json", "training_curves.png"),
+        *(".gitignore", ".lock", "best.safetensors", "last.safetensors"),
+        *("metrics.csv", "metrics.jsonl", "run.json"),
+        *("step-00000005.safetensors", "step-00000010.safetensors", "training_curves.png"),
     ]
     assert (folder / ".gitignore").read_text() == "*\n"
     with Image.open(folder / "training_curves.png") as image:
         image.load()
         assert min(image.size) > 300
     run = json.loads((folder / "run.json").read_text())
-    assert run.keys() == {"started", "arguments", "versions", "machine"}
-    assert run["versions"]["numpy"] == np.__version__
+    assert run.keys() == {"arguments", "starts"}
+    (first,) = run["starts"]
+    assert first.keys() == {"time", "after_step", "changed", "versions", "machine"}
+    assert first["versions"]["numpy"] == np.__version__
+    assert (first["after_step"], first["changed"]) == (0, {})
     assert run["arguments"]["data_root"] == str(photos)
     assert (run["arguments"]["batch_size"], run["arguments"]["seed"]) == (4, 0)
     last = Checkpoint.load(folder / LAST)
@@ -191,7 +195,7 @@ def test_the_seed_decides_the_order_of_the_images_too(start, tmp_path, monkeypat
         seeds.append(options.get("seed"))
         return Loader(*arguments, **options)
 
-    monkeypatch.setattr(train, "Loader", loader)
+    monkeypatch.setattr(building, "Loader", loader)
     assert start(tmp_path / "run", "--seed", "7", "--max-steps", "1") == 0
     assert seeds == [7, None]  # validation has no order of its own
 
@@ -254,7 +258,9 @@ def test_augmentation_is_what_the_options_say(
     narrow, photos, tmp_path, monkeypatch, options, expected
 ):
     made = []
-    monkeypatch.setattr(train, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1])
+    monkeypatch.setattr(
+        building, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1]
+    )
     command = [*OPTIONS, "--data-root", str(photos), "--out", str(tmp_path / "run")]
     assert train.main([*command, "--max-steps", "1", *options]) == 0
     of_training, of_validation = (loader.augmentation for loader in made)
@@ -336,6 +342,12 @@ def test_too_many_bad_images(narrow, photos_with_damage, tmp_path, error_of):
         (["--dropout", "1"], "'1' is not a number from 0 to below 1"),
         (["--seed", "-1"], "'-1' is not a whole number from 0 to 2^63 - 1"),
         (["--seed", str(2**63)], "is not a whole number from 0 to 2^63 - 1"),
+        (["--max-time", "2"], "'2' is not a time like 2h30m"),
+        (["--max-time", "0s"], "'0s' is not a time like 2h30m"),
+        (["--lr-step", "3"], "--lr-step is for --lr-schedule step, not cosine"),
+        (["--lr-gamma", "1"], "'1' is not a number between 0 and 1"),
+        (["--lr-gamma", "0.5"], "--lr-gamma is for --lr-schedule step or plateau, not cosine"),
+        (["--accumulate", "33"], "--accumulate 33 is more than the 32 images of a batch"),
         (["--max-steps", "0"], "'0' is not a whole number of at least 1"),
         (["--resume", "a", "--out", "b"], "--resume continues in the run's own folder"),
     ],
@@ -363,8 +375,8 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(start, error_of, undisturb
 @pytest.mark.parametrize(
     "changed",
     [
-        *(("--lr", "0.5"), ("--batch-size", "8"), ("--seed", "3"), ("--optimizer", "adam")),
-        *(("--image-size", "99"), ("--subset", "10"), ("--dropout", "0.25"), ("--data", "demo")),
+        *(("--batch-size", "8"), ("--seed", "3"), ("--optimizer", "adam"), ("--mean", "image")),
+        *(("--image-size", "99"), ("--subset", "10"), ("--init", "paper"), ("--data", "demo")),
     ],
 )
 def test_a_continued_run_keeps_its_options(error_of, undisturbed, changed):
@@ -410,10 +422,12 @@ def test_a_subset_larger_than_the_data(start, error_of, tmp_path):
 
 
 def test_a_missing_checkpoint(error_of, tmp_path):
-    for path in (tmp_path, tmp_path / "no", tmp_path / "no" / LAST):
+    for path in (tmp_path / "no", tmp_path / "no" / LAST):
         code, message = error_of(resume, path)
         assert code == 4
         assert message.endswith("does not exist")
+    assert error_of(resume, tmp_path) == (4, f"{tmp_path} holds no checkpoint to continue from")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_run_with_its_best_network_only(narrow, stopped):
@@ -437,7 +451,7 @@ def test_a_damaged_checkpoint(narrow, error_of, stopped, damage):
         checkpoint = Checkpoint.load(path)
         del checkpoint.arguments["batch_size"]
         checkpoint.save(path)
-    code, message = error_of(resume, stopped)
+    code, message = error_of(resume, path)
     assert code == 4
     assert "checkpoint" in message or "checksum" in message
 
@@ -456,6 +470,15 @@ def test_a_checkpoint_of_other_classes(narrow, error_of, stopped, tmp_path):
 def test_a_checkpoint_of_another_network(narrow, error_of, stopped):
     code, message = error_of(resume, stopped, "--arch", "owt")
     assert (code, message) == (4, "the checkpoint holds the network 'alexnet', not 'owt'")
+
+
+def test_table_of_updates(start, tmp_path, capfd):
+    assert start(tmp_path / "run", "--watch-every", "4", "--max-steps", "5") == 0
+    error = capfd.readouterr().err
+    assert error.count("mean |update|") == 1
+    assert "step 4, lr " in error
+    assert "warning" not in error
+    assert (tmp_path / "run" / LAST).exists()
 
 
 def test_diverged(start, error_of, tmp_path):
@@ -481,7 +504,8 @@ def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
     code, message = error_of(resume, stopped)
     assert code == 5
     assert message == (
-        "the training loss is nan in epoch 2, step 2: try a smaller --lr; "
+        "the training loss is nan in epoch 2, step 2: 3,630 of the 3,630 weights of features.0 "
+        "(Conv2d) are not finite since the last update: try a smaller --lr; "
         f"{stopped / LAST} is from before"
     )
     assert (stopped / LAST).read_bytes() == before
@@ -499,15 +523,16 @@ def test_a_folder_that_cannot_be_made(start, error_of, tmp_path):
 def test_a_full_disk(start, undisturbed, error_of, tmp_path, monkeypatch, epoch):
     saves = 0
 
-    def full(descriptor):
+    def full(source, target):
         nonlocal saves
-        saves += 1
+        saves += target.name == (BEST if epoch == 1 else LAST)
         if saves == epoch:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.rename(source, target)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("minigrad.io.os.fsync", full)
+        patch.setattr("minigrad.files.os.replace", full)
         code, message = error_of(start, folder)
     assert code == 7
     assert message.startswith("disk full: [Errno 28]")
@@ -527,6 +552,102 @@ def test_cuda_without_cupy(start, error_of, tmp_path, monkeypatch):
     assert code == 8
     assert "backend 'cuda' needs CuPy, which is not installed" in message
     assert not (tmp_path / "run").exists()
+
+
+# Runs that continue others
+
+
+def test_changed_options_are_told_and_recorded(narrow, stopped, capsys):
+    assert resume(stopped, "--lr", "0.005", "--keep", "0", "--save-every", "2") == 0
+    printed = capsys.readouterr().err
+    assert "changed   lr: 0.01 before, 0.005 now" in printed
+    run = json.loads((stopped / "run.json").read_text())
+    assert [start["after_step"] for start in run["starts"]] == [0, STEPS_PER_EPOCH + 1]
+    changed = {"lr": [0.01, 0.005], "keep": [1, 0], "save_every": [None, 2]}
+    assert run["starts"][1]["changed"] == changed
+    assert run["arguments"]["lr"] == 0.005
+    assert len(list(stopped.glob("step-*"))) == 1
+
+
+def test_a_damaged_last_checkpoint_costs_some_steps(start, undisturbed, tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert start(folder, "--save-every", "2", "--max-steps", "9") == 0
+    (folder / LAST).write_bytes(b"")
+    capsys.readouterr()
+    assert resume(folder) == 0
+    printed = capsys.readouterr().err
+    assert printed.count("warning: ") == 1
+    assert f"{folder / LAST} is not a readable checkpoint" in printed
+    assert "; continuing from step-00000008.safetensors\n" in printed
+    assert_same_run(folder, undisturbed)
+
+
+def test_resume_auto(start, tmp_path, monkeypatch, error_of):
+    monkeypatch.chdir(tmp_path)
+    assert error_of(resume, "auto") == (2, "--resume auto: no run below runs can be continued")
+    for number, steps in enumerate((3, 4, 100)):  # the newest is complete
+        assert start(tmp_path / "runs" / str(number), "--max-steps", str(steps)) == 0
+    assert resume("auto", "--max-steps", "6") == 0
+    assert Checkpoint.load(tmp_path / "runs" / "1" / LAST).schedule["steps"] == 6
+
+
+def test_a_run_in_use(start, stopped, error_of, tmp_path):
+    with run_folder.locked(stopped):
+        code, message = error_of(resume, stopped)
+        assert (code, message.partition(":")[0]) == (2, f"{stopped} is in use by another run")
+    (tmp_path / "new").mkdir()
+    with run_folder.locked(tmp_path / "new"):
+        assert error_of(start, tmp_path / "new")[0] == 2
+
+
+def test_data_that_have_changed(narrow, photos, stopped, tmp_path, error_of):
+    other = write_images(tmp_path / "other", count=9)
+    code, message = error_of(resume, stopped, "--data-root", str(other))
+    assert code == 4
+    assert "the training set has changed since the run began: it had 18 images and has" in message
+
+
+def test_weights_that_are_not_finite_are_never_saved(start, tmp_path, monkeypatch, error_of):
+    def spoil(trainer, batch):
+        result = step(trainer, batch)
+        if trainer.schedule.steps == 3:
+            trainer.model.features[0].weight.data[0] = np.nan
+        return result
+
+    step = Trainer._step
+    monkeypatch.setattr(Trainer, "_step", spoil)
+    for options in (("--max-steps", "3"), ("--save-every", "3")):
+        folder = tmp_path / options[0]
+        code, message = error_of(start, folder, *options)
+        assert code == 5
+        assert message.startswith("features.0.weight is not finite after 0 epochs and 3 steps")
+        assert not (folder / LAST).exists()
+
+
+def test_fine_tuning(start, undisturbed, tmp_path, capfd, error_of):
+    pairs = write_images(tmp_path / "pairs", CLASSES[:2], count=6)
+    options = ("--init-from", str(undisturbed), "--data-root", str(pairs), "--max-steps", "1")
+    common = ("--data", "folder", "-b", "4", "--lr", "1e-9")
+    folder = tmp_path / "pairs-run"
+    assert train.main([*common, "--out", str(folder), *options]) == 0
+    printed = capfd.readouterr().err
+    assert "14 of 16 parameters taken; " in printed
+    best, first = Checkpoint.load(undisturbed / BEST), Checkpoint.load(folder / LAST)
+    assert first.preprocessing == best.preprocessing
+    began_anew = set()
+    for name, array in best.model.items():
+        if array.shape == first.model[name].shape:
+            assert np.allclose(first.model[name], array, atol=1e-6), name
+        else:
+            began_anew.add(first.model[name].shape[0])
+            assert name in printed
+    assert began_anew == {2}
+    assert start(tmp_path / "same", "--init-from", str(undisturbed), "--max-steps", "1") == 0
+    assert "16 of 16 parameters taken\n" in capfd.readouterr().err
+    for wrong in (("--arch", "owt"), ("--image-size", "99"), ("--scale", "0.5")):
+        code, message = error_of(train.main, [*common, *options, *wrong])
+        assert code == 2
+        assert f"{' '.join(wrong)} does not go with --init-from: the checkpoint has " in message
 
 
 # Runs that are stopped
@@ -567,7 +688,7 @@ def signal_in_step(monkeypatch):
             if trainer.schedule.steps + 1 == number:
                 for _ in range(times):
                     signal.raise_signal(signal.SIGINT)
-            step(trainer, batch)
+            return step(trainer, batch)
 
         monkeypatch.setattr(Trainer, "_step", interrupted)
 
@@ -625,8 +746,10 @@ sys.exit(train.main(sys.argv[1:]))
     "module, name, call",
     [
         ("alexnet.trainer", "Trainer._step", STEPS_PER_EPOCH + 3),
-        ("minigrad.io", "os.fsync", 2),
-        ("minigrad.io", "os.replace", 3),  # two in the first epoch, for best and last
+        # The first two are for run.json; each epoch has two for the metrics and six or four
+        # for its checkpoint, two for the curves.
+        ("minigrad.files", "os.fsync", 16),
+        ("minigrad.files", "os.replace", 6),
     ],
 )
 def test_killed_and_continued(photos, narrow, undisturbed, tmp_path, module, name, call):

@@ -52,5 +52,5 @@ def test_out_of_memory_is_one_line(tmp_path, cuda, capsys):
         pool.set_limit(size=0)
     assert code == 6
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: out of memory: ")
-    assert last.endswith("try a smaller --batch-size")
+    assert last.startswith("error: out of memory (Out of memory allocating")
+    assert last.endswith("try a smaller --batch-size, or --accumulate 2")

@@ -81,6 +81,7 @@ def test_warmup_multiplies_the_other_schedules():
         lambda optimizer: optim.MultiStep(optimizer, (1, 2)),
         lambda optimizer: optim.DivideOnPlateau(optimizer, patience=0),
         lambda optimizer: optim.CosineWithWarmup(optimizer, 10, warmup_steps=2),
+        lambda optimizer: optim.Step(optimizer, 2),
     ],
 )
 def test_state_goes_on_where_it_was_saved(make):
@@ -89,3 +90,27 @@ def test_state_goes_on_where_it_was_saved(make):
     resumed.load_state_dict(whole.state_dict())
     assert resumed.optimizer.groups[0]["lr"] == whole.optimizer.groups[0]["lr"] < 1
     assert rates_by_epoch(whole, [0.6, 0.4, 0.7]) == rates_by_epoch(resumed, [0.6, 0.4, 0.7])
+
+
+def test_a_state_holds_what_changes_and_no_settings():
+    saved = optim.Step(make_optimizer(), 2, gamma=0.5)
+    rates_by_epoch(saved, [1] * 4)
+    longer = optim.Step(make_optimizer(), 4, gamma=0.5)
+    longer.load_state_dict(saved.state_dict())
+    assert longer.step_size == 4
+    assert longer.optimizer.groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "state, message",
+    [
+        ({"steps": 1}, r"Step.load_state_dict: missing \['epochs'\], unknown nothing"),
+        ({"steps": 1, "epochs": 1, "reduced": 0}, r"missing nothing, unknown \['reduced'\]"),
+        ({"steps": 1, "epochs": "2"}, "epochs is '2', expected a number"),
+    ],
+)
+def test_the_state_of_another_schedule_is_refused(state, message):
+    schedule = optim.Step(make_optimizer(), 2)
+    with pytest.raises(ValueError, match=message):
+        schedule.load_state_dict(state)
+    assert schedule.state_dict() == {"steps": 0, "epochs": 0}

@@ -278,3 +278,26 @@ def test_timed_counts_only_the_time_waited():
 def test_impossible_arguments(batch_size, workers):
     with pytest.raises(ValueError, match=f"batch_size={batch_size} and workers={workers}"):
         Loader(Images(), PREPROCESSING, batch_size, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_nobody_expected_names_the_image(workers):
+    class Broken:
+        classes, labels = ["a", "b"], np.arange(8) % 2
+
+        def __len__(self):
+            return 8
+
+        def image(self, index, at_least=None):
+            if index == 5:
+                raise RuntimeError("a bug")
+            return np.zeros((8, 8, 3), np.uint8)
+
+        def name(self, index):
+            return f"photos/{index}.png"
+
+    preprocessing = Preprocessing(image_size=6, resize=8, mean=(0, 0, 0), scale=1.0)
+    loader = Loader(Broken(), preprocessing, 4, workers=workers)
+    with pytest.raises(RuntimeError, match="a bug") as raised:
+        list(loader.batches(0))
+    assert raised.value.__notes__ == ["while loading photos/5.png"]

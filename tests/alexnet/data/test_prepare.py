@@ -324,9 +324,11 @@ def test_finished_shards_are_not_decoded_again(source, tmp_path, monkeypatch, sm
     stopped(source, new, monkeypatch)
     with pytest.raises(DataError, match="nothing in it is known as data"):
         load("auto", new)
-    (new / ".prepare" / "left.tmp").write_bytes(b"x")
+    left = new / ".prepare" / ".unfinished-1"
+    left.mkdir()
+    (left / "shard.npy").write_bytes(b"x")
     stopped(source, new, monkeypatch)
-    assert not (new / ".prepare" / "left.tmp").exists()
+    assert not left.exists()
     (new / "train-00002.npy").write_bytes((new / "train-00001.npy").read_bytes())
     (new / ".prepare" / "validation-00001.json").write_bytes(b"{}")
     decoded = count_decodings(monkeypatch)

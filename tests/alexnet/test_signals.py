@@ -1,0 +1,114 @@
+"""SIGINT and SIGTERM at every stage of a run, in processes of their own."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from alexnet.checkpoint import LAST, Checkpoint
+from tests.alexnet.test_train import (
+    COMMAND,
+    OPTIONS,
+    ROOT,
+    STEPS_PER_EPOCH,
+    assert_same_run,
+    narrow,
+    photos,
+    resume,
+    start,
+    undisturbed,
+)
+
+__all__ = ["narrow", "photos", "start", "undisturbed"]
+
+# A narrow network is trained, and the process sends itself signals in the middle of something.
+SCRIPT = """\
+import os, signal, sys
+import numba
+from tests.alexnet.test_train import ARCHITECTURES, NarrowAlexNet, train
+import {module} as module
+
+numba.set_num_threads(1)
+ARCHITECTURES["alexnet"] = NarrowAlexNet
+calls = 0
+
+def signalled(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == {call}:
+        for number in {numbers}:
+            os.kill(os.getpid(), number)
+    return original(*arguments, **options)
+
+original, module.{name} = module.{name}, signalled
+sys.exit(train.main(sys.argv[1:]))
+"""
+INT, TERM = int(signal.SIGINT), int(signal.SIGTERM)
+PREPARATION = ("alexnet.building", "color_statistics", 1)
+STEP = ("alexnet.trainer", "Trainer._step", 2)
+VALIDATION = ("alexnet.trainer", "Scores.add", 1)
+# Calls of fsync: two for run.json, and in the first epoch two for the metrics, six for the
+# checkpoint and its names, two for the curves.
+SAVE = ("minigrad.files", "os.fsync", 5)
+
+
+def run(photos, folder, where, numbers):
+    """Exit code and stderr of a run to which signals are sent."""
+    module, name, call = where
+    script = SCRIPT.format(module=module, name=name, call=call, numbers=numbers)
+    command = [sys.executable, "-c", script, *OPTIONS, "--data-root", photos, "--out", folder]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in result.stderr
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize(
+    "number, code, how", [(INT, 130, "interrupted"), (TERM, 143, "terminated")]
+)
+def test_in_data_preparation_there_is_nothing_to_save(photos, tmp_path, number, code, how):
+    returned, printed = run(photos, tmp_path / "run", PREPARATION, [number])
+    assert returned == code
+    assert printed.endswith(f"error: {how}\n")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "where, steps, epochs",
+    [(STEP, 2, 0), (VALIDATION, STEPS_PER_EPOCH, 0), (SAVE, STEPS_PER_EPOCH, 1)],
+    ids=["step", "validation", "save"],
+)
+def test_the_first_signal_ends_the_run_saved(photos, undisturbed, tmp_path, where, steps, epochs):
+    folder = tmp_path / "run"
+    code, printed = run(photos, folder, where, [TERM])
+    assert code == 143
+    assert "stopping after this step, to save it" in printed
+    assert printed.endswith(f"terminated; continue with: {COMMAND} --resume {folder}\n")
+    saved = Checkpoint.load(folder / LAST)
+    assert (saved.schedule["steps"], saved.training["epoch"]) == (steps, epochs)
+    assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
+    assert resume(folder) == 0
+    assert_same_run(folder, undisturbed)
+
+
+@pytest.mark.parametrize(
+    "numbers, code",
+    [([INT, TERM], 143), ([TERM, INT], 130)],
+    ids=["int-term", "term-int"],
+)
+def test_the_second_signal_ends_it_at_once(photos, tmp_path, numbers, code):
+    returned, _ = run(photos, tmp_path / "run", STEP, numbers)
+    assert returned == code
+    assert not (tmp_path / "run" / LAST).exists()
+
+
+def test_a_second_signal_in_a_save_keeps_the_old_checkpoint(photos, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    second_epoch = (*SAVE[:2], 15)
+    code, printed = run(photos, folder, second_epoch, [TERM, TERM])
+    assert code == 143
+    assert printed.endswith("error: terminated\n")
+    assert Checkpoint.load(folder / LAST).training["epoch"] == 1
+    assert [path.name for path in folder.iterdir() if "unfinished" in path.name] == []
+    assert resume(folder) == 0
+    assert_same_run(folder, undisturbed)
