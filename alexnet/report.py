@@ -1,7 +1,6 @@
 """``python -m alexnet.report``: everything of a run in one HTML file that needs nothing else."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from alexnet.metrics import read_rows
 from alexnet.report_sections import Images, Missing, Report, missing
 from alexnet.results import evaluate
 from alexnet.visualize import layers
-from minigrad import backend
+from minigrad import backend, files
 from minigrad.io import CheckpointError
 
 NAME = "python -m alexnet.report"
@@ -83,13 +82,7 @@ def _run(argv: list[str] | None) -> int:
     title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
     page = html_page.page(title, report_sections.headline(report), parts)
     path = arguments.out or folder / "report.html"
-    # It appears complete or not at all.
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    files.write(path, page.encode())
     print(command.printable(str(path)))
     return 0
 
@@ -100,7 +93,7 @@ def read_run(arguments: argparse.Namespace) -> Report:
     report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
     try:
         report.snapshots = filter_snapshots.load(report.folder)
-        report.no_snapshots = "no kernels were kept during the training"
+        report.no_snapshots = "the kernels of earlier epochs, which were not kept"
         shape = layers.convolutions(model)["conv1"].weight.shape
         if any(kernels.shape != shape for kernels in report.snapshots.values()):
             report.snapshots = {}

@@ -13,7 +13,7 @@ import statistics
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from alexnet.html_page import figure, pairs, picture, slider, table, text
 from alexnet.metrics import Row
 from alexnet.model import parameter_count
 from alexnet.results import Results
+from alexnet.run_folder import RUN_JSON
 from alexnet.summary import layer_costs
 from alexnet.visualize import curves, layers, response_figures
 from alexnet.visualize.kernel_figures import epoch_name, evenly, kernels_figure
@@ -38,6 +39,15 @@ class Missing(Exception):
     def __init__(self, reason: str, remedy: str):
         super().__init__(reason)
         self.reason, self.remedy = reason, remedy
+
+
+class Start(NamedTuple):
+    """When, where and after how many steps a run was started or continued, and what it changed."""
+
+    time: str
+    after_step: int
+    changed: dict[str, Any]
+    environment: dict[str, Any]
 
 
 @dataclass
@@ -92,14 +102,24 @@ class Report:
             raise Missing(f"{self.folder} has no complete epoch", "python -m alexnet.train")
         return self.rows
 
-    def run_json(self) -> dict[str, dict[str, Any]]:
-        """arguments, versions and machine of run.json, and when the run started."""
+    def run_json(self) -> tuple[dict[str, Any], list[Start]]:
+        """The arguments of the run, and its starts, of which there is at least one."""
         try:
-            run = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-            parts = {name: dict(run[name]) for name in ("arguments", "versions", "machine")}
-            return parts | {"started": run["started"]}
+            run = json.loads((self.folder / RUN_JSON).read_text(encoding="utf-8"))
+            starts = [
+                Start(
+                    str(start["time"]),
+                    int(start["after_step"]),
+                    dict(start["changed"]),
+                    dict(start["versions"]) | dict(start["machine"]),
+                )
+                for start in run["starts"]
+            ]
+            if not starts:
+                raise ValueError("no start")
+            return dict(run["arguments"]), starts
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise Missing("there is no readable run.json", "python -m alexnet.train") from error
+            raise Missing(f"there is no readable {RUN_JSON}", "python -m alexnet.train") from error
 
 
 def missing(reason: str, remedy: str = "") -> str:
@@ -124,8 +144,8 @@ def headline(report: Report) -> str:
     if report.rows:
         speed = statistics.median(row["images_per_s"] for row in report.rows)
         cards += [
-            ("speed", f"{speed:,.0f}", "images/s in training, median"),
-            ("time", _duration(report.rows), f"{len(report.rows)} epochs with validation"),
+            ("speed", f"{speed:,.1f}", "images/s in training, median"),
+            ("time", _duration(report.rows), "training and validation"),
         ]
     items = "".join(
         f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd><dd>{text(note)}</dd></div>"
@@ -136,7 +156,7 @@ def headline(report: Report) -> str:
 
 def setup(report: Report) -> str:
     try:
-        arguments = report.run_json()["arguments"]
+        arguments, _ = report.run_json()
     except Missing:
         arguments = report.checkpoint.arguments  # of the start of the run
     return pairs([(name.replace("_", " "), value) for name, value in arguments.items()])
@@ -231,9 +251,9 @@ def budget(report: Report) -> str:
         rate = statistics.median(rates)
         # Forward, and backward to weights and to inputs: three times, of two operations each.
         speed = (
-            f"<p>Training ran at {rate:,.1f} images/s (median of {len(rates)} epochs; from "
+            f"<p>Training ran at {rate:,.1f} images/s (median of the epochs; from "
             f"{min(rates):,.1f} to {max(rates):,.1f}), which is "
-            f"{6 * multiply_adds * rate / 1e9:,.0f} GFLOP/s.</p>"
+            f"{6 * multiply_adds * rate / 1e9:,.1f} GFLOP/s.</p>"
         )
     return speed + table(header, rows, caption)
 
@@ -246,9 +266,24 @@ def _amounts(parameters: int, multiply_adds: int, size: int) -> list[str]:
 
 
 def environment(report: Report) -> str:
-    run = report.run_json()
-    values = [("started", run["started"]), *run["versions"].items(), *run["machine"].items()]
-    return pairs(values)
+    _, starts = report.run_json()
+    latest = pairs([("started", starts[-1].time), *starts[-1].environment.items()])
+    if len(starts) == 1:
+        return latest
+    rows = [
+        [start.time, f"{start.after_step:,}", ", ".join(_change(*c) for c in start.changed.items())]
+        for start in starts
+    ]
+    # The last column is text, too; a number of steps is as well read from the left.
+    starts_table = table(["started", "after step", "changed"], rows, "All starts", texts=3)
+    return latest + starts_table
+
+
+def _change(name: str, values: object) -> str:
+    """A setting of which run.json has the value before and now."""
+    if isinstance(values, list) and len(values) == 2:
+        return f"{name}: {values[0]} → {values[1]}"
+    return name
 
 
 def _duration(rows: list[Row]) -> str:

@@ -145,7 +145,7 @@ def test_the_numbers_are_those_of_the_run(original):
     assert all(name in cells for name in CLASSES)
     assert "conv1" in parsed.texts["budget"] and "fc8" in parsed.texts["budget"]
     assert parsed.texts["budget"].count(parameters) == 1
-    machine = json.loads((original / "run.json").read_text())["machine"]
+    machine = json.loads((original / "run.json").read_text())["starts"][-1]["machine"]
     assert machine["system"] in parsed.texts["environment"]
 
 
@@ -223,7 +223,18 @@ def test_without_run_json_and_metrics(run, empty, capsys):
     assert "parameters" in parsed.texts[""]
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", '{"arguments": 3}', "no json", b"\xff", None])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"arguments": {}, "starts": []}',
+        '{"arguments": 3, "starts": [3]}',
+        "no json",
+        b"\xff",
+        None,
+    ],
+)
 def test_a_damaged_run_json(tmp_path, content):
     path = tmp_path / "run.json"
     if content is None:
@@ -233,6 +244,19 @@ def test_a_damaged_run_json(tmp_path, content):
     of_run = Report(argparse.Namespace(checkpoint=tmp_path), None, None, [], {})
     with pytest.raises(Missing, match="no readable run.json"):
         of_run.run_json()
+
+
+def test_a_continued_run_has_all_its_starts(run, empty, capsys):
+    path = run / "run.json"
+    content = json.loads(path.read_text())
+    later = content["starts"][0] | {
+        "time": "later", "after_step": 1234, "changed": {"workers": [2, 0]}, "versions": {"numpy": "9"}
+    }  # fmt: skip
+    path.write_text(json.dumps(content | {"starts": [*content["starts"], later]}))
+    left_out(run, capsys, "--data-root", empty)
+    text = " ".join(read(run).texts["environment"].split())
+    assert text.startswith("Environment started later numpy 9")
+    assert "later 1,234 workers: 2 → 0" in text
 
 
 def test_neighbours_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
@@ -294,7 +318,7 @@ def test_a_browser_shows_it_without_complaints(original, tmp_path, width):
         "<script>addEventListener('load', () => {"
         "const input = document.querySelector('.slider input');"
         "input.value = 1; input.dispatchEvent(new Event('input'));"
-        "const shown = [...document.querySelectorAll('.slider img')].map(i => !i.hidden);"
+        "const shown = [...document.querySelectorAll('.slider img')].map(i => i.getClientRects().length > 0);"
         "const label = document.querySelector('output:not([hidden])').value;"
         "const whole = [...document.images].every(i => i.complete && i.naturalWidth > 0);"
         "const wide = document.documentElement.scrollWidth > innerWidth;"
