@@ -259,6 +259,19 @@ def test_a_continued_run_has_all_its_starts(run, empty, capsys):
     assert "later 1,234 workers: 2 → 0" in text
 
 
+def test_samples_are_right_and_wrong_ones(original, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report_images.result_figures, "predictions", drawn.append)
+    monkeypatch.setattr(report_images, "picture", lambda *arguments: "")
+    report_images.samples(report.read_run(report.parser().parse_args([str(original)])))
+    right, wrong = drawn
+    assert all(item.top[0][0] == item.label for item in right)
+    assert all(item.top[0][0] != item.label for item in wrong)
+    names = [item.name for item in right + wrong]
+    assert len(set(names)) == len(names) >= 2
+    assert all(f"/val/{item.label}/" in item.name for item in right + wrong)
+
+
 def test_neighbours_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
     monkeypatch.setattr(report_images, "INDEXED_IMAGES", 10)
     of_run = report.read_run(report.parser().parse_args([str(run)]))
