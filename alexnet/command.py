@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from alexnet.data import DataError
@@ -85,6 +86,36 @@ def picture(text: str) -> Path:
     if not path.parent.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} would lie in a folder that does not exist")
     return path
+
+
+def run_subcommand(
+    prog: str, description: str, modules: dict[str, ModuleType], argv: list[str] | None
+) -> int:
+    """Run the one of several commands that `argv` names, and return its exit code.
+
+    Args:
+        modules: by the names of the commands; each has ``add_options(parser)`` and
+            ``run(arguments)``, which returns the exit code, and a docstring that begins with a
+            summary.
+    """
+    parser = Parser(
+        prog=prog,
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in modules.items():
+        summary = module.__doc__.splitlines()[0]
+        subparser = commands.add_parser(name, help=summary, description=summary)
+        module.add_options(subparser)
+        subparser.set_defaults(run=module.run)
+
+    def run() -> int:
+        arguments = parser.parse_args(argv)
+        return arguments.run(arguments)
+
+    return exit_code(run)
 
 
 def say(text: str) -> None:

@@ -107,14 +107,14 @@ def batches(
                 )
 
 
-def _decode(name: str, at_least: int) -> np.ndarray:
+def _decode(name: str, square: int) -> np.ndarray:
     if name == STANDARD_INPUT:
-        return decode(_standard_input(), "standard input", at_least)
+        return decode(_standard_input(), "standard input", square)
     if "://" in name:
         raise BadImage(f"{name}: nothing is fetched from the net; download it and give the file")
     if os.path.exists(name) and not os.path.isfile(name):
         raise BadImage(f"{name}: neither a file nor a folder")
-    return decode(Path(name), name, at_least)
+    return decode(Path(name), name, square)
 
 
 def _standard_input() -> io.BytesIO:

@@ -147,7 +147,7 @@ def similar_images(report: Report) -> str:
 
 def index_of(report: Report, training: Dataset) -> Features:
     """The index of `visualize neighbours` where there is one, else of some training images."""
-    path = pictures.beside(report.folder, "index.safetensors")
+    path = report.folder / "index.safetensors"
     if path.exists():
         try:
             return nearest.load(path, nearest.identity(report.checkpoint, training, LAYER))

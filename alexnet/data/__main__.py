@@ -3,7 +3,6 @@
 Such a module has ``add_options(parser)`` and ``run(arguments)``, which returns the exit code.
 """
 
-import argparse
 import sys
 
 from alexnet import command
@@ -12,26 +11,11 @@ from alexnet.data import check, fetch, prepare
 COMMANDS = {"fetch": fetch, "prepare": prepare, "check": check}
 
 
-def _run(argv: list[str] | None) -> int:
-    parser = command.Parser(
-        prog="python -m alexnet.data",
-        description="Get data ready to train with.",
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        summary = module.__doc__.splitlines()[0]
-        subparser = commands.add_parser(name, help=summary, description=summary)
-        module.add_options(subparser)
-        subparser.set_defaults(run=module.run)
-    arguments = parser.parse_args(argv)
-    return arguments.run(arguments)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+    return command.run_subcommand(
+        "python -m alexnet.data", "Get data ready to train with.", COMMANDS, argv
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Each command is a module of its own with ``add_options(parser)`` and ``run(argum
 returns the exit code.
 """
 
-import argparse
 import sys
 
 from alexnet import command
@@ -21,26 +20,11 @@ COMMANDS = {
 }
 
 
-def _run(argv: list[str] | None) -> int:
-    parser = command.Parser(
-        prog="python -m alexnet.visualize",
-        description="Pictures of what a network has learned.",
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in COMMANDS.items():
-        summary = module.__doc__.splitlines()[0]
-        subparser = commands.add_parser(name, help=summary, description=summary)
-        module.add_options(subparser)
-        subparser.set_defaults(run=module.run)
-    arguments = parser.parse_args(argv)
-    return arguments.run(arguments)
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+    return command.run_subcommand(
+        "python -m alexnet.visualize", "Pictures of what a network has learned.", COMMANDS, argv
+    )
 
 
 if __name__ == "__main__":

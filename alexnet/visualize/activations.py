@@ -5,8 +5,9 @@ import argparse
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet import command, trained
+from alexnet import command, figures, trained
 from alexnet.visualize import layers, pictures
+from alexnet.visualize.output import folder_of
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend
 
@@ -49,14 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
             )
     images = pictures.chosen(arguments, checkpoint)
     device = backend.get(arguments.backend)
-    path = arguments.out or pictures.beside(arguments.checkpoint, "activations.png")
+    path = arguments.out or folder_of(arguments.checkpoint) / "activations.png"
     for index, inputs in pictures.prepared(arguments, checkpoint, images, device):
         maps = layers.activations(model, Tensor(inputs), arguments.layers)
         (picture,) = pictures.shown(images, [index], checkpoint.preprocessing)
         of_image = {name: of_layer[0] for name, of_layer in maps.items()}
         figure = activations_figure(picture, of_image, checkpoint.classes, arguments.maps)
         file = pictures.numbered(path, index, len(images))
-        pictures.save(figure, file)
+        figures.save(figure, file)
         print(f"{images.name(index)}: {file}")
     return 0
 

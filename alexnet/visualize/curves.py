@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet import command, filter_snapshots
+from alexnet.figures import save
 from alexnet.metrics import Row, read_rows
 from alexnet.visualize.output import (
     COLORS,
@@ -20,7 +21,6 @@ from alexnet.visualize.output import (
     add_out_option,
     destination,
     plain,
-    save,
 )
 from alexnet.visualize.tuning import mean_circular_variance
 from minigrad.io import CheckpointError

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from alexnet import command, filter_snapshots, trained
 from alexnet.checkpoint import Checkpoint
+from alexnet.figures import save
 from alexnet.visualize import layers
 from alexnet.visualize.kernel_figures import (
     NORMALIZATIONS,
@@ -20,7 +21,7 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
-from alexnet.visualize.output import add_out_option, destination, folder_of, save
+from alexnet.visualize.output import add_out_option, destination, folder_of
 from alexnet.visualize.patches import patch, strongest
 from minigrad import backend, nn
 from minigrad.io import CheckpointError

@@ -7,11 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet import command, trained
+from alexnet import command, figures, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import Dataset
 from alexnet.visualize import embedding, layers, pictures
 from alexnet.visualize.features import LAYER, features
+from alexnet.visualize.output import folder_of
 from minigrad import backend
 
 COUNT = 1000
@@ -62,10 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
         title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
     title += f", {count:,} images"
 
-    path = arguments.out or pictures.beside(arguments.checkpoint, "map.png")
+    path = arguments.out or folder_of(arguments.checkpoint) / "map.png"
     of_pictures = path.with_stem(f"{path.stem}-images")
-    pictures.save(map_figure(points, of_images.labels, checkpoint.classes, title), path)
-    pictures.save(
+    figures.save(map_figure(points, of_images.labels, checkpoint.classes, title), path)
+    figures.save(
         thumbnails_figure(points, images, of_images.indices, checkpoint, title), of_pictures
     )
     print(f"{title}: {path}, {of_pictures}")

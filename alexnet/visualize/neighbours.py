@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet import command, trained
+from alexnet import command, figures, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.visualize import nearest, pictures
 from alexnet.visualize.features import LAYER, Features, features
+from alexnet.visualize.output import folder_of
 from alexnet.visualize.pictures import Picture
 from minigrad import backend, nn
 
@@ -93,8 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
         f"Nearest of {len(index.values):,} training images, {arguments.distance} distance in "
         f"{LAYER}",
     )
-    path = arguments.out or pictures.beside(arguments.checkpoint, "neighbours.png")
-    pictures.save(figure, path)
+    path = arguments.out or folder_of(arguments.checkpoint) / "neighbours.png"
+    figures.save(figure, path)
     results["picture"] = str(path)
     print(json.dumps(results, indent=2) if arguments.json else _text(results))
     return 0
@@ -114,7 +115,7 @@ def _index(
     arguments: argparse.Namespace, checkpoint: Checkpoint, model: nn.Module, training: Dataset
 ) -> Features:
     """The index from its file, if it belongs to this network and these images; else a new one."""
-    path = arguments.index or pictures.beside(arguments.checkpoint, "index.safetensors")
+    path = arguments.index or folder_of(arguments.checkpoint) / "index.safetensors"
     belongs_to = nearest.identity(checkpoint, training, LAYER)
     if path.exists():
         try:

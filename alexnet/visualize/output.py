@@ -1,11 +1,9 @@
 """How pictures look and where they go."""
 
 import argparse
-import warnings
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from alexnet import command
 
@@ -14,7 +12,6 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 GREY = "#767676"
 # Inches between the margins of a page of A4.
 PAGE_WIDTH, PAGE_HEIGHT = 7.4, 10.4
-DOTS_PER_INCH = 150
 SMALL, NORMAL = 7, 8  # points
 
 
@@ -44,14 +41,6 @@ def destination(given: Path | None, default: Path, suffixes: tuple[str, ...]) ->
 def folder_of(checkpoint: Path) -> Path:
     """The run folder of a checkpoint that is given as a run folder or as a file in one."""
     return checkpoint if checkpoint.is_dir() else checkpoint.parent
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as its file's suffix says."""
-    with warnings.catch_warnings():
-        # A letter of a name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
 def plain(axes: Axes) -> None:

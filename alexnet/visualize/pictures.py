@@ -2,25 +2,22 @@
 
 import argparse
 import math
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from alexnet import command, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import DataError, Dataset, Subset
-from alexnet.data.images import SUFFIXES, decode
-from alexnet.data.labels import display_name
+from alexnet.data.folder import files_below
+from alexnet.data.images import decode
+from alexnet.data.labels import display_name, shortened
 from alexnet.data.transforms import Preprocessing, central_view
 from minigrad.backend import Backend
 
-FORMATS = (".png", ".svg")
 WIDTH = 7.4  # inches: a page of A4 within its margins
-DOTS_PER_INCH = 150
 MAX_ROWS = 50  # of images below each other: more than a page, but still a picture
 UNKNOWN = -1  # the label of an image whose class is not known
 
@@ -42,8 +39,8 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.files)
 
-    def image(self, index: int, at_least: int | None = None) -> np.ndarray:
-        return decode(self.files[index], self.name(index), at_least)
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return decode(self.files[index], self.name(index), square)
 
     def name(self, index: int) -> str:
         return str(self.files[index])
@@ -60,10 +57,7 @@ def find_files(paths: list[Path]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        try:
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        inside = [Path(file) for file in files_below(path)]
         if not inside:
             raise DataError(f"{path}: no image in this folder; give one that has some, or files")
         files += inside
@@ -133,42 +127,16 @@ def class_name(classes: list[str], label: int, length: int = 22) -> str:
     return "" if label == UNKNOWN else shortened(display_name(classes[label]), length)
 
 
-def shortened(name: str, length: int) -> str:
-    name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
-    return name if len(name) <= length else name[: length - 1] + "…"
-
-
 # -- figures -------------------------------------------------------------------------------------
-
-
-def picture_path(text: str) -> Path:
-    """An argparse type: a file whose name says in which format to draw."""
-    path = Path(text)
-    if path.suffix.lower() not in FORMATS:
-        raise argparse.ArgumentTypeError(f"{text!r} must end in {' or '.join(FORMATS)}")
-    return path
 
 
 def add_out_option(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
         "--out",
-        type=picture_path,
+        type=command.picture,
         metavar="FILE",
         help=f"picture to write, .png or .svg; default: {name} beside the checkpoint",
     )
-
-
-def beside(checkpoint: Path, name: str) -> Path:
-    """A file in the folder of a checkpoint, or in a run folder."""
-    return (checkpoint if checkpoint.is_dir() else checkpoint.parent) / name
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the format that its name says."""
-    with warnings.catch_warnings():
-        # A letter of a class's name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
 def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from alexnet import filter_snapshots, trained
+from alexnet.figures import save
 from alexnet.visualize import layers
-from alexnet.visualize.output import add_out_option, destination, folder_of, save
+from alexnet.visualize.output import add_out_option, destination, folder_of
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.tuning import (
     Tuning,

@@ -12,9 +12,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet import command, trained
+from alexnet import command, figures, trained
 from alexnet.evaluation import mean_log_probabilities
 from alexnet.visualize import layers, pictures
+from alexnet.visualize.output import folder_of
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad.backend import Backend
@@ -182,8 +183,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows += zip(pictures.shown(images, [index], checkpoint.preprocessing), [result])
         name = checkpoint.classes[result.predicted]
         print(f"{images.name(index)}: {name} {result.probability:.1%}")
-    path = arguments.out or pictures.beside(arguments.checkpoint, "saliency.png")
-    pictures.save(saliency_figure(rows, checkpoint.classes, square), path)
+    path = arguments.out or folder_of(arguments.checkpoint) / "saliency.png"
+    figures.save(saliency_figure(rows, checkpoint.classes, square), path)
     print(f"picture: {path}")
     return 0
 

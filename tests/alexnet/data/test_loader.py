@@ -288,7 +288,7 @@ def test_what_nobody_expected_names_the_image(workers):
         def __len__(self):
             return 8
 
-        def image(self, index, at_least=None):
+        def image(self, index, square=None):
             if index == 5:
                 raise RuntimeError("a bug")
             return np.zeros((8, 8, 3), np.uint8)

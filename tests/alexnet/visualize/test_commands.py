@@ -118,8 +118,8 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         (["--images", tmp_path / "text.png"], 3, "text.png"),
         (["--images", empty], 3, "no image in this folder"),
         (["--count", "0"], 2, "at least 1"),
-        (["--out", tmp_path / "p.jpg"], 2, "must end in .png or .svg"),
-        (["--out", tmp_path / "nowhere" / "p.png"], 7, "nowhere"),
+        (["--out", tmp_path / "p.jpg"], 2, "ends neither in .png nor in .svg"),
+        (["--out", tmp_path / "nowhere" / "p.png"], 2, "nowhere"),
         (["--split", "test"], 3, "has no set 'test'"),
     ]
     cases = [(name, run, *case) for name in ON_IMAGES for case in of_all]

@@ -34,7 +34,7 @@ class Images:
     def __len__(self):
         return len(self.labels)
 
-    def image(self, index, at_least=None):
+    def image(self, index, square=None):
         if index in self.damaged:
             raise BadImage(f"image {index}: damaged")
         return np.random.default_rng(index).integers(0, 256, (80, 90, 3), np.uint8)

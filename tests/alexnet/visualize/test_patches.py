@@ -26,7 +26,7 @@ class Images:
     def __len__(self):
         return len(self.labels)
 
-    def image(self, index, at_least=None):
+    def image(self, index, square=None):
         return self.images[index]
 
     def name(self, index):
