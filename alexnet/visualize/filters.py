@@ -11,7 +11,7 @@ from tqdm import tqdm
 from alexnet import command, filter_snapshots, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.figures import save
-from alexnet.visualize import layers
+from alexnet.visualize import layers, receptive_fields
 from alexnet.visualize.kernel_figures import (
     NORMALIZATIONS,
     animation,
@@ -130,14 +130,14 @@ def _patches_figure(
 ) -> Figure:
     dataset = trained.dataset(arguments, checkpoint)
     loader = trained.loader(arguments, checkpoint, dataset)
-    part, batches = layers.until(model, arguments.layer), loader.batches(0)
+    part, batches = layers.up_to(model, arguments.layer), loader.batches(0)
     with contextlib.closing(batches):
         shown = tqdm(
             batches, "images", len(loader), unit=" batches", disable=not sys.stderr.isatty()
         )
         found = strongest(part, shown, channels, PATCHES, backend.get(arguments.backend))
-    windows, preprocessing = layers.windows(part), checkpoint.preprocessing
-    field = layers.receptive_field(windows, 0, 0)
+    windows, preprocessing = receptive_fields.windows(part), checkpoint.preprocessing
+    field = receptive_fields.receptive_field(windows, 0, 0)
     size = min(field.bottom - field.top, preprocessing.image_size)
     rows = np.full((len(channels), PATCHES, size, size, 3), 255, np.uint8)
     for row, activations, images, positions in zip(rows, *found):

@@ -4,8 +4,6 @@ conv1 to conv5 are the convolutions with their ReLU, norm1 and norm2 the normali
 pool2 and pool5 the poolings; fc6 and fc7 are the hidden layers with their ReLU, fc8 the class scores.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from minigrad import Tensor, nn, no_grad
@@ -66,15 +64,6 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
     return outputs
 
 
-class Box(NamedTuple):
-    """A rectangle of pixels: rows from top to before bottom, columns from left to before right."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
     """conv1, conv2, ... from input to output."""
     layers = [module for module in model.features if isinstance(module, nn.Conv2d)]
@@ -90,53 +79,6 @@ def columns(model: nn.Module, name: str) -> int:
     layers = list(convolutions(model).values())
     number = int(name.removeprefix("conv")) - 1
     return max(layer.groups for layer in layers[number : number + 2])
-
-
-def until(model: nn.Module, name: str) -> nn.Sequential:
-    """The part of a network from the images to a convolution and its rectifier."""
-    modules = list(model.features)
-    index = modules.index(convolutions(model)[name])
-    return nn.Sequential(*modules[: index + 2])
-
-
-def windows(part: nn.Sequential) -> list[tuple[int, int, int]]:
-    """Size, stride and padding of the convolutions and poolings, from input to output."""
-    found = []
-    for module in part:
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d):
-            size = module.kernel_size
-            size = size if isinstance(size, int) else size[0]
-            found.append((size, module.stride, module.padding))
-    return found
-
-
-def receptive_field(
-    windows: list[tuple[int, int, int]], row: int, column: int, image_size: int | None = None
-) -> Box:
-    """The pixels of the input that an output at a position depends on.
-
-    Args:
-        windows: size, stride and padding of each layer, from input to output; all are square.
-        row, column: the position in the output of the last layer.
-        image_size: height and width of the input. Without it the image has no borders, and the
-            box may begin at negative numbers: all boxes have the same size.
-    """
-    sizes = [image_size]
-    for size, stride, padding in windows if image_size else []:
-        sizes.append((sizes[-1] + 2 * padding - size) // stride + 1)
-
-    def extent(position: int) -> tuple[int, int]:
-        first = last = position
-        for number in reversed(range(len(windows))):
-            size, stride, padding = windows[number]
-            first = first * stride - padding
-            last = last * stride - padding + size - 1
-            if image_size:  # what is beyond a border is zero, whatever the image is
-                first, last = max(first, 0), min(last, sizes[number] - 1)
-        return first, last + 1
-
-    (top, bottom), (left, right) = extent(row), extent(column)
-    return Box(top, left, bottom, right)
 
 
 def require_finite(output: np.ndarray, layer: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from alexnet.data.dataset import Dataset
 from alexnet.data.loader import Batch, sent_ahead
 from alexnet.data.transforms import Preprocessing, central_view
-from alexnet.visualize.layers import Box, receptive_field
+from alexnet.visualize.receptive_fields import Box, receptive_field
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
@@ -39,7 +39,7 @@ def strongest(
     """Look through images for the highest activations of each channel, one an image.
 
     Args:
-        part: the network up to the layer, see `alexnet.visualize.layers.until`.
+        part: the network up to the layer, see `alexnet.visualize.layers.up_to`.
     """
     shape = (len(channels), count)
     activation = np.full(shape, -np.inf, np.float32)

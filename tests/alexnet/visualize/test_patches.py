@@ -44,7 +44,7 @@ def model():
 
 @pytest.mark.parametrize("name", ["conv1", "conv3"])
 def test_strongest(model, name):
-    part, images, channels = layers.until(model, name), Images(), [5, 0, 3]
+    part, images, channels = layers.up_to(model, name), Images(), [5, 0, 3]
     batches = Loader(images, PREPROCESSING, 4, workers=0).batches(0)
     found = strongest(part, batches, channels, 5, backend.get("cpu"))
 
@@ -64,7 +64,7 @@ def test_strongest(model, name):
 
 def test_fewer_images_than_places(model):
     batches = Loader(Images(), PREPROCESSING, 4, workers=0).batches(0)
-    found = strongest(layers.until(model, "conv1"), batches, [0], 20, backend.get("cpu"))
+    found = strongest(layers.up_to(model, "conv1"), batches, [0], 20, backend.get("cpu"))
     assert sorted(found.image[0, :14]) == list(range(14))
     assert np.isneginf(found.activation[0, 14:]).all()
 

@@ -5,7 +5,7 @@ import pytest
 
 from alexnet.model import ARCHITECTURES
 from alexnet.visualize import layers
-from alexnet.visualize.layers import Box, receptive_field
+from alexnet.visualize.receptive_fields import Box, receptive_field, windows
 from minigrad import Tensor, nn, no_grad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,13 +46,13 @@ def dependence(windows, row, column, size):
 @pytest.mark.parametrize("name", ["conv1", "conv2", "conv3", "conv5"])
 def test_receptive_field_against_gradients(network, name):
     _, model, size = network
-    part = layers.until(model, name)
-    windows = layers.windows(part)
+    part = layers.up_to(model, name)
+    of_part = windows(part)
     with no_grad():
         side = part(Tensor(np.zeros((1, 3, size, size), np.float32))).shape[2]
     for row, column in [(0, 0), (side // 2, 0), (1, side - 1), (side - 1, side - 1)]:
-        box = receptive_field(windows, row, column, size)
-        expected = dependence(windows, row, column, size)
+        box = receptive_field(of_part, row, column, size)
+        expected = dependence(of_part, row, column, size)
         rows, columns = (np.flatnonzero(expected.any(axis=axis)) for axis in (1, 0))
         assert box == (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
         assert expected[box.top : box.bottom, box.left : box.right].all()
@@ -61,12 +61,12 @@ def test_receptive_field_against_gradients(network, name):
 def test_nothing_outside_the_receptive_field_matters(network):
     """With the network's own layers, poolings and normalization included."""
     _, model, size = network
-    part = layers.until(model, "conv3")
+    part = layers.up_to(model, "conv3")
     rng = np.random.default_rng(0)
     image = rng.standard_normal((1, 3, size, size)).astype(np.float32)
     with no_grad():
         before = part(Tensor(image)).numpy()[0, :, 0, 1]
-        box = receptive_field(layers.windows(part), 0, 1, size)
+        box = receptive_field(windows(part), 0, 1, size)
         outside = np.ones((size, size), bool)
         outside[box.top : box.bottom, box.left : box.right] = False
         assert outside.any()
@@ -81,7 +81,7 @@ def test_sizes_that_everyone_knows():
     model = ARCHITECTURES["alexnet"](4, 227, init="torch", width=0.1)
     sides = []
     for name in layers.convolutions(model):
-        box = receptive_field(layers.windows(layers.until(model, name)), 0, 0)
+        box = receptive_field(windows(layers.up_to(model, name)), 0, 0)
         sides.append(box.bottom - box.top)
     assert sides == [11, 51, 99, 131, 163]
     assert receptive_field([(11, 4, 2)], 0, 1) == Box(-2, 2, 9, 13)
