@@ -3,6 +3,7 @@
 import argparse
 import errno
 import math
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -78,13 +79,35 @@ fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 seed = number(int, lambda n: 0 <= n < 2**63, "a whole number from 0 to 2^63 - 1")
 
 
-def picture(text: str) -> Path:
-    """An argparse type: where to put a picture, which is drawn only after all computing."""
-    path = Path(text)
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise argparse.ArgumentTypeError(f"{text!r} ends neither in .png nor in .svg")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} would lie in a folder that does not exist")
+def output_file(*suffixes: str) -> Callable[[str], Path]:
+    """An argparse type: a file to write, whose name ends in one of some ways; in any, if none."""
+
+    def parse(text: str) -> Path:
+        path = Path(text)
+        if suffixes and path.suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(suffixes)}")
+        if not path.parent.is_dir():
+            raise argparse.ArgumentTypeError(f"{text!r} would lie in a folder that does not exist")
+        return writable(path)
+
+    return parse
+
+
+picture = output_file(".png", ".svg")
+
+
+def writable(path: Path) -> Path:
+    """A file that is to be written after all computing; what would fail then fails now.
+
+    Raises:
+        OSError: it is a folder, or lies in a folder that cannot be written to.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PermissionError(
+            errno.EACCES, "nothing can be written to this folder", str(path.parent)
+        )
     return path
 
 

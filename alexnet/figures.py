@@ -60,7 +60,7 @@ def _reference(axes: Axes, level: float, label: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as the format that the name of the file ends in.
+    """Write a figure as the format that the name of the file ends in; all of it or nothing.
 
     Raises:
         OSError: it cannot be written.
@@ -68,4 +68,5 @@ def save(figure: Figure, path: Path) -> None:
     with warnings.catch_warnings():
         # A letter of a name that the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        figure.savefig(path, dpi=150)
+        with files.replacing(path) as temporary:
+            figure.savefig(temporary, dpi=150)

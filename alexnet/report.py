@@ -56,20 +56,14 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
     options.add_argument(
-        "--out", type=_html_file, metavar="FILE", help="default: report.html in the run folder"
+        "--out",
+        type=command.output_file(".html", ".htm"),
+        metavar="FILE",
+        help="default: report.html in the run folder",
     )
     trained.add_data_options(options)
     trained.add_computing_options(options)
     return options
-
-
-def _html_file(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise argparse.ArgumentTypeError(f"{text!r} does not end in .html")
-    if not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} would lie in a folder that does not exist")
-    return path
 
 
 def _run(argv: list[str] | None) -> int:
@@ -77,11 +71,13 @@ def _run(argv: list[str] | None) -> int:
     folder = arguments.checkpoint
     if folder.is_file():
         raise command.UsageError(f"{folder} is a file: give the folder of the run")
+    path = arguments.out or folder / "report.html"
+    if folder.is_dir():  # else what is wrong is said below
+        command.writable(path)
     report = read_run(arguments)
     parts = [_section(report, *section) for section in SECTIONS]
     title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
     page = html_page.page(title, report_sections.headline(report), parts)
-    path = arguments.out or folder / "report.html"
     files.write(path, page.encode())
     print(command.printable(str(path)))
     return 0

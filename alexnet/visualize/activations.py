@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from alexnet import command, figures, trained
 from alexnet.visualize import layers, pictures
-from alexnet.visualize.output import folder_of
+from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend
 
@@ -37,11 +37,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"feature maps of each layer, those with the largest mean; default: {MAPS}",
     )
     trained.add_computing_options(parser)
-    pictures.add_out_option(parser, "activations.png")
+    add_out_option(parser, "activations.png beside the checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> int:
     checkpoint, model = trained.network(arguments)
+    path = destination(arguments, "activations.png")
     with_maps = [name for name in layers.stages(model) if not name.startswith("fc")]
     for name in arguments.layers:
         if name not in with_maps:
@@ -50,7 +51,6 @@ def run(arguments: argparse.Namespace) -> int:
             )
     images = pictures.chosen(arguments, checkpoint)
     device = backend.get(arguments.backend)
-    path = arguments.out or folder_of(arguments.checkpoint) / "activations.png"
     for index, inputs in pictures.prepared(arguments, checkpoint, images, device):
         maps = layers.activations(model, Tensor(inputs), arguments.layers)
         (picture,) = pictures.shown(images, [index], checkpoint.preprocessing)

@@ -19,7 +19,6 @@ from alexnet.visualize.output import (
     PAGE_WIDTH,
     SMALL,
     add_out_option,
-    destination,
     plain,
 )
 from alexnet.visualize.tuning import mean_circular_variance
@@ -38,15 +37,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN", help=f"run folders, at most {len(COLORS)}"
     )
-    add_out_option(parser, "curves.png in the first run folder", ".png or .svg")
+    add_out_option(parser, "curves.png in the first run folder")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the curves, and print where."""
     if len(arguments.runs) > len(COLORS):
         raise command.UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
-    path = destination(arguments.out, arguments.runs[0] / "curves.png", (".png", ".svg"))
-    save(curves_figure([read(folder) for folder in arguments.runs]), path)
+    runs = [read(folder) for folder in arguments.runs]
+    path = arguments.out or command.writable(arguments.runs[0] / "curves.png")
+    save(curves_figure(runs), path)
     print(path)
     return 0
 

@@ -23,7 +23,7 @@ from alexnet.visualize.kernel_figures import (
 )
 from alexnet.visualize.output import add_out_option, destination, folder_of
 from alexnet.visualize.patches import patch, strongest
-from minigrad import backend, nn
+from minigrad import backend, files, nn
 from minigrad.io import CheckpointError
 
 CHANNELS, PATCHES = 12, 9
@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help=f"of --patches and of later layers; default: {CHANNELS} evenly spaced ones",
     )
-    add_out_option(parser, "filters-LAYER[-KIND].png in the run folder", ".png or .svg (or .gif)")
+    add_out_option(parser, "filters-LAYER[-KIND].png in the run folder", (".png", ".svg", ".gif"))
     images = parser.add_argument_group("images for --patches")
     trained.add_data_options(images)
     trained.add_computing_options(images)
@@ -76,9 +76,9 @@ def _channels(text: str) -> list[int]:
 def run(arguments: argparse.Namespace) -> int:
     """Draw what the options say, and print where."""
     kind = "-epochs" if arguments.epochs else "-patches" if arguments.patches else ""
-    suffixes = (".png", ".svg", ".gif") if arguments.epochs else (".png", ".svg")
-    folder = folder_of(arguments.checkpoint)
-    path = destination(arguments.out, folder / f"filters-{arguments.layer}{kind}.png", suffixes)
+    animated = arguments.out is not None and arguments.out.suffix.lower() == ".gif"
+    if animated and not arguments.epochs:
+        raise command.UsageError(f"{arguments.out}: only --epochs are drawn as an animation")
     if arguments.epochs and (arguments.patches or arguments.layer != "conv1"):
         raise command.UsageError("--epochs is for the kernels of conv1")
 
@@ -88,16 +88,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise command.UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
     layer = known[arguments.layer]
     title = f"{arguments.layer} of {arguments.checkpoint}"
+    path = destination(arguments, f"filters-{arguments.layer}{kind}.png")
     columns = layers.columns(model, arguments.layer)
     channels = _chosen(arguments, layer)
     if arguments.patches:
         figure = _patches_figure(arguments, checkpoint, model, channels, title)
     elif arguments.epochs:
+        folder = folder_of(arguments.checkpoint)
         snapshots = filter_snapshots.require(folder)
         if any(kernels.shape != layer.weight.shape for kernels in snapshots.values()):
             raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
-        if path.suffix.lower() == ".gif":
-            path.write_bytes(animation(snapshots, columns, title, arguments.normalize))
+        if animated:
+            files.write(path, animation(snapshots, columns, title, arguments.normalize))
             print(path)
             return 0
         figure = epochs_figure(snapshots, columns, title, arguments.normalize)

@@ -12,7 +12,7 @@ from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import Dataset
 from alexnet.visualize import embedding, layers, pictures
 from alexnet.visualize.features import LAYER, features
-from alexnet.visualize.output import folder_of
+from alexnet.visualize.output import add_out_option, destination
 from minigrad import backend
 
 COUNT = 1000
@@ -38,11 +38,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="t-SNE: about how many neighbours of an image count; default: 30",
     )
     trained.add_computing_options(parser)
-    pictures.add_out_option(parser, "map.png and map-images.png")
+    add_out_option(parser, "map.png beside the checkpoint; the images go to map-images.png")
 
 
 def run(arguments: argparse.Namespace) -> int:
     checkpoint, model = trained.network(arguments)
+    path = destination(arguments, "map.png")
     if arguments.layer not in layers.stages(model):
         raise command.UsageError(
             f"no layer {arguments.layer!r}; choose from {', '.join(layers.stages(model))}"
@@ -63,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
         title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
     title += f", {count:,} images"
 
-    path = arguments.out or folder_of(arguments.checkpoint) / "map.png"
     of_pictures = path.with_stem(f"{path.stem}-images")
     figures.save(map_figure(points, of_images.labels, checkpoint.classes, title), path)
     figures.save(

@@ -14,7 +14,7 @@ from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.visualize import nearest, pictures
 from alexnet.visualize.features import LAYER, Features, features
-from alexnet.visualize.output import folder_of
+from alexnet.visualize.output import add_out_option, destination, folder_of
 from alexnet.visualize.pictures import Picture
 from minigrad import backend, nn
 
@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "class",
     )
     trained.add_computing_options(parser)
-    pictures.add_out_option(parser, "neighbours.png")
+    add_out_option(parser, "neighbours.png beside the checkpoint")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
             "the neighbours are training images, and each would find itself: choose another --split"
         )
     checkpoint, model = trained.network(arguments)
+    path = destination(arguments, "neighbours.png")
     queries = pictures.chosen(arguments, checkpoint)
     training = trained.dataset(arguments, checkpoint, "train")
     if arguments.subset:
@@ -94,7 +95,6 @@ def run(arguments: argparse.Namespace) -> int:
         f"Nearest of {len(index.values):,} training images, {arguments.distance} distance in "
         f"{LAYER}",
     )
-    path = arguments.out or folder_of(arguments.checkpoint) / "neighbours.png"
     figures.save(figure, path)
     results["picture"] = str(path)
     print(json.dumps(results, indent=2) if arguments.json else _text(results))
@@ -122,6 +122,7 @@ def _index(
             return nearest.load(path, belongs_to)
         except nearest.OtherIndex as other:
             command.say(f"{other}: it is replaced")
+    command.writable(path)
     command.say(f"computing {LAYER} of {len(training):,} training images, kept in {path}")
     index = _features(arguments, checkpoint, model, training)
     nearest.save(path, index, belongs_to)

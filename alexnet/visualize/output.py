@@ -15,32 +15,29 @@ PAGE_WIDTH, PAGE_HEIGHT = 7.4, 10.4
 SMALL, NORMAL = 7, 8  # points
 
 
-def add_out_option(parser: argparse.ArgumentParser, default: str, suffixes: str) -> None:
+def add_out_option(
+    parser: argparse.ArgumentParser, default: str, suffixes: tuple[str, ...] = (".png", ".svg")
+) -> None:
     parser.add_argument(
         "--out",
-        type=Path,
+        type=command.output_file(*suffixes),
         metavar="FILE",
-        help=f"where to draw to, {suffixes}; default: {default}",
+        help=f"picture to write, {' or '.join(suffixes)}; default: {default}",
     )
-
-
-def destination(given: Path | None, default: Path, suffixes: tuple[str, ...]) -> Path:
-    """The file to draw to.
-
-    Raises:
-        UsageError: it is of no kind that can be drawn.
-    """
-    path = given or default
-    if path.suffix.lower() not in suffixes:
-        raise command.UsageError(
-            f"cannot draw {path}: its name must end with {' or '.join(suffixes)}"
-        )
-    return path
 
 
 def folder_of(checkpoint: Path) -> Path:
     """The run folder of a checkpoint that is given as a run folder or as a file in one."""
     return checkpoint if checkpoint.is_dir() else checkpoint.parent
+
+
+def destination(arguments: argparse.Namespace, name: str) -> Path:
+    """The picture that --out names, or else one beside the checkpoint.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    return arguments.out or command.writable(folder_of(arguments.checkpoint) / name)
 
 
 def plain(axes: Axes) -> None:

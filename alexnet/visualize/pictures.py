@@ -130,15 +130,6 @@ def class_name(classes: list[str], label: int, length: int = 22) -> str:
 # -- figures -------------------------------------------------------------------------------------
 
 
-def add_out_option(parser: argparse.ArgumentParser, name: str) -> None:
-    parser.add_argument(
-        "--out",
-        type=command.picture,
-        metavar="FILE",
-        help=f"picture to write, .png or .svg; default: {name} beside the checkpoint",
-    )
-
-
 def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
     """Pictures (N, H, W) side by side in rows, with NaN between them and in places left over."""
     count, height, width = tiles.shape

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import filter_snapshots, trained
+from alexnet import command, filter_snapshots, trained
 from alexnet.figures import save
 from alexnet.visualize import layers
 from alexnet.visualize.output import add_out_option, destination, folder_of
@@ -20,6 +21,7 @@ from alexnet.visualize.tuning import (
     mean_circular_variance,
     tuning,
 )
+from minigrad import files
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +33,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fourier (default): exact; gratings: measured with drawn ones that are shown to the layer",
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each kernel")
+    parser.add_argument(
+        "--csv", type=command.output_file(), metavar="FILE", help="write a row for each kernel"
+    )
     add_out_option(
         parser,
         "responses.png in the run folder; the kernels' own curves go to "
         "responses-1.png, responses-2.png, ... beside it",
-        ".png or .svg",
     )
     parser.set_defaults(backend="cpu")  # a single small layer
 
@@ -44,8 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
     folder = folder_of(arguments.checkpoint)
-    path = destination(arguments.out, folder / "responses.png", (".png", ".svg"))
     _, model = trained.network(arguments)
+    path = destination(arguments, "responses.png")
     conv1 = layers.convolutions(model)["conv1"]
     columns = layers.columns(model, "conv1")
     kernels = conv1.weight.numpy()
@@ -128,7 +131,8 @@ def _text(value: float | None) -> str:
 
 
 def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write(path, table.getvalue().encode())

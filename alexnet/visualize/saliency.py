@@ -15,7 +15,7 @@ from PIL import Image
 from alexnet import command, figures, trained
 from alexnet.evaluation import mean_log_probabilities
 from alexnet.visualize import layers, pictures
-from alexnet.visualize.output import folder_of
+from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad.backend import Backend
@@ -166,11 +166,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"side of the square that is moved over the image; default: 1/{SQUARE_SHARE} of it",
     )
     trained.add_computing_options(parser)
-    pictures.add_out_option(parser, "saliency.png")
+    add_out_option(parser, "saliency.png beside the checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> int:
     checkpoint, model = trained.network(arguments)
+    path = destination(arguments, "saliency.png")
     size = checkpoint.preprocessing.image_size
     square = arguments.square or max(1, size // SQUARE_SHARE)
     if square > size:
@@ -183,7 +184,6 @@ def run(arguments: argparse.Namespace) -> int:
         rows += zip(pictures.shown(images, [index], checkpoint.preprocessing), [result])
         name = checkpoint.classes[result.predicted]
         print(f"{images.name(index)}: {name} {result.probability:.1%}")
-    path = arguments.out or folder_of(arguments.checkpoint) / "saliency.png"
     figures.save(saliency_figure(rows, checkpoint.classes, square), path)
     print(f"picture: {path}")
     return 0

@@ -163,7 +163,7 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         ([run, "--data", "demo"], 4, "3 classes, the data have 10"),
         ([run, "--data", "demo", "--split", "test"], 3, "has 'train', 'validation'"),
         ([run, "--views", "3"], 2, "invalid choice"),
-        ([run, "--confusion", tmp_path / "c.jpg"], 2, "neither in .png nor in .svg"),
+        ([run, "--confusion", tmp_path / "c.jpg"], 2, "does not end in .png or .svg"),
         ([run, "--errors", tmp_path / "none" / "e.png"], 2, "does not exist"),
         ([run, "--backend", "cuda"], 8, ""),
     ]

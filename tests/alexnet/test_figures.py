@@ -99,3 +99,17 @@ def test_a_single_epoch_is_a_visible_point(figure, tmp_path):
     for axes in figure(rows(1), 3, tmp_path / "curves.png").axes:
         *curves, _ = axes.lines
         assert {line.get_marker() for line in curves} == {"o"}
+
+
+def test_what_cannot_be_drawn_leaves_the_earlier_picture(tmp_path, monkeypatch):
+    def interrupted(self, path, **options):
+        path.write_bytes(b"half a picture")
+        raise KeyboardInterrupt
+
+    path = tmp_path / "picture.svg"
+    path.write_text("earlier")
+    monkeypatch.setattr(figures.Figure, "savefig", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        figures.save(figures.Figure(), path)
+    assert path.read_text() == "earlier"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["picture.svg"]

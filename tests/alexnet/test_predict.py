@@ -247,7 +247,7 @@ def test_errors_in_one_line(checkpoint, photos, tmp_path, capsys):
         ([checkpoint], 2, "no image is given"),
         ([tmp_path / "none", photos], 4, "does not exist"),
         ([photos / "cat/1.png", photos], 4, "not a readable checkpoint"),
-        ([checkpoint, photos, "--picture", "a.jpg"], 2, "neither in .png nor in .svg"),
+        ([checkpoint, photos, "--picture", "a.jpg"], 2, "does not end in .png or .svg"),
         ([checkpoint, photos, "-k", "0"], 2, "at least 1"),
     ):
         found, out, lines = run(capsys, *command)

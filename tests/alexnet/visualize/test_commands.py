@@ -1,6 +1,7 @@
 """``python -m alexnet.visualize`` neighbours, activations, saliency and map."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from alexnet import train
 from alexnet.checkpoint import BEST, Checkpoint
 from alexnet.model import ARCHITECTURES
 from alexnet.visualize import __main__ as visualize
+from alexnet.visualize import pictures
 from tests.alexnet.test_train import OPTIONS, NarrowAlexNet, write_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -105,6 +107,25 @@ def test_map(run, tmp_path, method, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m-images.png", "m.png"]
 
 
+@pytest.mark.parametrize("name", ON_IMAGES)
+def test_what_cannot_be_written_is_said_before_anything_is_computed(
+    run, tmp_path, capsys, monkeypatch, name
+):
+    def no_images(*_):
+        raise AssertionError("images are read")
+
+    monkeypatch.setattr(pictures, "chosen", no_images)
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    capsys.readouterr()
+    assert call(name, run, "--out", folder) == 7
+    assert "a folder, not a file" in capsys.readouterr().err
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    for options in ([], ["--out", tmp_path / "p.png"]):
+        assert call(name, run, *options) == 7
+        assert "nothing can be written to this folder" in capsys.readouterr().err
+
+
 def test_errors_in_one_line(run, tmp_path, capsys):
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -118,7 +139,7 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         (["--images", tmp_path / "text.png"], 3, "text.png"),
         (["--images", empty], 3, "no image in this folder"),
         (["--count", "0"], 2, "at least 1"),
-        (["--out", tmp_path / "p.jpg"], 2, "ends neither in .png nor in .svg"),
+        (["--out", tmp_path / "p.jpg"], 2, "does not end in .png or .svg"),
         (["--out", tmp_path / "nowhere" / "p.png"], 2, "nowhere"),
         (["--split", "test"], 3, "has no set 'test'"),
     ]

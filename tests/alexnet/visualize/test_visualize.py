@@ -198,6 +198,8 @@ def test_errors_in_one_line(run, tmp_path, capsys):
     (tmp_path / "mixed" / BEST).write_bytes((run / BEST).read_bytes())
     np.save(tmp_path / "mixed" / FOLDER / "epoch_0001.npy", np.zeros((7, 3, 11, 11)))
     unwritable = tmp_path / "nowhere" / "picture.png"
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
     (tmp_path / "file").write_text("")
     cases = [
         (["filters", tmp_path / "nothing"], 4, "does not exist"),
@@ -209,20 +211,22 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         (["filters", tmp_path / "damaged", "--epochs"], 4, "epoch_0001.npy"),
         (["filters", tmp_path / "mixed", "--epochs"], 4, "not those of this network"),
         (["filters", run, "--out", tmp_path / "picture.jpg"], 2, ".png or .svg"),
-        (["filters", run, "--out", tmp_path / "picture.gif"], 2, ".png or .svg"),
-        (["filters", run, "--out", unwritable], 7, "nowhere"),
-        (["filters", run, "--epochs", "--out", unwritable.with_suffix(".gif")], 7, "nowhere"),
+        (["filters", run, "--out", tmp_path / "picture.gif"], 2, "only --epochs"),
+        (["filters", run, "--out", unwritable], 2, "nowhere"),
+        (["filters", run, "--epochs", "--out", unwritable.with_suffix(".gif")], 2, "nowhere"),
+        (["filters", run, "--out", folder], 7, "a folder, not a file"),
         (["filters", run, "--layer", "conv2", "--channels", "0,99"], 2, "no channel 99"),
         (["filters", run, "--layer", "conv2", "--channels", "0,-1"], 2, "such as 0,5,17"),
         (["filters", run, "--layer", "conv2", "--channels", "a"], 2, "such as 0,5,17"),
         (["filters", run, "--patches", "--data-root", tmp_path / "alone"], 3, "nothing in it"),
         (["responses", tmp_path / "vgg.safetensors"], 4, "cannot be built"),
         (["responses", tmp_path / "damaged"], 4, "epoch_0001.npy"),
-        (["responses", run, "--out", unwritable], 7, "nowhere"),
+        (["responses", run, "--out", unwritable], 2, "nowhere"),
+        (["responses", run, "--csv", unwritable], 2, "nowhere"),
         (["curves", tmp_path / "nothing"], 4, "with a complete epoch"),
         (["curves", tmp_path / "file"], 4, "with a complete epoch"),
         (["curves", *[run] * 8], 2, "at most 7"),
-        (["curves", run, "--out", unwritable], 7, "nowhere"),
+        (["curves", run, "--out", unwritable], 2, "nowhere"),
         (["unknown"], 2, "invalid choice"),
     ]
     for command, code, expected in cases:
