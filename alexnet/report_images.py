@@ -131,7 +131,7 @@ def similar_images(report: Report) -> str:
         ],
         distances,
         checkpoint.classes,
-        f"Nearest of {len(index.values):,} training images, euclidean distance in {LAYER}",
+        f"Nearest of {len(index.values):,} training images by Euclidean distance in {LAYER}",
     )
     same = (index.labels[positions] == of_queries.labels[:, np.newaxis]).sum()
     alt = (

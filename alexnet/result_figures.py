@@ -43,6 +43,7 @@ class Prediction(NamedTuple):
 def confusion_matrix(results: Results, title: str) -> Figure:
     """What is taken for what: a row per true class, as shares of its images."""
     classes = len(results.classes)
+    numbered = classes <= NUMBERED_CLASSES
     confusion = results.confusion()
     images = confusion.sum(axis=1, keepdims=True)
     shares = np.where(images > 0, confusion / np.maximum(images, 1), np.nan)
@@ -55,7 +56,7 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     step = math.ceil(classes / NAMED_CLASSES)
     places = np.arange(0, classes, step)
     names = [shortened(display_name(results.classes[i]), 20) for i in places]
-    size = 8 if classes <= NUMBERED_CLASSES else 6
+    size = 8 if numbered else 6
     style = {"fontsize": size, "parse_math": False}
     axes.set_yticks(places, names, **style)
     axes.set_xticks(places, names, rotation=90 if classes > 10 else 40, **style)
@@ -68,14 +69,16 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     axes.set_title(
         f"{title}: {results.accuracy().value:.1%} right", fontsize=10, parse_math=False, loc="left"
     )
-    if classes <= NUMBERED_CLASSES:
+    if numbered:
         for (i, j), share in np.ndenumerate(shares):
             if share > 0:
                 text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
                 color = "white" if share > 0.35 else "black"
                 axes.text(j, i, text, ha="center", va="center", color=color, fontsize=size)
     bar = figure.colorbar(picture, ax=axes, shrink=0.7, format=PercentFormatter(1, decimals=0))
-    bar.set_label("share of the images of the true class")
+    bar.set_label(
+        "share of the images of the true class" + ("; in the cells: %" if numbered else "")
+    )
     bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
     bar.outline.set_visible(False)
     axes.spines[:].set_color("0.8")
@@ -95,9 +98,9 @@ def error_sheet(
     ]
     rows = math.ceil(max(1, len(kinds[0][1])) / ERROR_COLUMNS)
     figure = Figure(figsize=(WIDTH, 0.3 + 2 * (0.3 + rows * 1.62)), layout="constrained")
-    figure.suptitle(title, fontsize=10, parse_math=False)
+    figure.suptitle(title, fontsize=10, x=0.006, ha="left", parse_math=False)
     for part, (heading, errors) in zip(figure.subfigures(2, 1), kinds):
-        part.suptitle(heading, fontsize=9, weight="bold", x=0.01, ha="left")
+        part.suptitle(heading, fontsize=9, weight="bold", x=0.006, ha="left")
         grid = part.subplots(rows, ERROR_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()

@@ -1,6 +1,7 @@
 """What the layers of a network answer to an image: their feature maps."""
 
 import argparse
+import math
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,6 +15,7 @@ from minigrad import Tensor, backend
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 MAPS = 48
 COLUMNS = 16
+TILE = 32  # pixels of a map in the picture, at least
 COLORS = "inferno"  # from black to light yellow; even in brightness, also for the colour-blind
 BACKGROUND = "0.75"
 
@@ -77,8 +79,10 @@ def activations_figure(
     mosaics = {}
     for name, of_layer in maps.items():
         strongest = np.sort(np.argsort(-of_layer.mean(axis=(1, 2)), kind="stable")[:count])
-        gap = max(1, of_layer.shape[1] // 16)
-        mosaics[name] = pictures.mosaic(of_layer[strongest], COLUMNS, gap)
+        # Small maps would stand far apart: the space between maps is whole pixels.
+        enlarged = math.ceil(TILE / of_layer.shape[1])
+        tiles = of_layer[strongest].repeat(enlarged, axis=1).repeat(enlarged, axis=2)
+        mosaics[name] = pictures.mosaic(tiles, COLUMNS, tiles.shape[1] // 16)
 
     top, left, right, heading = 1.6, 0.1, 0.75, 0.3  # inches
     width = pictures.WIDTH - left - right

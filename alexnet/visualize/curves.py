@@ -20,6 +20,7 @@ from alexnet.visualize.output import (
     SMALL,
     add_out_option,
     plain,
+    run_name,
 )
 from alexnet.visualize.tuning import mean_circular_variance
 from minigrad.io import CheckpointError
@@ -122,7 +123,7 @@ def _line(axes: Axes, epochs: list[int], values: list[float], color: str, style:
 
 def _legend(figure: Figure, runs: list[Run]) -> None:
     lines = [Line2D([], [], color=color, lw=2) for color in COLORS[: len(runs)]]
-    names = [run.name if len(run.name) <= 70 else "…" + run.name[-69:] for run in runs]
+    names = [run_name(run.name, 70) for run in runs]
     styles = [Line2D([], [], color=GREY, linestyle=style) for style in ("-", "--")]
     options = {"frameon": False, "fontsize": NORMAL, "borderaxespad": 0.4}
     for text in figure.legend(lines, names, loc="upper left", **options).get_texts():

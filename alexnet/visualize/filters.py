@@ -21,7 +21,7 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
-from alexnet.visualize.output import add_out_option, destination, folder_of
+from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.patches import patch, strongest
 from minigrad import backend, files, nn
 from minigrad.io import CheckpointError
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.layer not in known:
         raise command.UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
     layer = known[arguments.layer]
-    title = f"{arguments.layer} of {arguments.checkpoint}"
+    title = f"{arguments.layer} of {run_name(arguments.checkpoint, 40)}"
     path = destination(arguments, f"filters-{arguments.layer}{kind}.png")
     columns = layers.columns(model, arguments.layer)
     channels = _chosen(arguments, layer)

@@ -169,7 +169,7 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
     _title(
         figure,
         title,
-        "the strongest first, one of an image; grey: not seen; white: no other image excites it",
+        "the strongest first, one of an image; grey: not seen by the channel; white: no other image excites it",
     )
     return figure
 

@@ -22,6 +22,7 @@ CELLS = 30  # thumbnails along the longer side of the map
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v")
 MAX_CLASSES = 20
+LEGEND, MAX_HEIGHT = 1.7, 9.5  # inches
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -85,11 +86,12 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
         points: (N, 2).
         labels: (N,), -1 where it is not known.
     """
-    figure, axes = _page(title, legend=1.7)
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     most = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
     marked = np.sort(most[counts[most] > 0])
     rest = ~np.isin(labels, marked)
+    entries = len(marked) + rest.any()
+    figure, axes = _page(title, points.min(axis=0), points.max(axis=0), legend=entries)
     if rest.any():
         name = "class unknown" if (labels[rest] < 0).all() else "other classes"
         axes.scatter(*points[rest].T, s=8, c="0.8", linewidths=0, label=name)
@@ -122,32 +124,43 @@ def thumbnails_figure(
     points: np.ndarray, dataset: Dataset, indices: np.ndarray, checkpoint: Checkpoint, title: str
 ) -> Figure:
     """Images at their places on a map, in a grid: in each cell the one nearest to its middle."""
-    figure, axes = _page(title, legend=0.0)
     low, high = points.min(axis=0), points.max(axis=0)
     cell = float((high - low).max()) / CELLS or 1.0
     places = (points - low) / cell
     cells = np.minimum(places.astype(np.int64), CELLS - 1)
     order = np.argsort(((places - cells - 0.5) ** 2).sum(axis=1), kind="stable")
     _, first = np.unique(cells[order], axis=0, return_index=True)
+    columns, rows = cells.max(axis=0) + 1
+    figure, axes = _page(title, np.zeros(2), np.array([columns, rows]), legend=0)
+    limits = axes.get_xlim(), axes.get_ylim()
     for position in order[first]:
         (picture,) = pictures.shown(dataset, [indices[position]], checkpoint.preprocessing)
         x, y = cells[position]
-        axes.imshow(picture.pixels, extent=(x, x + 0.95, y, y + 0.95))
-    columns, rows = cells.max(axis=0) + 1
-    # imshow sets limits of its own.
-    axes.set(xlim=(-0.5, columns + 0.5), ylim=(-0.5, rows + 0.5), adjustable="datalim")
+        axes.imshow(picture.pixels, extent=(x, x + 0.95, y, y + 0.95), aspect="auto")
+    axes.set(xlim=limits[0], ylim=limits[1])  # imshow sets its own
     return figure
 
 
-def _page(title: str, legend: float) -> tuple[Figure, Axes]:
-    """A figure with a title, axes without numbers, and space for a legend (inches) at the right."""
-    height = 6.0 if legend else pictures.WIDTH
-    figure = Figure(figsize=(pictures.WIDTH, height))
-    figure.text(0.1 / pictures.WIDTH, 1 - 0.12 / height, title, va="top", fontsize=9, weight="bold")
-    width = pictures.WIDTH - 0.2 - legend
+def _page(title: str, low: np.ndarray, high: np.ndarray, legend: int) -> tuple[Figure, Axes]:
+    """A figure with a title, and axes without numbers for points from `low` to `high` (2,).
+
+    It is as high as the points need at the width of a page, with the same scale in both directions.
+
+    Args:
+        legend: how many entries of a legend have space at the right.
+    """
+    space = 0.06 * (high - low).max()
+    across, up = (high - low) + (space or 1.0)
+    width = pictures.WIDTH - 0.2 - (LEGEND if legend else 0)
+    height = float(np.clip(width * up / across, max(2.0, 0.17 * legend), MAX_HEIGHT))
+    page = height + 0.5
+    figure = Figure(figsize=(pictures.WIDTH, page))
+    figure.text(0.1 / pictures.WIDTH, 1 - 0.12 / page, title, va="top", fontsize=9, weight="bold")
     axes = figure.add_axes(
-        (0.1 / pictures.WIDTH, 0.1 / height, width / pictures.WIDTH, 1 - 0.5 / height)
+        (0.1 / pictures.WIDTH, 0.1 / page, width / pictures.WIDTH, height / page)
     )
-    axes.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+    half = np.array([width, height]) * max(across / width, up / height) / 2
+    xlim, ylim = zip((low + high) / 2 - half, (low + high) / 2 + half)
+    axes.set(xticks=[], yticks=[], xlim=xlim, ylim=ylim)
     axes.spines[:].set(color="0.7", linewidth=0.5)
     return figure, axes

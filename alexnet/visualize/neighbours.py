@@ -92,8 +92,8 @@ def run(arguments: argparse.Namespace) -> int:
         ],
         found[1],
         checkpoint.classes,
-        f"Nearest of {len(index.values):,} training images, {arguments.distance} distance in "
-        f"{LAYER}",
+        f"Nearest of {len(index.values):,} training images by "
+        f"{arguments.distance.replace('euclid', 'Euclid')} distance in {LAYER}",
     )
     figures.save(figure, path)
     results["picture"] = str(path)
@@ -217,10 +217,14 @@ def neighbours_figure(
     columns = 1 + min(len(neighbours[0]), MAX_COLUMNS)
     cell = (pictures.WIDTH - 0.2) / (columns + 0.3)  # the query stands apart by 0.3 of a cell
     row = cell - GAP + TEXT
-    above = 0.45
+    above = 0.55
     height = above + len(queries) * row
     figure = Figure(figsize=(pictures.WIDTH, height))
     figure.text(0.1 / pictures.WIDTH, 1 - 0.15 / height, title, va="top", fontsize=9, weight="bold")
+    explanation = "Below each image: its class and its distance."
+    if any(query.label != pictures.UNKNOWN for query in queries):
+        explanation += " Blue frame, ✓: the class of the query; dashed red frame, ✗: another one."
+    figure.text(0.1 / pictures.WIDTH, 1 - 0.32 / height, explanation, va="top", fontsize=7)
     letters = int(cell / 0.068)  # that fit below an image
 
     def draw(i: int, left: float, picture: Picture, note: str) -> Axes:
@@ -253,4 +257,4 @@ def neighbours_figure(
 
 
 def _short(distance: float) -> str:
-    return f"{distance:.3g}"
+    return f"{distance:#.3g}"

@@ -40,6 +40,12 @@ def destination(arguments: argparse.Namespace, name: str) -> Path:
     return arguments.out or command.writable(folder_of(arguments.checkpoint) / name)
 
 
+def run_name(path: Path | str, length: int) -> str:
+    """A path for the title of a picture; one that is too long loses its beginning."""
+    name = str(path).encode("utf-8", "replace").decode()  # a name of a file need not be text
+    return name if len(name) <= length else "…" + name[1 - length :]
+
+
 def plain(axes: Axes) -> None:
     """Axes for curves: no box, faint horizontal lines, small numbers."""
     axes.spines[["top", "right"]].set_visible(False)

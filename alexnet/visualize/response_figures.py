@@ -41,7 +41,7 @@ def overview_figure(
     _histogram(color, tuning.color_selectivity, columns)
     # Not up to where the legend is.
     color.axvline(2 / 3, 0, 0.74, color=GREY, ls=":", lw=1, label="expected of random kernels")
-    color.legend(frameon=False, fontsize=SMALL, loc="upper left")
+    color.legend(**_LEGEND)
     color.set_title("colour selectivity: 0 grey levels only, 1 colour only", **_TITLE)
     color.set_xlabel("share of energy that is colour", fontsize=SMALL)
 
@@ -54,8 +54,11 @@ def overview_figure(
         size = 4 + 36 * (1 - np.nan_to_num(of_column, nan=1.0))
         style = {"color": COLORS[number], "marker": MARKERS[number], "alpha": 0.65, "lw": 0}
         preferred.scatter(orientation, frequency, s=size, **style)
+    if columns > 1:
+        marks = [f"column {number}" for number in range(1, columns + 1)]
+        preferred.legend(marks, **_LEGEND | {"loc": "upper center", "ncols": columns})
     preferred.set_title("best grating of each kernel; larger: more selective", **_TITLE)
-    preferred.set(xlim=(-5, 180), xticks=range(0, 181, 45), ylim=(0, None))
+    preferred.set(xlim=(-5, 180), xticks=range(0, 181, 45), ylim=(0, 0.58))  # a legend above 0.5
     preferred.set_xlabel("orientation of the bars, degrees (90: vertical)", fontsize=SMALL)
     preferred.set_ylabel("cycles per pixel", fontsize=SMALL)
 
@@ -80,6 +83,8 @@ _MARGINS = {
     "left": 0.07, "right": 0.985, "top": 0.91, "bottom": 0.075, "wspace": 0.2, "hspace": 0.42
 }  # fmt: skip
 _TITLE = {"fontsize": NORMAL, "loc": "left"}
+# White, so that no line of the grid runs through the words.
+_LEGEND = {"fontsize": SMALL, "loc": "upper left", "framealpha": 1, "edgecolor": "white"}
 
 
 def _histogram(axes: Axes, values: np.ndarray, columns: int) -> None:
@@ -100,7 +105,7 @@ def _histogram(axes: Axes, values: np.ndarray, columns: int) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     # Room for the legend above the bars.
     axes.set_ylim(0, max(1, axes.get_ylim()[1]) * 1.35)
-    axes.legend(frameon=False, fontsize=SMALL, loc="upper left")
+    axes.legend(**_LEGEND)
 
 
 def kernel_pages(kernels: np.ndarray, tuning: Tuning, columns: int, title: str) -> list[Figure]:
@@ -132,7 +137,7 @@ def _page(members: np.ndarray, colors: np.ndarray, tuning: Tuning, title: str) -
         bottom = top - (i // ACROSS + 1) * cell_height
         image, orientation, frequency = (
             figure.add_axes((left + x, bottom + 0.022, width, 0.06))
-            for x, width in ((0.01, 0.085), (0.115, 0.09), (0.225, 0.09))
+            for x, width in ((0.01, 0.085), (0.11, 0.085), (0.23, 0.085))
         )
         image.imshow(colors[kernel])
         image.set(xticks=[], yticks=[])

@@ -13,7 +13,7 @@ import numpy as np
 from alexnet import command, filter_snapshots, trained
 from alexnet.figures import save
 from alexnet.visualize import layers
-from alexnet.visualize.output import add_out_option, destination, folder_of
+from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.tuning import (
     Tuning,
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.csv:
         _write_csv(rows, arguments.csv)
 
-    title = f"conv1 of {arguments.checkpoint}"
+    title = f"conv1 of {run_name(arguments.checkpoint, 60)}"
     save(overview_figure(result, columns, title, by_epoch), path)
     for number, page in enumerate(kernel_pages(kernels, result, columns, title), start=1):
         save(page, path.with_name(f"{path.stem}-{number}{path.suffix}"))

@@ -240,7 +240,7 @@ def saliency_figure(
         most = max(float(np.abs(change).max()), 0.01)
         occlusion.imshow(_over_picture(change / most, picture.pixels))
         occlusion.set_title(
-            f"then between {result.occlusion.min():.0%} and {result.occlusion.max():.0%}",
+            f"then between {result.occlusion.min():.1%} and {result.occlusion.max():.1%}",
             fontsize=7,
             loc="left",
             pad=3,
