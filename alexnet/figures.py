@@ -6,6 +6,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet.metrics import Row
@@ -57,6 +59,30 @@ def _curve(axes: Axes, rows: list[Row], column: str, label: str, color: str, sty
 
 def _reference(axes: Axes, level: float, label: str) -> None:
     axes.axhline(level, color=REFERENCE, linewidth=0.9, linestyle=":", label=label)
+
+
+def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """A text that is at most so wide, shortened at its end where it would be wider.
+
+    Args:
+        width: inches.
+        size, weight: of the font; points.
+    """
+    font = FontProperties(size=size, weight=weight)
+
+    def inches(text: str) -> float:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+        return points / 72
+
+    text = text.encode("utf-8", "replace").decode()  # a name of a file need not be text
+    if inches(text) <= width:
+        return text
+    length = len(text) - 1
+    while length and inches(f"{text[:length].rstrip()}…") > width:
+        length -= 1
+    return f"{text[:length].rstrip()}…"
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from alexnet.data import Dataset
-from alexnet.data.labels import display_name, shortened
+from alexnet.data.labels import caption
 from alexnet.data.transforms import Preprocessing, central_view
-from alexnet.figures import VALIDATION
+from alexnet.figures import VALIDATION, fitted
 from alexnet.results import Results
 
 WIDTH = 7.4  # inches: a page of A4 within its margins
@@ -55,8 +55,8 @@ def confusion_matrix(results: Results, title: str) -> Figure:
 
     step = math.ceil(classes / NAMED_CLASSES)
     places = np.arange(0, classes, step)
-    names = [shortened(display_name(results.classes[i]), 20) for i in places]
     size = 8 if numbered else 6
+    names = [fitted(caption(results.classes[i]), 1.2, size) for i in places]
     style = {"fontsize": size, "parse_math": False}
     axes.set_yticks(places, names, **style)
     axes.set_xticks(places, names, rotation=90 if classes > 10 else 40, **style)
@@ -110,7 +110,7 @@ def error_sheet(
             image = dataset.image(int(results.indices[position]))
             axes.imshow(central_view(image, preprocessing).crop)
             label, predicted = (
-                shortened(display_name(results.classes[kind[position]]), 19)
+                fitted(caption(results.classes[kind[position]]), 0.98, 6.5)
                 for kind in (results.labels, results.predicted)
             )
             probability, loss = results.probability[position], results.loss[position]
@@ -129,26 +129,30 @@ def predictions(items: list[Prediction]) -> Figure:
     columns = min(PREDICTION_COLUMNS, len(items))
     rows = math.ceil(len(items) / columns)
     cell = WIDTH / PREDICTION_COLUMNS
-    figure = Figure(figsize=(columns * cell, rows * 1.6 * cell), layout="constrained")
-    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=[3, 2] * rows)
+    bars = max(len(item.top) for item in items)
+    # A bar is an eighth of a picture high; with it come its space and the name below the picture.
+    height = rows * (1 + 0.12 * bars) * cell
+    figure = Figure(figsize=(columns * cell, height), layout="constrained")
+    ratios = [1, 0.13 * bars] * rows
+    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=ratios)
     figure.get_layout_engine().set(w_pad=0.09, h_pad=0.03)
     for axes in grid.flat:
         axes.set_axis_off()
     for number, item in enumerate(items):
         row, column = divmod(number, columns)
         _draw_image(grid[2 * row, column], item)
-        _draw_bars(grid[2 * row + 1, column], item)
+        _draw_bars(grid[2 * row + 1, column], item, bars)
     return figure
 
 
 def _draw_image(axes: Axes, item: Prediction) -> None:
     axes.imshow(item.image)
     known = item.label is not None
-    caption = display_name(item.label) if known else item.name
+    weight = "bold" if known else "normal"
     axes.set_title(
-        shortened(caption, 24),
+        fitted(caption(item.label) if known else item.name, 1.6, 8, weight),
         fontsize=8,
-        weight="bold" if known else "normal",
+        weight=weight,
         style="normal" if known else "italic",
         parse_math=False,
         y=0,
@@ -157,7 +161,8 @@ def _draw_image(axes: Axes, item: Prediction) -> None:
     )
 
 
-def _draw_bars(axes: Axes, item: Prediction) -> None:
+def _draw_bars(axes: Axes, item: Prediction, bars: int) -> None:
+    """Bars of the most probable classes, in a place that has room for `bars`."""
     for place, (name, probability) in enumerate(item.top):
         right = name == item.label
         axes.barh(
@@ -168,7 +173,9 @@ def _draw_bars(axes: Axes, item: Prediction) -> None:
             edgecolor=VALIDATION if right else BAR,
         )
         style = {"fontsize": 7, "va": "center", "weight": "bold" if right else "normal"}
-        axes.text(0.015, place, shortened(display_name(name), 22), parse_math=False, **style)
-        axes.text(1.15, place, f"{probability:.0%}", ha="right", **style)
-    axes.set_xlim(0, 1.15)  # beside a full bar there is room for its percentage
-    axes.set_ylim(max(5, len(item.top)) - 0.5, -0.5)
+        axes.text(
+            0.015, place, fitted(caption(name), 1.25, 7, style["weight"]), parse_math=False, **style
+        )
+        axes.text(1.25, place, f"{probability:.0%}", ha="right", **style)
+    axes.set_xlim(0, 1.25)  # beside a full bar there is room for its percentage
+    axes.set_ylim(bars - 0.5, -0.5)

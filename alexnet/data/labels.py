@@ -22,6 +22,13 @@ def display_name(class_name: str) -> str:
     return f"{_first(words()[class_name])} ({class_name})"
 
 
+def caption(class_name: str) -> str:
+    """What to call a class in a picture: "tench"; with its synset only where words are ambiguous."""
+    first = _first(words().get(class_name, class_name))
+    unique = class_name in words() and _times()[first] == 1
+    return first if unique else display_name(class_name)
+
+
 def shortened(name: str, length: int) -> str:
     """A name for a picture, of at most so many letters."""
     name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
@@ -39,7 +46,7 @@ def synsets_of(names: list[str]) -> list[str] | None:
         agreeing = sum(_first(name) == first for name, first in zip(names, firsts))
         if agreeing >= SAME_LIST * len(firsts):
             return list(words())
-    times = Counter(firsts)
+    times = _times()
     known = {}
     for synset, text in words().items():
         for name in {synset, text, _first(text)}:
@@ -47,6 +54,12 @@ def synsets_of(names: list[str]) -> list[str] | None:
                 known[name] = synset
     synsets = [known.get(name) for name in names]
     return synsets if None not in synsets and len(set(synsets)) == len(names) else None
+
+
+@functools.cache
+def _times() -> Counter[str]:
+    """How many synsets begin with the same word."""
+    return Counter(_first(text) for text in words().values())
 
 
 def _first(text: str) -> str:

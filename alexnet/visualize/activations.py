@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         figure = activations_figure(picture, of_image, checkpoint.classes, arguments.maps)
         file = pictures.numbered(path, index, len(images))
         figures.save(figure, file)
-        print(f"{images.name(index)}: {file}")
+        print(command.printable(f"{images.name(index)}: {file}"))
     return 0
 
 
@@ -98,7 +98,7 @@ def activations_figure(
     image = axes_at(left, 0.1, side, side)
     image.imshow(picture.pixels)
     image.set_axis_off()
-    name = pictures.class_name(classes, picture.label, 40)
+    name = figures.fitted(pictures.class_name(classes, picture.label), 3.0, 11, "bold")
     text = (
         "Each layer's maps share one scale: black is 0, the lightest colour\n"
         "the value beside the bar or more (99.9% of the layer are below it)."

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     runs = [read(folder) for folder in arguments.runs]
     path = arguments.out or command.writable(arguments.runs[0] / "curves.png")
     save(curves_figure(runs), path)
-    print(path)
+    print(command.printable(str(path)))
     return 0
 
 

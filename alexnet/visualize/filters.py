@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
         if animated:
             files.write(path, animation(snapshots, columns, title, arguments.normalize))
-            print(path)
+            print(command.printable(str(path)))
             return 0
         figure = epochs_figure(snapshots, columns, title, arguments.normalize)
     elif arguments.layer == "conv1":
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         figure = slices_figure(layer.weight.numpy(), layer.groups, channels, title)
     save(figure, path)
-    print(path)
+    print(command.printable(str(path)))
     return 0
 
 

@@ -22,7 +22,7 @@ CELLS = 30  # thumbnails along the longer side of the map
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v")
 MAX_CLASSES = 20
-LEGEND, MAX_HEIGHT = 1.7, 9.5  # inches
+LEGEND, MAX_HEIGHT = 1.7, pictures.WIDTH  # inches
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     figures.save(
         thumbnails_figure(points, images, of_images.indices, checkpoint, title), of_pictures
     )
-    print(f"{title}: {path}, {of_pictures}")
+    print(command.printable(f"{title}: {path}, {of_pictures}"))
     return 0
 
 
@@ -104,7 +104,7 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
             marker=marker,
             linewidths=0.3,
             edgecolors="white",
-            label=pictures.class_name(classes, label, 20),
+            label=figures.fitted(pictures.class_name(classes, label), LEGEND - 0.38, 8),
         )
     legend = figure.legend(
         loc="upper left",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from alexnet import command, figures, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import Dataset, Subset
+from alexnet.data.labels import display_name
 from alexnet.visualize import nearest, pictures
 from alexnet.visualize.features import LAYER, Features, features
 from alexnet.visualize.output import add_out_option, destination, folder_of
@@ -97,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     figures.save(figure, path)
     results["picture"] = str(path)
-    print(json.dumps(results, indent=2) if arguments.json else _text(results))
+    print(json.dumps(results, indent=2) if arguments.json else command.printable(_text(results)))
     return 0
 
 
@@ -180,8 +181,9 @@ def _listed(
 def _text(results: dict[str, Any]) -> str:
     lines = []
     for query in results["queries"]:
-        classes = ", ".join(neighbour["class"] for neighbour in query["neighbours"])
-        lines.append(f"{query['name']} ({query['class'] or 'class unknown'}): {classes}")
+        classes = ", ".join(display_name(neighbour["class"]) for neighbour in query["neighbours"])
+        true = display_name(query["class"]) if query["class"] else "class unknown"
+        lines.append(f"{query['name']} ({true}): {classes}")
     if "precision" in results:
         k = results["k"]
         lines.append(
@@ -189,7 +191,9 @@ def _text(results: dict[str, Any]) -> str:
             f"(chance {results['chance']:.1%})"
         )
         for name, share in results["precision_of_class"].items():
-            lines.append(f"  {name}: " + ("no image" if share is None else f"{share:.1%}"))
+            lines.append(
+                f"  {display_name(name)}: " + ("no image" if share is None else f"{share:.1%}")
+            )
     return "\n".join([*lines, f"picture: {results['picture']}"])
 
 
@@ -225,7 +229,9 @@ def neighbours_figure(
     if any(query.label != pictures.UNKNOWN for query in queries):
         explanation += " Blue frame, ✓: the class of the query; dashed red frame, ✗: another one."
     figure.text(0.1 / pictures.WIDTH, 1 - 0.32 / height, explanation, va="top", fontsize=7)
-    letters = int(cell / 0.068)  # that fit below an image
+
+    def name_of(label: int, width: float) -> str:
+        return figures.fitted(pictures.class_name(classes, label), width, 7)
 
     def draw(i: int, left: float, picture: Picture, note: str) -> Axes:
         bottom = height - above - i * row - (cell - GAP)
@@ -240,10 +246,12 @@ def neighbours_figure(
         return axes
 
     for i, query in enumerate(queries):
-        name = pictures.class_name(classes, query.label, letters)
+        name = name_of(query.label, cell - GAP)
         draw(i, 0.1, query, f"{name}\nquery" if name else "query")
         for j, neighbour in enumerate(neighbours[i][:MAX_COLUMNS]):
-            name = pictures.class_name(classes, neighbour.label, letters - 2)
+            name = name_of(
+                neighbour.label, cell - GAP - (0.14 if query.label != pictures.UNKNOWN else 0)
+            )
             right = neighbour.label == query.label
             if query.label != pictures.UNKNOWN:
                 name = f"{'✓' if right else '✗'} {name}"

@@ -13,7 +13,7 @@ from alexnet.checkpoint import Checkpoint
 from alexnet.data.dataset import DataError, Dataset, Subset
 from alexnet.data.folder import files_below
 from alexnet.data.images import decode
-from alexnet.data.labels import display_name, shortened
+from alexnet.data.labels import caption
 from alexnet.data.transforms import Preprocessing, central_view
 from minigrad.backend import Backend
 
@@ -122,9 +122,9 @@ def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing
     ]
 
 
-def class_name(classes: list[str], label: int, length: int = 22) -> str:
+def class_name(classes: list[str], label: int) -> str:
     """The name of a class for a picture; "" for `UNKNOWN`."""
-    return "" if label == UNKNOWN else shortened(display_name(classes[label]), length)
+    return "" if label == UNKNOWN else caption(classes[label])
 
 
 # -- figures -------------------------------------------------------------------------------------

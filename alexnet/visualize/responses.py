@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{_text(column['circular_variance'])}, colour selectivity "
             f"{_text(column['color_selectivity'])} (means)"
         )
-    print(path)
+    print(command.printable(str(path)))
     return 0
 
 

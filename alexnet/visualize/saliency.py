@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from alexnet import command, figures, trained
+from alexnet.data.labels import display_name
 from alexnet.evaluation import mean_log_probabilities
 from alexnet.visualize import layers, pictures
 from alexnet.visualize.output import add_out_option, destination
@@ -182,10 +183,10 @@ def run(arguments: argparse.Namespace) -> int:
     for index, inputs in pictures.prepared(arguments, checkpoint, images, device):
         result = explain(model, inputs, square, device, arguments.batch_size)
         rows += zip(pictures.shown(images, [index], checkpoint.preprocessing), [result])
-        name = checkpoint.classes[result.predicted]
-        print(f"{images.name(index)}: {name} {result.probability:.1%}")
+        name = display_name(checkpoint.classes[result.predicted])
+        print(command.printable(f"{images.name(index)}: {name} {result.probability:.1%}"))
     figures.save(saliency_figure(rows, checkpoint.classes, square), path)
-    print(f"picture: {path}")
+    print(command.printable(f"picture: {path}"))
     return 0
 
 
@@ -196,7 +197,7 @@ def saliency_figure(
     rows: list[tuple[Picture, Saliency]], classes: list[str], square: int
 ) -> Figure:
     """A row for each image, of at most `pictures.MAX_ROWS`: the image, the gradient, and the change by occlusion."""
-    cell, gap, left, above, heading = 2.1, 0.12, 0.1, 0.42, 0.3  # inches
+    cell, gap, left, above, heading = 2.1, 0.12, 0.1, 0.36, 0.42  # inches
     row = cell + heading
     rows = rows[: pictures.MAX_ROWS]
     height = above + len(rows) * row + 0.12
@@ -225,10 +226,11 @@ def saliency_figure(
         figure.text(x, 1 - 0.08 / height, text, va="top", fontsize=8, weight="bold")
     for i, (picture, result) in enumerate(rows):
         image, gradient, occlusion = (axes_at(column, i) for column in range(3))
-        name = pictures.class_name(classes, result.predicted, 24)
-        title = f"{name} {result.probability:.0%}"
-        if picture.label not in (pictures.UNKNOWN, result.predicted):
-            title += f"  (is: {pictures.class_name(classes, picture.label, 18)})"
+        names = [pictures.class_name(classes, n) for n in (result.predicted, picture.label)]
+        predicted, true = (figures.fitted(name, cell - 0.75, 8) for name in names)
+        title = f"taken for: {predicted}, {result.probability:.0%}"
+        if true:
+            title = f"is: {true}\n{title}"
         image.set_title(title, fontsize=8, loc="left", pad=3, parse_math=False)
         image.imshow(picture.pixels)
         # Single pixels of large gradient would leave all others black.

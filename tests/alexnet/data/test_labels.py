@@ -2,7 +2,7 @@
 
 import pytest
 
-from alexnet.data.labels import display_name, synsets_of, words
+from alexnet.data.labels import caption, display_name, synsets_of, words
 
 
 def test_table():
@@ -43,3 +43,11 @@ def test_synsets_of_the_whole_list():
     assert synsets_of(names) == list(words())
     assert synsets_of([name.split(",")[0] for name in names]) == list(words())
     assert synsets_of([f"class {i}" for i in range(1000)]) is None
+
+
+def test_captions_are_short_where_they_are_unambiguous():
+    assert caption("n01440764") == "tench"
+    assert caption("n02012849") == "crane (n02012849)"  # the bird; n03126707 lifts
+    assert caption("my cat, sleeping") == "my cat, sleeping"
+    for names in ([*words()], ["tench", "crane"]):
+        assert len({caption(name) for name in names}) == len(names)

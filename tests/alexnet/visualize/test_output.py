@@ -22,7 +22,7 @@ def test_a_long_name_of_a_run_keeps_its_end():
 def test_a_map_has_one_scale_and_shows_every_point(rng, extent, caplog):
     points = rng.random((30, 2)) * extent
     figure = map_command.map_figure(points, np.arange(30) % 3, ["a", "b", "c"], "a map")
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     (axes,) = figure.axes
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     assert (points > (left, bottom)).all()
