@@ -153,10 +153,17 @@ def printable(text: str) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
+def one_line(name: str) -> str:
+    """A name of a file as it can be printed in a line: it may hold line breaks, too."""
+    return printable(name.replace("\n", "\\n"))
+
+
 def exit_code(run: Callable[[], int]) -> int:
     """What `run` returns; what is expected to go wrong becomes one line and a code of its own."""
     try:
-        return run()
+        code = run()
+        sys.stdout.flush()  # or else Python finds out at its end what cannot be written
+        return code
     except UsageError as error:
         code, message = 2, error
     except DataError as error:
@@ -169,6 +176,8 @@ def exit_code(run: Callable[[], int]) -> int:
         code, message = 6, error
     except MemoryError as error:
         code, message = 6, f"out of memory: {error}; try a smaller --batch-size"
+    except BrokenPipeError:
+        code, message = 7, "the output is closed: the program that read it has ended"
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         code, message = 7, f"disk full: {error}; free some space" if full else error
@@ -179,4 +188,8 @@ def exit_code(run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         code, message = 130, "interrupted"
     say("error: " + " ".join(str(message).split()))
+    try:
+        sys.stdout.flush()
+    except OSError:  # Python would try once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

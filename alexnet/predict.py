@@ -29,7 +29,7 @@ examples:
       as figure 4 of the paper; a folder called like a class tells what is true
 """
 SOME_IMAGES_FAILED = 3
-PICTURED_IMAGES, PICTURED_CLASSES = 24, 5
+PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # which fit a page
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,7 +135,7 @@ def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -
     """The name of an image, and a line for each of its most probable classes."""
     true = f"  (true: {display_name(classes[file.label])})" if file.label != UNKNOWN else ""
     lines = [f"{probability:8.2%}  {display_name(name)}" for name, probability in top]
-    return "\n".join([f"{file.name}{true}", *lines])
+    return "\n".join([f"{command.one_line(file.name)}{true}", *lines])
 
 
 def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _draw(
     items = [
         result_figures.Prediction(
             image,
-            Path(file.name).name,
+            command.one_line(Path(file.name).name),
             None if file.label == UNKNOWN else classes[file.label],
             top,
         )

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         figure = activations_figure(picture, of_image, checkpoint.classes, arguments.maps)
         file = pictures.numbered(path, index, len(images))
         figures.save(figure, file)
-        print(command.printable(f"{images.name(index)}: {file}"))
+        print(command.printable(f"{command.one_line(images.name(index))}: {file}"))
     return 0
 
 

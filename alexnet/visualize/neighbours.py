@@ -183,7 +183,7 @@ def _text(results: dict[str, Any]) -> str:
     for query in results["queries"]:
         classes = ", ".join(display_name(neighbour["class"]) for neighbour in query["neighbours"])
         true = display_name(query["class"]) if query["class"] else "class unknown"
-        lines.append(f"{query['name']} ({true}): {classes}")
+        lines.append(f"{command.one_line(query['name'])} ({true}): {classes}")
     if "precision" in results:
         k = results["k"]
         lines.append(

@@ -184,7 +184,11 @@ def run(arguments: argparse.Namespace) -> int:
         result = explain(model, inputs, square, device, arguments.batch_size)
         rows += zip(pictures.shown(images, [index], checkpoint.preprocessing), [result])
         name = display_name(checkpoint.classes[result.predicted])
-        print(command.printable(f"{images.name(index)}: {name} {result.probability:.1%}"))
+        print(
+            command.printable(
+                f"{command.one_line(images.name(index))}: {name} {result.probability:.1%}"
+            )
+        )
     figures.save(saliency_figure(rows, checkpoint.classes, square), path)
     print(command.printable(f"picture: {path}"))
     return 0

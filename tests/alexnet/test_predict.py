@@ -133,6 +133,14 @@ def test_text(checkpoint, photos, capsys):
     assert all(line[8:10] == "  " and line[7] == "%" for line in top)
 
 
+def test_a_line_break_in_a_name_does_not_break_the_line(checkpoint, tmp_path, capsys):
+    save(tmp_path / "a\nname.png")
+    code, out, _ = run(capsys, checkpoint, tmp_path, "-k", "1")
+    assert code == 0
+    assert out.splitlines()[0] == f"{tmp_path}/a\\nname.png"
+    assert len(out.splitlines()) == 2
+
+
 def stdin(monkeypatch, content, terminal=False):
     buffer = io.BytesIO(content)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=buffer, isatty=lambda: terminal))
@@ -256,11 +264,11 @@ def test_errors_in_one_line(checkpoint, photos, tmp_path, capsys):
 
 
 def test_picture(checkpoint, photos, tmp_path, capsys):
-    for i in range(25):
+    for i in range(13):
         save(photos / "many" / f"{i}.png")
     code, _, lines = run(capsys, checkpoint, photos, "--picture", tmp_path / "p.png")
     assert code == 0
-    assert lines == [f"{tmp_path / 'p.png'} shows the first 24 images only"]
+    assert lines == [f"{tmp_path / 'p.png'} shows the first 12 images only"]
     with Image.open(tmp_path / "p.png") as image:
         assert image.format == "PNG" and image.width == 1110
 
