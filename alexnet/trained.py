@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from alexnet import command
 from alexnet.checkpoint import BEST, LAST, Checkpoint, find
 from alexnet.data import DataError, Dataset, load, recognize
@@ -10,6 +12,7 @@ from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
 from alexnet.data.sources import NAMES
 from minigrad import backend, nn
+from minigrad.io import CheckpointError
 
 
 def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
@@ -53,9 +56,21 @@ def add_computing_options(parser: argparse.ArgumentParser) -> None:
 
 
 def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
-    """The checkpoint, and its network on the backend asked for."""
+    """The checkpoint, and its network on the backend asked for.
+
+    Raises:
+        CheckpointError: there is none that can be used.
+    """
     backend.get(arguments.backend)
-    checkpoint = Checkpoint.load(find(arguments.checkpoint, BEST, LAST), optimizer=False)
+    path = find(arguments.checkpoint, BEST, LAST)
+    checkpoint = Checkpoint.load(path, optimizer=False)
+    for name, weights in checkpoint.model.items():
+        # A sum is finite only if every number is, and needs no memory.
+        if not np.isfinite(weights.sum()):
+            raise CheckpointError(
+                f"{path}: {name} has numbers that are not finite, its training diverged; "
+                "choose an earlier checkpoint"
+            )
     return checkpoint, checkpoint.build().to(arguments.backend)
 
 

@@ -130,7 +130,7 @@ def activations_figure(
         axes.set_title(f"{name}: {which} maps, {rows}×{columns}", fontsize=8, loc="left", pad=3)
         bar_axes = axes_at(left + width + 0.08, place + heading, 0.1, tall)
         bar = figure.colorbar(drawn, cax=bar_axes, ticks=[0, white])
-        bar.ax.set_yticklabels(["0", f"{white:.3g}"], fontsize=7)
+        bar.ax.set_yticklabels(["0", f"{white:.2g}"], fontsize=7)
         bar.outline.set_linewidth(0.5)
         place += heading + tall
     return figure

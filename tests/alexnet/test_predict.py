@@ -133,6 +133,16 @@ def test_text(checkpoint, photos, capsys):
     assert all(line[8:10] == "  " and line[7] == "%" for line in top)
 
 
+def test_a_network_that_diverged(checkpoint, photos, tmp_path, capsys):
+    diverged = Checkpoint.load(checkpoint)
+    for broken in (np.nan, np.inf, -np.inf):
+        diverged.model["features.0.weight"][3, 0, 1, 1] = broken
+        diverged.save(tmp_path / "diverged.safetensors")
+        code, out, (line,) = run(capsys, tmp_path / "diverged.safetensors", photos)
+        assert (code, out) == (4, "")
+        assert "features.0.weight has numbers that are not finite" in line
+
+
 def test_a_line_break_in_a_name_does_not_break_the_line(checkpoint, tmp_path, capsys):
     save(tmp_path / "a\nname.png")
     code, out, _ = run(capsys, checkpoint, tmp_path, "-k", "1")
