@@ -24,13 +24,18 @@ def title(name: str, layer: nn.Module) -> str:
     return f"{name} ({type(layer).__name__})"
 
 
-def outputs(model: nn.Module, images: Any) -> Iterator[tuple[str, nn.Module, Tensor]]:
-    """Send a prepared batch (N, 3, S, S) through the layers one by one, without dropout.
+def outputs(
+    model: nn.Module, images: Any, dropout: bool = False
+) -> Iterator[tuple[str, nn.Module, Tensor]]:
+    """Send a prepared batch (N, 3, S, S) through the layers one by one, as in evaluation.
+
+    Args:
+        dropout: as in training.
 
     An output is to be looked at before the next one is asked for: a ReLU may overwrite it.
     """
     was_training = model.training
-    model.eval()
+    model.train(dropout)
     try:
         with no_grad():
             values = Tensor(images)

@@ -203,7 +203,7 @@ class Watch:
                         f"of {len(images)} images: they are dead and cannot recover",
                         "starting again with a smaller --lr, or with --init default",
                     )
-        if row["epoch"] == 1:
+        if row["epoch"] == 1 or trainer.schedule.steps < LEAST_STEPS:
             return  # many a network begins with one class for all images
         chosen = scores.argmax(axis=1)
         if len(labels) >= PROBE_IMAGES and (chosen == chosen[0]).all() and len(set(labels)) > 1:

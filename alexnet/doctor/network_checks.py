@@ -1,29 +1,21 @@
-"""The checks of ``python -m alexnet.doctor``: each looks at one thing and gives a `Finding`."""
+"""The doctor's checks of parameters, signals and losses."""
 
+import contextlib
 import math
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from alexnet import probe
-from alexnet.data import Dataset
+from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
+from alexnet.trainer import Trainer
 from alexnet.watch import dead_units
 from minigrad import Tensor, nn, no_grad, optim
 from minigrad import functional as F
 
-OK, WARNING, PROBLEM = "OK", "WARNING", "PROBLEM"
-DATA_CHECK = "python -m alexnet.data check says more"
-
-LARGE_IMBALANCE, FEW_IMAGES = 10, 10
-# Standard deviation of the input that a start of the weights was made for: unit variance, or the
-# paper's grey levels of 0 to 255.
-INPUT_SIZES = {
-    "default": (0.2, 5),
-    "torch": (0.2, 5),
-    "paper": (10, 200),
-    "code2012": (10, 200),
-}
 # Initial loss as a multiple of ln(classes).
 LARGE_LOSS, HUGE_LOSS = 1.5, 3
 # Standard deviation over images of the class scores against their size.
@@ -33,18 +25,12 @@ DEAD = 0.95
 STRONG_NORMALIZATION = 1.1
 # What one step changes, mean |lr * gradient| / mean |weight|.
 TINY_STEP = 1e-8
-OVERFIT_STEPS, OVERFIT_WARMUP = 60, 10
+OVERFIT_STEPS, OVERFIT_WARMUP = 200, 10
 # Loss of the overfitted batch as a share of the loss at its beginning.
 OVERFITTED, NOT_LEARNT = 0.1, 0.9
-
-
-class Finding(NamedTuple):
-    """What a check saw; `helps` is empty where all is well."""
-
-    verdict: str
-    check: str
-    seen: str
-    helps: str = ""
+# What is tried where a rate does not learn a batch by heart.
+HIGHER_RATE = 30
+STEPS_TIMED = 2
 
 
 class Signal(NamedTuple):
@@ -67,69 +53,49 @@ class Signal(NamedTuple):
     divided: float = 1.0
 
 
-def labels(train: Dataset, validation: Dataset) -> Finding:
-    """Are there images of all classes, and enough?"""
-    counts = np.bincount(train.labels, minlength=len(train.classes))
-    seen = (
-        f"{len(train):,} training images of {len(train.classes)} classes, {counts.min():,} to "
-        f"{counts.max():,} each; {len(validation):,} for validation"
-    )
-    if np.count_nonzero(counts) < 2:
-        only = train.classes[counts.argmax()]
-        return Finding(PROBLEM, "data", f"{seen}: all are {only!r}", DATA_CHECK)
-    if missing := [name for name, count in zip(train.classes, counts) if count == 0]:
-        return Finding(WARNING, "data", f"{seen}: no image of {', '.join(missing[:5])}", DATA_CHECK)
-    if counts.min() < FEW_IMAGES:
-        rarest = train.classes[counts.argmin()]
-        return Finding(WARNING, "data", f"{seen}: few of {rarest!r}", f"more images; {DATA_CHECK}")
-    if counts.max() > LARGE_IMBALANCE * counts.min():
-        return Finding(
-            WARNING,
-            "data",
-            f"{seen}: guessing {train.classes[counts.argmax()]!r} is right for "
-            f"{counts.max() / len(train):.0%}",
-            f"more images of the rare classes; {DATA_CHECK}",
-        )
-    return Finding(OK, "data", seen)
-
-
-def network_input(images: np.ndarray, init: str) -> Finding:
-    """Is the input centred, and of the size that the start of the weights was made for?"""
-    mean, deviation = float(images.mean()), float(images.std())
-    seen = f"mean {mean:.3g}, standard deviation {deviation:.3g}"
-    if deviation == 0 or (images == images[0]).all():
-        return Finding(PROBLEM, "input", f"{seen}: all images are the same", DATA_CHECK)
-    if abs(mean) > deviation:
-        return Finding(WARNING, "input", f"{seen}: not centred", "subtracting the mean")
-    least, most = INPUT_SIZES[init]
-    if not least <= deviation <= most:
-        good = 1 / 64 if most < 10 else 1
-        return Finding(
-            WARNING,
-            "input",
-            f"{seen}; --init {init} is made for {least:g} to {most:g}",
-            f"--scale {good:.3g}",
-        )
-    return Finding(OK, "input", seen)
+def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
+    """Does the optimizer learn every parameter, and do the units of a layer differ?"""
+    learnt = {id(p) for group in optimizer.groups for p in group["params"]}
+    for name, layer in probe.layers(model):
+        for kind, parameter in layer.named_parameters():
+            if not parameter.requires_grad or id(parameter) not in learnt:
+                why = (
+                    "the optimizer does not have it"
+                    if parameter.requires_grad
+                    else "its requires_grad is False"
+                )
+                return Finding(
+                    PROBLEM,
+                    "parameters",
+                    f"the {kind} of {probe.title(name, layer)} is frozen: {why}",
+                    "giving all parameters to the optimizer, with requires_grad",
+                )
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            weight = layer.weight.numpy()
+            if (weight == weight.flat[0]).all():
+                return Finding(
+                    PROBLEM,
+                    "parameters",
+                    f"all weights of {probe.title(name, layer)} are {weight.flat[0]:g}: its units "
+                    "learn the same, or nothing",
+                    "a random start: --init default",
+                )
+    return Finding(OK, "parameters", "the optimizer has all of them; the units of a layer differ")
 
 
 def signals(
     model: nn.Module, images: Any, labels: np.ndarray, rate: float
-) -> tuple[list[Signal], np.ndarray, np.ndarray]:
-    """Every layer's signal, without dropout.
+) -> tuple[list[Signal], np.ndarray]:
+    """Every layer's signal, without dropout, and the scores (N, C).
 
     Args:
         rate: learning rate of the weights.
-
-    Returns:
-        the signals; the input of the last layer (N, features); its output, the scores (N, C).
     """
     model.eval()
     model.zero_grad()
     F.cross_entropy(model(Tensor(images)), labels).backward()
-    found, features, values = [], None, None
+    found, values = [], None
     for name, layer, output in probe.outputs(model, images):
-        features = values if isinstance(layer, nn.Linear) else features
         values = output.numpy().copy()
         size = math.sqrt(np.square(values, dtype=np.float64).mean())
         spread = math.sqrt(values.var(axis=0, dtype=np.float64).mean())
@@ -146,7 +112,7 @@ def signals(
         title = probe.title(name, layer)
         found.append(Signal(title, size, spread / size if size else 0.0, dead, step, divided))
     model.zero_grad()
-    return found, features, values
+    return found, values
 
 
 def table(found: list[Signal]) -> str:
@@ -181,8 +147,15 @@ def layers(found: list[Signal]) -> Finding:
     return Finding(OK, "layers", f"step/weight {min(steps.values()):.0e} or more in every layer")
 
 
-def initial_loss(scores: np.ndarray, labels: np.ndarray) -> Finding:
+def initial_loss(scores: np.ndarray, labels: np.ndarray, num_classes: int) -> Finding:
     """Is it that of guessing, ln(classes), and can the last layer give any score?"""
+    if scores.shape[1] != num_classes:
+        return Finding(
+            PROBLEM,
+            "initial loss",
+            f"the network scores {scores.shape[1]:,} classes, the data have {num_classes:,}",
+            f"a last layer with {num_classes:,} outputs",
+        )
     loss = F.cross_entropy(Tensor(scores), labels).item()
     guessing = math.log(scores.shape[1])
     seen = f"{loss:.3f}; guessing has ln({scores.shape[1]}) = {guessing:.3f}"
@@ -221,13 +194,18 @@ def image_share(scores: np.ndarray) -> Finding:
     return Finding(OK, "image share", seen)
 
 
-def head_stability(features: np.ndarray, num_classes: int, optimizer: optim.Optimizer) -> Finding:
+def head_stability(model: nn.Module, images: Any, optimizer: optim.Optimizer) -> Finding:
     """Is the rate small enough for the last layer?
 
     The curvature of the loss in the last layer's weights, while the classes are equally probable,
-    is the largest eigenvalue of E[h h'] / C for its input h. Gradient descent with momentum m is
-    stable while rate * curvature < 2 (1 + m).
+    is the largest eigenvalue of E[h h'] / C for its input h, with dropout. Gradient descent with
+    momentum m is stable while rate * curvature < 2 (1 + m).
     """
+    features = before = None
+    for _, layer, output in probe.outputs(model, images, dropout=True):
+        if isinstance(layer, nn.Linear):
+            features, num_classes = before, layer.weight.shape[0]
+        before = output.numpy().copy()
     group = optimizer.groups[0]
     largest = np.linalg.norm(features.reshape(len(features), -1), ord=2) ** 2 / len(features)
     curvature = float(largest) / num_classes
@@ -259,11 +237,41 @@ def overfit(
     model: nn.Module, optimizer: optim.Optimizer, images: Any, labels: Sequence[int]
 ) -> Finding:
     """Can the network learn one small batch by heart, with the run's optimizer and full rate?"""
+    rate = optimizer.groups[0]["initial_lr"]
+    steps, first, loss = _learn(model, optimizer, images, labels)
+    seen = f"the loss of {len(labels)} images went from {first:.3f} to {loss:.3f} in {steps} steps"
+    if not math.isfinite(loss) or loss > 1.2 * first:
+        return Finding(PROBLEM, "overfitting", seen, f"a smaller rate, such as --lr {rate / 10:g}")
+    if loss < OVERFITTED * first:
+        return Finding(OK, "overfitting", seen)
+    _, _, loss_at_higher_rate = _learn(model, optimizer, images, labels, HIGHER_RATE)
+    if loss_at_higher_rate < OVERFITTED * first:
+        return Finding(
+            PROBLEM if loss > NOT_LEARNT * first else WARNING,
+            "overfitting",
+            f"{seen}; {HIGHER_RATE} times the rate learns them: --lr {rate:g} is too small",
+            f"--lr {HIGHER_RATE / 3 * rate:.1g}",
+        )
+    if loss > NOT_LEARNT * first:
+        return Finding(
+            PROBLEM, "overfitting", f"{seen}: nothing is learnt", "another --lr, --init default"
+        )
+    return Finding(WARNING, "overfitting", seen, f"what helps above; else --lr {rate * 10:g}")
+
+
+def _learn(
+    model: nn.Module,
+    optimizer: optim.Optimizer,
+    images: Any,
+    labels: Sequence[int],
+    factor: float = 1,
+) -> tuple[int, float, float]:
+    """Steps made on a batch with the full rate times a factor, and the first and the last loss."""
     model.eval()  # no dropout
     first = loss = math.nan
     for step in range(OVERFIT_STEPS):
         for group in optimizer.groups:
-            group["lr"] = group["initial_lr"] * min(1, (step + 1) / OVERFIT_WARMUP)
+            group["lr"] = factor * group["initial_lr"] * min(1, (step + 1) / OVERFIT_WARMUP)
         tensor = F.cross_entropy(model(Tensor(images)), labels)
         loss = tensor.item()
         first = loss if step == 0 else first
@@ -272,14 +280,33 @@ def overfit(
         optimizer.zero_grad()
         tensor.backward()
         optimizer.step()
-    rate = optimizer.groups[0]["initial_lr"]
-    seen = f"the loss of {len(labels)} images went from {first:.3f} to {loss:.3f} in {step} steps"
-    if not math.isfinite(loss) or loss > 1.2 * first:
-        return Finding(PROBLEM, "overfitting", seen, f"a smaller rate, such as --lr {rate / 10:g}")
-    if loss > NOT_LEARNT * first:
-        return Finding(
-            PROBLEM, "overfitting", f"{seen}: nothing is learnt", "another --lr, --init default"
-        )
-    if loss >= OVERFITTED * first:
-        return Finding(WARNING, "overfitting", seen, f"what helps above; else --lr {rate * 10:g}")
-    return Finding(OK, "overfitting", seen)
+    return step, first, loss
+
+
+def speed(trainer: Trainer) -> Finding:
+    """How fast are batches made, and how fast learnt from?"""
+    loader, learning, count = trainer.train_loader, 0.0, 0
+    trainer.model.train()
+    with contextlib.closing(loader.batches(epoch=0)) as batches:
+        for number, batch in zip(range(STEPS_TIMED + 1), batches):
+            started = time.perf_counter()
+            logits = trainer.model(Tensor(batch.prepare(trainer.backend)))
+            loss = F.cross_entropy(logits, batch.labels)
+            trainer.optimizer.zero_grad()
+            loss.backward()
+            trainer.optimizer.step()
+            loss.item()
+            # The first step compiles kernels and takes memory.
+            if number > 0 or len(loader) == 1:
+                learning += time.perf_counter() - started
+                count += len(batch)
+    rate = count / learning
+    epochs = trainer.arguments["epochs"]
+    epoch = timedelta(seconds=math.ceil(len(loader.dataset) / rate))
+    run = timedelta(seconds=epoch.total_seconds() * epochs)
+    return Finding(
+        OK,
+        "speed",
+        f"{rate:.0f} images/s in batches of {loader.batch_size}: an epoch takes about {epoch}, "
+        f"{epochs} epochs {run}, if the data come as fast",
+    )

@@ -1,0 +1,206 @@
+"""The doctor's checks of images, labels, and how they are prepared."""
+
+import contextlib
+import math
+
+import numpy as np
+
+from alexnet.data import Dataset, Subset
+from alexnet.data.bad_images import BadImages
+from alexnet.data.inspection import find_copies, inspect
+from alexnet.data.loader import Batch, Loader
+from alexnet.data.transforms import central_square
+from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
+
+DATA_CHECK = "python -m alexnet.data check says more"
+LARGE_IMBALANCE, FEW_IMAGES = 10, 10
+# Images of each set that are read, and searched for copies.
+SEARCHED = 2000
+# Of each set, for the labels: images, and classes that they are of.
+COMPARED, COMPARED_CLASSES = 500, 10
+THUMBNAIL = 16
+# So many images, and so many standard deviations, are enough to tell agreement from chance.
+ENOUGH_IMAGES, SIGNIFICANT = 200, 4
+# Standard deviation of the input that a start of the weights was made for: unit variance, or the
+# paper's grey levels of 0 to 255.
+INPUT_SIZES = {
+    "default": (0.2, 5),
+    "torch": (0.2, 5),
+    "paper": (10, 200),
+    "code2012": (10, 200),
+}
+
+
+def counts(train: Dataset, validation: Dataset) -> Finding:
+    """Are there images of all classes, and enough?"""
+    per_class = np.bincount(train.labels, minlength=len(train.classes))
+    seen = (
+        f"{len(train):,} training images of {len(train.classes)} classes, {per_class.min():,} to "
+        f"{per_class.max():,} each; {len(validation):,} for validation"
+    )
+    if np.count_nonzero(per_class) < 2:
+        only = train.classes[per_class.argmax()]
+        return Finding(PROBLEM, "data", f"{seen}: all are {only!r}", DATA_CHECK)
+    if missing := [name for name, count in zip(train.classes, per_class) if count == 0]:
+        return Finding(WARNING, "data", f"{seen}: no image of {', '.join(missing[:5])}", DATA_CHECK)
+    if per_class.min() < FEW_IMAGES:
+        rarest = train.classes[per_class.argmin()]
+        return Finding(WARNING, "data", f"{seen}: few of {rarest!r}", f"more images; {DATA_CHECK}")
+    if per_class.max() > LARGE_IMBALANCE * per_class.min():
+        return Finding(
+            WARNING,
+            "data",
+            f"{seen}: guessing {train.classes[per_class.argmax()]!r} is right for "
+            f"{per_class.max() / len(train):.0%}",
+            f"more images of the rare classes; {DATA_CHECK}",
+        )
+    return Finding(OK, "data", seen)
+
+
+def images(loader: Loader, validation: Dataset) -> Finding:
+    """Can the images be read, and is none in both sets, twice in validation, or under two labels?"""
+    sets = {"train": loader.dataset, "validation": validation}
+    looked_at = {
+        name: Subset(dataset, min(SEARCHED, len(dataset)), loader.seed)
+        for name, dataset in sets.items()
+    }
+    inspections = inspect(looked_at, max(1, loader.workers))
+    seen = (
+        f"{len(looked_at['train']):,} training and {len(looked_at['validation']):,} validation "
+        "images compared"
+    )
+    if bad := [line for one in inspections.values() for line in one.bad_images]:
+        return Finding(
+            WARNING,
+            "images",
+            f"{seen}: {len(bad):,} cannot be used: {bad[0]}",
+            f"repairing them, or --bad-images skip; {DATA_CHECK}",
+        )
+    groups = find_copies(inspections)
+    for where, copies in (
+        ("in both sets", [group for group in groups if len(set(group.splits)) > 1]),
+        ("under several labels", [group for group in groups if len(set(group.labels)) > 1]),
+        ("in validation", [group for group in groups if group.splits.count("validation") > 1]),
+    ):
+        if copies:
+            return Finding(
+                WARNING,
+                "images",
+                f"{seen}: {len(copies):,} are there more than once, {where}, such as "
+                f"{' = '.join(copies[0].names[:2])}",
+                f"removing copies, with which validation is no test; {DATA_CHECK}",
+            )
+    return Finding(OK, "images", f"{seen}: no picture is there twice")
+
+
+def labels(loader: Loader, validation: Dataset) -> Finding:
+    """Do labels belong to their images? Then images that look alike often have the same one.
+
+    Looks for the training image that is most like each of some images of a few classes, by
+    thumbnails whose colours have mean 0, normalized to length 1. Even on CIFAR-10 it has the same
+    label twice as often as by chance.
+    """
+    train = loader.dataset
+    classes = np.linspace(0, len(train.classes) - 1, min(COMPARED_CLASSES, len(train.classes)))
+    known, known_labels = _thumbnails(train, classes.astype(int), loader)
+    similarity = known @ known.T
+    np.fill_diagonal(similarity, -np.inf)
+    new, new_labels = _thumbnails(validation, classes.astype(int), loader)
+    shares = []
+    for name, nearest, own in (
+        ("training", similarity.argmax(axis=1), known_labels),
+        ("validation", (new @ known.T).argmax(axis=1), new_labels),
+    ):
+        agreement = float((known_labels[nearest] == own).mean())
+        chance = _chance(known_labels, own)
+        deviation = math.sqrt(chance * (1 - chance) / len(own))
+        shares.append(f"{agreement:.0%} of {len(own)} {name} images (by chance {chance:.0%})")
+        if len(own) >= ENOUGH_IMAGES and agreement < chance + SIGNIFICANT * deviation:
+            return Finding(
+                WARNING,
+                "labels",
+                f"the training image most like it has the same label for only {shares[-1]}",
+                f"checking that the labels of the {name} images belong to them: {DATA_CHECK}, "
+                "with --picture",
+            )
+    return Finding(
+        OK,
+        "labels",
+        f"the training image most like it has the same label for {' and '.join(shares)}",
+    )
+
+
+def _thumbnails(
+    dataset: Dataset, classes: np.ndarray, loader: Loader
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thumbnails of some images of some classes, (N, 3 * THUMBNAIL^2), and their labels (N,)."""
+    of_classes = np.flatnonzero(np.isin(dataset.labels, classes))
+    chosen = of_classes[np.linspace(0, len(of_classes) - 1, COMPARED).round().astype(int)]
+    chosen = np.unique(chosen)
+    # What cannot be read is another check's subject.
+    bad_images = BadImages(skip=True, limit=len(dataset))
+    rows, used = [], []
+    for index in chosen:
+        image = bad_images.read(dataset, index, loader.preprocessing.resize)
+        if image is not None:
+            rows.append(central_square(image, THUMBNAIL))
+            used.append(index)
+    thumbnails = np.stack(rows).astype(np.float32)
+    thumbnails -= thumbnails.mean(axis=(1, 2), keepdims=True)
+    thumbnails = thumbnails.reshape(len(thumbnails), -1)
+    thumbnails /= np.maximum(np.linalg.norm(thumbnails, axis=1, keepdims=True), 1e-6)
+    return thumbnails, dataset.labels[used]
+
+
+def _chance(first: np.ndarray, second: np.ndarray) -> float:
+    """How often two labels are equal, one drawn from each array."""
+    count = max(first.max(), second.max()) + 1
+    shares = (np.bincount(labels, minlength=count) / len(labels) for labels in (first, second))
+    return float(np.dot(*shares))
+
+
+def network_input(images: np.ndarray, init: str | None) -> Finding:
+    """Is the input centred, and of the size that the start of the weights was made for?
+
+    Args:
+        images: prepared, (N, 3, S, S).
+        init: how the parameters begin, None where that is not known.
+    """
+    mean, deviation = float(images.mean()), float(images.std())
+    seen = f"mean {mean:.3g}, standard deviation {deviation:.3g}"
+    if deviation == 0 or (images == images[0]).all():
+        return Finding(PROBLEM, "input", f"{seen}: all images are the same", DATA_CHECK)
+    if abs(mean) > deviation:
+        return Finding(WARNING, "input", f"{seen}: not centred", "subtracting the mean")
+    least, most = INPUT_SIZES.get(init, (0, math.inf))
+    if not least <= deviation <= most:
+        good = 1 / 64 if most < 10 else 1
+        return Finding(
+            WARNING,
+            "input",
+            f"{seen}; --init {init} is made for {least:g} to {most:g}",
+            f"--scale {good:.3g}",
+        )
+    return Finding(OK, "input", seen)
+
+
+def preparation(loader: Loader) -> Finding:
+    """Are validation images prepared in one way always, without the training's augmentation?"""
+    first, second = (_first_batch(loader, epoch) for epoch in (0, 1))
+    same = all(
+        np.array_equal(getattr(first, field), getattr(second, field))
+        for field in ("indices", "images", "flips", "color_shift")
+    )
+    if not same:
+        return Finding(
+            PROBLEM,
+            "preparation",
+            "validation images are cut out, mirrored, coloured or chosen at random",
+            "a validation loader without augmentation and shuffling",
+        )
+    return Finding(OK, "preparation", "validation images are prepared alike each time")
+
+
+def _first_batch(loader: Loader, epoch: int) -> Batch:
+    with contextlib.closing(loader.batches(epoch)) as batches:
+        return next(batches)

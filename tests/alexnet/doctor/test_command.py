@@ -1,0 +1,108 @@
+"""``python -m alexnet.doctor``: what it says of options, and that it leaves nothing behind."""
+
+import pytest
+
+from alexnet.doctor import OK, PROBLEM, WARNING
+from alexnet.doctor.__main__ import FOUND_A_PROBLEM, main
+from alexnet.model import INITIALIZERS, learned_layers
+from tests.alexnet.doctor.narrow import narrow, write_images
+
+__all__ = ["narrow"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return write_images(tmp_path_factory.mktemp("data") / "photos", classes=3, count=14)
+
+
+@pytest.fixture
+def diagnosis(photos, capsys):
+    """The exit code of the command, and its findings' (verdict, text) by check."""
+
+    def diagnosis(*options, root=photos):
+        code = main(
+            ["--data-root", str(root), "--image-size", "67", "-b", "4", "-j", "0", *options]
+        )
+        output = capsys.readouterr().out
+        findings, current = {}, None
+        for line in output.splitlines():
+            verdict = line[:9].strip()
+            if verdict in (OK, WARNING, PROBLEM):
+                current = line[9:23].strip()
+                findings[current] = [verdict, line[23:]]
+            elif line.startswith(" " * 23):
+                findings[current][1] += " " + line.strip()
+        return code, findings
+
+    return diagnosis
+
+
+def test_good_settings(diagnosis):
+    code, findings = diagnosis()
+    assert code == 0
+    assert {verdict for verdict, _ in findings.values()} == {OK}
+    assert list(findings) == [
+        *("data", "images", "labels", "input", "parameters", "layers", "initial loss"),
+        *("image share", "stability", "evaluation", "preparation", "overfitting", "speed"),
+    ]
+
+
+def test_it_leaves_nothing_behind(diagnosis, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    diagnosis()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--out", "--resume", "--max-steps"])
+def test_options_of_a_run_that_exists(option, capsys):
+    assert main([option, "1"]) == 2
+    assert f"{option} is of no use here" in capsys.readouterr().err
+
+
+def test_the_start_of_the_paper(diagnosis):
+    code, findings = diagnosis("--init", "paper")
+    assert code == FOUND_A_PROBLEM
+    assert findings["image share"][0] == PROBLEM
+    assert "--init default" in findings["image share"][1]
+    assert findings["input"][0] == WARNING
+    assert "--scale 1" in findings["input"][1]
+
+
+def test_weights_of_zero(diagnosis, monkeypatch):
+    def zero(model):
+        for layer in learned_layers(model):
+            layer.weight.data[...] = layer.bias.data[...] = 0
+
+    monkeypatch.setitem(INITIALIZERS, "default", zero)
+    code, findings = diagnosis()
+    assert code == FOUND_A_PROBLEM
+    assert "all weights of features.0 (Conv2d) are 0" in findings["parameters"][1]
+    assert "the output of features.0 (Conv2d) is zero" in findings["layers"][1]
+
+
+@pytest.mark.parametrize("scale", ["1", "0.001"])
+def test_scale_of_the_input(diagnosis, scale):
+    _, findings = diagnosis("--scale", scale)
+    assert findings["input"][0] == WARNING
+    assert findings["input"][1].endswith("what helps: --scale 0.0156")
+
+
+def test_scale_of_grey_levels_is_a_problem_for_a_start_made_for_unit_input(diagnosis):
+    code, findings = diagnosis("--scale", "1")
+    assert code == FOUND_A_PROBLEM
+
+
+def test_rate_that_learns_nothing(diagnosis):
+    code, findings = diagnosis("--lr", "1e-6")
+    assert code == FOUND_A_PROBLEM
+    assert "nothing is learnt" in findings["overfitting"][1]
+
+
+def test_image_that_cannot_be_read(diagnosis, tmp_path):
+    root = write_images(tmp_path / "photos", classes=2, count=12)
+    (root / "class0" / "notes.png").write_text("no image")
+    code, findings = diagnosis("--bad-images", "skip", root=root)
+    assert code == 0
+    assert findings["images"][0] == WARNING
+    assert "1 cannot be used: " in findings["images"][1]
+    assert "notes.png" in findings["images"][1]

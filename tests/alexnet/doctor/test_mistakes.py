@@ -1,0 +1,211 @@
+"""Twelve mistakes, each named by the doctor as what it is; ten settings that are all right."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from alexnet import watch
+from alexnet.building import build_trainer
+from alexnet.data import Subset
+from alexnet.data.transforms import Augmentation
+from alexnet.doctor import OK, PROBLEM, WARNING, examine
+from alexnet.model import ARCHITECTURES, learned_layers
+from alexnet.settings import resolve
+from alexnet.trainer import Trainer
+from alexnet.watch import Watch
+from minigrad import nn
+from tests.alexnet.doctor.narrow import NarrowAlexNet, narrow, write_images
+
+__all__ = ["narrow"]
+
+CLASSES, IMAGES = 4, 60
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "photos"
+    write_images(root / "train", CLASSES, IMAGES)
+    write_images(root / "val", CLASSES, IMAGES, seed=1)
+    return root
+
+
+@pytest.fixture
+def build(photos, tmp_path):
+    """A trainer as ``python -m alexnet.train`` makes one with these options."""
+
+    def build(**options):
+        given = {"data_root": photos, "image_size": 67, "batch_size": 8, "workers": 0, **options}
+        return build_trainer(resolve(given, None), lambda: tmp_path)[0]
+
+    return build
+
+
+# -- mistakes ---------------------------------------------------------------------------------
+
+
+class ThousandClasses(NarrowAlexNet):
+    def __init__(self, num_classes, *arguments, **options):
+        super().__init__(1000, *arguments, **options)
+
+
+def labels_of_other_images(trainer: Trainer) -> None:
+    dataset = trainer.train_loader.dataset
+    dataset.labels = np.random.default_rng(0).permutation(dataset.labels)
+
+
+def labels_all_the_same(trainer: Trainer) -> None:
+    trainer.train_loader.dataset.labels[...] = 2
+
+
+def relu_on_the_scores(trainer: Trainer) -> None:
+    trainer.model.classifier = nn.Sequential(*trainer.model.classifier, nn.ReLU())
+
+
+def zero_weights(trainer: Trainer) -> None:
+    for layer in learned_layers(trainer.model):
+        layer.weight.data[...] = 0
+
+
+def input_not_centred(trainer: Trainer) -> None:
+    for loader in (trainer.train_loader, trainer.val_loader):
+        loader.preprocessing = replace(loader.preprocessing, mean=(0, 0, 0))
+
+
+def augmented_validation(trainer: Trainer) -> None:
+    trainer.val_loader.augmentation = Augmentation()
+
+
+def frozen_layer(trainer: Trainer) -> None:
+    trainer.model.features[4].weight.requires_grad = False
+
+
+def layer_without_optimizer(trainer: Trainer) -> None:
+    weights = trainer.optimizer.groups[0]["params"]
+    weights[:] = [p for p in weights if p is not trainer.model.features[4].weight]
+
+
+def dropout_in_evaluation(trainer: Trainer) -> None:
+    trainer.model.eval = trainer.model.train
+
+
+def validation_within_training(trainer: Trainer) -> None:
+    trainer.val_loader.dataset = Subset(trainer.train_loader.dataset, 20)
+
+
+def strong_normalization(trainer: Trainer) -> None:
+    trainer.model.features[2].alpha *= 1000
+
+
+class Mistake(NamedTuple):
+    """A plant, and what the doctor says of it before anything else.
+
+    `options` are those of the command, `plant` changes the trainer that was made with them.
+    """
+
+    check: str
+    verdict: str
+    seen: str
+    helps: str
+    plant: Callable[[Trainer], None] = lambda trainer: None
+    options: dict = {}
+    architecture: type = NarrowAlexNet
+
+
+MISTAKES = {
+    "labels shuffled": Mistake(
+        "labels", WARNING, "has the same label for only", "labels of the training images belong",
+        labels_of_other_images,
+    ),
+    "constant labels": Mistake(
+        "data", PROBLEM, "all are 'class2'", "data check", labels_all_the_same
+    ),
+    "ReLU on the scores": Mistake(
+        "initial loss", PROBLEM, "no class score is negative", "removing the ReLU",
+        relu_on_the_scores,
+    ),
+    "rate 100 times too high": Mistake(
+        "stability", PROBLEM, "rate * curvature", "--lr 0.0", options={"lr": 1.0}
+    ),
+    "rate 100 times too low": Mistake(
+        "overfitting", WARNING, "--lr 0.0001 is too small", "--lr 0.001", options={"lr": 1e-4}
+    ),
+    "zero weights": Mistake(
+        "parameters", PROBLEM, "all weights of features.0 (Conv2d) are 0", "random start",
+        zero_weights,
+    ),
+    "input not centred": Mistake(
+        "input", WARNING, "not centred", "subtracting the mean", input_not_centred
+    ),
+    "augmented validation": Mistake(
+        "preparation", PROBLEM, "at random", "without augmentation", augmented_validation
+    ),
+    "frozen layer": Mistake(
+        "parameters", PROBLEM, "weight of features.4 (Conv2d) is frozen: its requires_grad",
+        "requires_grad", frozen_layer,
+    ),
+    "layer that the optimizer lacks": Mistake(
+        "parameters", PROBLEM, "features.4 (Conv2d) is frozen: the optimizer does not have it",
+        "to the optimizer", layer_without_optimizer,
+    ),
+    "dropout in evaluation": Mistake(
+        "evaluation", PROBLEM, "different scores twice", "dropout off", dropout_in_evaluation
+    ),
+    "wrong number of classes": Mistake(
+        "initial loss", PROBLEM, "scores 1,000 classes, the data have 4", "4 outputs",
+        architecture=ThousandClasses,
+    ),
+    "validation images from training": Mistake(
+        "images", WARNING, "20 are there more than once, in both sets", "no test",
+        validation_within_training,
+    ),
+    "normalization 1000 times too strong": Mistake(
+        "layers", WARNING, "features.2 (LocalResponseNorm) divides by", "smaller alpha",
+        strong_normalization,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake(name, build, monkeypatch):
+    mistake = MISTAKES[name]
+    monkeypatch.setitem(ARCHITECTURES, "alexnet", mistake.architecture)
+    trainer = build(**mistake.options)
+    mistake.plant(trainer)
+    first = next(finding for finding in examine(trainer) if finding.verdict != OK)
+    assert (first.check, first.verdict) == (mistake.check, mistake.verdict), first
+    assert mistake.seen in first.seen
+    assert mistake.helps in first.helps
+
+
+# -- good settings ----------------------------------------------------------------------------
+
+HEALTHY = {
+    "default": {},
+    "another seed": {"seed": 5},
+    "owt": {"arch": "owt"},
+    "adam": {"optimizer": "adam", "lr": 1e-3},
+    "half the rate": {"lr": 0.005},
+    "twice the rate": {"lr": 0.02},
+    "small batches, constant rate": {"batch_size": 4, "lr_schedule": "constant", "lr": 0.005},
+    "steps, accumulated": {"lr": 0.02, "lr_schedule": "step", "accumulate": 2},
+    "mean image, no augmentation": {"mean": "image", "augmentation": "none"},
+    "resized crops, weak dropout": {"augmentation": "resized", "dropout": 0.1},
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_good_settings(name, build, monkeypatch):
+    """The doctor finds nothing before the run, and the watch nothing while it lasts."""
+    assert [f for f in examine(build(**HEALTHY[name])) if f.verdict != OK] == []
+
+    monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 120)
+    monkeypatch.setattr("alexnet.figures.training_curves", lambda *args: None)
+    trainer = build(**HEALTHY[name], epochs=3)
+    warnings = []
+    trainer.observers = [Watch(warnings.append)]
+    trainer.fit(3)
+    assert warnings == []
+    assert trainer.log.rows[-1]["val_top1"] > 1.5 / CLASSES

@@ -1,0 +1,129 @@
+"""The doctor's checks of a network, by themselves."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from alexnet.doctor import OK, PROBLEM, network_checks
+from alexnet.model import ARCHITECTURES, learned_layers
+from alexnet.recipes import Recipe
+from minigrad import nn, optim
+from tests.alexnet.doctor.narrow import NarrowAlexNet
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def images(rng):
+    return rng.standard_normal((8, 3, 67, 67), np.float32)
+
+
+@pytest.fixture
+def labels():
+    return np.arange(8) % 3
+
+
+def test_relu_on_the_scores(images, labels):
+    model = nn.Sequential(*NarrowAlexNet(3, 67).features, *NarrowAlexNet(3, 67).classifier)
+    model = nn.Sequential(*model, nn.ReLU())
+    _, scores = network_checks.signals(model, images, labels, 0.01)
+    finding = network_checks.initial_loss(scores, labels, 3)
+    assert finding.verdict == PROBLEM
+    assert finding.helps == "removing the ReLU after the last layer"
+
+
+def test_normalization_that_is_too_strong(images, labels):
+    model = NarrowAlexNet(3, 67)
+    assert (
+        network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0]).verdict == OK
+    )
+    model.features[2].alpha *= 1000
+    finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
+    assert "features.2 (LocalResponseNorm) divides by" in finding.seen
+
+
+def test_a_frozen_layer(images, labels):
+    model = NarrowAlexNet(3, 67)
+    model.features[4].weight.requires_grad = False
+    finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
+    assert (finding.verdict, "hardly reaches features.4 (Conv2d)" in finding.seen) == (
+        PROBLEM,
+        True,
+    )
+
+
+def test_dead_units(images, labels):
+    model = NarrowAlexNet(3, 67)
+    model.features[8].bias.data[...] = -100
+    finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
+    assert "100% of the units of features.9 (ReLU)" in finding.seen or "features.9" in finding.seen
+    assert finding.verdict == PROBLEM
+
+
+def test_scores_that_are_too_large(images, labels):
+    model = NarrowAlexNet(3, 67)
+    learned_layers(model)[-1].weight.data *= 1000
+    _, scores = network_checks.signals(model, images, labels, 0.01)
+    assert network_checks.initial_loss(scores, labels, 3).verdict == PROBLEM
+
+
+def test_dropout_left_on(images):
+    class Careless(NarrowAlexNet):
+        def eval(self):
+            return self.train()
+
+    assert network_checks.evaluation(NarrowAlexNet(3, 67), images).verdict == OK
+    assert network_checks.evaluation(Careless(3, 67), images).verdict == PROBLEM
+
+
+def head(num_classes, dropout=0.0):
+    """4096 hidden units that are 1 whatever the image is, and a last layer."""
+    hidden = nn.Linear(12, 4096)
+    hidden.weight.data[...], hidden.bias.data[...] = 0, 1
+    return nn.Sequential(
+        *(nn.Flatten(), hidden, nn.ReLU(), nn.Dropout(dropout), nn.Linear(4096, num_classes))
+    )
+
+
+@pytest.mark.parametrize("num_classes, verdict", [(10, PROBLEM), (1000, OK)])
+def test_biases_of_one_and_the_number_of_classes(num_classes, verdict, rng):
+    """Hidden units near 1, as in the paper's network: 4096 of them are too many for 10 classes."""
+    model, images = head(num_classes), rng.standard_normal((16, 3, 2, 2), np.float32)
+    optimizer = optim.SGD(model.parameters(), 0.02, 0.9)
+    finding = network_checks.head_stability(model, images, optimizer)
+    assert finding.verdict == verdict
+    assert f"is {0.02 * 4096 / num_classes:.2g}, stable below 3.8" in finding.seen
+
+
+def test_dropout_makes_the_last_layer_less_stable(rng):
+    """With one image the curvature is |h|^2 / C, and half of the units are doubled."""
+    model, images = head(100, dropout=0.5), rng.standard_normal((1, 3, 2, 2), np.float32)
+    optimizer = optim.SGD(model.parameters(), 0.01, 0.9)
+    finding = network_checks.head_stability(model, images, optimizer)
+    assert "is 0.8" in finding.seen  # 0.82, where it is 0.41 in evaluation
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("num_classes", [2, 10])
+def test_the_default_start_is_stable_with_few_classes(name, num_classes, rng):
+    model = ARCHITECTURES[name](num_classes, 67)
+    optimizer = optim.SGD(model.parameters(), Recipe.lr, Recipe.momentum)
+    images = rng.standard_normal((8, 3, 67, 67), np.float32)
+    assert network_checks.head_stability(model, images, optimizer).verdict == OK
+
+
+def test_stability_is_where_gradient_descent_begins_to_diverge(rng):
+    """The bound is that of a quadratic: just below it the last layer converges."""
+    for factor, stable in ((0.9, True), (1.1, False)):
+        velocity, weight, rate, curvature = 0.0, 1.0, 0.1, factor * 3.8 / 0.1
+        for _ in range(500):
+            velocity = 0.9 * velocity - rate * curvature * weight
+            weight += velocity
+        assert (abs(weight) < 1) == stable
+
+
+def test_overfitting_learns(images, labels):
+    mg.manual_seed(1)
+    model = NarrowAlexNet(3, 67)
+    optimizer = optim.SGD(model.parameters(), 0.02, 0.9)
+    assert network_checks.overfit(model, optimizer, images, labels).verdict == OK
