@@ -1,5 +1,6 @@
 """AlexNet as the paper has it, and its one-weird-trick successor as torchvision has it."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -156,42 +157,61 @@ def learned_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     return [m for _, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 
 
-def _default(layers: list) -> None:
+# Hidden units of size 1 for each class, with which the last layer is stable at the default rate.
+UNITS_PER_CLASS = 50
+
+
+def _default(model: nn.Module) -> None:
     """He et al. (2015) for every layer but the last, zero biases, a small last layer.
 
-    Keeps the size of the signal from layer to layer, so learning begins with the first step;
-    the last layer starts with logits near zero, where the loss is ln(num_classes).
+    Keeps the size of the signal from layer to layer in training, where dropout makes the units that
+    it leaves larger; so learning begins with the first step. The last layer starts with logits near
+    zero, where the loss is ln(num_classes).
+
+    With few classes the last hidden layer is made smaller. The curvature of the loss in the last
+    layer's weights is |h|^2 / num_classes for its input h: with thousands of hidden units of size
+    1 and ten classes a rate of 0.01 with momentum 0.9 is at the edge of stability or beyond it,
+    and the loss explodes before it falls.
     """
-    for layer in layers:
-        fill.kaiming_normal_(layer.weight)
-        fill.constant_(layer.bias, 0)
-    fill.normal_(layers[-1].weight, std=0.001)
+    *_, last_hidden, last = learned_layers(model)
+    small = min(1, math.sqrt(UNITS_PER_CLASS * len(last.weight) / last.weight.shape[1]))
+    kept = 1.0  # share of its inputs that dropout leaves a layer
+    for _, layer in model.named_modules():
+        if isinstance(layer, nn.Dropout):
+            kept = 1 - layer.p
+        elif isinstance(layer, nn.Conv2d | nn.Linear):
+            gain = math.sqrt(kept) * (small if layer is last_hidden else 1)
+            fill.kaiming_normal_(layer.weight, gain)
+            fill.constant_(layer.bias, 0)
+            kept = 1.0
+    fill.normal_(last.weight, std=0.001)
 
 
-def _fixed(layers: list, stds: tuple[float, ...], ones: float) -> None:
-    for layer, std, bias in zip(layers, stds, (0, ones, 0, ones, ones, ones, ones, 0)):
+def _fixed(model: nn.Module, stds: tuple[float, ...], ones: float) -> None:
+    biases = (0, ones, 0, ones, ones, ones, ones, 0)
+    for layer, std, bias in zip(learned_layers(model), stds, biases):
         fill.normal_(layer.weight, std=std)
         fill.constant_(layer.bias, bias)
 
 
-def _paper(layers: list) -> None:
+def _paper(model: nn.Module) -> None:
     """Section 5: N(0, 0.01^2), bias 1 in conv2, conv4, conv5 and the hidden layers."""
-    _fixed(layers, (0.01,) * 8, ones=1)
+    _fixed(model, (0.01,) * 8, ones=1)
 
 
-def _code2012(layers: list) -> None:
+def _code2012(model: nn.Module) -> None:
     """The configuration of the network whose results the paper reports: 0.03 in conv3-5.
 
     Biases of 0.1 instead of 1: with few classes a bias of 1 makes the last layer unstable.
     """
-    _fixed(layers, (0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01), ones=0.1)
+    _fixed(model, (0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01), ones=0.1)
 
 
-def _torch(layers: list) -> None:
+def _torch(model: nn.Module) -> None:
     """PyTorch's default, which the layers already have: uniform in +-1 / sqrt(fan_in)."""
 
 
-INITIALIZERS: dict[str, Callable[[list], None]] = {
+INITIALIZERS: dict[str, Callable[[nn.Module], None]] = {
     "default": _default,
     "paper": _paper,
     "code2012": _code2012,
@@ -203,7 +223,7 @@ def initialize(model: nn.Module, name: str) -> None:
     """Fill the parameters of a network by an entry of `INITIALIZERS`."""
     if name not in INITIALIZERS:
         raise ValueError(f"unknown init {name!r}: expected one of {', '.join(INITIALIZERS)}")
-    INITIALIZERS[name](learned_layers(model))
+    INITIALIZERS[name](model)
 
 
 def parameter_count(model: nn.Module) -> int:

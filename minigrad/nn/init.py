@@ -80,12 +80,12 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor.shape))))
 
 
-def kaiming_uniform_(tensor: Tensor) -> Tensor:
-    """Uniform in +-sqrt(6 / fan_in), for layers before a ReLU (He et al. 2015)."""
-    bound = math.sqrt(6 / fans(tensor.shape)[0])
+def kaiming_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """Uniform in +-gain sqrt(6 / fan_in), for layers before a ReLU (He et al. 2015)."""
+    bound = gain * math.sqrt(6 / fans(tensor.shape)[0])
     return uniform_(tensor, -bound, bound)
 
 
-def kaiming_normal_(tensor: Tensor) -> Tensor:
-    """N(0, 2 / fan_in), for layers before a ReLU (He et al. 2015)."""
-    return normal_(tensor, 0.0, math.sqrt(2 / fans(tensor.shape)[0]))
+def kaiming_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """N(0, gain^2 2 / fan_in), for layers before a ReLU (He et al. 2015)."""
+    return normal_(tensor, 0.0, gain * math.sqrt(2 / fans(tensor.shape)[0]))

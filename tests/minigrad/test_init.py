@@ -16,8 +16,8 @@ STD = {
     "uniform_": (lambda t: init.uniform_(t, -0.5, 0.5), 1 / math.sqrt(12)),
     "xavier_uniform_": (lambda t: init.xavier_uniform_(t, gain=2), 2 * math.sqrt(2 / (FAN_IN + FAN_OUT))),
     "xavier_normal_": (lambda t: init.xavier_normal_(t, gain=2), 2 * math.sqrt(2 / (FAN_IN + FAN_OUT))),
-    "kaiming_uniform_": (init.kaiming_uniform_, math.sqrt(2 / FAN_IN)),
-    "kaiming_normal_": (init.kaiming_normal_, math.sqrt(2 / FAN_IN)),
+    "kaiming_uniform_": (lambda t: init.kaiming_uniform_(t, gain=3), 3 * math.sqrt(2 / FAN_IN)),
+    "kaiming_normal_": (lambda t: init.kaiming_normal_(t, gain=3), 3 * math.sqrt(2 / FAN_IN)),
 }  # fmt: skip
 
 
