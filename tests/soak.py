@@ -1,0 +1,179 @@
+"""``python -m tests.soak STEPS``: a long training must not grow: memory, threads, open files.
+
+A real run of `alexnet.train` with everything that it can keep (step log, TensorBoard, snapshots of
+the filters, checkpoints within the epochs, curves) makes small steps of a narrow network, for many
+epochs. At the ends of epochs it is measured. The first third of the samples is warm-up; what the
+last third holds more than the middle third, in the median, has to be explained by `LIMITS`.
+"""
+
+import argparse
+import contextlib
+import gc
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numba
+
+from alexnet import train
+from alexnet.metrics import Row
+from alexnet.model import ARCHITECTURES
+from alexnet.trainer import Step, Trainer
+from tests.alexnet.test_train import CLASSES, NarrowAlexNet, write_images
+from tests.kill_training import MEMORY
+
+IMAGES, BATCH_SIZE, STEPS_PER_EPOCH = 40, 3, 30  # of a class; 30 of them are to learn from
+OPTIONS = (
+    *("--data", "folder", "--image-size", "67", "-b", str(BATCH_SIZE), "--lr", "0.001"),
+    *("--workers", "2", "--save-every", "7", "--keep", "2", "--log-every", "10", "--tensorboard"),
+    *("--snapshot-filters", "--watch-every", "100"),
+)
+SAMPLES = 60  # of a run that has so many epochs
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A run at the end of an epoch.
+
+    Attributes:
+        memory: resident bytes of the process.
+        objects: that Python's garbage collector knows, garbage not counted.
+        bytes, files: in the run folder.
+    """
+
+    epoch: int
+    memory: int
+    objects: int
+    open_files: int
+    threads: int
+    files: int
+    bytes: int
+
+
+class Limit(NamedTuple):
+    """How much a measure may grow: `slack` in all, which is noise, and `an_epoch` each epoch."""
+
+    an_epoch: float
+    slack: float
+
+
+LIMITS = {
+    # 500 bytes a step. What the run does keep of an epoch is its row, half a kilobyte, for the curves.
+    "memory": Limit(500 * STEPS_PER_EPOCH, 1e6),
+    "objects": Limit(1, 50),  # the row
+    "open_files": Limit(0, 0),
+    "threads": Limit(0, 0),
+    "files": Limit(1, 0),  # the snapshot of conv1
+    # The snapshot has 14,648 bytes; the rest is rows of the logs and scalars of TensorBoard.
+    "bytes": Limit(20e3, 50e3),
+}
+
+
+class Sampler:
+    """An `alexnet.trainer.Observer` that takes a sample every so many epochs."""
+
+    def __init__(self, every: int):
+        self.every = every
+        self.samples: list[Sample] = []
+
+    def after_step(self, trainer: Trainer, step: Step) -> None:
+        pass
+
+    def after_epoch(self, trainer: Trainer, row: Row) -> None:
+        if row["epoch"] % self.every == 0:
+            self.samples.append(take(trainer.folder, row["epoch"]))
+
+
+def take(folder: Path, epoch: int) -> Sample:
+    """Measure this process and a run folder."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return Sample(
+        epoch,
+        memory=pages * os.sysconf("SC_PAGE_SIZE"),
+        objects=len(gc.get_objects()),
+        open_files=len(os.listdir("/proc/self/fd")),
+        threads=threading.active_count(),
+        files=len(sizes),
+        bytes=sum(sizes),
+    )
+
+
+def growth(samples: list[Sample]) -> Iterator[tuple[str, float, float]]:
+    """Name, growth and limit of each measure, from the middle third of the samples to the last."""
+    third = len(samples) // 3
+    thirds = samples[-2 * third : -third], samples[-third:]
+    epochs = third * (samples[1].epoch - samples[0].epoch)
+    for name, limit in LIMITS.items():
+        middle, last = (statistics.median(getattr(s, name) for s in part) for part in thirds)
+        yield name, last - middle, limit.slack + limit.an_epoch * epochs
+
+
+def run(folder: Path, epochs: int) -> list[Sample]:
+    """Train, and return what was measured."""
+    photos = write_images(folder / "photos", count=IMAGES)
+    sampler = Sampler(max(1, epochs // SAMPLES))
+    observers = train._observers
+    train._observers = lambda *arguments: [*observers(*arguments), sampler]
+    command = [*OPTIONS, "--data-root", str(photos), "--out", str(folder / "run")]
+    log = folder / "log"
+    with (
+        open(log, "w", encoding="utf-8") as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        code = train.main([*command, "--epochs", str(epochs)])
+    if code != 0:
+        raise SystemExit(f"exit code {code}: {log.read_text('utf-8')[-2000:]}")
+    return sampler.samples
+
+
+HEADER = (
+    f"{'epoch':>6}{'memory MB':>11}{'objects':>9}{'open files':>12}{'threads':>9}"
+    f"{'files':>7}{'folder MB':>11}"
+)
+
+
+def line(sample: Sample) -> str:
+    epoch, memory, objects, open_files, threads, files, size = astuple(sample)
+    return (
+        f"{epoch:>6}{memory / 1e6:>11.2f}{objects:>9,}{open_files:>12}{threads:>9}"
+        f"{files:>7}{size / 1e6:>11.3f}"
+    )
+
+
+def main() -> int:
+    """Run the command; returns 1 where something grows."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak", description=__doc__.partition(": ")[2].partition("\n")[0]
+    )
+    parser.add_argument("steps", type=int, nargs="?", default=20_000, help="default: 20,000")
+    steps = parser.parse_args().steps
+    epochs = -(-steps // STEPS_PER_EPOCH)
+    ARCHITECTURES["alexnet"] = NarrowAlexNet
+    numba.set_num_threads(1)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as folder:
+        samples = run(Path(folder), epochs)
+    print("\n".join([HEADER, *map(line, samples[:: max(1, len(samples) // 12)])]))
+    found = [
+        f"{name.replace('_', ' ')} {grown:+,.0f}, at most {limit:,.0f}"
+        for name, grown, limit in growth(samples)
+    ]
+    grows = [text for text, (_, grown, limit) in zip(found, growth(samples)) if grown > limit]
+    print(f"from the middle to the last third: {'; '.join(found)}")
+    print(f"{steps:,} steps, {epochs:,} epochs in {time.monotonic() - started:.0f} s: ", end="")
+    print(f"grows: {'; '.join(grows)}" if grows else "nothing grows")
+    return 1 if grows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
