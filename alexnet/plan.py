@@ -4,11 +4,17 @@ The memory of a run is estimated as
 
     LIBRARIES  +  parameters, their gradients and the optimizer's state
     +  WORKING * (input and outputs of all layers) * images processed at once
+    +  (input and outputs of all layers) * images that the watch looks at
     +  decoded images * batches loaded ahead
 
-WORKING covers what the backward pass holds beside the outputs: gradients of neighbouring layers,
-masks, packed panels, blocks of memory that fit nothing. It and LIBRARIES were fitted to the
-measured peaks of whole runs on the CPU.
+No part shrinks before the run ends: memory that arrays leave is kept for the next ones of about
+their size. So what counts is not what is alive at one moment, but all blocks that there ever are:
+those of the outputs, of the layers' gradients and of packed panels (WORKING), and those of the
+watch, which looks at another number of images than a batch has.
+
+WORKING and LIBRARIES were fitted to measured peaks of whole runs on the CPU; `python -m
+benchmarks.memory` compares. The kernels were compiled: a run that has to compile them takes up to
+0.3 GB more, and keeps it. A dry run compiles them.
 """
 
 import os
@@ -21,6 +27,7 @@ from pathlib import Path
 from alexnet.command import OutOfMemory
 from alexnet.data.loader import BATCHES_AHEAD_PER_WORKER
 from alexnet.summary import layer_costs
+from alexnet.watch import PROBE_IMAGES
 from minigrad import nn
 from minigrad.backend import Backend
 
@@ -133,11 +140,13 @@ def make(
     pixels = 3 * image_size**2
     outputs = FLOAT * pixels + sum(cost.activation_bytes for cost in costs)
     on_host = device == "cpu"
+    # On a GPU the libraries are there before the free memory is looked at.
+    libraries = LIBRARIES if on_host else 0
+    learnt = FLOAT * (2 + STATES[optimizer]) * parameters
     return Plan(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
-        # On a GPU the libraries are there before the free memory is looked at.
-        fixed=int((LIBRARIES if on_host else 0) + FLOAT * (2 + STATES[optimizer]) * parameters),
+        fixed=int(libraries) + learnt + PROBE_IMAGES * outputs,
         loaded=pixels * (1 + BATCHES_AHEAD_PER_WORKER * workers if on_host else 2),
         worked_on=int(WORKING * outputs),
         batch_size=batch_size,
