@@ -15,7 +15,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -107,14 +106,27 @@ def take(folder: Path, epoch: int) -> Sample:
     )
 
 
-def growth(samples: list[Sample]) -> Iterator[tuple[str, float, float]]:
-    """Name, growth and limit of each measure, from the middle third of the samples to the last."""
+def growth(samples: list[Sample]) -> dict[str, tuple[float, float]]:
+    """How much each measure grew, from the middle third of the samples to the last, and its limit."""
     third = len(samples) // 3
-    thirds = samples[-2 * third : -third], samples[-third:]
-    epochs = third * (samples[1].epoch - samples[0].epoch)
+    middle, last = samples[-2 * third : -third], samples[-third:]
+    epochs = last[0].epoch - middle[0].epoch
+    found = {}
     for name, limit in LIMITS.items():
-        middle, last = (statistics.median(getattr(s, name) for s in part) for part in thirds)
-        yield name, last - middle, limit.slack + limit.an_epoch * epochs
+        before, after = (
+            statistics.median(getattr(s, name) for s in part) for part in (middle, last)
+        )
+        found[name] = after - before, limit.slack + limit.an_epoch * epochs
+    return found
+
+
+def growing(samples: list[Sample]) -> list[str]:
+    """What grew more than it may, in words."""
+    return [
+        f"{name.replace('_', ' ')} by {grown:,.0f}, where {limit:,.0f} is allowed"
+        for name, (grown, limit) in growth(samples).items()
+        if grown > limit
+    ]
 
 
 def run(folder: Path, epochs: int) -> list[Sample]:
@@ -164,15 +176,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as folder:
         samples = run(Path(folder), epochs)
     print("\n".join([HEADER, *map(line, samples[:: max(1, len(samples) // 12)])]))
-    found = [
-        f"{name.replace('_', ' ')} {grown:+,.0f}, at most {limit:,.0f}"
-        for name, grown, limit in growth(samples)
-    ]
-    grows = [text for text, (_, grown, limit) in zip(found, growth(samples)) if grown > limit]
-    print(f"from the middle to the last third: {'; '.join(found)}")
-    print(f"{steps:,} steps, {epochs:,} epochs in {time.monotonic() - started:.0f} s: ", end="")
-    print(f"grows: {'; '.join(grows)}" if grows else "nothing grows")
-    return 1 if grows else 0
+    changes = (f"{name} {grown:+,.0f}" for name, (grown, _) in growth(samples).items())
+    print(f"from the middle third to the last: {', '.join(changes).replace('_', ' ')}")
+    grown = growing(samples)
+    print(
+        f"{steps:,} steps, {epochs:,} epochs in {time.monotonic() - started:.0f} s: "
+        + (f"grew: {'; '.join(grown)}" if grown else "nothing grows")
+    )
+    return 1 if grown else 0
 
 
 if __name__ == "__main__":
