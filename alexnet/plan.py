@@ -39,6 +39,9 @@ except ImportError:  # Windows, which has no such limits
 # Bytes of Python, NumPy, Numba with the compiled kernels, and Matplotlib.
 LIBRARIES = 262e6
 WORKING = 2.5
+# Bytes of addresses that threads reserve for stacks and heaps, and do not fill: nobody holds them,
+# but a limit of addresses counts them.
+RESERVED = 200e6
 # Arrays of the parameters' size that an optimizer keeps.
 STATES = {"sgd": 1, "adam": 2}
 FLOAT = 4  # bytes
@@ -172,7 +175,7 @@ def available_memory(backend: Backend) -> int | None:
     if resource is not None:
         most, _ = resource.getrlimit(resource.RLIMIT_AS)
         if most != resource.RLIM_INFINITY:
-            limits.append(held + most - addresses)
+            limits.append(held + most - addresses - int(RESERVED))
     return min(limits, default=None)
 
 
