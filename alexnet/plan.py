@@ -6,6 +6,7 @@ The memory of a run is estimated as
     +  WORKING * (input and outputs of all layers) * images processed at once
     +  (input and outputs of all layers) * images that the watch looks at
     +  decoded images * batches loaded ahead
+    +  twice the gradients, where a batch is processed in parts: those of one more part, and sums
 
 No part shrinks before the run ends: memory that arrays leave is kept for the next ones of about
 their size. So what counts is not what is alive at one moment, but all blocks that there ever are:
@@ -63,6 +64,7 @@ class Plan:
         parameters: learnt weights and biases.
         multiply_adds: of one image, forward.
         fixed: memory that does not depend on the batch.
+        accumulated: memory that only a batch in parts needs.
         loaded: memory of decoded images for each image of a batch.
         worked_on: memory for each image that is processed at once.
         batch_size: images in a step.
@@ -74,6 +76,7 @@ class Plan:
     parameters: int
     multiply_adds: int
     fixed: int
+    accumulated: int
     loaded: int
     worked_on: int
     batch_size: int
@@ -87,7 +90,9 @@ class Plan:
         return self._memory(self.batch_size, self.parts)
 
     def _memory(self, batch_size: int, parts: int) -> int:
-        return self.fixed + self.loaded * batch_size + self.worked_on * -(-batch_size // parts)
+        in_parts = self.accumulated if parts > 1 else 0
+        at_once = -(-batch_size // parts)
+        return self.fixed + in_parts + self.loaded * batch_size + self.worked_on * at_once
 
     @property
     def disk(self) -> int:
@@ -150,6 +155,7 @@ def make(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
         fixed=int(libraries) + learnt + PROBE_IMAGES * outputs,
+        accumulated=2 * FLOAT * parameters,
         loaded=pixels * (1 + BATCHES_AHEAD_PER_WORKER * workers if on_host else 2),
         worked_on=int(WORKING * outputs),
         batch_size=batch_size,
