@@ -34,6 +34,15 @@ def test_a_healthy_run_does_not_grow(epochs):
     assert growing(samples(epochs)) == []
 
 
+def test_a_table_that_doubles_is_no_leak():
+    found = samples(667)
+    found[500:] = [replace(sample, heap=sample.heap + 4_000_000) for sample in found[500:]]
+    assert growing(found) == []
+    found[600:] = [replace(sample, heap=sample.heap + 4_000_000) for sample in found[600:]]
+    found[550:] = [replace(sample, heap=sample.heap + 4_000_000) for sample in found[550:]]
+    assert len(growing(found)) == 1
+
+
 @LENGTHS
 @pytest.mark.parametrize(
     "name, an_epoch",
