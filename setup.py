@@ -19,7 +19,7 @@ setup(
         "pillow>=11.0",
         "matplotlib>=3.9",
         "tqdm>=4.66",
-        "safetensors>=0.5",
+        "safetensors>=0.8",
         "threadpoolctl>=3.5",
     ],
     extras_require={

@@ -4,11 +4,18 @@ The memory of a run is estimated as
 
     LIBRARIES  +  parameters, their gradients and the optimizer's state
     +  WORKING * (input and outputs of all layers) * images processed at once
+    +  (input and outputs of all layers) * images that the watch looks at
     +  decoded images * batches loaded ahead
+    +  twice the gradients, where a batch is processed in parts: those of one more part, and sums
 
-WORKING covers what the backward pass holds beside the outputs: gradients of neighbouring layers,
-masks, packed panels, blocks of memory that fit nothing. It and LIBRARIES were fitted to the
-measured peaks of whole runs on the CPU.
+No part shrinks before the run ends: memory that arrays leave is kept for the next ones of about
+their size. So what counts is not what is alive at one moment, but all blocks that there ever are:
+those of the outputs, of the layers' gradients and of packed panels (WORKING), and those of the
+watch, which looks at another number of images than a batch has.
+
+WORKING and LIBRARIES were fitted to measured peaks of whole runs on the CPU; `python -m
+benchmarks.memory` compares. The kernels were compiled: a run that has to compile them takes up to
+0.3 GB more, and keeps it. A dry run compiles them.
 """
 
 import os
@@ -21,6 +28,7 @@ from pathlib import Path
 from alexnet.command import OutOfMemory
 from alexnet.data.loader import BATCHES_AHEAD_PER_WORKER
 from alexnet.summary import layer_costs
+from alexnet.watch import PROBE_IMAGES
 from minigrad import nn
 from minigrad.backend import Backend
 
@@ -32,6 +40,9 @@ except ImportError:  # Windows, which has no such limits
 # Bytes of Python, NumPy, Numba with the compiled kernels, and Matplotlib.
 LIBRARIES = 262e6
 WORKING = 2.5
+# Bytes of addresses that threads reserve for stacks and heaps, and do not fill: nobody holds them,
+# but a limit of addresses counts them.
+RESERVED = 200e6
 # Arrays of the parameters' size that an optimizer keeps.
 STATES = {"sgd": 1, "adam": 2}
 FLOAT = 4  # bytes
@@ -53,6 +64,7 @@ class Plan:
         parameters: learnt weights and biases.
         multiply_adds: of one image, forward.
         fixed: memory that does not depend on the batch.
+        accumulated: memory that only a batch in parts needs.
         loaded: memory of decoded images for each image of a batch.
         worked_on: memory for each image that is processed at once.
         batch_size: images in a step.
@@ -64,6 +76,7 @@ class Plan:
     parameters: int
     multiply_adds: int
     fixed: int
+    accumulated: int
     loaded: int
     worked_on: int
     batch_size: int
@@ -77,7 +90,9 @@ class Plan:
         return self._memory(self.batch_size, self.parts)
 
     def _memory(self, batch_size: int, parts: int) -> int:
-        return self.fixed + self.loaded * batch_size + self.worked_on * -(-batch_size // parts)
+        in_parts = self.accumulated if parts > 1 else 0
+        at_once = -(-batch_size // parts)
+        return self.fixed + in_parts + self.loaded * batch_size + self.worked_on * at_once
 
     @property
     def disk(self) -> int:
@@ -133,11 +148,14 @@ def make(
     pixels = 3 * image_size**2
     outputs = FLOAT * pixels + sum(cost.activation_bytes for cost in costs)
     on_host = device == "cpu"
+    # On a GPU the libraries are there before the free memory is looked at.
+    libraries = LIBRARIES if on_host else 0
+    learnt = FLOAT * (2 + STATES[optimizer]) * parameters
     return Plan(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
-        # On a GPU the libraries are there before the free memory is looked at.
-        fixed=int((LIBRARIES if on_host else 0) + FLOAT * (2 + STATES[optimizer]) * parameters),
+        fixed=int(libraries) + learnt + PROBE_IMAGES * outputs,
+        accumulated=2 * FLOAT * parameters,
         loaded=pixels * (1 + BATCHES_AHEAD_PER_WORKER * workers if on_host else 2),
         worked_on=int(WORKING * outputs),
         batch_size=batch_size,
@@ -163,7 +181,7 @@ def available_memory(backend: Backend) -> int | None:
     if resource is not None:
         most, _ = resource.getrlimit(resource.RLIMIT_AS)
         if most != resource.RLIM_INFINITY:
-            limits.append(held + most - addresses)
+            limits.append(held + most - addresses - int(RESERVED))
     return min(limits, default=None)
 
 

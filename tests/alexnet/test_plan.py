@@ -59,6 +59,7 @@ def test_what_makes_it_larger():
     assert make(optimizer="adam").checkpoint == 1.5 * base.checkpoint
     assert make(workers=4).loaded == pytest.approx(base.loaded * 9 / 5)
     assert make(parts=4).memory < base.memory
+    assert make(1, parts=2).memory - make(1).memory == 8 * base.parameters
     assert make(device="cuda").fixed < base.fixed
 
 

@@ -1,0 +1,28 @@
+"""The comparison of estimated and measured memory, without a training."""
+
+import pytest
+
+from alexnet import plan
+from alexnet.model import AlexNet
+from benchmarks import memory
+
+
+def test_the_estimate_is_what_a_dry_run_prints():
+    made = plan.make(
+        *(AlexNet(10, 67, width=0.1), 67),
+        **{"optimizer": "sgd", "batch_size": 8, "parts": 1, "workers": 2},
+        **{"device": "cpu", "keep": 1},
+    )
+    printed = plan.describe(made, None, 10**9, None, 1)
+    assert 1e9 * float(memory.ESTIMATE.search(printed)[1]) == pytest.approx(made.memory, abs=5e6)
+
+
+def test_error_is_relative_to_what_was_measured():
+    assert memory.Result(8, 1.1e9, 10**9).error == pytest.approx(0.1)
+
+
+def test_a_training_that_fails(capsys):
+    assert memory.main(["--batches", "8", "--", "--image-size", "5"]) == 1
+    assert "image_size must be at least 67" in capsys.readouterr().err
+    with pytest.raises(memory.Failed, match="exit code 2: .*image_size"):
+        memory.peak(memory.command(8, ["--image-size", "5"]), compiles=False)
