@@ -13,12 +13,40 @@ compiled is optimized once more than one from the cache. Where a sum should be a
 say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
+import contextlib
 import hashlib
+import importlib
+import os
 import warnings
 from pathlib import Path
 
 import numba
 from numba.core.caching import FunctionCache
+
+# How often an idle thread of GNU OpenMP looks for work before it sleeps. By default it does for about
+# a millisecond; where another program computes on the same cores, it takes that from the very
+# thread it waits for. Kernels follow each other faster than this, so a quiet machine sees no
+# difference.
+SPIN_COUNT = "1000"
+
+
+def _load_openmp() -> None:
+    """Load the library behind Numba's threads with `SPIN_COUNT`, unless the user has a say.
+
+    It reads its settings when it is loaded. The variable is taken back, because others, such as
+    PyTorch's copy of the library, are not to see it.
+    """
+    chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
+    if not chosen:
+        os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+    # Where there is no OpenMP, Numba has threads of its own.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("numba.np.ufunc.omppool")
+    if not chosen:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
+_load_openmp()
 
 _shared_sources = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("_*.py")))

@@ -1,6 +1,9 @@
 """Compiled kernels are found again, and only as long as the sources are the same."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +41,27 @@ def test_a_changed_shared_source_is_compiled_anew(compile_anew, monkeypatch):
     monkeypatch.setattr(_team, "_shared_sources", "others")
     assert compile_anew() == (0, 1)
     assert compile_anew() == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "environment, spin_count",
+    [
+        ({}, _team.SPIN_COUNT),
+        ({"GOMP_SPINCOUNT": "77"}, "77"),
+        ({"OMP_WAIT_POLICY": "passive"}, "0"),
+    ],
+)
+def test_idle_threads_sleep_soon_unless_the_user_has_a_say(environment, spin_count):
+    """As GNU OpenMP itself says when it is loaded; what comes later does not see the setting."""
+    if importlib.util.find_spec("numba.np.ufunc.omppool") is None:
+        pytest.skip("Numba has threads of its own on this platform")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GOMP_", "OMP_"))}
+    result = subprocess.run(
+        [sys.executable, "-c", "import minigrad, os; print(os.environ.get('GOMP_SPINCOUNT'))"],
+        env={**clean, **environment, "OMP_DISPLAY_ENV": "verbose"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"GOMP_SPINCOUNT = '{spin_count}'" in result.stderr
+    assert result.stdout.strip() == environment.get("GOMP_SPINCOUNT", "None")
