@@ -8,7 +8,6 @@ The processes are forked from one that has imported everything and compiled the 
 """
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -21,9 +20,9 @@ import numba
 
 from alexnet import checkpoint_files, figures, train
 from alexnet.checkpoint import BEST, LAST, Checkpoint
-from alexnet.metrics import TIMING_COLUMNS
 from alexnet.model import ARCHITECTURES
-from tests.alexnet.test_train import OPTIONS, NarrowAlexNet, write_images
+from tests.alexnet.narrow import NarrowAlexNet
+from tests.alexnet.runs import OPTIONS, rows_of, write_images
 
 EPOCHS = 3
 # Thousands of files are written: in memory, where the system has such a folder.
@@ -70,8 +69,7 @@ def result(folder: Path) -> dict:
                 found[name, part, key] = array.tobytes()
         found[name, "schedule"] = checkpoint.schedule
         found[name, "training"] = {**checkpoint.training, "seconds": 0}
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    found["rows"] = [{k: v for k, v in row.items() if k not in TIMING_COLUMNS} for row in rows]
+    found["rows"] = rows_of(folder)
     found["csv rows"] = (folder / "metrics.csv").read_text().count("\n")
     found["files"] = sorted(path.name for path in folder.iterdir())
     return found

@@ -27,7 +27,8 @@ from alexnet import train
 from alexnet.metrics import Row
 from alexnet.model import ARCHITECTURES
 from alexnet.trainer import Step, Trainer
-from tests.alexnet.test_train import NarrowAlexNet, write_images
+from tests.alexnet.narrow import NarrowAlexNet
+from tests.alexnet.runs import write_images
 from tests.kill_training import MEMORY
 
 IMAGES, BATCH_SIZE, STEPS_PER_EPOCH = 40, 3, 30  # of a class; 30 of them are to learn from

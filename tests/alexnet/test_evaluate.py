@@ -9,29 +9,21 @@ from PIL import Image
 
 from alexnet import evaluate, train
 from alexnet.checkpoint import BEST, Checkpoint
-from alexnet.model import ARCHITECTURES
 from alexnet.results import Results
-from tests.alexnet.test_train import CLASSES, OPTIONS, NarrowAlexNet, write_images
+from tests.alexnet.runs import CLASSES, OPTIONS, write_images
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(narrow, tmp_path_factory):
     """A run of two epochs and the folder of its images, which has a test set too."""
     root = tmp_path_factory.mktemp("evaluate")
     for split, count in (("train", 8), ("val", 5), ("test", 3)):
         write_images(root / "photos" / split, count=count)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
-        command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(root / "run")]
-        assert train.main(command) == 0
+    command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(root / "run")]
+    assert train.main(command) == 0
     return root / "run"
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
 
 
 def results(capsys, *command):

@@ -8,21 +8,11 @@ import pytest
 from alexnet import filter_snapshots, train
 from alexnet.checkpoint import LAST, Checkpoint, CheckpointError
 from alexnet.filter_snapshots import FOLDER, FilterSnapshots
-from alexnet.model import ARCHITECTURES
 from minigrad import manual_seed
-from tests.alexnet.test_train import OPTIONS, STEPS_PER_EPOCH, NarrowAlexNet, write_images
+from tests.alexnet.narrow import NarrowAlexNet
+from tests.alexnet.runs import OPTIONS, STEPS_PER_EPOCH
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return write_images(tmp_path_factory.mktemp("data") / "photos")
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture

@@ -13,19 +13,8 @@ from alexnet.command import OutOfMemory
 from alexnet.model import AlexNet
 from alexnet.trainer import Trainer
 from minigrad import backend
-from tests.alexnet.test_train import (
-    OPTIONS,
-    ROOT,
-    NarrowAlexNet,
-    error_of,
-    narrow,
-    photos,
-    resume,
-    start,
-    stopped,
-)
-
-__all__ = ["error_of", "narrow", "photos", "start", "stopped"]
+from tests.alexnet.narrow import NarrowAlexNet
+from tests.alexnet.runs import OPTIONS, ROOT, resume
 
 LINUX = sys.platform == "linux"
 

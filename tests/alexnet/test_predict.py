@@ -15,11 +15,10 @@ from PIL import Image
 from alexnet import predict
 from alexnet.checkpoint import Checkpoint
 from alexnet.data.transforms import Preprocessing, central_view, ten_views
-from alexnet.model import ARCHITECTURES
 from minigrad import Tensor, manual_seed
-from tests.alexnet.test_train import NarrowAlexNet
+from tests.alexnet.narrow import NarrowAlexNet
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("narrow")
 ROOT = Path(__file__).parents[2]
 CLASSES = ["cat", "dog", "n01440764"]
 rng = np.random.default_rng(0)
@@ -42,11 +41,6 @@ def checkpoint(network, tmp_path_factory):
     path = tmp_path_factory.mktemp("predict") / "best.safetensors"
     Checkpoint("alexnet", CLASSES, PREPROCESSING, model=network.state_dict()).save(path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
 
 
 @pytest.fixture

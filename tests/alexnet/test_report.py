@@ -14,12 +14,11 @@ import pytest
 from alexnet import filter_snapshots, report, report_images, train, trained
 from alexnet.checkpoint import Checkpoint
 from alexnet.html_page import Section, page, pairs, slider, table
-from alexnet.model import ARCHITECTURES
 from alexnet.report_sections import Missing, Report
 from alexnet.visualize import nearest
-from tests.alexnet.test_train import CLASSES, OPTIONS, NarrowAlexNet, write_images
+from tests.alexnet.runs import CLASSES, OPTIONS, write_images
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("narrow")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 BROWSER_OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -32,17 +31,15 @@ SECTIONS = ["setup", "curves", "filters", "responses", "accuracy", "samples", "n
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory):
+def original(narrow, tmp_path_factory):
     """A run of two epochs with snapshots, whose folder has a name that HTML must not take in."""
     root = tmp_path_factory.mktemp("report")
     for split, count in (("train", 8), ("val", 5)):
         write_images(root / "photos" / split, count=count)
     folder = root / "<b>run & 'co'"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
-        command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(folder)]
-        assert train.main([*command, "--snapshot-filters"]) == 0
-        assert report.main([str(folder)]) == 0
+    command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(folder)]
+    assert train.main([*command, "--snapshot-filters"]) == 0
+    assert report.main([str(folder)]) == 0
     return folder
 
 
@@ -50,11 +47,6 @@ def original(tmp_path_factory):
 def run(original, tmp_path):
     """A copy, to take something away from."""
     return Path(shutil.copytree(original, tmp_path / original.name))
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
 
 
 class Page(HTMLParser):

@@ -1,17 +1,13 @@
 """The same images in whatever form they are kept: the same run."""
 
-import json
-
 import pytest
 from PIL import Image
 
 from alexnet import train
 from alexnet.data import __main__ as data_command
 from alexnet.data import cifar, load
-from alexnet.metrics import TIMING_COLUMNS
-from alexnet.model import ARCHITECTURES
 from tests.alexnet.data import test_cifar
-from tests.alexnet.test_train import NarrowAlexNet
+from tests.alexnet.runs import rows_of
 
 
 @pytest.fixture
@@ -34,14 +30,10 @@ def forms(tmp_path, monkeypatch, rng):
 def rows_of_a_run(data_root, folder):
     options = ["--image-size", "67", "-b", "16", "--epochs", "2", "--mean", "image"]
     assert train.main([*options, "--data-root", str(data_root), "--out", str(folder)]) == 0
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if k not in TIMING_COLUMNS} for row in rows]
+    return rows_of(folder)
 
 
-def test_every_form_of_the_same_images_gives_the_same_run(
-    forms, tmp_path, monkeypatch, one_thread, capsys
-):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
+def test_every_form_of_the_same_images_gives_the_same_run(forms, narrow, tmp_path, capsys):
     assert [path.name for path in forms] == ["binary", "prepared binary", "prepared tree", "tree"]
     runs = [rows_of_a_run(form, tmp_path / f"run on {form.name}") for form in forms]
     assert len(runs[0]) == 2

@@ -1,49 +1,13 @@
 """SIGINT and SIGTERM at every stage of a run, in processes of their own."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from alexnet.checkpoint import LAST, Checkpoint
-from tests.alexnet.test_train import (
-    COMMAND,
-    OPTIONS,
-    ROOT,
-    STEPS_PER_EPOCH,
-    assert_same_run,
-    narrow,
-    photos,
-    resume,
-    start,
-    undisturbed,
-)
+from alexnet.settings import COMMAND
+from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, run_signalled
 
-__all__ = ["narrow", "photos", "start", "undisturbed"]
-
-# A narrow network is trained, and the process sends itself signals in the middle of something.
-SCRIPT = """\
-import os, signal, sys
-import numba
-from tests.alexnet.test_train import ARCHITECTURES, NarrowAlexNet, train
-import {module} as module
-
-numba.set_num_threads(1)
-ARCHITECTURES["alexnet"] = NarrowAlexNet
-calls = 0
-
-def signalled(*arguments, **options):
-    global calls
-    calls += 1
-    if calls == {call}:
-        for number in {numbers}:
-            os.kill(os.getpid(), number)
-    return original(*arguments, **options)
-
-original, module.{name} = module.{name}, signalled
-sys.exit(train.main(sys.argv[1:]))
-"""
 INT, TERM = int(signal.SIGINT), int(signal.SIGTERM)
 PREPARATION = ("alexnet.building", "color_statistics", 1)
 STEP = ("alexnet.trainer", "Trainer._step", 2)
@@ -55,10 +19,7 @@ SAVE = ("minigrad.files", "os.fsync", 5)
 
 def run(photos, folder, where, numbers):
     """Exit code and stderr of a run to which signals are sent."""
-    module, name, call = where
-    script = SCRIPT.format(module=module, name=name, call=call, numbers=numbers)
-    command = [sys.executable, "-c", script, *OPTIONS, "--data-root", photos, "--out", folder]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    result = run_signalled(photos, folder, where, numbers)
     assert "Traceback" not in result.stderr
     return result.returncode, result.stderr
 

@@ -13,9 +13,7 @@ from alexnet import train
 from alexnet.metrics import RowLog
 from alexnet.step_log import COLUMNS, StepLog, TensorBoard
 from alexnet.trainer import Step
-from tests.alexnet.test_train import ROOT, narrow, photos, resume, start
-
-__all__ = ["narrow", "photos", "start"]
+from tests.alexnet.runs import ROOT, resume
 
 
 def steps_of(folder):

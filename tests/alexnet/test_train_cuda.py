@@ -6,16 +6,10 @@ import pytest
 
 from alexnet import train
 from alexnet.metrics import TIMING_COLUMNS
-from alexnet.model import ARCHITECTURES
-from tests.alexnet.test_train import NarrowAlexNet
 
+pytestmark = pytest.mark.usefixtures("narrow")
 # 20 steps on the demo set.
 OPTIONS = ("--subset", "80", "-b", "4", "--image-size", "67", "--epochs", "1", "--lr", "0.003")
-
-
-@pytest.fixture(autouse=True)
-def narrow(one_thread, monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
 
 
 def run(folder, *options):

@@ -5,16 +5,10 @@ import sys
 
 import pytest
 
-from alexnet.model import ARCHITECTURES, AlexNet
+from alexnet.model import ARCHITECTURES
 from benchmarks import gpu_check, peer
 from minigrad import backend
-
-
-class NarrowAlexNet(AlexNet):
-    """A tenth of the channels."""
-
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options, width=0.1)
+from tests.alexnet.narrow import NarrowAlexNet
 
 
 def test_layers_and_steps(cuda, one_thread, tmp_path, monkeypatch, capsys):

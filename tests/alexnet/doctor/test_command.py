@@ -5,9 +5,9 @@ import pytest
 from alexnet.doctor import OK, PROBLEM, WARNING
 from alexnet.doctor.__main__ import FOUND_A_PROBLEM, main
 from alexnet.model import INITIALIZERS, learned_layers
-from tests.alexnet.doctor.narrow import narrow, write_images
+from tests.alexnet.doctor.images import write_images
 
-__all__ = ["narrow"]
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture(scope="module")

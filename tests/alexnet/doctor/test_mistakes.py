@@ -17,10 +17,10 @@ from alexnet.settings import resolve
 from alexnet.trainer import Trainer
 from alexnet.watch import Watch
 from minigrad import nn
-from tests.alexnet.doctor.narrow import NarrowAlexNet, narrow, write_images
+from tests.alexnet.doctor.images import write_images
+from tests.alexnet.narrow import NarrowAlexNet
 
-__all__ = ["narrow"]
-
+pytestmark = pytest.mark.usefixtures("narrow")
 CLASSES, IMAGES = 4, 60
 
 

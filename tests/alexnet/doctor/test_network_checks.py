@@ -8,7 +8,7 @@ from alexnet.doctor import OK, PROBLEM, network_checks
 from alexnet.model import ARCHITECTURES, learned_layers
 from alexnet.recipes import Recipe
 from minigrad import nn, optim
-from tests.alexnet.doctor.narrow import NarrowAlexNet
+from tests.alexnet.narrow import NarrowAlexNet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

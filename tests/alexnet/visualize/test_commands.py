@@ -9,31 +9,23 @@ from PIL import Image
 
 from alexnet import train
 from alexnet.checkpoint import BEST, Checkpoint
-from alexnet.model import ARCHITECTURES
 from alexnet.visualize import __main__ as visualize
 from alexnet.visualize import pictures
-from tests.alexnet.test_train import OPTIONS, NarrowAlexNet, write_images
+from tests.alexnet.runs import OPTIONS, write_images
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("narrow")
 ON_IMAGES = ("neighbours", "activations", "saliency", "map")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(narrow, tmp_path_factory):
     """A run of two epochs, whose images are three colours."""
     root = tmp_path_factory.mktemp("visualize")
     for split, count in (("train", 8), ("val", 5)):
         write_images(root / "photos" / split, count=count)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
-        command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(root / "run")]
-        assert train.main(command) == 0
+    command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(root / "run")]
+    assert train.main(command) == 0
     return root / "run"
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
 
 
 def call(*command):

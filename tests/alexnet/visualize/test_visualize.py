@@ -12,32 +12,24 @@ from alexnet import filter_snapshots, train
 from alexnet.checkpoint import BEST, Checkpoint
 from alexnet.filter_snapshots import FOLDER
 from alexnet.metrics import read_rows
-from alexnet.model import ARCHITECTURES
 from alexnet.visualize import __main__ as visualize
 from alexnet.visualize import curves, responses
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.responses import column_rows, kernel_rows
 from alexnet.visualize.tuning import color_selectivity, mean_circular_variance, tuning
-from tests.alexnet.test_train import OPTIONS, NarrowAlexNet, write_images
+from tests.alexnet.runs import OPTIONS, write_images
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(narrow, tmp_path_factory):
     """A run of two epochs; tests only read it."""
     root = tmp_path_factory.mktemp("visualize")
     write_images(root / "photos")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
-        command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(root / "run")]
-        assert train.main([*command, "--snapshot-filters"]) == 0
+    command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(root / "run")]
+    assert train.main([*command, "--snapshot-filters"]) == 0
     return root / "run"
-
-
-@pytest.fixture(autouse=True)
-def narrow(monkeypatch):
-    monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
 
 
 def kernels_of(run):
