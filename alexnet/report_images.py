@@ -141,7 +141,7 @@ def similar_images(report: Report) -> str:
     return figure(
         picture(shown, alt, "jpg"),
         f"Images of the {arguments.split} set, and the training images whose {LAYER} activations "
-        "are nearest to theirs. Blue: of the same class; dashed red: of another.",
+        "are nearest to theirs. Blue: of the same class; dashed orange: of another.",
     )
 
 
