@@ -227,7 +227,9 @@ def neighbours_figure(
     figure.text(0.1 / pictures.WIDTH, 1 - 0.15 / height, title, va="top", fontsize=9, weight="bold")
     explanation = "Below each image: its class and its distance."
     if any(query.label != pictures.UNKNOWN for query in queries):
-        explanation += " Blue frame, ✓: the class of the query; dashed orange frame, ✗: another one."
+        explanation += (
+            " Blue frame, ✓: the class of the query; dashed orange frame, ✗: another one."
+        )
     figure.text(0.1 / pictures.WIDTH, 1 - 0.32 / height, explanation, va="top", fontsize=7)
 
     def name_of(label: int, width: float) -> str:
