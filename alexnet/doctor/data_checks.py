@@ -159,20 +159,15 @@ def _chance(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.dot(*shares))
 
 
-def network_input(images: np.ndarray, init: str | None) -> Finding:
-    """Is the input centred, and of the size that the start of the weights was made for?
-
-    Args:
-        images: prepared, (N, 3, S, S).
-        init: how the parameters begin, None where that is not known.
-    """
+def network_input(images: np.ndarray, init: str) -> Finding:
+    """Is the input (N, 3, S, S) centred, and of the size that the start of the weights wants?"""
     mean, deviation = float(images.mean()), float(images.std())
     seen = f"mean {mean:.3g}, standard deviation {deviation:.3g}"
     if deviation == 0 or (images == images[0]).all():
         return Finding(PROBLEM, "input", f"{seen}: all images are the same", DATA_CHECK)
     if abs(mean) > deviation:
         return Finding(WARNING, "input", f"{seen}: not centred", "subtracting the mean")
-    least, most = INPUT_SIZES.get(init, (0, math.inf))
+    least, most = INPUT_SIZES[init]
     if not least <= deviation <= most:
         good = 1 / 64 if most < 10 else 1
         return Finding(

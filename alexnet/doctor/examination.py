@@ -16,17 +16,17 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     """What is wrong with a trainer's data, network and settings; its parameters are spoilt by it.
 
     Args:
+        trainer: from `alexnet.building.build_trainer`, whose settings are looked at, too.
         say: is given the table of all layers' signals.
     """
     loader, validation = trainer.train_loader, trainer.val_loader
     model, optimizer = trainer.model, trainer.optimizer
-    init = trainer.arguments.get("init")
     yield data_checks.counts(loader.dataset, validation.dataset)
     yield data_checks.images(loader, validation.dataset)
     yield data_checks.labels(loader, validation.dataset)
 
     images, labels = probe.batch(loader, LOOKED_AT, trainer.backend)
-    yield data_checks.network_input(Tensor(images).numpy(), init)
+    yield data_checks.network_input(Tensor(images).numpy(), trainer.arguments["init"])
     yield network_checks.parameters(model, optimizer)
     rate = optimizer.groups[0]["initial_lr"]
     signals, scores = network_checks.signals(model, images, labels, rate)

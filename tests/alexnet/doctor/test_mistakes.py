@@ -22,6 +22,7 @@ from tests.alexnet.narrow import NarrowAlexNet
 
 pytestmark = pytest.mark.usefixtures("narrow")
 CLASSES, IMAGES = 4, 60
+EPOCHS = 6
 
 
 @pytest.fixture(scope="module")
@@ -196,16 +197,42 @@ HEALTHY = {
 }
 
 
+@pytest.fixture
+def watched(monkeypatch):
+    """What the watch says of a run of 180 steps, long enough for all its rules."""
+    monkeypatch.setattr(watch, "LEAST_STEPS", 80)
+    monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 160)
+    monkeypatch.setattr("alexnet.figures.training_curves", lambda *args: None)
+
+    def watched(trainer):
+        warnings = []
+        trainer.observers = [Watch(warnings.append)]
+        trainer.fit(EPOCHS)
+        return warnings
+
+    return watched
+
+
 @pytest.mark.parametrize("name", HEALTHY)
-def test_good_settings(name, build, monkeypatch):
+def test_good_settings(name, build, watched):
     """The doctor finds nothing before the run, and the watch nothing while it lasts."""
     assert [f for f in examine(build(**HEALTHY[name])) if f.verdict != OK] == []
-
-    monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 120)
-    monkeypatch.setattr("alexnet.figures.training_curves", lambda *args: None)
-    trainer = build(**HEALTHY[name], epochs=3)
-    warnings = []
-    trainer.observers = [Watch(warnings.append)]
-    trainer.fit(3)
-    assert warnings == []
+    trainer = build(**HEALTHY[name], epochs=EPOCHS)
+    assert watched(trainer) == []
     assert trainer.log.rows[-1]["val_top1"] > 1.5 / CLASSES
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("labels shuffled", "as good as guessing"),
+        ("constant labels", "have the label 'class2'"),
+        ("rate 100 times too low", "as good as guessing"),
+        ("frozen layer", "the weights of features.4 (Conv2d) do not learn"),
+    ],
+)
+def test_the_watch_sees_mistakes_in_as_long_a_run(name, said, build, watched):
+    mistake = MISTAKES[name]
+    trainer = build(**mistake.options, epochs=EPOCHS)
+    mistake.plant(trainer)
+    assert any(said in warning for warning in watched(trainer))
