@@ -40,6 +40,12 @@ class UsageError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
+    """Of every command: its help ends with the exit codes, and wrong use is a `UsageError`."""
+
+    def __init__(self, **options: Any):
+        form = {"epilog": EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+        super().__init__(**{**form, "allow_abbrev": False, **options})
+
     def error(self, message: str):
         raise UsageError(f"{message} (see --help)")
 
@@ -121,12 +127,7 @@ def run_subcommand(
             ``run(arguments)``, which returns the exit code, and a docstring that begins with a
             summary.
     """
-    parser = Parser(
-        prog=prog,
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = Parser(prog=prog, description=description)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in modules.items():
         summary = module.__doc__.splitlines()[0]

@@ -29,18 +29,10 @@ LISTED_PAIRS, LISTED_ERRORS = 10, 12
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(
-        prog=NAME,
-        description=EXAMPLES,
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command.Parser(prog=NAME, description=EXAMPLES)
     trained.add_checkpoint_option(parser)
     trained.add_data_options(parser)
-    parser.add_argument(
-        "--views", type=int, choices=(1, 10), default=1, help="views of an image; default: 1"
-    )
+    trained.add_views_option(parser)
     trained.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(

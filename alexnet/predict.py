@@ -33,13 +33,7 @@ PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # which fit a page
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(
-        prog=NAME,
-        description=EXAMPLES,
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = command.Parser(prog=NAME, description=EXAMPLES)
     trained.add_checkpoint_option(parser)
     parser.add_argument(
         "images",
@@ -53,9 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-k", "--top-k", type=command.count, default=5, metavar="K", help="classes; default: 5"
     )
-    parser.add_argument(
-        "--views", type=int, choices=(1, 10), default=1, help="views of an image; default: 1"
-    )
+    trained.add_views_option(parser)
     trained.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(

@@ -47,13 +47,7 @@ SECTIONS = (
 
 
 def parser() -> argparse.ArgumentParser:
-    options = command.Parser(
-        prog=NAME,
-        description=EXAMPLES,
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    options = command.Parser(prog=NAME, description=EXAMPLES)
     options.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
     options.add_argument(
         "--out",

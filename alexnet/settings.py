@@ -85,11 +85,8 @@ def parser() -> argparse.ArgumentParser:
         prog=COMMAND,
         usage=f"{COMMAND} [options]",
         description=EXAMPLES,
-        epilog=command.EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         # Only what the user gives appears in the result: a recipe or a run decides the rest.
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
     data = options.add_argument_group("data")
     data.add_argument(

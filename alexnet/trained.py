@@ -39,6 +39,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_views_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--views", type=int, choices=(1, 10), default=1, help="views of an image; default: 1"
+    )
+
+
 def add_computing_options(parser: argparse.ArgumentParser) -> None:
     """--backend, --batch-size and --workers."""
     parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu", help="default: cpu")

@@ -13,33 +13,17 @@ from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.trainer import Step, Trainer
 from alexnet.watch import Watch, compare, dead_units, loss_of_guessing, sampled_weights
 from minigrad import nn, optim
+from tests.alexnet.trainer.tiny import Images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-CLASSES = ["red", "green", "blue"]
 EPOCHS = 8
 BATCH = 8
 
 
-class Images:
-    """Noise in which class c has more of colour c."""
-
-    classes = CLASSES
-
-    def __init__(self, count, seed):
-        rng = np.random.default_rng(seed)
-        self.labels = rng.permutation(np.arange(count, dtype=np.int64) % 3)
-        self.images = rng.integers(60, 160, (count, 8, 8, 3), np.uint8)
-        self.images[np.arange(count), :, :, self.labels] += 40
-
-    def __len__(self):
-        return len(self.labels)
-
-    def image(self, index, square=None):
-        return self.images[index]
-
-    def name(self, index):
-        return f"image {index}"
+def images(count, seed):
+    """Images that are learnt in a hundred steps."""
+    return Images(count, seed, tint=40)
 
 
 def network():
@@ -77,7 +61,7 @@ def said(tmp_path, short_windows):
         preprocessing = Preprocessing(
             image_size=6, resize=8, mean=(120, 120, 120), scale=options.get("scale", 1 / 64)
         )
-        train = train or Images(96, seed=10 + seed)
+        train = train or images(96, seed=10 + seed)
         train_loader = Loader(
             *(train, preprocessing, BATCH),
             seed=seed,
@@ -85,7 +69,7 @@ def said(tmp_path, short_windows):
             shuffle=shuffle,
             workers=0,
         )
-        validation = options.get("validation") or Images(60, seed=90 + seed)
+        validation = options.get("validation") or images(60, seed=90 + seed)
         lines = []
         Trainer(
             *(model, optimizer, optim.Schedule(optimizer), train_loader),
@@ -116,14 +100,14 @@ def test_each_thing_is_said_once_and_with_what_helps(said):
 
 
 def test_labels_that_belong_to_other_images(said, monkeypatch):
-    train = Images(96, seed=10)
+    train = images(96, seed=10)
     train.labels = np.random.default_rng(5).permutation(train.labels)
     lines = said(train=train, lr=0.005)
     assert any("as good as guessing (1.099)" in line and "labels" in line for line in lines)
 
 
 def test_labels_learnt_by_heart(said):
-    train = Images(24, seed=10)
+    train = images(24, seed=10)
     train.labels = np.random.default_rng(5).permutation(train.labels)
     train.images[...] = np.random.default_rng(6).integers(0, 256, train.images.shape)
     lines = said(train=train, lr=0.05, epochs=80)
@@ -131,7 +115,7 @@ def test_labels_learnt_by_heart(said):
 
 
 def test_labels_all_the_same(said):
-    train = Images(96, seed=10)
+    train = images(96, seed=10)
     train.labels[...] = 1
     lines = said(train=train)
     assert "all 96 training images have the label 'green'" in lines[0]
@@ -140,7 +124,7 @@ def test_labels_all_the_same(said):
 
 
 def test_batches_of_one_class(said):
-    train = Images(96, seed=10)
+    train = images(96, seed=10)
     order = np.argsort(train.labels, kind="stable")
     train.labels, train.images = train.labels[order], train.images[order]
     lines = said(train=train, shuffle=False, epochs=1)

@@ -15,15 +15,15 @@ STEPS = EPOCHS * STEPS_PER_EPOCH
 
 
 class Images:
-    """Noise in which class c has a little more of colour c."""
+    """Noise in which class c has more of colour c, by `tint` grey levels."""
 
     classes = ["red", "green", "blue"]
 
-    def __init__(self, count, seed):
+    def __init__(self, count, seed, tint=25):
         rng = np.random.default_rng(seed)
         self.labels = rng.permutation(np.arange(count, dtype=np.int64) % 3)
         self.images = rng.integers(60, 160, (count, 8, 8, 3), np.uint8)
-        self.images[np.arange(count), :, :, self.labels] += 25
+        self.images[np.arange(count), :, :, self.labels] += tint
 
     def __len__(self):
         return len(self.labels)
