@@ -123,6 +123,17 @@ def test_labels_all_the_same(said):
     assert any("is taken for 'green'" in line for line in lines)
 
 
+@pytest.mark.parametrize("epochs, expected", [(2, False), (5, True)])
+def test_one_class_for_all_images_is_said_after_the_first_steps_only(said, epochs, expected):
+    """Many a network begins like that; epochs of a small set are short."""
+    model = network()
+    last = model[5]
+    last.weight.requires_grad = last.bias.requires_grad = False
+    last.weight.data[...], last.bias.data[...] = 0, [9, 0, 0]
+    lines = said(model, epochs=epochs)
+    assert any("is taken for 'red'" in line for line in lines) == expected
+
+
 def test_batches_of_one_class(said):
     train = images(96, seed=10)
     order = np.argsort(train.labels, kind="stable")
