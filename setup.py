@@ -30,6 +30,8 @@ setup(
         "tensorboard": ["tensorboardX>=2.6"],
         "test": [
             "pytest>=8.0",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.11",
             "nvidia-cuda-nvrtc>=13.0; sys_platform != 'darwin'",
             "scipy>=1.14",

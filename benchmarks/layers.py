@@ -96,10 +96,13 @@ class Result:
         }
 
 
-def walk(model: nn.Module, image_size: int, batch_size: int) -> list[Layer]:
+def walk(model: nn.Module, image_size: int, batch_size: int, device: str = "cpu") -> list[Layer]:
     """The layers of a network from input to output; reshaping costs nothing and is left out.
 
     Each is timed alone, as PyTorch's are, also where `nn.Sequential` computes two in one operation.
+
+    Args:
+        device: where the model is; it is run once, for the shapes.
     """
     rng = np.random.default_rng(0)
     shape = (batch_size, 3, image_size, image_size)
@@ -108,7 +111,7 @@ def walk(model: nn.Module, image_size: int, batch_size: int) -> list[Layer]:
         if isinstance(module, nn.ReLU):
             module = nn.ReLU()  # timed again and again, it must not overwrite its input
         input = rng.standard_normal(shape, np.float32)
-        shape = module(Tensor(input)).shape
+        shape = module(Tensor(input).to(device)).shape
         if type(module) not in SHORT_NAMES:
             continue
         learns = bool(list(module.parameters()))

@@ -4,6 +4,7 @@
 imported here.
 """
 
+import importlib
 import re
 from pathlib import Path
 
@@ -152,7 +153,8 @@ class Source:
         real = dtype.type
         function = self._functions.get((kernel, dtype))
         if function is None:
-            function = self._compile(kernel, dtype)
+            self.compile(dtype)
+            function = self._functions[kernel, dtype]
         if shared_memory > _SHARED_WITHOUT_ASKING:
             function.max_dynamic_shared_size_bytes = shared_memory
         function(
@@ -170,17 +172,24 @@ class Source:
         """The template instances for a float type."""
         return [name if "<" in name else f"{name}<{REAL[dtype]}>" for name in self.kernels]
 
-    def _compile(self, kernel, dtype):
+    def compile(self, dtype) -> None:
+        """Make all kernels for a float type ready to be launched."""
         expressions = self.expressions(dtype)
         module = device.cupy.RawModule(
             code=self.text(), options=OPTIONS, name_expressions=expressions
         )
         for name, expression in zip(self.kernels, expressions):
             self._functions[name, dtype] = module.get_function(expression)
-        return self._functions[kernel, dtype]
 
 
 OPTIONS = ("-std=c++17",)
+
+
+def all_sources() -> dict[str, Source]:
+    """The sources of all kernel families by path, their launchers imported."""
+    for path in sorted(FOLDER.glob("*/cuda.py")):
+        importlib.import_module(f"kernels.{path.parent.name}.cuda")
+    return {source.path: source for source in Source.all}
 
 
 def _argument(value, real):

@@ -1,22 +1,12 @@
 """Every CUDA C source compiles for every architecture, and fits on it."""
 
-import importlib
-
 import pytest
 
 from kernels import _device
 from kernels.conv2d import _implicit_gemm
 from tests import nvrtc
 
-
-def all_sources():
-    """Those of the kernel families, once their launchers are imported."""
-    for path in sorted(_device.FOLDER.glob("*/cuda.py")):
-        importlib.import_module(f"kernels.{path.parent.name}.cuda")
-    return {source.path: source for source in _device.Source.all}
-
-
-SOURCES = all_sources()
+SOURCES = _device.all_sources()
 TENSOR_CORES = "conv2d/_implicit_gemm.cu"  # with TF32: from compute capability 8.0 on
 
 

@@ -1,0 +1,128 @@
+"""Whether images come as fast as the network takes them: from prepared data onto the device."""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet.data.loader import Batch, Loader, sent_ahead
+from alexnet.data.shard_writer import WORK, Finish, write_shard
+from alexnet.data.shards import ShardDataset
+from alexnet.data.transforms import Augmentation, Preprocessing
+from benchmarks.gpu_check import contestants
+from benchmarks.gpu_check.part import Options, Report
+from benchmarks.gpu_check.record import table
+from minigrad import Tensor, backend, optim, set_float32_matmul_precision
+from minigrad import functional as F
+
+SIZE = 256  # of the squares, in pixels: 4,096 of them are 0.8 GB
+IMAGES, SMALL_IMAGES = 4096, 16
+SECONDS = 3.0  # of each measurement
+
+
+class Squares:
+    """Images of noise; what they show is nothing to those who move them."""
+
+    classes = ["noise", "more noise"]
+
+    def __init__(self, count: int):
+        self.labels = np.arange(count, dtype=np.int64) % len(self.classes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return np.random.default_rng(index).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+
+    def name(self, index: int) -> str:
+        return f"square {index}"
+
+
+def run(options: Options, report: Report) -> None:
+    """Loading alone, training on a batch that is there already, and both together."""
+    set_float32_matmul_precision("high")
+    device = backend.get("cuda")
+    arch = options.architectures[0]
+    side = contestants.image_size(arch, options)
+    with tempfile.TemporaryDirectory() as folder:
+        squares = _write(Path(folder), SMALL_IMAGES if options.small else IMAGES)
+        loader = Loader(
+            squares,
+            Preprocessing(image_size=side, mean=(120.0, 115.0, 104.0), scale=1 / 64),
+            options.batch,
+            augmentation=Augmentation(),
+            shuffle=True,
+            workers=options.workers,
+        )
+        seconds = SECONDS / 30 if options.small else SECONDS
+        model = contestants.network(arch, options).to("cuda")
+        optimizer = optim.SGD(model.parameters(), 1e-3, 0.9, 5e-4)
+
+        def learn(images: Any, labels: np.ndarray) -> None:
+            loss = F.cross_entropy(model(Tensor(images)), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+        def alone(batch: Batch) -> None:
+            batch.prepare(device)
+
+        def together(batch: Batch) -> None:
+            learn(batch.prepare(device), batch.labels)
+
+        rates = {}
+        first = next(_endless(loader))
+        images = first.prepare(device)
+        for name, batches, work in (
+            ("the step, on one batch", itertools.repeat(first), lambda b: learn(images, b.labels)),
+            ("loading, onto the device", sent_ahead(_endless(loader), device), alone),
+            ("both, as in training", sent_ahead(_endless(loader), device), together),
+        ):
+            rates[name] = _images_a_second(batches, work, device, seconds)
+            report.result("images/s", rates)
+    report.result("workers", options.workers)
+    report.result("batch", options.batch)
+
+
+def _write(folder: Path, count: int) -> ShardDataset:
+    """Prepared data, in the page cache since they were written just now."""
+    squares = Squares(count)
+    (folder / WORK).mkdir()
+    images = ((index, squares.image(index)) for index in range(count))
+    record = write_shard(folder, "train", 0, 0, images, None)
+    finish = Finish(folder, SIZE, {})
+    finish.add_split("train", squares, [record])
+    return finish.train
+
+
+def _endless(loader: Loader) -> Iterator[Batch]:
+    for epoch in itertools.count():
+        yield from loader.batches(epoch)
+
+
+def _images_a_second(batches: Iterator[Batch], work: Any, device: Any, seconds: float) -> float:
+    wait = device.xp.cuda.Device().synchronize
+    for batch in itertools.islice(batches, 3):  # what is allocated, and what is loaded ahead
+        work(batch)
+    wait()
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() < started + seconds:
+        batch = next(batches)
+        work(batch)
+        count += len(batch)
+    wait()
+    return count / (time.perf_counter() - started)
+
+
+def summary(results: dict[str, Any]) -> list[str]:
+    """Images a second."""
+    lines = [
+        f"Squares of {SIZE} pixels from prepared data in the page cache, random crops, mirroring and "
+        f"color noise, batch {results['batch']}, {results['workers']} workers, TF32."
+    ]
+    rows = [[name, f"{rate:.0f}"] for name, rate in results["images/s"].items()]
+    return lines + table(["", "images/s"], rows)

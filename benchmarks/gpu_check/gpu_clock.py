@@ -1,0 +1,55 @@
+"""The time of work that the GPU does faster than the host can ask for it.
+
+A kernel of ten microseconds, asked for by Python, takes thirty: what is measured is Python. So the
+GPU is first given something to do for some milliseconds; meanwhile all calls get into its queue,
+which it then works off without a gap, between two events that it notes the time of itself. The work
+may be anybody's, CuPy's or PyTorch's: both use the stream called the null stream.
+"""
+
+from collections.abc import Callable
+
+from minigrad import backend
+
+BYTES = 1 << 28  # of the arrays that are copied to keep the GPU busy
+SMALL_BYTES = 1 << 12
+FIRST_COPIES, LAST_COPIES = 32, 512  # so many at a time; a GPU's queue has room for about 1,000
+
+
+class GpuClock:
+    """Times calls by the clock of the GPU.
+
+    Attributes:
+        host_was_ahead: of the GPU in all calls so far; where it was not, even behind the most
+            copies, a time may be that of the host.
+    """
+
+    def __init__(self, small: bool = False):
+        self._cupy = backend.get("cuda").xp
+        size = SMALL_BYTES if small else BYTES
+        self._source, self._target = (self._cupy.zeros(size, "uint8") for _ in range(2))
+        self._copies = FIRST_COPIES
+        self.host_was_ahead = True
+
+    def seconds(self, calls: list[Callable[[], object]]) -> float:
+        """Of one of these calls, the mean of all."""
+        cupy = self._cupy
+        while True:
+            begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+            cupy.cuda.Device().synchronize()
+            for _ in range(self._copies):
+                self._target[...] = self._source
+            begin.record()
+            for call in calls:
+                call()
+            end.record()
+            ahead = not begin.done
+            end.synchronize()
+            if ahead or self._copies == LAST_COPIES or not self.host_was_ahead:
+                self.host_was_ahead &= ahead
+                return 1e-3 * cupy.cuda.get_elapsed_time(begin, end) / len(calls)
+            self._copies *= 2
+
+    def copy_gbytes(self) -> float:
+        """Bytes read plus bytes written a second by a copy, 10^9: what the memory can do."""
+        copies = [lambda: self._target.__setitem__(..., self._source)] * 20
+        return 2e-9 * self._source.nbytes / self.seconds(copies)

@@ -1,0 +1,199 @@
+"""Each layer beside PyTorch's, forward and backward, by the clock of the GPU.
+
+A layer is what the network computes in one operation: a convolution with its ReLU, a normalization
+with the pooling after it. PyTorch's part is the same layers one after the other, in either memory
+format; the better one counts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from benchmarks import peer
+from benchmarks.gpu_check import contestants
+from benchmarks.gpu_check.contestants import PRECISIONS, set_precision
+from benchmarks.gpu_check.gpu_clock import GpuClock
+from benchmarks.gpu_check.part import Options, Report
+from benchmarks.gpu_check.record import table
+from benchmarks.layers import Layer, walk
+from benchmarks.timing import interleaved
+from minigrad import Tensor, backend, nn, set_float32_matmul_precision
+
+PASSES = ("forward", "backward")
+FORMATS = ("contiguous", "channels-last")  # of PyTorch
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What the network computes in one operation: a layer, or two.
+
+    Attributes:
+        name: of its layers, such as conv1+relu1.
+        layers: one or two; the first has the input.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def input(self) -> np.ndarray:
+        return self.layers[0].input
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self.layers[-1].output_shape
+
+    @property
+    def input_learns(self) -> bool:
+        """Whether the gradient of the input is needed: not that of the images."""
+        return "d input" in self.layers[0].passes
+
+
+def units(layers: list[Layer]) -> list[Unit]:
+    """The layers as the network computes them."""
+    found = []
+    remaining = list(layers)
+    while remaining:
+        taken = [remaining.pop(0)]
+        if remaining and taken[0].module.fused_with(remaining[0].module):
+            taken.append(remaining.pop(0))
+        found.append(Unit("+".join(layer.name for layer in taken), tuple(taken)))
+    return found
+
+
+def run(options: Options, report: Report) -> None:
+    """Every layer of every network, in each precision."""
+    torch, why_not = contestants.usable_torch()
+    if torch is None:
+        report.problem(why_not)
+    clock = GpuClock(options.small)
+    report.result("copy GB/s", clock.copy_gbytes())
+    for arch in options.architectures:
+        network = contestants.network(arch, options).to("cuda")
+        side = contestants.image_size(arch, options)
+        rows = []
+        for unit in units(walk(network, side, options.batch, "cuda")):
+            rows += _time_unit(unit, clock, torch, options)
+            report.result(f"{arch}, batch {options.batch}", rows)
+    if not clock.host_was_ahead:
+        report.problem("the host was not ahead of the GPU: some times may be those of Python")
+
+
+def _time_unit(
+    unit: Unit, clock: GpuClock, torch: ModuleType | None, options: Options
+) -> list[dict[str, Any]]:
+    entrants: dict[str, dict[str, Callable[[], list[Callable]]]] = {}
+    for precision in PRECISIONS:
+        entrants[f"minigrad {precision}"] = _ours(unit, precision, options.calls)
+        for order in FORMATS if torch else ():
+            entrants[f"PyTorch {precision}, {order}"] = _torch(
+                torch, unit, precision, order, options.calls
+            )
+    rows = []
+    for of in PASSES:
+        samples = interleaved(
+            [lambda pass_=passes[of]: clock.seconds(pass_()) for passes in entrants.values()],
+            options.repeats,
+        )
+        seconds = {name: sample.seconds for name, sample in zip(entrants, samples)}
+        rows.append({"name": f"{unit.name} {of}", "seconds": seconds})
+    return rows
+
+
+def _ours(unit: Unit, precision: str, calls: int) -> dict[str, Callable[[], list[Callable]]]:
+    """For each pass, what makes the calls to be timed."""
+    device = backend.get("cuda")
+    module = nn.Sequential(*(layer.module for layer in unit.layers))
+    input = Tensor(device.images(device.asarray(unit.input)), requires_grad=unit.input_learns)
+    rng = np.random.default_rng(1)
+    grad_output = rng.standard_normal(unit.output_shape, np.float32)
+    grad_output = Tensor(device.images(device.asarray(grad_output)))
+
+    def forward() -> list[Callable]:
+        set_float32_matmul_precision(PRECISIONS[precision])
+        return [lambda: module(input)] * calls
+
+    def backward() -> list[Callable]:
+        """A graph serves for one backward pass, so there are as many graphs as calls."""
+        set_float32_matmul_precision(PRECISIONS[precision])
+        outputs = [module(input) for _ in range(calls)]
+
+        def one() -> None:
+            for leaf in (input, *module.parameters()):
+                leaf.grad = None  # or the new gradient would be added to it
+            outputs.pop().backward(grad_output)
+
+        return [one] * calls
+
+    return {"forward": forward, "backward": backward}
+
+
+def _torch(
+    torch: ModuleType, unit: Unit, precision: str, order: str, calls: int
+) -> dict[str, Callable[[], list[Callable]]]:
+    twins = [peer.layer(torch, layer.module) for layer in unit.layers]
+    module = torch.nn.Sequential(*twins).cuda()
+    input = torch.from_numpy(unit.input).cuda()
+    rng = np.random.default_rng(1)
+    grad_output = torch.from_numpy(rng.standard_normal(unit.output_shape, np.float32)).cuda()
+    if order == "channels-last":
+        module = module.to(memory_format=torch.channels_last)
+        input, grad_output = (
+            array.to(memory_format=torch.channels_last) if array.ndim == 4 else array
+            for array in (input, grad_output)
+        )
+    input = input.detach().requires_grad_(unit.input_learns)
+    leaves = [*([input] if unit.input_learns else []), *module.parameters()]
+
+    def forward() -> list[Callable]:
+        set_precision(torch, precision)
+        return [lambda: module(input)] * calls
+
+    def backward() -> list[Callable]:
+        set_precision(torch, precision)
+        output = module(input)
+        return [lambda: torch.autograd.grad(output, leaves, grad_output, retain_graph=True)] * calls
+
+    return {"forward": forward, "backward": backward}
+
+
+def summary(results: dict[str, Any]) -> list[str]:
+    """A row for each pass of each layer; PyTorch in its better memory format."""
+    lines = [f"Medians in ms. A copy moves {results['copy GB/s']:.0f} GB/s, read and written."]
+    for title, rows in results.items():
+        if title != "copy GB/s":
+            lines += _layers_table(title, rows)
+    return lines
+
+
+def _layers_table(title: str, rows: list[dict[str, Any]]) -> list[str]:
+    header, cells = [title], []
+    for precision in PRECISIONS:
+        header += [f"{precision}", "PyTorch", "format", "PyTorch / ours"]
+    totals = dict.fromkeys(PRECISIONS, (0.0, 0.0))
+    for row in rows:
+        medians = {name: 1e3 * np.median(seconds) for name, seconds in row["seconds"].items()}
+        line = [row["name"]]
+        for precision in PRECISIONS:
+            ours = medians[f"minigrad {precision}"]
+            theirs = {order: medians.get(f"PyTorch {precision}, {order}") for order in FORMATS}
+            best = (
+                min((ms, order) for order, ms in theirs.items()) if all(theirs.values()) else None
+            )
+            line += _cells(ours, best)
+            sums = totals[precision]
+            totals[precision] = sums[0] + ours, sums[1] + (best[0] if best else 0)
+        cells.append(line)
+    total = ["sum"]
+    for ours, theirs in totals.values():
+        total += _cells(ours, (theirs, "") if theirs else None)
+    return table(header, [*cells, total])
+
+
+def _cells(ours: float, best: tuple[float, str] | None) -> list[str]:
+    if best is None:
+        return [f"{ours:.3f}", "-", "-", "-"]
+    return [f"{ours:.3f}", f"{best[0]:.3f}", best[1], f"{best[0] / ours:.2f}"]

@@ -1,0 +1,107 @@
+"""Whether anything works at all: imports, every CUDA source, a training step in each precision."""
+
+import importlib
+import time
+from typing import Any
+
+import numpy as np
+
+from alexnet.model import AlexNet
+from benchmarks.gpu_check.part import Options, Report
+from benchmarks.gpu_check.record import table
+from kernels import Kernels, _device
+from minigrad import Tensor, backend, manual_seed, optim, set_float32_matmul_precision
+from minigrad import functional as F
+
+# Type, precision of products, and the largest share by which a loss may differ from the CPU's.
+FORMS = {
+    "float64": (np.float64, "highest", 1e-10),
+    "float32": (np.float32, "highest", 1e-4),
+    "tf32": (np.float32, "high", 1e-2),
+}
+# Narrow, but with channels that are copied 16 bytes at a time, and others that are not.
+NETWORK = {"num_classes": 10, "image_size": 67, "width": 0.125}
+STEPS, BATCH = 2, 2
+
+
+def run(options: Options, report: Report) -> None:
+    """Import, compile, train."""
+    report.result("imports", _imports())
+    device = backend.get("cuda")
+    compiled = {}
+    for path, source in _device.all_sources().items():
+        started = time.perf_counter()
+        for dtype in source.types:
+            source.compile(dtype)
+        compiled[path] = time.perf_counter() - started
+    report.result("compiled", compiled)
+    losses = {}
+    for name, (dtype, precision, _) in FORMS.items():
+        set_float32_matmul_precision(precision)
+        losses[name] = _losses("cuda", dtype)
+        report.result("losses", losses)
+    report.result("pool", device.xp.get_default_memory_pool().total_bytes())
+    # The reference kernels need not be compiled, which would take half a minute.
+    backend.get("cpu").kernels = Kernels("reference")
+    expected = _losses("cpu", np.float64)
+    report.result("expected losses", expected)
+    for name, (_, _, tolerance) in FORMS.items():
+        difference = _difference(losses[name], expected)
+        if not difference <= tolerance:
+            report.problem(
+                f"the loss of two steps in {name}, {losses[name]}, is not the CPU's, {expected}"
+            )
+
+
+def _imports() -> dict[str, float | str]:
+    """Seconds that each package takes to import, or what is wrong with it."""
+    found: dict[str, float | str] = {}
+    for package in ("cupy", "numba", "torch"):
+        started = time.perf_counter()
+        try:
+            importlib.import_module(package)
+            found[package] = time.perf_counter() - started
+        except Exception as error:
+            found[package] = f"{type(error).__name__}: {error}"
+    return found
+
+
+def _losses(device: str, dtype: type) -> list[float]:
+    """Before the first step, and after it."""
+    manual_seed(0)
+    model = AlexNet(**NETWORK).to(dtype).to(device)
+    optimizer = optim.SGD(model.parameters(), 0.01, 0.9, 5e-4)
+    rng = np.random.default_rng(0)
+    images = Tensor(rng.standard_normal((BATCH, 3, 67, 67)).astype(dtype)).to(device)
+    losses = []
+    for _ in range(STEPS):
+        loss = F.cross_entropy(model(images), np.arange(BATCH))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _difference(losses: list[float], expected: list[float]) -> float:
+    return max(abs(one - other) / abs(other) for one, other in zip(losses, expected))
+
+
+def summary(results: dict[str, Any]) -> list[str]:
+    """Imports and compilation in seconds, losses beside the CPU's."""
+    imports = ", ".join(
+        f"{name} {value:.1f} s" if isinstance(value, float) else f"{name}: {value}"
+        for name, value in results["imports"].items()
+    )
+    compiled = results["compiled"]
+    slowest = max(compiled, key=compiled.get)
+    lines = [
+        f"Imports: {imports}. All {len(compiled)} CUDA sources compiled in "
+        f"{sum(compiled.values()):.1f} s, the slowest {slowest} with {compiled[slowest]:.1f} s."
+    ]
+    expected = results["expected losses"]
+    cells = [["CPU, float64", *(f"{loss:.9f}" for loss in expected), ""]]
+    for name, losses in results["losses"].items():
+        difference = f"{_difference(losses, expected):.1e}"
+        cells.append([f"GPU, {name}", *(f"{loss:.9f}" for loss in losses), difference])
+    return lines + table(["loss", "before step 1", "before step 2", "difference"], cells)

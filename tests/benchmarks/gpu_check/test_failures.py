@@ -1,0 +1,190 @@
+"""``python -m benchmarks.gpu_check``: whatever a part does, the others are done and all is told."""
+
+import json
+import os
+import sys
+import time
+
+import pytest
+
+from benchmarks.gpu_check import __main__ as check
+from benchmarks.gpu_check import record, runner
+from minigrad import backend
+
+FAKES = "tests.benchmarks.gpu_check.fake_parts"
+
+
+def answer(results):
+    return [f"The answer is {results['answer']}."]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Runs a check of fake parts; returns exit code, report and summary."""
+    about = {"device": "a fake", "driver": 0}
+    monkeypatch.setattr(check, "_about_device", lambda options, log: about)
+    monkeypatch.setattr(runner, "GRACE", 0.3)
+    monkeypatch.setattr(check, "LEAST_SECONDS", 0.2)
+    folder = tmp_path / "out"
+
+    def run(*names, seconds=60, shares=None):
+        parts = {
+            name: check.Part(share, f"{FAKES}:{name}", answer)
+            for name, share in zip(names, shares or [1] * len(names))
+        }
+        monkeypatch.setattr(check, "PARTS", parts)
+        code = check.main(["--out", str(folder), "--minutes", str(seconds / 60)])
+        report = json.loads((folder / record.JSON).read_text())
+        return code, report["parts"], (folder / record.SUMMARY).read_text()
+
+    run.folder = folder
+    return run
+
+
+def test_all_is_right(run, capsys):
+    code, parts, summary = run("right")
+    assert code == 0
+    assert parts["right"]["status"] == "passed" and parts["right"]["results"] == {"answer": 42}
+    assert "- device: a fake" in summary and "The answer is 42." in summary
+    assert "| right | passed |" in summary
+    assert capsys.readouterr().out.splitlines()[-1] == str(run.folder / record.SUMMARY)
+
+
+ENDINGS = {
+    "finds": ("failed", "the answer is not 42 (and 1 more)"),
+    "raises": ("failed", "RuntimeError: what a pity, said in two lines"),
+    "runs_out_of_memory": ("failed", "MemoryError: Out of memory allocating 7,340,032 bytes"),
+    "breaks_the_device": ("failed", "RuntimeError: cudaErrorIllegalAddress: an illegal memory"),
+    "is_killed": ("failed", "killed by SIGKILL (the system does that when memory runs out)"),
+    "is_cut_in_a_line": ("failed", "killed by SIGKILL"),
+    "crashes": ("failed", "killed by SIGSEGV"),
+    "no_such_part": ("failed", "AttributeError: module"),
+}
+
+
+def test_every_ending_is_named_and_the_next_part_runs(run):
+    code, parts, summary = run(*ENDINGS, "right")
+    assert code == 1
+    assert list(parts) == [*ENDINGS, "right"]
+    for name, (status, reason) in ENDINGS.items():
+        assert parts[name]["status"] == status
+        assert parts[name]["reason"].startswith(reason)
+        assert f"| {name} | {status}: {reason}" in summary
+    assert parts["right"]["status"] == "passed"
+    # What was known before the end is kept.
+    for name in ("raises", "breaks_the_device", "is_killed", "is_cut_in_a_line"):
+        assert parts[name]["results"] == {"answer": 42}
+    assert any("Traceback" in line for line in parts["raises"]["output_end"])
+    assert parts["finds"]["problems"] == ["the answer is not 42", "nor is it 43"]
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{process}/stat") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_what_hangs_is_ended_with_all_that_it_has_started(run):
+    code, parts, summary = run("hangs", "right", seconds=6, shares=[1, 1])
+    assert code == 1
+    hanging = parts["hangs"]
+    assert hanging["status"] == "timed out"
+    assert hanging["reason"] == "not done within its limit of 3 s"
+    assert hanging["output_end"] == ["now it hangs"]
+    assert "    now it hangs" in summary
+    deadline = time.monotonic() + 5
+    while any(map(alive, hanging["results"]["processes"])) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, hanging["results"]["processes"]))
+    assert parts["right"]["status"] == "passed"
+
+
+def test_the_time_is_over(run):
+    """A part takes its own time and what those before it have left, from nobody else's."""
+    started = time.monotonic()
+    code, parts, _ = run("right", "hangs", "slow", seconds=2, shares=[4, 4, 0])
+    assert code == 1 and time.monotonic() - started < 5
+    assert parts["right"]["status"] == "passed" and parts["right"]["limit"] < 1.1
+    assert parts["hangs"]["status"] == "timed out" and 1 < parts["hangs"]["limit"] < 2
+    assert (parts["slow"]["status"], parts["slow"]["reason"]) == ("not begun", "the time is over")
+
+
+def test_files_are_few_and_small(run):
+    code, parts, _ = run("prints_much", "right")
+    assert code == 1
+    assert sorted(path.name for path in run.folder.iterdir()) == sorted(
+        [record.JSON, record.SUMMARY, record.LOG]
+    )
+    log = run.folder / record.LOG
+    assert log.stat().st_size < runner.LOG_BYTES + 10_000
+    assert "the last line" in log.read_text()
+    assert parts["prints_much"]["output_end"][-2:] == [
+        "the last line",
+        "problem: it prints too much",
+    ]
+    assert len(check.PARTS) * runner.LOG_BYTES < 16 << 20
+
+
+def test_a_part_whose_results_are_not_complete_has_a_section(run):
+    _, _, summary = run("crashes", "right")
+    assert "(its results are in gpu_check.json: KeyError: 'answer')" in summary
+
+
+def test_the_results_of_another_check_are_not_overwritten(run, capsys):
+    run("right")
+    assert check.main(["--out", str(run.folder)]) == 2
+    assert "holds the results of another check: choose another --out" in capsys.readouterr().err
+    assert "passed" in (run.folder / record.SUMMARY).read_text()
+
+
+def test_a_folder_that_cannot_be_made(run, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert check.main(["--out", str(tmp_path / "out")]) == 7
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") == 1
+
+
+def test_a_disk_that_is_full_ends_the_check_and_its_part(run, monkeypatch, capsys):
+    processes = []
+
+    def update(self, name, entry):
+        processes.extend(entry.results.get("processes", ()))
+        if processes:
+            raise OSError(28, "No space left on device", "gpu_check.json")
+
+    monkeypatch.setattr(record.Record, "update", update)
+    code, _, _ = run("hangs", "right")
+    assert code == 7
+    assert capsys.readouterr().err.startswith("error: disk full: ")
+    assert processes and not any(map(alive, processes))
+
+
+def test_without_a_gpu(monkeypatch, capsys, tmp_path):
+    """One line, and no folder."""
+    monkeypatch.setattr(backend, "_cuda", None)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "cupy.py").write_text("raise ImportError('no CuPy here')")
+    assert check.main(["--out", str(tmp_path / "out")]) == 8
+    message = capsys.readouterr().err
+    assert message.startswith("error: backend 'cuda' needs CuPy") and message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--parts", "everything"], ["--minutes", "0"], ["--batch", "-1"], ["--arch", "vgg"]],
+)
+def test_wrong_use(options, capsys):
+    assert check.main(options) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_parts_can_be_chosen_and_keep_their_order():
+    arguments = check._parser().parse_args(["--parts", "layers", "smoke"])
+    assert arguments.parts == ["layers", "smoke"]
+    assert list(check.PARTS)[:4] == ["smoke", "steps", "tests", "layers"]
+    assert sum(part.seconds for part in check.PARTS.values()) == 9 * 60
+    assert sys.modules["benchmarks.gpu_check.smoke"].run
