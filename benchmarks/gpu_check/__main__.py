@@ -155,8 +155,12 @@ def _run(argv: list[str] | None) -> int:
     }
     summaries = {name: PARTS[name].summary for name in names}
     results = record.Record(arguments.out, about, summaries)
-    with results.log() as log:
-        _run_parts(names, options, results, log, started, total)
+    try:
+        with results.log() as log:
+            _run_parts(names, options, results, log, started, total)
+    except KeyboardInterrupt:
+        results.stop("by a signal")
+        raise
     print(f"{results.folder / record.SUMMARY}")
     return 0 if results.passed else 1
 

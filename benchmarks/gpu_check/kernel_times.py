@@ -51,14 +51,14 @@ def of_step(
 def last_step(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the GPU did in the last of `STEPS` steps; events as in a Chrome trace, in microseconds.
 
-    A step ends with the kernels that the step before it ended with. Where some of the first step
-    are lost, a step is longer than its share of all events.
+    After the length of a step all kernels come again. Where some of the first step are lost, that
+    length is more than the step's share of all events.
     """
     events = [event for event in events if event.get("cat") in GPU_EVENTS]
     events.sort(key=lambda event: event["ts"])
     names = [event["name"] for event in events]
     for length in range(max(1, -(-len(names) // STEPS)), len(names) // 2 + 1):
-        if names[-length:] == names[-2 * length : -length]:
+        if names[length:] == names[:-length]:
             return events[-length:]
     raise LostEvents(f"the profiler saw {len(events)} kernels in {STEPS} steps, and no two alike")
 
@@ -87,7 +87,8 @@ def short_name(name: str) -> str:
     depth = 0
     for place, letter in enumerate(name):
         depth += (letter == "<") - (letter == ">")
-        if letter == "(" and depth == 0 and place and not name[place:].startswith("(anonymous"):
+        # Parameters follow the name at once: "Memcpy HtoD (Pageable -> Device)" has none.
+        if letter == "(" and depth == 0 and name[:place][-1:].strip(" :"):
             name = name[:place]
             break
     return name if len(name) <= 100 else name[:97] + "..."

@@ -3,12 +3,12 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from alexnet.command import UsageError
-from benchmarks.gpu_check.runner import NOT_BEGUN, PASSED, Entry
+from benchmarks.gpu_check.runner import NOT_BEGUN, PASSED, RUNNING, STOPPED, Entry
 from minigrad import files
 
 JSON, SUMMARY, LOG = "gpu_check.json", "summary.md", "output.log"
@@ -52,6 +52,12 @@ class Record:
         self.entries[name] = entry
         self._write()
 
+    def stop(self, reason: str) -> None:
+        """The part that is running will not go on."""
+        for name, entry in self.entries.items():
+            if entry.status == RUNNING:
+                self.update(name, replace(entry, status=STOPPED, reason=reason))
+
     @property
     def passed(self) -> bool:
         return all(entry.status == PASSED for entry in self.entries.values())
@@ -82,7 +88,7 @@ class Record:
             lines = [f"(its results are in {JSON}: {type(error).__name__}: {error})"]
         if entry.problems:
             lines += ["", *(f"- problem: {problem}" for problem in entry.problems)]
-        if entry.status not in (PASSED, "running") and entry.output_end:
+        if entry.status not in (PASSED, RUNNING) and entry.output_end:
             end = entry.output_end[-OUTPUT_LINES:]
             lines += ["", "The end of its output:", "", *("    " + line[:160] for line in end)]
         return lines

@@ -88,8 +88,7 @@ def run(
         log: gets what it prints.
         on_change: is told whenever there is something new.
 
-    Raises:
-        KeyboardInterrupt: a signal came; `on_change` has been told that the part was stopped.
+    What it has started ends with it, and with this process, however that ends.
     """
     entry = Entry(RUNNING, limit=limit)
     on_change(entry)
@@ -115,9 +114,6 @@ def run(
                         entry.seconds = time.monotonic() - started
                         on_change(entry)
                 in_time = process.returncode is not None
-            except KeyboardInterrupt:
-                entry.status, entry.reason = STOPPED, "by a signal"
-                raise
             finally:
                 _end(process)
                 output.join(timeout=GRACE)
@@ -125,8 +121,6 @@ def run(
                 entry.seconds = time.monotonic() - started
                 entry.exit_code = process.returncode
                 entry.output_end = list(output.lines)
-                if entry.status == STOPPED:
-                    on_change(entry)
     entry.status, entry.reason = _how_it_ended(entry, in_time)
     on_change(entry)
     return entry

@@ -1,0 +1,252 @@
+"""The parts of the check, piece by piece: what is wrong is found, what is right is not accused."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from alexnet.model import AlexNet
+from benchmarks.gpu_check import (
+    contestants,
+    kernel_times,
+    layers,
+    smoke,
+    steps,
+    tests,
+    training,
+)
+from benchmarks.gpu_check.gpu_clock import LAST_COPIES, GpuClock
+from benchmarks.gpu_check.part import Options, Report
+from benchmarks.layers import walk
+from kernels import _device
+from tests.alexnet.narrow import NarrowAlexNet
+
+OPTIONS = Options(
+    out="", architectures=("alexnet",), batch=1, image_size=67, width=0.1, repeats=1, calls=1,
+    workers=1, data_root="no such folder", small=True,
+)  # fmt: skip
+
+
+@pytest.fixture
+def report():
+    return Report(io.StringIO())
+
+
+def problems(report):
+    lines = map(json.loads, report._file.getvalue().splitlines())
+    return [line["problem"] for line in lines if "problem" in line]
+
+
+def results(report):
+    lines = map(json.loads, report._file.getvalue().splitlines())
+    return {line["result"]: line["value"] for line in lines if "result" in line}
+
+
+# -- what the profiler says ---------------------------------------------------------------
+
+
+def events(names, begin=0.0, seconds=1e-3):
+    """As in a Chrome trace: each kernel follows the one before it after as much time again."""
+    return [
+        {"cat": "kernel", "name": name, "ts": 1e6 * (begin + 2 * i * seconds), "dur": 1e6 * seconds}
+        for i, name in enumerate(names)
+    ]
+
+
+STEP = ["a", "b", "b", "b", "c", "c"]
+
+
+@pytest.mark.parametrize("lost", [0, 1, 5, 6])
+def test_the_last_step_is_found_where_the_first_is_not_complete(lost):
+    trace = events((STEP * kernel_times.STEPS)[lost:])
+    others = [{"cat": "cpu_op", "name": "x", "ts": 1, "dur": 1}, {"ph": "M", "name": "python"}]
+    last = kernel_times.last_step(others + trace[::-1])
+    assert [event["name"] for event in last] == STEP
+    assert last[-1]["ts"] == trace[-1]["ts"]
+
+
+@pytest.mark.parametrize("names", [[], ["a"], STEP + STEP[1:], STEP[3:] + STEP])
+def test_steps_that_differ_are_no_profile(names):
+    with pytest.raises(kernel_times.LostEvents, match=f"saw {len(names)} kernels in 3 steps"):
+        kernel_times.last_step(events(names))
+
+
+def test_times_of_a_step():
+    profile = kernel_times.summed(events(STEP))
+    assert [(row["name"], row["calls"]) for row in profile["kernels"]] == [
+        ("a", 1),
+        ("b", 3),
+        ("c", 2),
+    ]
+    assert profile["kernels"][1]["seconds"] == pytest.approx(3e-3)
+    assert [name for name, _ in profile["order"]] == STEP
+    assert profile["busy"] == pytest.approx(6e-3) and profile["span"] == pytest.approx(11e-3)
+    # Two streams: what overlaps is not counted twice.
+    both = kernel_times.summed(sorted(events("ab") + events("c", 0.5e-3), key=lambda e: e["ts"]))
+    assert both["busy"] == pytest.approx(2.5e-3) and both["span"] == pytest.approx(3e-3)
+
+
+@pytest.mark.parametrize(
+    "name, short",
+    [
+        ("void implicit_gemm<128, 4>(float const*, int)", "implicit_gemm<128, 4>"),
+        ("void relu_backward<float>(float const*)", "relu_backward<float>"),
+        ("void f<g<(h)2>(int)>(int)", "f<g<(h)2>(int)>"),
+        ("(anonymous namespace)::softmax<4>(int)", "(anonymous namespace)::softmax<4>"),
+        ("Memcpy HtoD (Pageable -> Device)", "Memcpy HtoD (Pageable -> Device)"),
+        ("void cutlass::" + 30 * "Kernel" + "(Params)", "cutlass::" + 14 * "Kernel" + "Kern..."),
+    ],
+)
+def test_short_names(name, short):
+    assert kernel_times.short_name(name) == short
+
+
+# -- times --------------------------------------------------------------------------------
+
+
+def test_the_clock_of_the_gpu_holds_it_until_the_host_is_ahead(cuda, monkeypatch):
+    clock = GpuClock(small=True)
+    calls = []
+    assert clock.seconds([lambda: calls.append(1)] * 3) > 0
+    assert len(calls) == 3 and clock.host_was_ahead
+    assert clock.copy_gbytes() > 0
+    # An event that is done at once: the GPU is always faster.
+    monkeypatch.setattr(cuda.xp.cuda.Event, "done", True)
+    clock.seconds([lambda: calls.append(1)])
+    assert not clock.host_was_ahead
+    assert len(calls) == 3 + 1 + np.log2(LAST_COPIES / 32)
+
+
+def test_units_are_what_the_network_computes_in_one_operation(cuda):
+    network = AlexNet(num_classes=10, image_size=67, width=0.1).to("cuda")
+    names = [unit.name for unit in layers.units(walk(network, 67, 1, "cuda"))]
+    assert names[:4] == ["conv1+relu1", "norm1+pool1", "conv2+relu2", "norm2+pool2"]
+    assert names[-4:] == ["fc7", "relu7", "drop7", "fc8"]
+
+
+# -- comparisons --------------------------------------------------------------------------
+
+
+class Fake:
+    """A contestant with these norms of gradients."""
+
+    def __init__(self, name, norms, without_norm=False, tolerance=0.05):
+        self.name, self.without_norm, self.tolerance = name, without_norm, tolerance
+        self.gradient_norms = lambda: norms
+
+
+def test_gradients_are_compared_within_a_network(report):
+    entrants = [
+        Fake("ours", [1.0, 2.0]),
+        Fake("rounded", [1.04, 2.0]),
+        Fake("off", [1.0, 1.8]),
+        Fake("zero", [1.0, 0.0]),
+        Fake("NaN", [1.0, float("nan")]),
+        Fake("another network", [5.0, 6.0], without_norm=True),
+        Fake("its like", [5.0, 9.0], without_norm=True),
+    ]
+    differences = steps.compare(entrants, {}, report)
+    json.dumps(differences, allow_nan=False)
+    assert differences[:3] == pytest.approx([0, 0.04, 1 / 9])
+    assert differences[5:] == pytest.approx([0, 0.5])
+    named = [problem.partition(":")[0] for problem in problems(report)]
+    assert named == ["off", "zero", "NaN", "its like"]
+
+
+def test_contestants_agree(cuda, torch, report):
+    """Ours in the emulator and PyTorch on the CPU, of the same weights."""
+    network = contestants.network("alexnet", OPTIONS)
+    entrants = [contestants.Ours(network, name) for name in contestants.PRECISIONS]
+    batch = contestants.batch(2, 67)
+    for entrant in entrants:
+        entrant.take(*batch)
+    assert steps.compare(entrants, {}, report)[1] < 0.02
+    assert problems(report) == []
+    # What it holds is counted, with gradients and momentum.
+    before = entrants[0].gradient_norms()
+    peak = entrants[0].peak_of_step()
+    parameters = sum(4 * parameter.numel() for parameter in network.parameters())
+    assert 3 * parameters < entrants[0].own_bytes < peak
+    # A step leaves the weights nearly as they are.
+    assert contestants.difference(entrants[0].gradient_norms(), before) < 1e-3
+
+
+def test_smoke_notices_a_wrong_loss(cuda, report, monkeypatch):
+    losses = {"cuda": [2.3, 1.5], "cpu": [2.3, 1.4]}
+    monkeypatch.setattr(smoke, "_losses", lambda device, dtype: losses[device])
+    monkeypatch.setattr(_device, "all_sources", dict)
+    smoke.run(OPTIONS, report)
+    assert len(problems(report)) == 3
+    assert (
+        problems(report)[2]
+        == "the loss of two steps in tf32, [2.3, 1.5], is not the CPU's, [2.3, 1.4]"
+    )
+
+
+def test_tests_without_plugins(report, monkeypatch):
+    commands = []
+    monkeypatch.setattr(tests, "_installed", lambda module: False)
+    monkeypatch.setattr(tests, "run_pytest", lambda arguments, report: commands.append(arguments))
+    tests.run(OPTIONS, report)
+    assert commands == [["-k", tests.SELECTION, *tests.SMALL_TESTS]]
+    assert [problem.partition(" ")[0] for problem in problems(report)] == [
+        "pytest-xdist",
+        "pytest-timeout",
+    ]
+
+
+def test_failed_tests_are_named(report, tmp_path, monkeypatch):
+    """With the end of what they say; those that are skipped are counted."""
+    file = tmp_path / "test_it.py"
+    file.write_text(
+        "import pytest\n"
+        "def test_right(): pass\n"
+        "def test_wrong(): assert 1 == 2\n"
+        "def test_broken(missing): pass\n"
+        "def test_skipped(): pytest.skip('not now')\n"
+    )
+    monkeypatch.setattr(tests, "LOOK_EVERY", 0.1)
+    code = tests.run_pytest(["-p", "tests.conftest", "-p", "no:xdist", str(file)], report)
+    found = results(report)["tests"]
+    assert code == 1
+    assert found["outcomes"] == {"passed": 1, "failed": 2, "skipped": 1}
+    names = [test["test"].rpartition("::")[2] for test in found["failed"]]
+    assert names == ["test_wrong", "test_broken"]
+    assert len(problems(report)) == 2 and "test_wrong" in problems(report)[0]
+    summary = "\n".join(tests.summary(results(report)))
+    assert "1 passed, 2 failed, 1 skipped" in summary and "assert 1 == 2" in summary
+
+
+@pytest.mark.parametrize(
+    "gpu, cpu, found",
+    [
+        ([2.0, 1.0, 1.0, 1.0, 1.0], [2.0, 1.0, 1.0, 1.0, 1.01], None),
+        ([2.0, 1.0, 1.0, 1.0, 1.0], [2.0, 1.0, 1.0, 1.0, 1.2], "differs from the CPU's by 3.2%"),
+        ([2.0, 1.0], [2.0, 1.0, 1.0, 1.0, 1.0], "2 steps on the GPU, 5 on the CPU"),
+    ],
+)
+def test_a_training_that_begins_otherwise_than_on_the_cpu(gpu, cpu, found, report, monkeypatch):
+    def start(command, folder):
+        folder.mkdir()
+        losses = gpu if "cuda" in command else cpu
+        rows = [json.dumps({"loss": loss}) + "\n" for loss in losses]
+        (folder / "steps.jsonl").write_text("".join(rows))
+        (folder / "metrics.jsonl").write_text("")
+        return SimpleNamespace(wait=lambda: 0, args=command)
+
+    monkeypatch.setattr(training, "_start", start)
+    training.run(OPTIONS, report)
+    assert len(problems(report)) == (found is not None)
+    assert found is None or found in problems(report)[0]
+
+
+def test_narrow_networks_have_both_ways_of_copying():
+    """16 bytes at a time and 4, in the step that smoke makes."""
+    model = AlexNet(**smoke.NETWORK)
+    inner = {
+        layer.module.weight.shape[1] % 4 for layer in walk(model, 67, 1) if "conv" in layer.name
+    }
+    assert 0 in inner and len(inner) > 1
+    assert NarrowAlexNet
