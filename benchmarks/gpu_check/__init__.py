@@ -8,8 +8,9 @@ known is on the disk at every moment, in ``DIR/gpu_check.json`` and, to be read,
     runner.py      a part in a process, from start to end
     record.py      the files in DIR
     part.py        the other side: what runs in that process, and how it reports
-    device.py smoke.py steps.py tests.py layers.py sanitizers.py compiled.py training.py feeding.py
-    counters.py    a part each: `run` does the work, `summary` makes Markdown of what it found
+    device.py smoke.py steps.py kernels.py tests.py layers.py sanitizers.py compiled.py training.py
+    feeding.py counters.py
+                   a part each: `run` does the work, `summary` makes Markdown of what it found
 
 What they share:
 

@@ -17,6 +17,7 @@ from benchmarks.gpu_check import (
     counters,
     device,
     feeding,
+    kernels,
     layers,
     record,
     runner,
@@ -61,7 +62,8 @@ def _part(seconds: int, module: ModuleType, function: str = "run") -> Part:
 # The most valuable first: the time may be over at any moment.
 PARTS = {
     "smoke": _part(30, smoke),
-    "steps": _part(100, steps),
+    "steps": _part(75, steps),
+    "kernels": _part(25, kernels),
     "tests": _part(90, tests),
     "layers": _part(55, layers),
     "memcheck": _part(60, sanitizers, "memcheck"),

@@ -1,4 +1,4 @@
-"""Training steps of this engine and of PyTorch, in turn, and what each kernel of a step takes."""
+"""Training steps of this engine and of PyTorch, in turn: times and memory."""
 
 from functools import partial
 from types import ModuleType
@@ -6,28 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.gpu_check import contestants, kernel_times
+from benchmarks.gpu_check import contestants
 from benchmarks.gpu_check.contestants import Contestant, Ours, Torch
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
 from benchmarks.timing import interleaved
+from minigrad import nn
 
 # Of PyTorch: kind of products, and whether normalization is left out.
 FORMS = (("float32", False), ("tf32", False), ("bf16", False), ("tf32", True), ("bf16", True))
-KERNELS_SHOWN = 12
 
 
 def run(options: Options, report: Report) -> None:
-    """Both networks with a batch and with twice as many images; a profile of the first."""
+    """Both networks, with a batch and with twice as many images."""
     torch, why_not = contestants.usable_torch()
     if torch is None:
         report.problem(why_not)
     for arch in options.architectures:
-        network = contestants.network(arch, options)
-        has_norm = any(type(m).__name__ == "LocalResponseNorm" for _, m in network.named_modules())
-        forms = [form for form in FORMS if has_norm or not form[1]] if torch else []
-        entrants: list[Contestant] = [Ours(network, name) for name in contestants.PRECISIONS]
-        entrants += [Torch(torch, network, kind, without_norm) for kind, without_norm in forms]
+        entrants = all_entrants(arch, options, torch)
         side = contestants.image_size(arch, options)
         for size in (options.batch, 2 * options.batch):
             for entrant in entrants:
@@ -38,8 +34,19 @@ def run(options: Options, report: Report) -> None:
             for result, difference in zip(results, differences):
                 result["difference"] = difference
             report.result(f"{arch}, batch {size}", results)
-            if size == options.batch and torch:
-                _profile(torch, arch, entrants, report)
+
+
+def all_entrants(arch: str, options: Options, torch: ModuleType | None) -> list[Contestant]:
+    """This engine in each precision, then PyTorch in each form that the network has."""
+    network = contestants.network(arch, options)
+    has_norm = any(
+        isinstance(module, nn.LocalResponseNorm) for _, module in network.named_modules()
+    )
+    entrants: list[Contestant] = [Ours(network, name) for name in contestants.PRECISIONS]
+    for kind, without_norm in FORMS if torch else ():
+        if has_norm or not without_norm:
+            entrants.append(Torch(torch, network, kind, without_norm))
+    return entrants
 
 
 def compare(
@@ -82,30 +89,15 @@ def measure(entrants: list[Contestant], options: Options) -> list[dict[str, Any]
     ]
 
 
-def _profile(torch: ModuleType, arch: str, entrants: list[Contestant], report: Report) -> None:
-    profiles = {}
-    for entrant in entrants:
-        try:
-            profiles[entrant.name] = kernel_times.of_step(torch, entrant.step, entrant.synchronize)
-        except kernel_times.LostEvents as error:
-            report.problem(f"{arch}, {entrant.name}: {error}")
-        report.result(f"kernels of {arch}", profiles)
-
-
 def summary(results: dict[str, Any]) -> list[str]:
-    """Times beside each other, then the kernels of a step."""
+    """Times beside each other."""
     lines = [
         "Median of a step; `host` is the time after which Python has put it into the queue; `peak` "
         "is what a step needs of the device's memory; `gradients` is the largest difference in the "
         "norm of a gradient from the first row of the same network, without dropout.",
     ]
     for title, rows in results.items():
-        if not title.startswith("kernels of "):
-            lines += steps_table(title, rows)
-    for title, profiles in results.items():
-        if title.startswith("kernels of "):
-            for name, profile in profiles.items():
-                lines += _kernels_table(f"{title.removeprefix('kernels of ')}, {name}", profile)
+        lines += steps_table(title, rows)
     return lines
 
 
@@ -127,15 +119,3 @@ def steps_table(title: str, rows: list[dict[str, Any]]) -> list[str]:
             ]
         )
     return table(header, cells)
-
-
-def _kernels_table(title: str, profile: dict[str, Any]) -> list[str]:
-    busy, span = profile["busy"], profile["span"]
-    rows = sorted(profile["kernels"], key=lambda row: -row["seconds"])
-    shown, others = rows[:KERNELS_SHOWN], rows[KERNELS_SHOWN:]
-    cells = [[row["name"], row["calls"], f"{1e3 * row['seconds']:.3f}"] for row in shown]
-    if others:
-        calls, seconds = sum(r["calls"] for r in others), sum(r["seconds"] for r in others)
-        cells.append([f"{len(others)} others", calls, f"{1e3 * seconds:.3f}"])
-    cells.append(["nothing (between the first and the last)", "", f"{1e3 * (span - busy):.3f}"])
-    return table([f"{title}: {1e3 * span:.2f} ms", "calls", "ms"], cells)

@@ -49,7 +49,7 @@ def test_every_part(tmp_path, torch):
         "| GPU, tf32 |",
         "| alexnet, batch 1 |",  # steps
         "| PyTorch bf16, no norm |",
-        "| alexnet, minigrad tf32: ",
+        "| alexnet, batch 1, minigrad tf32: ",  # kernels
         "| weight_gradient<64, 4> | ",
         "passed.",  # tests
         "| conv1+relu1 forward |",  # layers
@@ -66,7 +66,9 @@ def test_every_part(tmp_path, torch):
     ours, *_ = steps["alexnet, batch 1"]
     assert ours["name"] == "minigrad float32" and len(ours["seconds"]) == 1
     assert ours["peak_bytes"] > 1e6 and ours["seconds"][0] >= ours["host_seconds"][0] > 0
-    kernels = steps["kernels of alexnet"]["minigrad tf32"]
+    profiles = report["parts"]["kernels"]["results"]["alexnet, batch 1"]
+    assert len(profiles) == len(steps["alexnet, batch 1"])
+    kernels = profiles["minigrad tf32"]
     calls = {row["name"]: row["calls"] for row in kernels["kernels"]}
     assert calls["pack_weights<float>"] == 9 and calls["sgd_update<float>"] == 16
     assert len(kernels["order"]) == sum(calls.values())
@@ -77,7 +79,7 @@ def test_without_pytorch_and_tools(tmp_path):
     """Each part that misses something names it, and does the rest."""
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "torch.py").write_text("raise ImportError('no PyTorch here')")
-    parts = ("steps", "memcheck", "compiled", "counters")
+    parts = ("steps", "kernels", "memcheck", "compiled", "counters")
     code, report, summary, problems = run(
         *(tmp_path / "out", "--parts", *parts),
         modules=(tmp_path / "modules", MACHINE),
@@ -87,6 +89,7 @@ def test_without_pytorch_and_tools(tmp_path):
     missing = "PyTorch is not installed: nothing to compare with"
     assert problems == {
         "steps": [missing],
+        "kernels": [f"{missing}, and the profiler is PyTorch's"],
         "memcheck": ["compute-sanitizer is not installed"],
         "compiled": [missing],
         "counters": ["ncu is not installed"],

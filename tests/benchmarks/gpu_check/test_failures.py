@@ -185,6 +185,6 @@ def test_wrong_use(options, capsys):
 def test_parts_can_be_chosen_and_keep_their_order():
     arguments = check._parser().parse_args(["--parts", "layers", "smoke"])
     assert arguments.parts == ["layers", "smoke"]
-    assert list(check.PARTS)[:4] == ["smoke", "steps", "tests", "layers"]
+    assert list(check.PARTS)[:4] == ["smoke", "steps", "kernels", "tests"]
     assert sum(part.seconds for part in check.PARTS.values()) == 9 * 60
     assert sys.modules["benchmarks.gpu_check.smoke"].run

@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,9 +61,9 @@ STEP = ["a", "b", "b", "b", "c", "c"]
 
 @pytest.mark.parametrize("lost", [0, 1, 5, 6])
 def test_the_last_step_is_found_where_the_first_is_not_complete(lost):
-    trace = events((STEP * kernel_times.STEPS)[lost:])
+    trace = events((STEP * 3)[lost:])
     others = [{"cat": "cpu_op", "name": "x", "ts": 1, "dur": 1}, {"ph": "M", "name": "python"}]
-    last = kernel_times.last_step(others + trace[::-1])
+    last = kernel_times.last_step(others + trace[::-1], 3)
     assert [event["name"] for event in last] == STEP
     assert last[-1]["ts"] == trace[-1]["ts"]
 
@@ -70,7 +71,24 @@ def test_the_last_step_is_found_where_the_first_is_not_complete(lost):
 @pytest.mark.parametrize("names", [[], ["a"], STEP + STEP[1:], STEP[3:] + STEP])
 def test_steps_that_differ_are_no_profile(names):
     with pytest.raises(kernel_times.LostEvents, match=f"saw {len(names)} kernels in 3 steps"):
-        kernel_times.last_step(events(names))
+        kernel_times.last_step(events(names), 3)
+
+
+@pytest.mark.parametrize("seen", [[STEP * 3], [STEP, STEP * 12], [STEP, STEP[1:]]])
+def test_where_too_much_is_lost_more_steps_are_made(seen, monkeypatch):
+    traces, calls = iter(seen), []
+    monkeypatch.setattr(kernel_times, "_events", lambda profile: events(next(traces)))
+    profiler = SimpleNamespace(
+        ProfilerActivity=SimpleNamespace(CUDA=1), profile=lambda activities: nullcontext()
+    )
+    torch = SimpleNamespace(profiler=profiler)
+    if seen[-1] == STEP[1:]:
+        with pytest.raises(kernel_times.LostEvents, match="saw 5 kernels in 12 steps"):
+            kernel_times.of_step(torch, lambda: calls.append(1), lambda: None)
+    else:
+        profile = kernel_times.of_step(torch, lambda: calls.append(1), lambda: None)
+        assert [name for name, _ in profile["order"]] == STEP
+    assert len(calls) == 1 + sum(kernel_times.STEPS[: len(seen)])
 
 
 def test_times_of_a_step():
