@@ -6,6 +6,7 @@ and single elements are 0-d arrays that stay on the device.
 
 import numpy as np
 
+from . import signatures
 from .memory import DeviceBlock
 
 
@@ -16,10 +17,22 @@ class MemoryPointer:
         self.ptr = address
 
 
+class Flags:
+    """array.flags"""
+
+    def __init__(self, flags):
+        self.c_contiguous = flags.c_contiguous
+        self.f_contiguous = flags.f_contiguous
+
+
 def empty(shape, dtype=float, order="C"):
     """Memory from the pool, full of NaN or of whatever all bits set means."""
     dtype = np.dtype(dtype)
+    if dtype.kind not in "biufc" or dtype.byteorder == ">":
+        raise ValueError(f"Unsupported dtype {dtype}")
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if any(length < 0 for length in shape):
+        raise ValueError("Negative dimensions are not allowed")
     size = dtype.itemsize
     for length in shape:
         size *= int(length)
@@ -75,18 +88,36 @@ def call(function, *args, **kwargs):
     return wrap(result) if out is None else out
 
 
-def by_method(name):
+def by_method(name, signature):
     """A method of NumPy's array, on the device."""
 
     def method(self, *args, **kwargs):
+        signatures.require(f"ndarray.{name}", signature, args, kwargs)
         return call(getattr(self._array, name), *args, **kwargs)
 
     method.__name__ = name
+    method.__signature__ = signature
     return method
+
+
+def by_unary_operator(name):
+    def operator(self):
+        return call(getattr(self._array, name))
+
+    operator.__name__ = name
+    return operator
+
+
+def require_no_list(*operands):
+    """CuPy's arithmetic takes arrays and scalars; NumPy's makes an array of a list."""
+    for operand in operands:
+        if isinstance(operand, (list, tuple)):
+            raise TypeError(f"Unsupported type {type(operand)}")
 
 
 def by_operator(name):
     def operator(self, other):
+        require_no_list(other)
         result = getattr(self._array, name)(unwrap(other))
         return result if result is NotImplemented else wrap(result)
 
@@ -96,6 +127,7 @@ def by_operator(name):
 
 def by_in_place_operator(name):
     def operator(self, other):
+        require_no_list(other)
         getattr(self._array, name)(unwrap(other))
         return self
 
@@ -103,11 +135,7 @@ def by_in_place_operator(name):
     return operator
 
 
-METHODS = """
-    all any argmax argmin argsort astype clip copy cumsum dot flatten max mean min prod ravel repeat
-    reshape round squeeze std sum swapaxes take transpose var view __neg__ __pos__ __abs__
-    __invert__
-""".split()
+UNARY_OPERATORS = "__neg__ __pos__ __abs__ __invert__".split()
 OPERATORS = """
     __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __floordiv__
     __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __matmul__ __rmatmul__ __and__ __rand__ __or__
@@ -117,7 +145,7 @@ IN_PLACE_OPERATORS = """
     __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __iand__ __ior__
     __ixor__
 """.split()
-ATTRIBUTES = "shape dtype ndim size nbytes itemsize strides flags".split()
+ATTRIBUTES = "shape dtype ndim size nbytes itemsize strides".split()
 
 
 class ndarray:
@@ -134,7 +162,7 @@ class ndarray:
 
     # ---- to and from the host ----
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None):
         raise TypeError(
             "Implicit conversion to a NumPy array is not allowed. "
             "Please use `.get()` to construct a NumPy array explicitly."
@@ -152,19 +180,19 @@ class ndarray:
         out[...] = self._array
         return out
 
-    def set(self, array, stream=None):
-        if not isinstance(array, np.ndarray):
+    def set(self, arr, stream=None):
+        if not isinstance(arr, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if array.dtype != self.dtype:
-            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
-        if array.shape != self.shape:
-            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if arr.dtype != self.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if arr.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         if not (self.flags.c_contiguous or self.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
-        self._array[...] = array
+        self._array[...] = arr
 
-    def item(self, *args):
-        return self._array.item(*args)
+    def item(self):
+        return self._array.item()
 
     def tolist(self):
         return self._array.tolist()
@@ -174,9 +202,6 @@ class ndarray:
 
     def __int__(self):
         return int(self._array)
-
-    def __index__(self):
-        return self._array.__index__()
 
     def __bool__(self):
         return bool(self._array)
@@ -201,6 +226,7 @@ class ndarray:
         return on_device(result)
 
     def __setitem__(self, key, value):
+        require_no_list(value)
         self._array[unwrap(key)] = unwrap(value)
 
     def __len__(self):
@@ -213,6 +239,10 @@ class ndarray:
         self._array.fill(unwrap(value))
 
     # ---- attributes ----
+
+    @property
+    def flags(self):
+        return Flags(self._array.flags)
 
     @property
     def data(self):
@@ -234,6 +264,8 @@ class ndarray:
         }
         if method not in ("__call__", "at"):
             return NotImplemented
+        if method == "__call__":
+            require_no_list(*args)
         return call(getattr(ufunc, method), *args, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
@@ -245,8 +277,10 @@ class ndarray:
         return ours(*args, **kwargs)
 
 
-for _name in METHODS:
-    setattr(ndarray, _name, by_method(_name))
+for _name, _signature in signatures.METHODS.items():
+    setattr(ndarray, _name, by_method(_name, _signature))
+for _name in UNARY_OPERATORS:
+    setattr(ndarray, _name, by_unary_operator(_name))
 for _name in OPERATORS:
     setattr(ndarray, _name, by_operator(_name))
 for _name in IN_PLACE_OPERATORS:

@@ -41,7 +41,7 @@ class Stream:
 
     _current = []  # entered by `with`, innermost last
 
-    def __init__(self, null=False, non_blocking=False, ptds=False, priority=0):
+    def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.ptr = 0 if null else id(self)
 
     def __enter__(self):

@@ -7,18 +7,15 @@ import builtins
 
 import numpy as np
 
-from .array import call, empty, ndarray, on_device, unwrap
+from . import signatures
+from .array import call, empty, ndarray, on_device, require_no_list, unwrap
 
 UFUNCS = """
     abs absolute add subtract multiply divide true_divide negative power square sqrt exp exp2 log
     log1p expm1 tanh maximum minimum sign isfinite isnan isinf logical_and logical_or logical_not
     equal not_equal less less_equal greater greater_equal floor ceil rint reciprocal
 """.split()
-FUNCTIONS = """
-    concatenate stack broadcast_to pad where clip sum mean max min amax amin prod all any argmax
-    argmin argsort count_nonzero matmul dot tensordot einsum moveaxis expand_dims squeeze transpose
-    swapaxes reshape ravel take_along_axis take cumsum flip roll tile
-""".split()
+WITH_AT = ("add", "subtract", "maximum", "minimum")
 
 
 class Ufunc:
@@ -27,28 +24,35 @@ class Ufunc:
     def __init__(self, name):
         self.__name__ = name
         self._numpy = getattr(np, name)
+        self.__signature__ = signatures.of_ufunc(self._numpy.nin)
 
     def __call__(self, *args, **kwargs):
+        signatures.require(self.__name__, self.__signature__, args, kwargs)
+        require_no_list(*args)
         return call(self._numpy, *args, **kwargs)
 
-    def at(self, array, indices, values):
-        """For every index, repeated ones too: array[index] = self(array[index], value)."""
-        if not isinstance(array, ndarray):
-            raise TypeError(f"expected a cupy.ndarray, not {type(array)}")
-        self._numpy.at(unwrap(array), unwrap(indices), unwrap(values))
+    def at(self, a, indices, b=None):
+        """For every index, repeated ones too: a[index] = self(a[index], b)."""
+        if self.__name__ not in WITH_AT:
+            raise NotImplementedError(f"`{self.__name__}.at` is not supported yet")
+        if not isinstance(a, ndarray):
+            raise TypeError(f"expected a cupy.ndarray, not {type(a)}")
+        self._numpy.at(unwrap(a), unwrap(indices), unwrap(b))
 
     def __repr__(self):
         return f"<ufunc {self.__name__!r}>"
 
 
-def by_name(name):
+def by_name(name, signature):
     function = getattr(np, name)
 
     def device_function(*args, **kwargs):
+        signatures.require(name, signature, args, kwargs)
         _require_device_array(name, args, kwargs)
         return call(function, *args, **kwargs)
 
     device_function.__name__ = name
+    device_function.__signature__ = signature
     return device_function
 
 
@@ -66,8 +70,8 @@ def _require_device_array(name, args, kwargs):
 
 for _name in UFUNCS:
     globals()[_name] = Ufunc(_name)
-for _name in FUNCTIONS:
-    globals()[_name] = by_name(_name)
+for _name, _signature in signatures.FUNCTIONS.items():
+    globals()[_name] = by_name(_name, _signature)
 
 
 # ---- creation ----
@@ -89,8 +93,8 @@ def full(shape, fill_value, dtype=None, order="C"):
     return result
 
 
-def arange(*args, **kwargs):
-    return on_device(np.arange(*unwrap(args), **kwargs))
+def arange(start, stop=None, step=1, dtype=None):
+    return on_device(np.arange(*unwrap((start, stop, step)), dtype=dtype))
 
 
 def empty_like(prototype, dtype=None, order="K", subok=None, shape=None):
@@ -134,20 +138,26 @@ def array(obj, dtype=None, copy=True, order="K"):
             return asarray(obj, dtype, order if order != "K" else None)
         return on_device(np.array(unwrap(obj), dtype, order=order))
     if isinstance(obj, (list, tuple)):
-        obj = _nested_list(obj)
+        if builtins.any(isinstance(leaf, ndarray) for leaf in _leaves(obj)):
+            obj = _host_copy(obj)
     return on_device(np.array(obj, dtype, order=order))
 
 
-def _nested_list(values):
-    """CuPy accepts lists of numbers, and lists of device arrays, which it stacks."""
-    return [
-        value.get()
-        if isinstance(value, ndarray)
-        else _nested_list(value)
-        if isinstance(value, (list, tuple))
-        else value
-        for value in values
-    ]
+def _leaves(values):
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+def _host_copy(values):
+    """CuPy stacks the device arrays of a list, which then holds nothing else."""
+    if isinstance(values, ndarray):
+        return values.get()
+    if isinstance(values, (list, tuple)):
+        return [_host_copy(value) for value in values]
+    raise TypeError("Implicit conversion to a NumPy array is not allowed.")
 
 
 def asarray(a, dtype=None, order=None):

@@ -41,6 +41,29 @@ def test_host_and_device_do_not_mix(cupy, x, name):
         MIXTURES[name](cupy, x, x.get())
 
 
+# What NumPy takes and CuPy does not.
+NUMPY_ONLY = {
+    "keyword of a function": (TypeError, lambda cupy, d: cupy.sum(d, initial=1)),
+    "keyword of a method": (TypeError, lambda cupy, d: d.sum(where=True)),
+    "keyword of an elementwise function": (TypeError, lambda cupy, d: cupy.exp(d, where=True)),
+    "keyword through NumPy": (TypeError, lambda cupy, d: np.sum(d, initial=1)),
+    "number + list": (TypeError, lambda cupy, d: d + [1, 2, 3, 4]),
+    "list of an elementwise function": (TypeError, lambda cupy, d: cupy.add(d, [1, 2, 3, 4])),
+    "assignment of a list": (TypeError, lambda cupy, d: d.__setitem__(0, [1, 2, 3, 4])),
+    "list of both": (TypeError, lambda cupy, d: cupy.array([d[0], [1, 2, 3, 4]])),
+    "use as an index": (TypeError, lambda cupy, d: range(cupy.asarray(d, np.int32)[0, 0])),
+    "at": (NotImplementedError, lambda cupy, d: cupy.multiply.at(d, 0, 2)),
+    "strings": (ValueError, lambda cupy, d: cupy.array(["a"])),
+    "negative size": (ValueError, lambda cupy, d: cupy.empty((2, -1))),
+}
+
+
+@pytest.mark.parametrize("error, use", NUMPY_ONLY.values(), ids=NUMPY_ONLY)
+def test_what_only_numpy_takes_is_refused(cupy, x, error, use):
+    with pytest.raises(error):
+        use(cupy, x)
+
+
 def test_nothing_is_converted_without_being_asked(x):
     with pytest.raises(TypeError, match="Implicit conversion"):
         np.asarray(x)
@@ -203,6 +226,7 @@ def test_pinned_memory_is_a_buffer(cupy):
 
 def test_install_and_uninstall(monkeypatch):
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.delitem(sys.modules, "cupy.cuda", raising=False)  # of a real CuPy
     module = cuda_emulator.install()
     import cupy
 
