@@ -1,7 +1,9 @@
 """The backend "cuda" as a whole: against the CPU, its tensor-core path, its memory, its errors."""
 
+import math
 import sys
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -82,14 +84,20 @@ def tf32(cuda):
 
 @pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_convolution_on_tensor_cores(case, tf32, rng, monkeypatch):
-    """Against the CPU in float64, with the factors rounded to TF32 as the tensor cores do."""
+    """Against the CPU in float64; the factors are numbers that TF32 holds.
+
+    Tensor cores add four products (or more) to a sum at a time, and may lose, in units of the last
+    bit of the largest addend, one with each of the four others and one in the result (see
+    tests/cuda_emulator/runtime/tensor_core.cpp). No addend exceeds the sum of all |products|. Then
+    the bias is added, or the other parts of a sum that several blocks share: a rounding each.
+    """
     input_shape, weight_shape, *parameters = case
     shape = conv2d_contract.output_shape(input_shape, weight_shape, *parameters)
     arrays = [
         tf32_values(rng, size) for size in (input_shape, weight_shape, weight_shape[:1], shape)
     ]
 
-    def run(kernels, dtype):
+    def run(kernels, dtype, arrays=arrays):
         input, weight, bias, grad_output = (array.astype(dtype) for array in arrays)
         shapes = shape, input_shape, weight_shape, shape
         results = [np.full(s, np.nan, dtype) for s in shapes]
@@ -102,10 +110,23 @@ def test_convolution_on_tensor_cores(case, tf32, rng, monkeypatch):
     monkeypatch.setattr(cuda_emulator.settings, "order", "all")
     launched = record_launches(monkeypatch)
     results = run(Kernels("cuda"), np.float32)
-    assert {"implicit_gemm", "weight_gradient"} <= {name.split("<")[0] for name in launched}
-    for ours, expected in zip(results, run(Kernels("cpu"), np.float64)):
-        # Sums are float32.
-        assert np.abs(ours - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
+    kernels = {launch.kernel.split("<")[0] for launch in launched}
+    assert {"implicit_gemm", "weight_gradient"} <= kernels
+    expected = run(Kernels("cpu"), np.float64)
+    magnitudes = run(Kernels("cpu"), np.float64, [np.abs(array) for array in arrays])
+    *_, parts = next(launch.blocks for launch in launched if "weight_gradient<" in launch.kernel)
+    taps, groups = weight_shape[2] * weight_shape[3], parameters[-1]
+    per_pixel, pixels = taps * weight_shape[1], shape[0] * shape[2] * shape[3]
+    # Terms of a sum, and roundings after it; parts are cut between tiles of 16 pixels.
+    sums = (
+        (per_pixel, 1),
+        (taps * weight_shape[0] // groups, 1),
+        (16 * math.ceil(math.ceil(pixels / 16) / parts), parts),
+        (per_pixel, 1),
+    )
+    for ours, exact, magnitude, (terms, roundings) in zip(results, expected, magnitudes, sums):
+        tolerance = (5 * math.ceil(terms / 4) + roundings) * 2.0**-23 * magnitude
+        assert (np.abs(ours - exact) <= tolerance).all()
 
 
 def tf32_values(rng, shape):
@@ -114,16 +135,25 @@ def tf32_values(rng, shape):
     return (values.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+class Launch(NamedTuple):
+    kernel: str
+    blocks: int | tuple[int, ...]
+
+
 def record_launches(monkeypatch):
-    names = []
+    launched = []
     launch = _device.Source.launch
 
-    def recorded(self, kernel, *arguments, **options):
-        names.append(kernel)
-        return launch(self, kernel, *arguments, **options)
+    def recorded(self, kernel, dtype, blocks, *arguments, **options):
+        launched.append(Launch(kernel, blocks))
+        return launch(self, kernel, dtype, blocks, *arguments, **options)
 
     monkeypatch.setattr(_device.Source, "launch", recorded)
-    return names
+    return launched
+
+
+def names(launched):
+    return [launch.kernel for launch in launched]
 
 
 def test_factors_are_rounded_to_nearest(tf32):
@@ -140,12 +170,12 @@ def test_precision_decides_the_path(cuda, rng, monkeypatch):
     input = mg.Tensor(rng.standard_normal((1, 4, 5, 5)).astype(np.float32)).to("cuda")
     weight = mg.Tensor(rng.standard_normal((4, 4, 3, 3)).astype(np.float32)).to("cuda")
     F.conv2d(input, weight)
-    assert launched == ["im2col_forward"]
+    assert names(launched) == ["im2col_forward"]
     mg.set_float32_matmul_precision("high")
     F.conv2d(input, weight)
-    assert launched[1:] == ["pack_weights", "implicit_gemm<48, 4>"]
+    assert names(launched[1:]) == ["pack_weights", "implicit_gemm<48, 4>"]
     F.conv2d(input.to(np.float64), weight.to(np.float64))
-    assert launched[3:] == ["im2col_forward"]
+    assert names(launched[3:]) == ["im2col_forward"]
     with pytest.raises(ValueError, match="expected 'highest' or 'high', got 'medium'"):
         mg.set_float32_matmul_precision("medium")
 
@@ -197,7 +227,7 @@ def test_normalization_and_pooling_in_one_kernel_where_that_pays(
         ("one", "backward"): ["local_response_norm_max_pool2d_backward"],
         ("two", "backward"): ["max_pool2d_backward", "local_response_norm_backward"],
     }
-    assert launched == expected[forward, "forward"] + expected[backward, "backward"]
+    assert names(launched) == expected[forward, "forward"] + expected[backward, "backward"]
 
 
 # -- memory and transfers -----------------------------------------------------------------
