@@ -29,8 +29,19 @@ def empty(shape, dtype=float, order="C"):
     return ndarray(block.view(dtype).reshape(shape, order=order))
 
 
-def on_device(array):
-    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy."""
+def empty_as(prototype, dtype):
+    """order="K": the memory is laid out as the prototype's, axis by axis."""
+    axes = sorted(range(prototype.ndim), key=lambda axis: -abs(prototype.strides[axis]))
+    laid_out = empty([prototype.shape[axis] for axis in axes], dtype)
+    return laid_out.transpose([axes.index(axis) for axis in range(prototype.ndim)])
+
+
+def on_device(array, order="C"):
+    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy.
+
+    Results of elementwise functions, reductions, products and selections are C-contiguous in CuPy,
+    whatever the layout of the operands; NumPy's often have the layout of the operands.
+    """
     if array.size == 0:
         return ndarray(array)
     base = array
@@ -38,8 +49,6 @@ def on_device(array):
         base = base.base
     if isinstance(base, DeviceBlock):
         return ndarray(array)
-    # Results have the layout that NumPy gave them, as they have in CuPy.
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     result = empty(array.shape, array.dtype, order)
     result._array[...] = array
     return result
@@ -104,7 +113,7 @@ def by_in_place_operator(name):
 
 
 METHODS = """
-    all any argmax argmin argsort astype clip copy cumsum dot flatten max mean min prod ravel repeat
+    all any argmax argmin clip cumsum dot flatten max mean min prod ravel repeat
     reshape round squeeze std sum swapaxes take transpose var view __neg__ __pos__ __abs__
     __invert__
 """.split()
@@ -189,6 +198,25 @@ class ndarray:
 
     def __format__(self, specification):
         return format(self._array, specification)
+
+    # ---- copies ----
+
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+        """With order="K" the copy keeps the layout, as no other result does."""
+        if casting is not None or subok is not None:
+            raise TypeError("casting and subok are not supported yet")
+        dtype, is_contiguous = np.dtype(dtype), self.flags.c_contiguous
+        if order == "A" or (order == "K" and (is_contiguous or self.flags.f_contiguous)):
+            order = "F" if self.flags.fnc else "C"
+        as_asked = order == "K" or self.flags[f"{order}_CONTIGUOUS"]
+        if not copy and dtype == self.dtype and as_asked:
+            return self
+        result = empty_as(self, dtype) if order == "K" else empty(self.shape, dtype, order)
+        result._array[...] = self._array
+        return result
+
+    def copy(self, order="C"):
+        return self.astype(self.dtype, order)
 
     # ---- elements ----
 

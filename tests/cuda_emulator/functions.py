@@ -7,7 +7,7 @@ import builtins
 
 import numpy as np
 
-from .array import call, empty, ndarray, on_device, unwrap
+from .array import call, empty, empty_as, ndarray, on_device, unwrap
 
 UFUNCS = """
     abs absolute add subtract multiply divide true_divide negative power square sqrt exp exp2 log
@@ -15,9 +15,9 @@ UFUNCS = """
     equal not_equal less less_equal greater greater_equal floor ceil rint reciprocal
 """.split()
 FUNCTIONS = """
-    concatenate stack broadcast_to pad where clip sum mean max min amax amin prod all any argmax
-    argmin argsort count_nonzero matmul dot tensordot einsum moveaxis expand_dims squeeze transpose
-    swapaxes reshape ravel take_along_axis take cumsum flip roll tile
+    concatenate stack broadcast_to where clip sum mean max min amax amin prod all any argmax argmin
+    count_nonzero matmul dot tensordot moveaxis expand_dims squeeze transpose swapaxes reshape ravel
+    take_along_axis take cumsum flip tile
 """.split()
 
 
@@ -112,16 +112,13 @@ def full_like(a, fill_value, dtype=None, order="K", subok=None, shape=None):
 
 
 def _like(prototype, dtype, order, shape):
-    """order="K": the result's memory is laid out as the prototype's, axis by axis."""
     if not isinstance(prototype, ndarray):
         raise TypeError(f"expected a cupy.ndarray, not {type(prototype)}")
     dtype = prototype.dtype if dtype is None else dtype
     if shape is not None or order not in ("K", "A"):
         shape = prototype.shape if shape is None else shape
         return empty(shape, dtype, "F" if order == "F" else "C")
-    axes = sorted(range(prototype.ndim), key=lambda axis: -abs(prototype.strides[axis]))
-    laid_out = empty([prototype.shape[axis] for axis in axes], dtype)
-    return laid_out.transpose([axes.index(axis) for axis in range(prototype.ndim)])
+    return empty_as(prototype, dtype)
 
 
 # ---- to and from the device ----
@@ -131,11 +128,18 @@ def array(obj, dtype=None, copy=True, order="K"):
     """Always a new array on the device, unless copy=False and there is nothing to change."""
     if isinstance(obj, ndarray):
         if not copy:
-            return asarray(obj, dtype, order if order != "K" else None)
-        return on_device(np.array(unwrap(obj), dtype, order=order))
+            return asarray(obj, dtype, order)
+        return obj.astype(obj.dtype if dtype is None else dtype, order)
     if isinstance(obj, (list, tuple)):
         obj = _nested_list(obj)
-    return on_device(np.array(obj, dtype, order=order))
+    obj = np.asarray(obj, dtype)
+    if order in ("K", "A"):
+        order = _order_of(obj)  # more of a NumPy array's layout is not kept
+    return on_device(obj, order)
+
+
+def _order_of(array):
+    return "F" if array.flags.fnc else "C"
 
 
 def _nested_list(values):
@@ -152,10 +156,7 @@ def _nested_list(values):
 
 def asarray(a, dtype=None, order=None):
     if isinstance(a, ndarray):
-        same_dtype = dtype is None or a.dtype == np.dtype(dtype)
-        if same_dtype and order in (None, "K", "A"):
-            return a
-        return on_device(np.asarray(unwrap(a), dtype, order))
+        return a.astype(a.dtype if dtype is None else dtype, order or "K", copy=False)
     return array(a, dtype, order=order or "K")
 
 
@@ -178,6 +179,12 @@ def copyto(dst, src, casting="same_kind", where=None):
         raise TypeError(f"dst must be a cupy.ndarray, not {type(dst)}")
     where = True if where is None else unwrap(where)
     np.copyto(unwrap(dst), unwrap(src), casting=casting, where=where)
+
+
+def pad(array, pad_width, mode="constant", **kwargs):
+    """The one function whose result is in Fortran's order where its argument is."""
+    _require_device_array("pad", (array,), {})
+    return on_device(np.pad(unwrap(array), pad_width, mode, **kwargs), _order_of(array))
 
 
 # ---- questions ----
