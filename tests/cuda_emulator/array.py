@@ -260,9 +260,9 @@ class ndarray:
         kwargs = {key: value for key, value in kwargs.items() if key != "out"} | {
             key: value[0] for key, value in kwargs.items() if key == "out"
         }
-        if method not in ("__call__", "at"):
+        if method != "__call__":
             return NotImplemented
-        return call(getattr(ufunc, method), *args, **kwargs)
+        return call(ufunc, *args, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
         from . import functions

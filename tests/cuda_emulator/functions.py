@@ -17,12 +17,12 @@ UFUNCS = """
 FUNCTIONS = """
     concatenate stack broadcast_to where clip sum mean max min amax amin prod all any argmax argmin
     count_nonzero matmul dot tensordot moveaxis expand_dims squeeze transpose swapaxes reshape ravel
-    take_along_axis take cumsum flip tile
+    take_along_axis take cumsum flip tile searchsorted
 """.split()
 
 
 class Ufunc:
-    """An elementwise function."""
+    """An elementwise function, without CuPy's ufunc.at, whose sums have no fixed order."""
 
     def __init__(self, name):
         self.__name__ = name
@@ -30,12 +30,6 @@ class Ufunc:
 
     def __call__(self, *args, **kwargs):
         return call(self._numpy, *args, **kwargs)
-
-    def at(self, array, indices, values):
-        """For every index, repeated ones too: array[index] = self(array[index], value)."""
-        if not isinstance(array, ndarray):
-            raise TypeError(f"expected a cupy.ndarray, not {type(array)}")
-        self._numpy.at(unwrap(array), unwrap(indices), unwrap(values))
 
     def __repr__(self):
         return f"<ufunc {self.__name__!r}>"
@@ -179,6 +173,15 @@ def copyto(dst, src, casting="same_kind", where=None):
         raise TypeError(f"dst must be a cupy.ndarray, not {type(dst)}")
     where = True if where is None else unwrap(where)
     np.copyto(unwrap(dst), unwrap(src), casting=casting, where=where)
+
+
+def argsort(a, axis=-1, kind=None):
+    if kind not in (None, "stable"):
+        raise ValueError(f"CuPy sorts stably only, not by kind={kind!r}")
+    if axis not in (-1, a.ndim - 1):
+        raise ValueError("argsort is emulated along the last axis only")
+    _require_device_array("argsort", (a,), {})
+    return on_device(np.argsort(unwrap(a), axis, "stable"))
 
 
 def pad(array, pad_width, mode="constant", **kwargs):
