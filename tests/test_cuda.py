@@ -13,6 +13,7 @@ from alexnet.model import AlexNet, AlexNetOWT
 from kernels import _device
 from kernels import conv2d as conv2d_contract
 from kernels.conv2d import _implicit_gemm
+from kernels.local_response_norm import cuda as norm_kernels
 from minigrad import backend, optim
 from minigrad import functional as F
 from tests import cuda_emulator
@@ -296,6 +297,33 @@ def test_a_window_that_does_not_fit_into_shared_memory(cuda):
         ValueError, match=f"shared memory, and this GPU has {_device.device.shared_memory}"
     ):
         F.local_response_norm(input, 60_001)
+
+
+class Recorded:
+    """A kernel whose requests for shared memory are written down."""
+
+    def __init__(self, function, requests):
+        vars(self).update(function=function, requests=requests)
+
+    def __setattr__(self, name, value):
+        self.requests.append((name, value))
+        setattr(self.function, name, value)
+
+    def __call__(self, *arguments, **options):
+        self.function(*arguments, **options)
+
+
+def test_shared_memory_is_asked_for_when_more_is_needed_than_before(cuda, monkeypatch):
+    input = mg.Tensor(np.ones((1, 6400, 1, 1))).to("cuda")
+    F.local_response_norm(input, 5)
+    compiled, requests = norm_kernels._source._compiled, []
+    key = "local_response_norm_forward", np.dtype(np.float64)
+    recorded = Recorded(compiled[key].function, requests)
+    monkeypatch.setitem(compiled, key, _device._Compiled(recorded))
+    for size in (5, 6000, 6000, 5990, 6200, 5):
+        F.local_response_norm(input, size)
+    sizes = [8 * (256 + size - 1) for size in (6000, 6200)]
+    assert requests == [("max_dynamic_shared_size_bytes", size) for size in sizes]
 
 
 # -- what can be missing ------------------------------------------------------------------
