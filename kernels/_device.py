@@ -39,7 +39,8 @@ class Device:
         device = cupy.cuda.Device()
         self.multiprocessors = device.attributes["MultiProcessorCount"]
         self.shared_memory = device.attributes["MaxSharedMemoryPerBlockOptin"]  # bytes
-        self.has_tensor_cores = int(device.compute_capability) >= 80  # with TF32
+        self.compute_capability = int(device.compute_capability)  # 90 for 9.0
+        self.has_tensor_cores = self.compute_capability >= 80  # with TF32
 
     def empty(self, shape, dtype):
         """An uninitialized C-contiguous array; CuPy's pool reuses what earlier ones released."""

@@ -188,6 +188,25 @@ def test_tile_that_pads_least(channels, tile):
     assert _implicit_gemm._tile(channels, _implicit_gemm.PRODUCT_TILES) == tile
 
 
+@pytest.mark.parametrize(
+    "channels, capability, parts", [(4, 90, 4), (3, 90, 2), (4, 100, 2), (3, 100, 2)]
+)
+def test_weight_gradient_has_a_part_for_each_block_that_runs(
+    channels, capability, parts, tf32, rng, monkeypatch
+):
+    """Of 800 pixels, on two multiprocessors; see BLOCKS in kernels/conv2d/_implicit_gemm.cu."""
+    monkeypatch.setattr(_device.device, "multiprocessors", 2)
+    monkeypatch.setattr(_device.device, "compute_capability", capability)
+    launched = record_launches(monkeypatch)
+    arrays = (rng.standard_normal(shape) for shape in ((2, 8, 20, 20), (2, channels, 20, 20)))
+    grad_output, input = (array.astype(np.float32) for array in arrays)
+    grad_weight = np.empty((8, channels, 3, 3), np.float32)
+    Kernels("cuda").conv2d.backward_weight(
+        grad_output, input, (1, 1), (1, 1), 1, grad_weight=grad_weight
+    )
+    assert launched[0].blocks == (1, 1, parts)
+
+
 def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monkeypatch):
     monkeypatch.setattr("kernels.conv2d._im2col_cuda._COLUMNS", 10_000)
     case = ((5, 4, 7, 6), (6, 2, 3, 3), (1, 2), (1, 0), 2)
