@@ -1,7 +1,10 @@
 """The backend "cuda" as a whole: against the CPU, its tensor-core path, its memory, its errors."""
 
+import gc
 import math
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -17,7 +20,9 @@ from kernels.local_response_norm import cuda as norm_kernels
 from minigrad import backend, optim
 from minigrad import functional as F
 from tests import cuda_emulator
-from tests.on_device import Kernels
+from tests.on_device import Kernels, memory_pool_off
+
+ROOT = Path(__file__).parents[1]
 
 
 def training_step(network, device, dtype, images, labels):
@@ -254,12 +259,12 @@ def test_normalization_and_pooling_in_one_kernel_where_that_pays(
 
 
 @pytest.mark.parametrize("precision", ["highest", "high"])
-def test_a_step_allocates_nothing_after_the_first(precision, cuda, rng):
+def test_a_step_allocates_nothing_after_the_first(precision, cuda, memory_pool, rng):
     mg.set_float32_matmul_precision(precision)
     model = AlexNet(num_classes=5, image_size=67, width=0.1).to("cuda")
     optimizer = optim.SGD(model.parameters(), 0.01, 0.9)
     images, labels = rng.integers(0, 256, (4, 67, 67, 3), np.uint8), np.array([0, 1, 2, 3])
-    pool, sizes = cuda.xp.get_default_memory_pool(), []
+    sizes = []
     for _ in range(4):
         with cuda.transfer(images) as sent:
             prepared = cuda.images(sent.astype(np.float32).transpose(0, 3, 1, 2))
@@ -267,8 +272,35 @@ def test_a_step_allocates_nothing_after_the_first(precision, cuda, rng):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        sizes.append(pool.total_bytes())
+        sizes.append(memory_pool.total_bytes())
     assert sizes[1] == sizes[2] == sizes[3]
+
+
+def test_arrays_are_pieces_of_the_pool_unless_it_is_off(cuda, request):
+    gc.collect()  # not while the pool's bytes are counted
+    pool = cuda.xp.get_default_memory_pool()
+    off = request.config.getoption("--no-memory-pool")
+    assert (cuda.xp.cuda.get_allocator() == pool.malloc) != off
+    sizes, arrays = [pool.used_bytes()], [cuda.empty((1000,), np.float32)]
+    sizes.append(pool.used_bytes())
+    with memory_pool_off(cuda.xp):
+        arrays.append(cuda.empty((1000,), np.float32))
+        sizes.append(pool.used_bytes())
+    arrays.append(cuda.empty((1000,), np.float32))
+    sizes.append(pool.used_bytes())
+    assert (np.diff(sizes) > 0).tolist() == [not off, False, not off]
+
+
+def test_the_tests_run_without_the_memory_pool(request):
+    """Those of the pool itself are skipped, and say why."""
+    selected = "pool_unless_it_is_off or nothing_after_the_first or transfers_under_way"
+    command = [sys.executable, "-m", "pytest", "--no-memory-pool", "-rs", __file__, "-k", selected]
+    if request.config.getoption("--gpu"):
+        command.append("--gpu")
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[2] tests/test_cuda.py" in result.stdout
+    assert "the memory pool is off (--no-memory-pool)" in result.stdout
 
 
 def test_operands_need_not_be_contiguous(cuda, rng):

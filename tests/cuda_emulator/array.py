@@ -6,6 +6,7 @@ and single elements are 0-d arrays that stay on the device.
 
 import numpy as np
 
+from . import memory
 from .memory import DeviceBlock
 
 
@@ -25,7 +26,7 @@ def empty(shape, dtype=float, order="C"):
         size *= int(length)
     if size == 0:
         return ndarray(np.empty(shape, dtype, order))
-    block = np.asarray(DeviceBlock(size))
+    block = np.asarray(memory.alloc(size))
     return ndarray(block.view(dtype).reshape(shape, order=order))
 
 
