@@ -6,7 +6,7 @@ and single elements are 0-d arrays that stay on the device.
 
 import numpy as np
 
-from . import signatures
+from . import memory, signatures
 from .memory import DeviceBlock
 
 
@@ -23,6 +23,7 @@ class Flags:
     def __init__(self, flags):
         self.c_contiguous = flags.c_contiguous
         self.f_contiguous = flags.f_contiguous
+        self.fnc = flags.fnc
 
 
 def empty(shape, dtype=float, order="C"):
@@ -38,12 +39,23 @@ def empty(shape, dtype=float, order="C"):
         size *= int(length)
     if size == 0:
         return ndarray(np.empty(shape, dtype, order))
-    block = np.asarray(DeviceBlock(size))
+    block = np.asarray(memory.alloc(size))
     return ndarray(block.view(dtype).reshape(shape, order=order))
 
 
-def on_device(array):
-    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy."""
+def empty_as(prototype, dtype):
+    """order="K": the memory is laid out as the prototype's, axis by axis."""
+    axes = sorted(range(prototype.ndim), key=lambda axis: -abs(prototype.strides[axis]))
+    laid_out = empty([prototype.shape[axis] for axis in axes], dtype)
+    return laid_out.transpose([axes.index(axis) for axis in range(prototype.ndim)])
+
+
+def on_device(array, order="C"):
+    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy.
+
+    Results of elementwise functions, reductions, products and selections are C-contiguous in CuPy,
+    whatever the layout of the operands; NumPy's often have the layout of the operands.
+    """
     if array.size == 0:
         return ndarray(array)
     base = array
@@ -51,8 +63,6 @@ def on_device(array):
         base = base.base
     if isinstance(base, DeviceBlock):
         return ndarray(array)
-    # Results have the layout that NumPy gave them, as they have in CuPy.
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     result = empty(array.shape, array.dtype, order)
     result._array[...] = array
     return result
@@ -215,6 +225,25 @@ class ndarray:
     def __format__(self, specification):
         return format(self._array, specification)
 
+    # ---- copies ----
+
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+        """With order="K" the copy keeps the layout, as no other result does."""
+        if casting is not None or subok is not None:
+            raise TypeError("casting and subok are not supported yet")
+        dtype, is_contiguous = np.dtype(dtype), self.flags.c_contiguous
+        if order == "A" or (order == "K" and (is_contiguous or self.flags.f_contiguous)):
+            order = "F" if self.flags.fnc else "C"
+        as_asked = order == "K" or getattr(self.flags, f"{order.lower()}_contiguous")
+        if not copy and dtype == self.dtype and as_asked:
+            return self
+        result = empty_as(self, dtype) if order == "K" else empty(self.shape, dtype, order)
+        result._array[...] = self._array
+        return result
+
+    def copy(self, order="C"):
+        return self.astype(self.dtype, order)
+
     # ---- elements ----
 
     def __getitem__(self, key):
@@ -262,11 +291,10 @@ class ndarray:
         kwargs = {key: value for key, value in kwargs.items() if key != "out"} | {
             key: value[0] for key, value in kwargs.items() if key == "out"
         }
-        if method not in ("__call__", "at"):
+        if method != "__call__":
             return NotImplemented
-        if method == "__call__":
-            require_no_list(*args)
-        return call(getattr(ufunc, method), *args, **kwargs)
+        require_no_list(*args)
+        return call(ufunc, *args, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
         from . import functions

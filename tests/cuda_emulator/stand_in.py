@@ -13,7 +13,7 @@ DTYPES = """
 """.split()
 FUNCTIONS = """
     zeros ones full arange empty_like zeros_like ones_like full_like array asarray ascontiguousarray
-    asnumpy copyto array_equal may_share_memory shares_memory
+    asnumpy copyto argsort pad array_equal may_share_memory shares_memory
 """.split()
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.cuda_emulator import functions
 from tests.real_cupy import STAND_IN, cupy, device_arrays
 
 VIEWS = {
@@ -132,20 +131,3 @@ def test_what_cupy_refuses_the_stand_in_refuses(use):
         with pytest.raises(Exception) as raised:
             use(xp, on_device, host)
         assert not isinstance(raised.value, cupy.cuda.runtime.CUDARuntimeError), "needs a device"
-
-
-@pytest.mark.parametrize("name", functions.UFUNCS)
-def test_repeated_indices_where_cupy_has_them(name):
-    """Most elementwise functions have a method `at` only to say that there is none."""
-
-    def is_refused(xp, on_device):
-        try:
-            getattr(xp, name).at(on_device, 0, 1)
-        except NotImplementedError:
-            return True
-        except cupy.cuda.runtime.CUDARuntimeError:
-            return False
-        return False
-
-    ours, theirs, _ = device_arrays()
-    assert is_refused(STAND_IN, ours) == is_refused(cupy, theirs)
