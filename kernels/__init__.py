@@ -10,10 +10,14 @@ One family is one folder, always with the same files:
 A backend is a module and dispatch is attribute look-up: ``Kernels("cpu").conv2d.forward(...)``
 calls ``kernels/conv2d/cpu.py``. Kernels fill the arrays they are given as ``output=`` and assume
 valid input, C-contiguous but for images, which may lie in memory in either order
-(`kernels/_layout.py`); ``minigrad/functional.py`` is where arguments are checked. What they share is
-in ``_team.py`` (threads of the CPU), ``_microkernel.py`` and ``_gemm.py`` (its matrix product), in
-``_device.py`` (the GPU), ``_common.cuh`` and ``_ptx.cuh``; what a family shares with the one that
-computes it together with the next layer, in ``_local_response_norm.*`` and ``_max_pool2d.*``.
+(`kernels/_layout.py`); ``minigrad/functional.py`` is where arguments are checked. The same input
+gives the same bits every time. On the GPU float32 numbers below 1.2e-38 (denormal ones) count as
+zero, in arrays that kernels read and in those that they write: CuPy compiles with ``-ftz=true``.
+
+What the families share is in ``_team.py`` (threads of the CPU), ``_microkernel.py`` and ``_gemm.py``
+(its matrix product), in ``_device.py`` (the GPU), ``_common.cuh`` and ``_ptx.cuh``; what a family
+shares with the one that computes it together with the next layer, in ``_local_response_norm.*`` and
+``_max_pool2d.*``.
 
 Notation of every loop: ``n`` image, ``c`` channel, ``h w`` position; ``ic oc`` input and
 output channel, ``ih iw oh ow`` input and output position, ``kh kw`` position in the window.

@@ -40,7 +40,8 @@ class Device:
         device = cupy.cuda.Device()
         self.multiprocessors = device.attributes["MultiProcessorCount"]
         self.shared_memory = device.attributes["MaxSharedMemoryPerBlockOptin"]  # bytes
-        self.has_tensor_cores = int(device.compute_capability) >= 80  # with TF32
+        self.compute_capability = int(device.compute_capability)  # 90 for 9.0
+        self.has_tensor_cores = self.compute_capability >= 80  # with TF32
 
     def empty(self, shape, dtype):
         """An uninitialized C-contiguous array; CuPy's pool reuses what earlier ones released."""
@@ -118,6 +119,14 @@ class _ArrayModule:
 layout = Layout(_ArrayModule(), device.empty, _turn)
 
 
+class _Compiled:
+    """A kernel, and the bytes of dynamic shared memory that the driver grants its launches."""
+
+    def __init__(self, function):
+        self.function = function
+        self.granted = _SHARED_WITHOUT_ASKING
+
+
 class Source:
     """A file of CUDA C, compiled for a float type when that type is first used.
 
@@ -133,7 +142,7 @@ class Source:
         self.path = path
         self.kernels = kernels
         self.types = tuple(map(np.dtype, types))
-        self._functions: dict = {}
+        self._compiled: dict[tuple, _Compiled] = {}
         Source.all.append(self)
 
     def launch(self, kernel, dtype, blocks, *arguments, threads=THREADS, shared_memory=0) -> None:
@@ -151,13 +160,14 @@ class Source:
             ValueError: an array is not C-contiguous, which CuPy would not notice.
         """
         real = dtype.type
-        function = self._functions.get((kernel, dtype))
-        if function is None:
+        compiled = self._compiled.get((kernel, dtype))
+        if compiled is None:
             self.compile(dtype)
-            function = self._functions[kernel, dtype]
-        if shared_memory > _SHARED_WITHOUT_ASKING:
-            function.max_dynamic_shared_size_bytes = shared_memory
-        function(
+            compiled = self._compiled[kernel, dtype]
+        if shared_memory > compiled.granted:
+            compiled.function.max_dynamic_shared_size_bytes = shared_memory
+            compiled.granted = shared_memory
+        compiled.function(
             blocks if isinstance(blocks, tuple) else (blocks,),
             threads if isinstance(threads, tuple) else (threads,),
             tuple([_argument(value, real) for value in arguments]),
@@ -179,7 +189,7 @@ class Source:
             code=self.text(), options=OPTIONS, name_expressions=expressions
         )
         for name, expression in zip(self.kernels, expressions):
-            self._functions[name, dtype] = module.get_function(expression)
+            self._compiled[name, dtype] = _Compiled(module.get_function(expression))
 
 
 OPTIONS = ("-std=c++17",)

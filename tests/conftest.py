@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import contextlib
+
 import numba
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import minigrad as mg
 from kernels import Kernels
 from minigrad import backend
 from tests import cuda_emulator
+from tests.on_device import memory_pool_off
 
 
 def pytest_addoption(parser):
@@ -15,6 +18,12 @@ def pytest_addoption(parser):
         "--gpu",
         action="store_true",
         help="run the tests of the backend 'cuda' on a GPU instead of in the emulator",
+    )
+    parser.addoption(
+        "--no-memory-pool",
+        action="store_true",
+        help="give every array on the GPU an allocation of its own, for compute-sanitizer: of what "
+        "CuPy's memory pool hands out it does not see the ends",
     )
 
 
@@ -42,12 +51,23 @@ def one_thread():
 def cuda(request, monkeypatch):
     """The backend "cuda": in the emulator, or on a GPU with --gpu."""
     monkeypatch.setattr(backend, "_cuda", None)
-    if request.config.getoption("--gpu"):
-        yield backend.get("cuda")
-    else:
-        with cuda_emulator.installed():
-            yield backend.get("cuda")
+    on_gpu = request.config.getoption("--gpu")
+    with contextlib.nullcontext() if on_gpu else cuda_emulator.installed():
+        connected = backend.get("cuda")
+        if request.config.getoption("--no-memory-pool"):
+            with memory_pool_off(connected.xp):
+                yield connected
+        else:
+            yield connected
     mg.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def memory_pool(request, cuda):
+    """The memory pool of the backend "cuda", for tests of what it does."""
+    if request.config.getoption("--no-memory-pool"):
+        pytest.skip("the memory pool is off (--no-memory-pool)")
+    return cuda.xp.get_default_memory_pool()
 
 
 @pytest.fixture(params=["cpu", "reference", "cuda"])

@@ -1,5 +1,7 @@
 """The kernels of every backend for NumPy arrays, so that one test serves them all."""
 
+import contextlib
+
 import numpy as np
 
 import kernels
@@ -13,6 +15,17 @@ GUARD = 64  # bytes
 def Kernels(name: str):
     """`kernels.Kernels`; those of "cuda" copy the arrays to the device and back."""
     return _DeviceKernels() if name == "cuda" else kernels.Kernels(name)
+
+
+@contextlib.contextmanager
+def memory_pool_off(cupy):
+    """Every array made in a `with` block is an allocation of its own."""
+    allocator = cupy.cuda.get_allocator()
+    cupy.cuda.set_allocator(None)
+    try:
+        yield
+    finally:
+        cupy.cuda.set_allocator(allocator)
 
 
 class _DeviceKernels:

@@ -151,7 +151,7 @@ case("transpose", normal(2, 3, 4), args=(0, -1), linear="each")
 for label, index in {
     "slices": (slice(None), slice(2, None, 2), 1),
     "reversed rows": (slice(2, 0, -1),),
-    "repeated rows": ([2, 0, 2, 2],),
+    "repeated rows": ([2, 0, 2, 2, 1, 0, 2, 2],),
     "points": ([0, 1, 0], [2, 2, 2]),
     "new dimension": (None, Ellipsis, -1),
 }.items():

@@ -1,7 +1,12 @@
 """The backend "cuda" as a whole: against the CPU, its tensor-core path, its memory, its errors."""
 
+import gc
+import math
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,10 +16,13 @@ from alexnet.model import AlexNet, AlexNetOWT
 from kernels import _device
 from kernels import conv2d as conv2d_contract
 from kernels.conv2d import _implicit_gemm
+from kernels.local_response_norm import cuda as norm_kernels
 from minigrad import backend, optim
 from minigrad import functional as F
 from tests import cuda_emulator
-from tests.on_device import Kernels
+from tests.on_device import Kernels, memory_pool_off
+
+ROOT = Path(__file__).parents[1]
 
 
 def training_step(network, device, dtype, images, labels):
@@ -82,14 +90,20 @@ def tf32(cuda):
 
 @pytest.mark.parametrize("case", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 def test_convolution_on_tensor_cores(case, tf32, rng, monkeypatch):
-    """Against the CPU in float64, with the factors rounded to TF32 as the tensor cores do."""
+    """Against the CPU in float64; the factors are numbers that TF32 holds.
+
+    Tensor cores add four products (or more) to a sum at a time, and may lose, in units of the last
+    bit of the largest addend, one with each of the four others and one in the result (see
+    tests/cuda_emulator/runtime/tensor_core.cpp). No addend exceeds the sum of all |products|. Then
+    the bias is added, or the other parts of a sum that several blocks share: a rounding each.
+    """
     input_shape, weight_shape, *parameters = case
     shape = conv2d_contract.output_shape(input_shape, weight_shape, *parameters)
     arrays = [
         tf32_values(rng, size) for size in (input_shape, weight_shape, weight_shape[:1], shape)
     ]
 
-    def run(kernels, dtype):
+    def run(kernels, dtype, arrays=arrays):
         input, weight, bias, grad_output = (array.astype(dtype) for array in arrays)
         shapes = shape, input_shape, weight_shape, shape
         results = [np.full(s, np.nan, dtype) for s in shapes]
@@ -102,10 +116,23 @@ def test_convolution_on_tensor_cores(case, tf32, rng, monkeypatch):
     monkeypatch.setattr(cuda_emulator.settings, "order", "all")
     launched = record_launches(monkeypatch)
     results = run(Kernels("cuda"), np.float32)
-    assert {"implicit_gemm", "weight_gradient"} <= {name.split("<")[0] for name in launched}
-    for ours, expected in zip(results, run(Kernels("cpu"), np.float64)):
-        # Sums are float32.
-        assert np.abs(ours - expected).max() <= 2e-6 * max(1, np.abs(expected).max())
+    kernels = {launch.kernel.split("<")[0] for launch in launched}
+    assert {"implicit_gemm", "weight_gradient"} <= kernels
+    expected = run(Kernels("cpu"), np.float64)
+    magnitudes = run(Kernels("cpu"), np.float64, [np.abs(array) for array in arrays])
+    *_, parts = next(launch.blocks for launch in launched if "weight_gradient<" in launch.kernel)
+    taps, groups = weight_shape[2] * weight_shape[3], parameters[-1]
+    per_pixel, pixels = taps * weight_shape[1], shape[0] * shape[2] * shape[3]
+    # Terms of a sum, and roundings after it; parts are cut between tiles of 16 pixels.
+    sums = (
+        (per_pixel, 1),
+        (taps * weight_shape[0] // groups, 1),
+        (16 * math.ceil(math.ceil(pixels / 16) / parts), parts),
+        (per_pixel, 1),
+    )
+    for ours, exact, magnitude, (terms, roundings) in zip(results, expected, magnitudes, sums):
+        tolerance = (5 * math.ceil(terms / 4) + roundings) * 2.0**-23 * magnitude
+        assert (np.abs(ours - exact) <= tolerance).all()
 
 
 def tf32_values(rng, shape):
@@ -114,16 +141,25 @@ def tf32_values(rng, shape):
     return (values.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+class Launch(NamedTuple):
+    kernel: str
+    blocks: int | tuple[int, ...]
+
+
 def record_launches(monkeypatch):
-    names = []
+    launched = []
     launch = _device.Source.launch
 
-    def recorded(self, kernel, *arguments, **options):
-        names.append(kernel)
-        return launch(self, kernel, *arguments, **options)
+    def recorded(self, kernel, dtype, blocks, *arguments, **options):
+        launched.append(Launch(kernel, blocks))
+        return launch(self, kernel, dtype, blocks, *arguments, **options)
 
     monkeypatch.setattr(_device.Source, "launch", recorded)
-    return names
+    return launched
+
+
+def names(launched):
+    return [launch.kernel for launch in launched]
 
 
 def test_factors_are_rounded_to_nearest(tf32):
@@ -140,12 +176,12 @@ def test_precision_decides_the_path(cuda, rng, monkeypatch):
     input = mg.Tensor(rng.standard_normal((1, 4, 5, 5)).astype(np.float32)).to("cuda")
     weight = mg.Tensor(rng.standard_normal((4, 4, 3, 3)).astype(np.float32)).to("cuda")
     F.conv2d(input, weight)
-    assert launched == ["im2col_forward"]
+    assert names(launched) == ["im2col_forward"]
     mg.set_float32_matmul_precision("high")
     F.conv2d(input, weight)
-    assert launched[1:] == ["pack_weights", "implicit_gemm<48, 4>"]
+    assert names(launched[1:]) == ["pack_weights", "implicit_gemm<48, 4>"]
     F.conv2d(input.to(np.float64), weight.to(np.float64))
-    assert launched[3:] == ["im2col_forward"]
+    assert names(launched[3:]) == ["im2col_forward"]
     with pytest.raises(ValueError, match="expected 'highest' or 'high', got 'medium'"):
         mg.set_float32_matmul_precision("medium")
 
@@ -155,6 +191,25 @@ def test_precision_decides_the_path(cuda, rng, monkeypatch):
 )
 def test_tile_that_pads_least(channels, tile):
     assert _implicit_gemm._tile(channels, _implicit_gemm.PRODUCT_TILES) == tile
+
+
+@pytest.mark.parametrize(
+    "channels, capability, parts", [(4, 90, 4), (3, 90, 2), (4, 100, 2), (3, 100, 2)]
+)
+def test_weight_gradient_has_a_part_for_each_block_that_runs(
+    channels, capability, parts, tf32, rng, monkeypatch
+):
+    """Of 800 pixels, on two multiprocessors; see BLOCKS in kernels/conv2d/_implicit_gemm.cu."""
+    monkeypatch.setattr(_device.device, "multiprocessors", 2)
+    monkeypatch.setattr(_device.device, "compute_capability", capability)
+    launched = record_launches(monkeypatch)
+    arrays = (rng.standard_normal(shape) for shape in ((2, 8, 20, 20), (2, channels, 20, 20)))
+    grad_output, input = (array.astype(np.float32) for array in arrays)
+    grad_weight = np.empty((8, channels, 3, 3), np.float32)
+    Kernels("cuda").conv2d.backward_weight(
+        grad_output, input, (1, 1), (1, 1), 1, grad_weight=grad_weight
+    )
+    assert launched[0].blocks == (1, 1, parts)
 
 
 def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monkeypatch):
@@ -197,19 +252,19 @@ def test_normalization_and_pooling_in_one_kernel_where_that_pays(
         ("one", "backward"): ["local_response_norm_max_pool2d_backward"],
         ("two", "backward"): ["max_pool2d_backward", "local_response_norm_backward"],
     }
-    assert launched == expected[forward, "forward"] + expected[backward, "backward"]
+    assert names(launched) == expected[forward, "forward"] + expected[backward, "backward"]
 
 
 # -- memory and transfers -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("precision", ["highest", "high"])
-def test_a_step_allocates_nothing_after_the_first(precision, cuda, rng):
+def test_a_step_allocates_nothing_after_the_first(precision, cuda, memory_pool, rng):
     mg.set_float32_matmul_precision(precision)
     model = AlexNet(num_classes=5, image_size=67, width=0.1).to("cuda")
     optimizer = optim.SGD(model.parameters(), 0.01, 0.9)
     images, labels = rng.integers(0, 256, (4, 67, 67, 3), np.uint8), np.array([0, 1, 2, 3])
-    pool, sizes = cuda.xp.get_default_memory_pool(), []
+    sizes = []
     for _ in range(4):
         with cuda.transfer(images) as sent:
             prepared = cuda.images(sent.astype(np.float32).transpose(0, 3, 1, 2))
@@ -217,8 +272,35 @@ def test_a_step_allocates_nothing_after_the_first(precision, cuda, rng):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        sizes.append(pool.total_bytes())
+        sizes.append(memory_pool.total_bytes())
     assert sizes[1] == sizes[2] == sizes[3]
+
+
+def test_arrays_are_pieces_of_the_pool_unless_it_is_off(cuda, request):
+    gc.collect()  # not while the pool's bytes are counted
+    pool = cuda.xp.get_default_memory_pool()
+    off = request.config.getoption("--no-memory-pool")
+    assert (cuda.xp.cuda.get_allocator() == pool.malloc) != off
+    sizes, arrays = [pool.used_bytes()], [cuda.empty((1000,), np.float32)]
+    sizes.append(pool.used_bytes())
+    with memory_pool_off(cuda.xp):
+        arrays.append(cuda.empty((1000,), np.float32))
+        sizes.append(pool.used_bytes())
+    arrays.append(cuda.empty((1000,), np.float32))
+    sizes.append(pool.used_bytes())
+    assert (np.diff(sizes) > 0).tolist() == [not off, False, not off]
+
+
+def test_the_tests_run_without_the_memory_pool(request):
+    """Those of the pool itself are skipped, and say why."""
+    selected = "pool_unless_it_is_off or nothing_after_the_first or transfers_under_way"
+    command = [sys.executable, "-m", "pytest", "--no-memory-pool", "-rs", __file__, "-k", selected]
+    if request.config.getoption("--gpu"):
+        command.append("--gpu")
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[2] tests/test_cuda.py" in result.stdout
+    assert "the memory pool is off (--no-memory-pool)" in result.stdout
 
 
 def test_operands_need_not_be_contiguous(cuda, rng):
@@ -266,6 +348,33 @@ def test_a_window_that_does_not_fit_into_shared_memory(cuda):
         ValueError, match=f"shared memory, and this GPU has {_device.device.shared_memory}"
     ):
         F.local_response_norm(input, 60_001)
+
+
+class Recorded:
+    """A kernel whose requests for shared memory are written down."""
+
+    def __init__(self, function, requests):
+        vars(self).update(function=function, requests=requests)
+
+    def __setattr__(self, name, value):
+        self.requests.append((name, value))
+        setattr(self.function, name, value)
+
+    def __call__(self, *arguments, **options):
+        self.function(*arguments, **options)
+
+
+def test_shared_memory_is_asked_for_when_more_is_needed_than_before(cuda, monkeypatch):
+    input = mg.Tensor(np.ones((1, 6400, 1, 1))).to("cuda")
+    F.local_response_norm(input, 5)
+    compiled, requests = norm_kernels._source._compiled, []
+    key = "local_response_norm_forward", np.dtype(np.float64)
+    recorded = Recorded(compiled[key].function, requests)
+    monkeypatch.setitem(compiled, key, _device._Compiled(recorded))
+    for size in (5, 6000, 6000, 5990, 6200, 5):
+        F.local_response_norm(input, size)
+    sizes = [8 * (256 + size - 1) for size in (6000, 6200)]
+    assert requests == [("max_dynamic_shared_size_bytes", size) for size in sizes]
 
 
 # -- what can be missing ------------------------------------------------------------------

@@ -39,3 +39,14 @@ def test_tiles_fit_into_shared_memory():
     least = min(size for arch, size in nvrtc.ARCHITECTURES.items() if arch >= 80)
     assert max(map(_implicit_gemm.product_memory, _implicit_gemm.PRODUCT_TILES)) <= least
     assert max(map(_implicit_gemm.gradient_memory, _implicit_gemm.GRADIENT_TILES)) <= least
+
+
+@pytest.mark.parametrize("architecture", [80, 90, 100, 120])
+@pytest.mark.parametrize("vector", [1, 4])
+def test_blocks_of_the_weight_gradient_share_a_multiprocessor(architecture, vector, monkeypatch):
+    """As many as the launcher counts on get their registers."""
+    monkeypatch.setattr(_device.device, "compute_capability", architecture, raising=False)
+    blocks = _implicit_gemm.blocks_per_multiprocessor(vector)
+    code, expressions = SOURCES[TENSOR_CORES].text(), [f"weight_gradient<128, {vector}>"]
+    (kernel,) = nvrtc.compile_source(code, expressions, architecture, _device.OPTIONS).values()
+    assert kernel.registers * 256 * blocks <= nvrtc.REGISTERS

@@ -20,7 +20,11 @@ _source = Source(
 
 # As in the source.
 _STAGES, _DEPTH, _PIXELS, _COLUMNS, _ROW, _SKEW = 4, 16, 128, 128, 20, 8
-_BLOCKS_PER_MULTIPROCESSOR = 2
+
+
+def blocks_per_multiprocessor(vector):
+    """How many blocks share a multiprocessor: BLOCKS in the source."""
+    return 2 if vector == 4 and device.compute_capability < 100 else 1
 
 
 def product_memory(tile):
@@ -72,10 +76,11 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     inner, outer, pixels = C // groups, OC // groups, N * OH * OW
     tile = _tile(outer, GRADIENT_TILES)
     tiles = -(-outer // tile) * -(-(KH * KW * inner) // _COLUMNS)
-    parts = _parts(tiles * groups, pixels)
+    vector = _vector((images, inner), (gradients, outer))
+    parts = _parts(tiles * groups, pixels, vector)
     partial = device.empty((parts, grad_weight.size), np.float32)
     _source.launch(
-        f"weight_gradient<{tile}, {_vector((images, inner), (gradients, outer))}>",
+        f"weight_gradient<{tile}, {vector}>",
         images.dtype,
         (tiles, groups, parts),
         *(images, gradients, partial, pixels, inner, outer, OC),
@@ -132,7 +137,7 @@ def _vector(*arrays):
     return 4 if aligned else 1
 
 
-def _parts(blocks, pixels):
+def _parts(blocks, pixels, vector):
     """Into how many parts the sum over the pixels is cut, so that all multiprocessors work."""
-    wanted = _BLOCKS_PER_MULTIPROCESSOR * device.multiprocessors // blocks
+    wanted = blocks_per_multiprocessor(vector) * device.multiprocessors // blocks
     return max(1, min(wanted, pixels // (8 * _DEPTH)))

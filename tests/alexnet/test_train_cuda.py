@@ -36,14 +36,13 @@ def test_twenty_steps_end_with_the_losses_of_the_cpu(tmp_path, cuda, capsys):
     assert len(resumed) == 2
 
 
-def test_out_of_memory_is_one_line(tmp_path, cuda, capsys):
-    pool = cuda.xp.get_default_memory_pool()
-    pool.free_all_blocks()
-    pool.set_limit(size=pool.used_bytes() + (1 << 20))
+def test_out_of_memory_is_one_line(tmp_path, memory_pool, capsys):
+    memory_pool.free_all_blocks()
+    memory_pool.set_limit(size=memory_pool.used_bytes() + (1 << 20))
     try:
         code = train.main([*OPTIONS, "--out", str(tmp_path / "run"), "--backend", "cuda"])
     finally:
-        pool.set_limit(size=0)
+        memory_pool.set_limit(size=0)
     assert code == 6
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("error: out of memory (Out of memory allocating")

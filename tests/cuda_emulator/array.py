@@ -6,6 +6,7 @@ and single elements are 0-d arrays that stay on the device.
 
 import numpy as np
 
+from . import memory, signatures
 from .memory import DeviceBlock
 
 
@@ -16,21 +17,45 @@ class MemoryPointer:
         self.ptr = address
 
 
+class Flags:
+    """array.flags"""
+
+    def __init__(self, flags):
+        self.c_contiguous = flags.c_contiguous
+        self.f_contiguous = flags.f_contiguous
+        self.fnc = flags.fnc
+
+
 def empty(shape, dtype=float, order="C"):
     """Memory from the pool, full of NaN or of whatever all bits set means."""
     dtype = np.dtype(dtype)
+    if dtype.kind not in "biufc" or dtype.byteorder == ">":
+        raise ValueError(f"Unsupported dtype {dtype}")
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if any(length < 0 for length in shape):
+        raise ValueError("Negative dimensions are not allowed")
     size = dtype.itemsize
     for length in shape:
         size *= int(length)
     if size == 0:
         return ndarray(np.empty(shape, dtype, order))
-    block = np.asarray(DeviceBlock(size))
+    block = np.asarray(memory.alloc(size))
     return ndarray(block.view(dtype).reshape(shape, order=order))
 
 
-def on_device(array):
-    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy."""
+def empty_as(prototype, dtype):
+    """order="K": the memory is laid out as the prototype's, axis by axis."""
+    axes = sorted(range(prototype.ndim), key=lambda axis: -abs(prototype.strides[axis]))
+    laid_out = empty([prototype.shape[axis] for axis in axes], dtype)
+    return laid_out.transpose([axes.index(axis) for axis in range(prototype.ndim)])
+
+
+def on_device(array, order="C"):
+    """Wraps what NumPy returned: a view of device memory as it is, anything new by a copy.
+
+    Results of elementwise functions, reductions, products and selections are C-contiguous in CuPy,
+    whatever the layout of the operands; NumPy's often have the layout of the operands.
+    """
     if array.size == 0:
         return ndarray(array)
     base = array
@@ -38,8 +63,6 @@ def on_device(array):
         base = base.base
     if isinstance(base, DeviceBlock):
         return ndarray(array)
-    # Results have the layout that NumPy gave them, as they have in CuPy.
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
     result = empty(array.shape, array.dtype, order)
     result._array[...] = array
     return result
@@ -75,18 +98,36 @@ def call(function, *args, **kwargs):
     return wrap(result) if out is None else out
 
 
-def by_method(name):
+def by_method(name, signature):
     """A method of NumPy's array, on the device."""
 
     def method(self, *args, **kwargs):
+        signatures.require(f"ndarray.{name}", signature, args, kwargs)
         return call(getattr(self._array, name), *args, **kwargs)
 
     method.__name__ = name
+    method.__signature__ = signature
     return method
+
+
+def by_unary_operator(name):
+    def operator(self):
+        return call(getattr(self._array, name))
+
+    operator.__name__ = name
+    return operator
+
+
+def require_no_list(*operands):
+    """CuPy's arithmetic takes arrays and scalars; NumPy's makes an array of a list."""
+    for operand in operands:
+        if isinstance(operand, (list, tuple)):
+            raise TypeError(f"Unsupported type {type(operand)}")
 
 
 def by_operator(name):
     def operator(self, other):
+        require_no_list(other)
         result = getattr(self._array, name)(unwrap(other))
         return result if result is NotImplemented else wrap(result)
 
@@ -96,6 +137,7 @@ def by_operator(name):
 
 def by_in_place_operator(name):
     def operator(self, other):
+        require_no_list(other)
         getattr(self._array, name)(unwrap(other))
         return self
 
@@ -103,11 +145,7 @@ def by_in_place_operator(name):
     return operator
 
 
-METHODS = """
-    all any argmax argmin argsort astype clip copy cumsum dot flatten max mean min prod ravel repeat
-    reshape round squeeze std sum swapaxes take transpose var view __neg__ __pos__ __abs__
-    __invert__
-""".split()
+UNARY_OPERATORS = "__neg__ __pos__ __abs__ __invert__".split()
 OPERATORS = """
     __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __floordiv__
     __rfloordiv__ __mod__ __rmod__ __pow__ __rpow__ __matmul__ __rmatmul__ __and__ __rand__ __or__
@@ -117,7 +155,7 @@ IN_PLACE_OPERATORS = """
     __iadd__ __isub__ __imul__ __itruediv__ __ifloordiv__ __imod__ __ipow__ __iand__ __ior__
     __ixor__
 """.split()
-ATTRIBUTES = "shape dtype ndim size nbytes itemsize strides flags".split()
+ATTRIBUTES = "shape dtype ndim size nbytes itemsize strides".split()
 
 
 class ndarray:
@@ -134,7 +172,7 @@ class ndarray:
 
     # ---- to and from the host ----
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype=None):
         raise TypeError(
             "Implicit conversion to a NumPy array is not allowed. "
             "Please use `.get()` to construct a NumPy array explicitly."
@@ -152,19 +190,19 @@ class ndarray:
         out[...] = self._array
         return out
 
-    def set(self, array, stream=None):
-        if not isinstance(array, np.ndarray):
+    def set(self, arr, stream=None):
+        if not isinstance(arr, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if array.dtype != self.dtype:
-            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
-        if array.shape != self.shape:
-            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if arr.dtype != self.dtype:
+            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
+        if arr.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         if not (self.flags.c_contiguous or self.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
-        self._array[...] = array
+        self._array[...] = arr
 
-    def item(self, *args):
-        return self._array.item(*args)
+    def item(self):
+        return self._array.item()
 
     def tolist(self):
         return self._array.tolist()
@@ -174,9 +212,6 @@ class ndarray:
 
     def __int__(self):
         return int(self._array)
-
-    def __index__(self):
-        return self._array.__index__()
 
     def __bool__(self):
         return bool(self._array)
@@ -190,6 +225,25 @@ class ndarray:
     def __format__(self, specification):
         return format(self._array, specification)
 
+    # ---- copies ----
+
+    def astype(self, dtype, order="K", casting=None, subok=None, copy=True):
+        """With order="K" the copy keeps the layout, as no other result does."""
+        if casting is not None or subok is not None:
+            raise TypeError("casting and subok are not supported yet")
+        dtype, is_contiguous = np.dtype(dtype), self.flags.c_contiguous
+        if order == "A" or (order == "K" and (is_contiguous or self.flags.f_contiguous)):
+            order = "F" if self.flags.fnc else "C"
+        as_asked = order == "K" or getattr(self.flags, f"{order.lower()}_contiguous")
+        if not copy and dtype == self.dtype and as_asked:
+            return self
+        result = empty_as(self, dtype) if order == "K" else empty(self.shape, dtype, order)
+        result._array[...] = self._array
+        return result
+
+    def copy(self, order="C"):
+        return self.astype(self.dtype, order)
+
     # ---- elements ----
 
     def __getitem__(self, key):
@@ -201,6 +255,7 @@ class ndarray:
         return on_device(result)
 
     def __setitem__(self, key, value):
+        require_no_list(value)
         self._array[unwrap(key)] = unwrap(value)
 
     def __len__(self):
@@ -213,6 +268,10 @@ class ndarray:
         self._array.fill(unwrap(value))
 
     # ---- attributes ----
+
+    @property
+    def flags(self):
+        return Flags(self._array.flags)
 
     @property
     def data(self):
@@ -232,9 +291,10 @@ class ndarray:
         kwargs = {key: value for key, value in kwargs.items() if key != "out"} | {
             key: value[0] for key, value in kwargs.items() if key == "out"
         }
-        if method not in ("__call__", "at"):
+        if method != "__call__":
             return NotImplemented
-        return call(getattr(ufunc, method), *args, **kwargs)
+        require_no_list(*args)
+        return call(ufunc, *args, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
         from . import functions
@@ -245,8 +305,10 @@ class ndarray:
         return ours(*args, **kwargs)
 
 
-for _name in METHODS:
-    setattr(ndarray, _name, by_method(_name))
+for _name, _signature in signatures.METHODS.items():
+    setattr(ndarray, _name, by_method(_name, _signature))
+for _name in UNARY_OPERATORS:
+    setattr(ndarray, _name, by_unary_operator(_name))
 for _name in OPERATORS:
     setattr(ndarray, _name, by_operator(_name))
 for _name in IN_PLACE_OPERATORS:

@@ -105,7 +105,7 @@ def _matrices(name, address, dtype, rows, columns, leading, stride, batch):
         raise CUBLASError(f"{name} is not aligned to {dtype.itemsize} bytes")
     last = leading * (columns - 1) + rows - 1 + stride * (batch - 1)
     size = (last + 1) * dtype.itemsize
-    if stride < 0 or not memory.pool.holds(address, size):
+    if stride < 0 or not memory.holds(address, size):
         raise CUBLASError(
             f"{name} reaches outside of its allocation: {rows} x {columns}, ld {leading}, "
             f"{batch} times with stride {stride}"

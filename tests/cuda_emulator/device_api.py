@@ -47,7 +47,7 @@ class Stream:
 
     _current = []  # entered by `with`, innermost last
 
-    def __init__(self, null=False, non_blocking=False, ptds=False, priority=0):
+    def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.ptr = 0 if null else id(self)
 
     def __enter__(self):
@@ -121,7 +121,7 @@ class Device:
     @property
     def mem_info(self):
         """(free, total) bytes."""
-        return memory.DEVICE_BYTES - memory.pool.total_bytes(), memory.DEVICE_BYTES
+        return memory.free_bytes(), memory.DEVICE_BYTES
 
     def _require_existing(self):
         if self.id != 0:
@@ -148,6 +148,9 @@ cuda.Device = Device
 cuda.get_current_stream = get_current_stream
 cuda.get_elapsed_time = get_elapsed_time
 cuda.alloc_pinned_memory = memory.PinnedMemory
+cuda.alloc = memory.alloc
+cuda.get_allocator = memory.get_allocator
+cuda.set_allocator = memory.set_allocator
 
 cuda.runtime = types.ModuleType("cupy.cuda.runtime")
 cuda.runtime.CUDARuntimeError = CUDARuntimeError

@@ -7,48 +7,43 @@ import builtins
 
 import numpy as np
 
-from .array import call, empty, ndarray, on_device, unwrap
+from . import signatures
+from .array import call, empty, empty_as, ndarray, on_device, require_no_list, unwrap
 
 UFUNCS = """
     abs absolute add subtract multiply divide true_divide negative power square sqrt exp exp2 log
     log1p expm1 tanh maximum minimum sign isfinite isnan isinf logical_and logical_or logical_not
     equal not_equal less less_equal greater greater_equal floor ceil rint reciprocal
 """.split()
-FUNCTIONS = """
-    concatenate stack broadcast_to pad where clip sum mean max min amax amin prod all any argmax
-    argmin argsort count_nonzero matmul dot tensordot einsum moveaxis expand_dims squeeze transpose
-    swapaxes reshape ravel take_along_axis take cumsum flip roll tile
-""".split()
 
 
 class Ufunc:
-    """An elementwise function."""
+    """An elementwise function, without CuPy's ufunc.at, whose sums have no fixed order."""
 
     def __init__(self, name):
         self.__name__ = name
         self._numpy = getattr(np, name)
+        self.__signature__ = signatures.of_ufunc(self._numpy.nin)
 
     def __call__(self, *args, **kwargs):
+        signatures.require(self.__name__, self.__signature__, args, kwargs)
+        require_no_list(*args)
         return call(self._numpy, *args, **kwargs)
-
-    def at(self, array, indices, values):
-        """For every index, repeated ones too: array[index] = self(array[index], value)."""
-        if not isinstance(array, ndarray):
-            raise TypeError(f"expected a cupy.ndarray, not {type(array)}")
-        self._numpy.at(unwrap(array), unwrap(indices), unwrap(values))
 
     def __repr__(self):
         return f"<ufunc {self.__name__!r}>"
 
 
-def by_name(name):
+def by_name(name, signature):
     function = getattr(np, name)
 
     def device_function(*args, **kwargs):
+        signatures.require(name, signature, args, kwargs)
         _require_device_array(name, args, kwargs)
         return call(function, *args, **kwargs)
 
     device_function.__name__ = name
+    device_function.__signature__ = signature
     return device_function
 
 
@@ -66,8 +61,8 @@ def _require_device_array(name, args, kwargs):
 
 for _name in UFUNCS:
     globals()[_name] = Ufunc(_name)
-for _name in FUNCTIONS:
-    globals()[_name] = by_name(_name)
+for _name, _signature in signatures.FUNCTIONS.items():
+    globals()[_name] = by_name(_name, _signature)
 
 
 # ---- creation ----
@@ -89,8 +84,8 @@ def full(shape, fill_value, dtype=None, order="C"):
     return result
 
 
-def arange(*args, **kwargs):
-    return on_device(np.arange(*unwrap(args), **kwargs))
+def arange(start, stop=None, step=1, dtype=None):
+    return on_device(np.arange(*unwrap((start, stop, step)), dtype=dtype))
 
 
 def empty_like(prototype, dtype=None, order="K", subok=None, shape=None):
@@ -112,16 +107,13 @@ def full_like(a, fill_value, dtype=None, order="K", subok=None, shape=None):
 
 
 def _like(prototype, dtype, order, shape):
-    """order="K": the result's memory is laid out as the prototype's, axis by axis."""
     if not isinstance(prototype, ndarray):
         raise TypeError(f"expected a cupy.ndarray, not {type(prototype)}")
     dtype = prototype.dtype if dtype is None else dtype
     if shape is not None or order not in ("K", "A"):
         shape = prototype.shape if shape is None else shape
         return empty(shape, dtype, "F" if order == "F" else "C")
-    axes = sorted(range(prototype.ndim), key=lambda axis: -abs(prototype.strides[axis]))
-    laid_out = empty([prototype.shape[axis] for axis in axes], dtype)
-    return laid_out.transpose([axes.index(axis) for axis in range(prototype.ndim)])
+    return empty_as(prototype, dtype)
 
 
 # ---- to and from the device ----
@@ -131,31 +123,41 @@ def array(obj, dtype=None, copy=True, order="K"):
     """Always a new array on the device, unless copy=False and there is nothing to change."""
     if isinstance(obj, ndarray):
         if not copy:
-            return asarray(obj, dtype, order if order != "K" else None)
-        return on_device(np.array(unwrap(obj), dtype, order=order))
+            return asarray(obj, dtype, order)
+        return obj.astype(obj.dtype if dtype is None else dtype, order)
     if isinstance(obj, (list, tuple)):
-        obj = _nested_list(obj)
-    return on_device(np.array(obj, dtype, order=order))
+        if builtins.any(isinstance(leaf, ndarray) for leaf in _leaves(obj)):
+            obj = _host_copy(obj)
+    obj = np.asarray(obj, dtype)
+    if order in ("K", "A"):
+        order = _order_of(obj)  # more of a NumPy array's layout is not kept
+    return on_device(obj, order)
 
 
-def _nested_list(values):
-    """CuPy accepts lists of numbers, and lists of device arrays, which it stacks."""
-    return [
-        value.get()
-        if isinstance(value, ndarray)
-        else _nested_list(value)
-        if isinstance(value, (list, tuple))
-        else value
-        for value in values
-    ]
+def _order_of(array):
+    return "F" if array.flags.fnc else "C"
+
+
+def _leaves(values):
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+def _host_copy(values):
+    """CuPy stacks the device arrays of a list, which then holds nothing else."""
+    if isinstance(values, ndarray):
+        return values.get()
+    if isinstance(values, (list, tuple)):
+        return [_host_copy(value) for value in values]
+    raise TypeError("Implicit conversion to a NumPy array is not allowed.")
 
 
 def asarray(a, dtype=None, order=None):
     if isinstance(a, ndarray):
-        same_dtype = dtype is None or a.dtype == np.dtype(dtype)
-        if same_dtype and order in (None, "K", "A"):
-            return a
-        return on_device(np.asarray(unwrap(a), dtype, order))
+        return a.astype(a.dtype if dtype is None else dtype, order or "K", copy=False)
     return array(a, dtype, order=order or "K")
 
 
@@ -178,6 +180,21 @@ def copyto(dst, src, casting="same_kind", where=None):
         raise TypeError(f"dst must be a cupy.ndarray, not {type(dst)}")
     where = True if where is None else unwrap(where)
     np.copyto(unwrap(dst), unwrap(src), casting=casting, where=where)
+
+
+def argsort(a, axis=-1, kind=None):
+    if kind not in (None, "stable"):
+        raise ValueError(f"CuPy sorts stably only, not by kind={kind!r}")
+    if axis not in (-1, a.ndim - 1):
+        raise ValueError("argsort is emulated along the last axis only")
+    _require_device_array("argsort", (a,), {})
+    return on_device(np.argsort(unwrap(a), axis, "stable"))
+
+
+def pad(array, pad_width, mode="constant", **kwargs):
+    """The one function whose result is in Fortran's order where its argument is."""
+    _require_device_array("pad", (array,), {})
+    return on_device(np.pad(unwrap(array), pad_width, mode, **kwargs), _order_of(array))
 
 
 # ---- questions ----

@@ -39,13 +39,13 @@ class _Launch(ctypes.Structure):
 class RawModule:
     """Compiles at once, where CuPy waits for the first get_function()."""
 
-    def __init__(self, *, code, options=(), backend="nvrtc", name_expressions=()):
+    def __init__(self, *, code, options=(), backend="nvrtc", name_expressions=None):
         if backend != "nvrtc":
             raise EmulatorError(f"backend={backend!r} is not emulated")
-        if isinstance(options, str) or not all(isinstance(option, str) for option in options):
+        if not isinstance(options, tuple) or not all(isinstance(part, str) for part in options):
             raise TypeError("options must be a tuple of str")
-        self._names = list(name_expressions)
-        self._library = build.load(code, tuple(options), self._names)
+        self._names = list(name_expressions or ())
+        self._library = build.load(code, options, self._names)
         self._functions = {}
 
     def get_function(self, name):
@@ -107,6 +107,8 @@ class Function:
         return EmulatorError(f"{self.name}: {message}")
 
     def _checked_launch(self, grid, block, shared_mem):
+        if not isinstance(grid, tuple) or not isinstance(block, tuple):
+            raise TypeError("grid and block must be tuples")
         # CuPy, too, makes a launch of an empty grid one of a single block.
         grid = [max(1, int(size)) for size in (*grid, 1, 1)[:3]]
         block = [max(1, int(size)) for size in (*block, 1, 1)[:3]]

@@ -5,7 +5,8 @@ freed pieces join free neighbours; and only when nothing fits does the pool get 
 the device. Unlike there, memory that was used before is filled with NaN (all bits set) when it is
 handed out again, so that nothing can count on what was left in it.
 
-Under AddressSanitizer every allocation is made and freed on its own, with a red zone around it.
+Without the pool, after `set_allocator(None)`, and under a sanitizer every allocation is made and
+freed on its own, so that a sanitizer knows where an array ends.
 """
 
 import bisect
@@ -45,6 +46,8 @@ class Piece:
 class MemoryPool:
     """cupy.get_default_memory_pool()."""
 
+    _keeps_memory = not settings.sanitizer  # what is freed is used again
+
     def __init__(self):
         # Re-entrant: freeing can happen while the pool works, when Python collects garbage.
         self._lock = threading.RLock()
@@ -82,14 +85,18 @@ class MemoryPool:
                     self._total -= entry[2].size
                     _libc.free(entry[1])
 
+    def malloc(self, size):
+        """An allocator: see set_allocator."""
+        return DeviceBlock(size, self)
+
     def allocate(self, size):
         """Returns the address of at least `size` bytes that hold nothing of use."""
         with self._lock:
-            if settings.sanitizer:
-                piece = self._new_segment(size)
-            else:
+            if self._keeps_memory:
                 rounded = -(-size // UNIT) * UNIT
                 piece = self._take_free(rounded) or self._new_segment(rounded)
+            else:
+                piece = self._new_segment(size)
             self._in_use[piece.address] = piece
         ctypes.memset(piece.address, POISON, size)
         return piece.address
@@ -97,7 +104,7 @@ class MemoryPool:
     def release(self, address):
         with self._lock:
             piece = self._in_use.pop(address)
-            if settings.sanitizer:
+            if not self._keeps_memory:
                 self._total -= piece.size
                 _libc.free(address)
                 return
@@ -159,6 +166,12 @@ class MemoryPool:
         return left
 
 
+class _Device(MemoryPool):
+    """What is freed is given back at once."""
+
+    _keeps_memory = False
+
+
 class PinnedMemoryPool:
     """cupy.get_default_pinned_memory_pool()."""
 
@@ -169,14 +182,11 @@ class PinnedMemoryPool:
         pass
 
 
-pool = MemoryPool()
-pinned_pool = PinnedMemoryPool()
-
-
 class DeviceBlock:
-    """One allocation, given back to the pool when the last NumPy view of it is gone."""
+    """One allocation, given back when the last NumPy view of it is gone."""
 
-    def __init__(self, size):
+    def __init__(self, size, pool):
+        self._pool = pool
         self.address = pool.allocate(size)
         self.__array_interface__ = {
             "version": 3,
@@ -188,7 +198,40 @@ class DeviceBlock:
     def __del__(self):
         # Not if allocate() failed.
         if hasattr(self, "address"):
-            pool.release(self.address)
+            self._pool.release(self.address)
+
+
+pool = MemoryPool()
+pinned_pool = PinnedMemoryPool()
+_device = _Device()
+_allocator = pool.malloc
+
+
+def set_allocator(allocator=None):
+    """cupy.cuda.set_allocator: the function that arrays have their memory from.
+
+    None: every array is an allocation of its own.
+    """
+    global _allocator
+    _allocator = _device.malloc if allocator is None else allocator
+
+
+def get_allocator():
+    return _allocator
+
+
+def alloc(size):
+    return _allocator(size)
+
+
+def holds(address, size):
+    """Do all these bytes belong to one allocation that is in use?"""
+    return pool.holds(address, size) or _device.holds(address, size)
+
+
+def free_bytes():
+    """What the device has left."""
+    return DEVICE_BYTES - pool.total_bytes() - _device.total_bytes()
 
 
 class PinnedMemory(bytearray):

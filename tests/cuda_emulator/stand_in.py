@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 
-from . import array, device_api, functions, launch, memory
+from . import array, device_api, functions, launch, memory, signatures
 
 DTYPES = """
     bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 intp dtype
@@ -13,7 +13,7 @@ DTYPES = """
 """.split()
 FUNCTIONS = """
     zeros ones full arange empty_like zeros_like ones_like full_like array asarray ascontiguousarray
-    asnumpy copyto array_equal may_share_memory shares_memory
+    asnumpy copyto argsort pad array_equal may_share_memory shares_memory
 """.split()
 
 
@@ -28,7 +28,7 @@ def make() -> types.ModuleType:
     module = StandIn("cupy")
     for name in DTYPES:
         setattr(module, name, getattr(np, name))
-    for name in (*FUNCTIONS, *functions.UFUNCS, *functions.FUNCTIONS):
+    for name in (*FUNCTIONS, *functions.UFUNCS, *signatures.FUNCTIONS):
         setattr(module, name, getattr(functions, name))
     module.ndarray = array.ndarray
     module.empty = array.empty

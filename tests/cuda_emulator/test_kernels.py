@@ -94,6 +94,43 @@ def test_tensor_cores(cupy, examples, rng, M, N, K):
     assert np.abs(c.get() - a @ b).max() > 1e-4  # it is rounded
 
 
+BIT = 2.0**-23  # the last bit of numbers from 1 to 2
+SUMS = {
+    # The terms, eight at most of a product and four of a block, and their sum on tensor cores.
+    "cut, not rounded up": ([1, 0.75 * BIT], 1),
+    "cut, each for itself": ([1, *[BIT / 2] * 23], 1),
+    "nothing to cut": ([1, BIT, 2 * BIT, 3 * BIT], 1 + 6 * BIT),
+    "small ones before a large one, in its block": ([*[BIT / 2] * 3, 1], 1),
+    "small ones in the block before": ([*[BIT / 2] * 4, 1], 1 + 2 * BIT),
+    "small ones in the product before": ([*[BIT / 2] * 8, 1], 1 + 4 * BIT),
+    "a negative one, toward zero": ([1, -BIT / 2], 1),
+    "negative ones, toward zero": ([-1, -1.5 * BIT], -1 - BIT),
+    "the result": ([1.5, 1.5, 3 * BIT], 3 + 2 * BIT),
+    "the negative result, toward zero": ([-1.5, -1.5, -3 * BIT], -3 - 2 * BIT),
+    "the large ones cancel": ([2.0**20, 2.0**-10, -(2.0**20)], 0),
+    "denormal": ([2.0**-136, 2.0**-136], 2.0**-135),
+    "too large": ([-(2.0**127), -(2.0**127)], -np.inf),
+    "infinity": ([1, np.inf], np.inf),
+    "infinities": ([np.inf, 0, 0, 0, 0, -np.inf], np.nan),
+    "not a number": ([np.nan, 1], np.nan),
+}
+
+
+def test_tensor_cores_cut_sums(cupy, examples):
+    """As NVIDIA's do, see runtime/tensor_core.cpp: nothing is rounded to nearest."""
+    a, b = np.zeros((16, 24), np.float32), np.zeros((24, 8), np.float32)
+    for row, (terms, _) in zip(a, SUMS.values(), strict=True):
+        row[: len(terms)] = terms
+    b[:, 0], b[:, 1] = 1, -1
+    c = cupy.empty((16, 8), np.float32)
+    sizes = map(np.int32, (16, 8, 24))
+    examples["tensor_core_matmul"]((1, 1), (64,), (cupy.asarray(a), cupy.asarray(b), c, *sizes))
+    sums = np.array([expected for _, expected in SUMS.values()], np.float32)
+    zeros = np.where(np.isfinite(a).all(1), 0, np.nan)  # infinity times 0 is not a number
+    for name, *result in zip(SUMS, c.get(), sums, -sums, zeros):
+        np.testing.assert_array_equal(result[0][:3], result[1:], name)
+
+
 def test_float64(cupy, rng, order):
     functions = kernels(cupy, "examples.cu", "matmul<double, 4>", "row_sum<double>")
     a = rng.standard_normal((7, 6))

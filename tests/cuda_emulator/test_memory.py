@@ -96,6 +96,25 @@ def test_the_same_step_needs_no_more_memory(cupy):
     assert cupy.get_default_memory_pool().total_bytes() == total
 
 
+def test_without_the_pool_every_array_is_an_allocation_of_its_own(cupy):
+    pool = cupy.get_default_memory_pool()
+    assert cupy.cuda.get_allocator() == pool.malloc
+    before, free = pool.total_bytes(), cupy.cuda.Device().mem_info[0]
+    cupy.cuda.set_allocator(None)
+    try:
+        x = cupy.ones((1000, 3), np.float32)
+        assert memory.holds(x.data.ptr, 12000) and not memory.holds(x.data.ptr, 12001)
+        assert not pool.holds(x.data.ptr, 1) and pool.total_bytes() == before
+        assert cupy.cuda.Device().mem_info[0] == free - 12000
+        address = x.data.ptr
+        del x
+        assert not memory.holds(address, 1)
+        assert cupy.cuda.Device().mem_info[0] == free
+    finally:
+        cupy.cuda.set_allocator(pool.malloc)
+    assert pool.holds(cupy.ones(3).data.ptr, 24)
+
+
 def test_memory_that_was_used_is_poisoned_again(cupy):
     x = cupy.ones(1000, np.float32)
     address = x.data.ptr

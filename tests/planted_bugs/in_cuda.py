@@ -361,6 +361,20 @@ FAULTS = [
         TENSOR_CORES,
     ),
     Fault(
+        "cuda implicit gemm: the last tap of the filters is left out",
+        GEMM,
+        "first_channel + row < outer && term < depth;",
+        "first_channel + row < outer && term < depth - inner;",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: the last term of a sum is left out",
+        GEMM,
+        "tap, shift, term < depth, windows",
+        "tap, shift, term < depth - 1, windows",
+        TENSOR_CORES,
+    ),
+    Fault(
         "cuda implicit gemm: waits for one copy too few",
         GEMM,
         WAIT,
@@ -419,6 +433,27 @@ FAULTS = [
         "_STAGES * (_PIXELS + tile - 8) * _ROW",
         TENSOR_CORES,
         sanitizer="address",
+    ),
+    Fault(
+        "cuda weight gradient: fragments change places",
+        GEMM,
+        "b[j][1] = to_tf32(column[4 * B_ROW]);",
+        "b[j][1] = to_tf32(column[4]);",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda weight gradient: waits for one copy too few",
+        GEMM,
+        "step < steps; step++) {\n        copy_async_wait<STAGES - 2>();",
+        "step < steps; step++) {\n        copy_async_wait<STAGES - 1>();",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda weight gradient: the last pixel is left out",
+        GEMM,
+        "tile_pixel + row < pixels && first_channel",
+        "tile_pixel + row < pixels - 1 && first_channel",
+        TENSOR_CORES,
     ),
     Fault(
         "cuda weight gradient: the last part is not added",

@@ -447,8 +447,15 @@ FAULTS = [
     Fault(
         "getitem backward: an element named twice gets one gradient",
         "minigrad/ops/shape.py",
-        "ctx.xp.add.at(grad_input, ctx.index, grad_output)",
-        "grad_input[ctx.index] = grad_output",
+        "while distance <= last:",
+        "while distance < 0:",
+        GRADIENTS + "getitem",
+    ),
+    Fault(
+        "getitem backward: an element named five times gets four gradients",
+        "minigrad/ops/shape.py",
+        "while distance <= last:",
+        "while distance < last:",
         GRADIENTS + "getitem",
     ),
     # Optimizers and the graph.

@@ -1,6 +1,18 @@
 // mma.m16n8k8 for TF32: D[16][8] += A[16][8] B[8][8], spread over the 32 lanes of a warp as the PTX
 // ISA says ("Matrix Fragments for mma.m16n8k8"): lanes are eight groups of four members.
+//
+// Tensor cores do not round to nearest. They add a block of products and the sum so far at once:
+// the products are exact; all addends are shifted to the exponent of the largest, and what falls
+// below its last bit is cut off; the sum of what is left is exact, and is cut to float32 again (Fasi,
+// Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", PeerJ Computer Science,
+// 2021). Devices differ in how many products a block has and in how many bits more than float32's
+// they keep while they add (Khattak, Mikaitis, "Accurate models of NVIDIA tensor cores", 2025).
+// Here a block has four products and there are no more bits: no device is known to lose more, so an
+// error bound that holds here holds on all of them.
+#include <math.h>
 #include <string.h>
+
+#include <algorithm>
 
 #include "../device/interface.h"
 
@@ -14,6 +26,45 @@ double tf32(unsigned bits) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+constexpr int BLOCK = 4;  // products that are added at once
+constexpr int BITS = 24;  // of a float32, with the leading one
+
+double power_of_two(int exponent) {
+    const uint64_t bits = static_cast<uint64_t>(exponent + 1023) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// The float32 next to a number of at most 53 bits, toward zero; infinity beyond the largest.
+float cut_to_float(double value) {
+    const double magnitude = fabs(value);
+    if (magnitude == 0 || !isfinite(value)) {
+        return static_cast<float>(value);
+    }
+    // The last bit of small numbers is that of the denormal ones.
+    const double unit = power_of_two(std::max(ilogb(magnitude) - (BITS - 1), -149));
+    return static_cast<float>(trunc(value / unit) * unit);
+}
+
+// sum + products[0] + ... + products[BLOCK - 1], as a tensor core adds them.
+float add_block(float sum, const double* products) {
+    double plain = sum, largest = fabs(sum);
+    for (int i = 0; i < BLOCK; i++) {
+        plain += products[i];
+        largest = std::max(largest, fabs(products[i]));
+    }
+    if (largest == 0 || !isfinite(plain)) {
+        return static_cast<float>(plain);  // the sign of zero; infinity or NaN
+    }
+    const double unit = power_of_two(ilogb(largest) - (BITS - 1));
+    int64_t units = static_cast<int64_t>(sum / unit);
+    for (int i = 0; i < BLOCK; i++) {
+        units += static_cast<int64_t>(products[i] / unit);
+    }
+    return cut_to_float(static_cast<double>(units) * unit);
 }
 
 }  // namespace
@@ -33,16 +84,16 @@ void multiply_fragments(void* memory) {
         }
     }
     for (int row = 0; row < 16; row++) {
-        double sums[8] = {};
-        for (int k = 0; k < 8; k++) {
-            for (int column = 0; column < 8; column++) {
-                sums[column] += a[row][k] * b[k][column];
-            }
-        }
         for (int column = 0; column < 8; column++) {
             const int lane = row % 8 * 4 + column / 2;
             float& d = slots[lane].d[row / 8 * 2 + column % 2];
-            d = static_cast<float>(d + sums[column]);
+            for (int first = 0; first < 8; first += BLOCK) {
+                double products[BLOCK];
+                for (int i = 0; i < BLOCK; i++) {
+                    products[i] = a[row][first + i] * b[first + i][column];
+                }
+                d = add_block(d, products);
+            }
         }
     }
 }
