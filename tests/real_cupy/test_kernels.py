@@ -123,14 +123,22 @@ def architecture(request, monkeypatch):
 
 @pytest.mark.parametrize("path", SOURCES)
 def test_source_compiles_as_cupy_compiles_it(path, architecture, monkeypatch):
+    compiled = []
+
+    class Module(CompiledModule):
+        def get_function(self, name):
+            compiled.append(name)
+            return super().get_function(name)
+
+    monkeypatch.setattr(_device.device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
+    monkeypatch.setattr(_device.Source, "all", [])
     source = SOURCES[path]
-    monkeypatch.setattr(source, "_functions", {})
-    monkeypatch.setattr(
-        _device.device, "cupy", SimpleNamespace(RawModule=CompiledModule), raising=False
-    )
+    # A new one, of which nothing is compiled yet.
+    fresh = _device.Source(path, *source.kernels, types=source.types)
     for dtype in source.types:
-        source.launch(source.kernels[0], dtype, 1)
-    assert len(source._functions) == len(source.types) * len(source.kernels)
+        fresh.launch(source.kernels[0], dtype, 1)
+    expected = [name for dtype in source.types for name in source.expressions(dtype)]
+    assert sorted(compiled) == sorted(expected)
 
 
 def test_backend_says_in_one_line_that_there_is_no_driver():
