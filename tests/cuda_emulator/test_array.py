@@ -259,7 +259,11 @@ def test_streams_events_and_devices(cupy):
         end.record(stream)
         stream.wait_event(end)
     assert cupy.cuda.get_current_stream() is cupy.cuda.Stream.null
-    assert end.done and cupy.cuda.get_elapsed_time(begin, end) >= 0
+    assert not end.done  # it takes as long as it may
+    end.synchronize()
+    assert end.done and not begin.done and cupy.cuda.get_elapsed_time(begin, end) >= 0
+    cupy.cuda.Device().synchronize()
+    assert begin.done and cupy.cuda.Event().done
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
         cupy.cuda.get_elapsed_time(cupy.cuda.Event(disable_timing=True), end)
     with pytest.raises(cupy.cuda.runtime.CUDARuntimeError):
