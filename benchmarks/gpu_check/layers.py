@@ -7,6 +7,7 @@ format; the better one counts.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -69,6 +70,8 @@ def run(options: Options, report: Report) -> None:
     torch, why_not = contestants.usable_torch()
     if torch is None:
         report.problem(why_not)
+    elif torch.cuda.current_stream().cuda_stream != 0:
+        report.problem("PyTorch is not on the null stream: the clock does not see its work")
     clock = GpuClock(options.small)
     report.result("copy GB/s", clock.copy_gbytes())
     for arch in options.architectures:
@@ -92,11 +95,15 @@ def _time_unit(
             entrants[f"PyTorch {precision}, {order}"] = _torch(
                 torch, unit, precision, order, options.calls
             )
+    wait = backend.get("cuda").xp.cuda.Device().synchronize
     rows = []
     for of in PASSES:
+        for passes in entrants.values():
+            for call in passes[of]():  # kernels are compiled, and cuDNN looks for its fastest
+                call()
+            wait()
         samples = interleaved(
-            [lambda pass_=passes[of]: clock.seconds(pass_()) for passes in entrants.values()],
-            options.repeats,
+            [partial(clock.seconds, passes[of]) for passes in entrants.values()], options.repeats
         )
         seconds = {name: sample.seconds for name, sample in zip(entrants, samples)}
         rows.append({"name": f"{unit.name} {of}", "seconds": seconds})

@@ -175,11 +175,11 @@ def _how_it_ended(entry: Entry, in_time: bool) -> tuple[str, str]:
         return TIMED_OUT, f"not done within its limit of {entry.limit:.0f} s"
     if entry.exit_code == 0:
         return PASSED, ""
+    reasons = list(entry.problems[:1])
+    if len(entry.problems) > 1:
+        reasons.append(f"{len(entry.problems) - 1} more")
     if entry.exit_code < 0:
         name = signal.Signals(-entry.exit_code).name
         by = " (the system does that when memory runs out)" if name == "SIGKILL" else ""
-        return FAILED, f"killed by {name}{by}"
-    if entry.problems:
-        more = len(entry.problems) - 1
-        return FAILED, entry.problems[0] + (f" (and {more} more)" if more else "")
-    return FAILED, f"ended with exit code {entry.exit_code}"
+        reasons.append(f"killed by {name}{by}")
+    return FAILED, "; ".join(reasons) or f"ended with exit code {entry.exit_code}"

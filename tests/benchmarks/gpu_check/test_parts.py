@@ -3,6 +3,7 @@
 import io
 import json
 from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from benchmarks.gpu_check import (
     tests,
     training,
 )
-from benchmarks.gpu_check.gpu_clock import LAST_COPIES, GpuClock
+from benchmarks.gpu_check.gpu_clock import ATTEMPTS, FIRST_COPIES, LAST_COPIES, GpuClock
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.layers import walk
 from kernels import _device
@@ -125,16 +126,26 @@ def test_short_names(name, short):
 
 
 def test_the_clock_of_the_gpu_holds_it_until_the_host_is_ahead(cuda, monkeypatch):
-    clock = GpuClock(small=True)
-    calls = []
-    assert clock.seconds([lambda: calls.append(1)] * 3) > 0
-    assert len(calls) == 3 and clock.host_was_ahead
+    clock, made, calls = GpuClock(small=True), [], []
+
+    def make_calls():
+        """Each can be made once, as a graph serves for one backward pass."""
+        made.append(3)
+        return [partial(calls.append, len(made))] * 3
+
+    assert clock.seconds(make_calls) > 0
+    assert calls == [1, 1, 1] and clock.host_was_ahead
     assert clock.copy_gbytes() > 0
-    # An event that is done at once: the GPU is always faster.
+    # A host that is held up now and then is given another chance.
+    answers = iter([True, True, False])
+    monkeypatch.setattr(cuda.xp.cuda.Event, "done", property(lambda event: next(answers)))
+    clock.seconds(make_calls)
+    assert calls[3:] == [2, 2, 2, 3, 3, 3, 4, 4, 4] and clock.host_was_ahead
+    # The GPU is always faster.
     monkeypatch.setattr(cuda.xp.cuda.Event, "done", True)
-    clock.seconds([lambda: calls.append(1)])
+    clock.seconds(make_calls)
     assert not clock.host_was_ahead
-    assert len(calls) == 3 + 1 + np.log2(LAST_COPIES / 32)
+    assert len(made) == 4 + ATTEMPTS * (1 + np.log2(LAST_COPIES / FIRST_COPIES))
 
 
 def test_units_are_what_the_network_computes_in_one_operation(cuda):
