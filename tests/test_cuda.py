@@ -2,9 +2,7 @@
 
 import gc
 import math
-import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -21,8 +19,6 @@ from minigrad import backend, optim
 from minigrad import functional as F
 from tests import cuda_emulator
 from tests.on_device import Kernels, memory_pool_off
-
-ROOT = Path(__file__).parents[1]
 
 
 def training_step(network, device, dtype, images, labels):
@@ -289,18 +285,6 @@ def test_arrays_are_pieces_of_the_pool_unless_it_is_off(cuda, request):
     arrays.append(cuda.empty((1000,), np.float32))
     sizes.append(pool.used_bytes())
     assert (np.diff(sizes) > 0).tolist() == [not off, False, not off]
-
-
-def test_the_tests_run_without_the_memory_pool(request):
-    """Those of the pool itself are skipped, and say why."""
-    selected = "pool_unless_it_is_off or nothing_after_the_first or transfers_under_way"
-    command = [sys.executable, "-m", "pytest", "--no-memory-pool", "-rs", __file__, "-k", selected]
-    if request.config.getoption("--gpu"):
-        command.append("--gpu")
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "[2] tests/test_cuda.py" in result.stdout
-    assert "the memory pool is off (--no-memory-pool)" in result.stdout
 
 
 def test_operands_need_not_be_contiguous(cuda, rng):

@@ -1,5 +1,9 @@
 """The memory pool behaves as CuPy's does."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -121,3 +125,14 @@ def test_memory_that_was_used_is_poisoned_again(cupy):
     del x
     x = cupy.empty(1000, np.float32)
     assert x.data.ptr == address and np.isnan(x.get()).all()
+
+
+def test_the_tests_run_without_the_memory_pool():
+    """Those of the pool itself are skipped, and say why."""
+    selected = "pool_unless_it_is_off or nothing_after_the_first or transfers_under_way"
+    command = [sys.executable, "-m", "pytest", "--no-memory-pool", "-rs", "tests/test_cuda.py"]
+    root = Path(__file__).parents[2]
+    result = subprocess.run([*command, "-k", selected], cwd=root, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[2] tests/test_cuda.py" in result.stdout
+    assert "the memory pool is off (--no-memory-pool)" in result.stdout
