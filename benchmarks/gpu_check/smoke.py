@@ -41,9 +41,7 @@ def run(options: Options, report: Report) -> None:
         losses[name] = _losses("cuda", dtype)
         report.result("losses", losses)
     report.result("pool", device.xp.get_default_memory_pool().total_bytes())
-    # The reference kernels need not be compiled, which would take half a minute.
-    backend.get("cpu").kernels = Kernels("reference")
-    expected = _losses("cpu", np.float64)
+    expected = _expected_losses()
     report.result("expected losses", expected)
     for name, (_, _, tolerance) in FORMS.items():
         difference = _difference(losses[name], expected)
@@ -81,6 +79,16 @@ def _losses(device: str, dtype: type) -> list[float]:
         optimizer.step()
         losses.append(loss.item())
     return losses
+
+
+def _expected_losses() -> list[float]:
+    """By the reference kernels, which need not be compiled, as the fast ones for half a minute."""
+    cpu = backend.get("cpu")
+    usual, cpu.kernels = cpu.kernels, Kernels("reference")
+    try:
+        return _losses("cpu", np.float64)
+    finally:
+        cpu.kernels = usual
 
 
 def _difference(losses: list[float], expected: list[float]) -> float:

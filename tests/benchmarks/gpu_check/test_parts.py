@@ -23,6 +23,7 @@ from benchmarks.gpu_check.gpu_clock import ATTEMPTS, FIRST_COPIES, LAST_COPIES, 
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.layers import walk
 from kernels import _device
+from minigrad import backend
 from tests.alexnet.narrow import NarrowAlexNet
 
 OPTIONS = Options(
@@ -206,7 +207,9 @@ def test_smoke_notices_a_wrong_loss(cuda, report, monkeypatch):
     losses = {"cuda": [2.3, 1.5], "cpu": [2.3, 1.4]}
     monkeypatch.setattr(smoke, "_losses", lambda device, dtype: losses[device])
     monkeypatch.setattr(_device, "all_sources", dict)
+    usual = backend.get("cpu").kernels
     smoke.run(OPTIONS, report)
+    assert backend.get("cpu").kernels is usual
     assert len(problems(report)) == 3
     assert (
         problems(report)[2]
