@@ -11,15 +11,16 @@ def import_torch() -> ModuleType | None:
     """PyTorch if it is installed; it is a yardstick, never a dependency."""
     try:
         return importlib.import_module("torch")
-    except ImportError:
+    except (ImportError, OSError):  # or one of its libraries is not there
         return None
 
 
 def layer(torch: ModuleType, module: nn.Module) -> Any:
     """PyTorch's layer with the settings and the weights of ours."""
-    peers = torch.nn
+    peers, unfilled = torch.nn, torch.nn.utils.skip_init
     if isinstance(module, nn.Conv2d):
-        twin = peers.Conv2d(
+        twin = unfilled(
+            peers.Conv2d,
             module.in_channels,
             module.out_channels,
             module.kernel_size,
@@ -28,7 +29,7 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
             groups=module.groups,
         )
     elif isinstance(module, nn.Linear):
-        twin = peers.Linear(module.in_features, module.out_features)
+        twin = unfilled(peers.Linear, module.in_features, module.out_features)
     elif isinstance(module, nn.MaxPool2d):
         twin = peers.MaxPool2d(module.kernel_size, module.stride, module.padding)
     elif isinstance(module, nn.LocalResponseNorm):

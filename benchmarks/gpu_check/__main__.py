@@ -61,17 +61,17 @@ def _part(seconds: int, module: ModuleType, function: str = "run") -> Part:
 
 # The most valuable first: the time may be over at any moment.
 PARTS = {
-    "smoke": _part(30, smoke),
-    "steps": _part(75, steps),
-    "kernels": _part(25, kernels),
-    "tests": _part(90, tests),
-    "layers": _part(55, layers),
-    "memcheck": _part(60, sanitizers, "memcheck"),
-    "racecheck": _part(40, sanitizers, "racecheck"),
-    "initcheck": _part(25, sanitizers, "initcheck"),
-    "synccheck": _part(20, sanitizers, "synccheck"),
-    "compiled": _part(45, compiled),
-    "training": _part(35, training),
+    "smoke": _part(40, smoke),
+    "steps": _part(85, steps),
+    "kernels": _part(30, kernels),
+    "tests": _part(85, tests),
+    "layers": _part(60, layers),
+    "memcheck": _part(50, sanitizers, "memcheck"),
+    "racecheck": _part(25, sanitizers, "racecheck"),
+    "initcheck": _part(20, sanitizers, "initcheck"),
+    "synccheck": _part(15, sanitizers, "synccheck"),
+    "compiled": _part(50, compiled),
+    "training": _part(40, training),
     "feeding": _part(20, feeding),
     "counters": _part(20, counters),
 }
@@ -139,6 +139,8 @@ def _about_device(options: Options, log: Any) -> dict[str, Any]:
     """
     entry = runner.run(f"{device.__name__}:run", options, DEVICE_SECONDS, log, lambda entry: None)
     if entry.status != PASSED:
+        if entry.output_end != [f"problem: {entry.reason}"]:  # it was not the backend that said so
+            command.say("\n".join(entry.output_end))
         raise BackendError(entry.reason)
     return entry.results
 

@@ -19,7 +19,7 @@ from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
 
 KERNELS = "regex:implicit_gemm|weight_gradient|local_response_norm|bias_partial|relu|sgd"
-LAUNCHES = 30  # that are looked at: forward and backward pass of all convolutions, some updates
+LAUNCHES = 20  # that are looked at: ncu tells nothing before it is done with all
 SECTIONS = ("SpeedOfLight", "Occupancy", "LaunchStats")
 # Columns of the summary: the metric as ncu names it, and a factor for its unit.
 COLUMNS = {

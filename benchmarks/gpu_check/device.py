@@ -23,6 +23,7 @@ def run(options: Options, report: Report) -> None:
     report.result("cupy", device.xp.__version__)
     found = {**environment.versions(), **environment.machine()}
     found |= {name: environment.package_version(name) for name in PACKAGES}
+    found["gcc"] = shutil.which("gcc")  # without which PyTorch compiles nothing
     for name, value in found.items():
         if value is not None:
             report.result(name, value)

@@ -28,31 +28,37 @@ class GpuClock:
         self._xp = backend.get("cuda").xp
         size = SMALL_BYTES if small else BYTES
         self._source, self._target = (self._xp.zeros(size, "uint8") for _ in range(2))
-        self._copies = FIRST_COPIES
         self.host_was_ahead = True
 
-    def seconds(self, make_calls: Callable[[], list[Callable[[], object]]]) -> float:
-        """Of one of these calls, the mean of all.
+    def timer(self, make_calls: Callable[[], list[Callable[[], object]]]) -> Callable[[], float]:
+        """A function that returns the seconds of one call, the mean of some; it remembers how long
+        the GPU must be kept busy before these calls.
 
         Args:
             make_calls: makes calls that have not been made yet; what it does is not timed.
         """
-        while True:
-            for _ in range(ATTEMPTS):
-                seconds, ahead = self._attempt(make_calls())
-                if ahead:
-                    return seconds
-            if self._copies == LAST_COPIES:
-                self.host_was_ahead = False
-                return seconds
-            self._copies *= 2
+        copies = FIRST_COPIES
 
-    def _attempt(self, calls: list[Callable[[], object]]) -> tuple[float, bool]:
+        def seconds() -> float:
+            nonlocal copies
+            while True:
+                for _ in range(ATTEMPTS):
+                    time, ahead = self._attempt(make_calls(), copies)
+                    if ahead:
+                        return time
+                if copies == LAST_COPIES:
+                    self.host_was_ahead = False
+                    return time
+                copies *= 2
+
+        return seconds
+
+    def _attempt(self, calls: list[Callable[[], object]], copies: int) -> tuple[float, bool]:
         """The time, and whether all calls were in the queue before the GPU came to them."""
         xp = self._xp
         begin, end = xp.cuda.Event(), xp.cuda.Event()
         xp.cuda.Device().synchronize()
-        for _ in range(self._copies):
+        for _ in range(copies):
             self._target[...] = self._source
         begin.record()
         for call in calls:
@@ -65,4 +71,4 @@ class GpuClock:
     def copy_gbytes(self) -> float:
         """Bytes read plus bytes written a second by a copy, 10^9: what the memory can do."""
         copies = [lambda: self._target.__setitem__(..., self._source)] * 20
-        return 2e-9 * self._source.nbytes / self.seconds(lambda: copies)
+        return 2e-9 * self._source.nbytes / self.timer(lambda: copies)()

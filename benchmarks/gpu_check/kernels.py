@@ -18,6 +18,7 @@ def run(options: Options, report: Report) -> None:
     if torch is None:
         report.problem(f"{why_not}, and the profiler is PyTorch's")
         return
+    contestants.prepare_to_count()
     for arch in options.architectures:
         batch = contestants.batch(options.batch, contestants.image_size(arch, options))
         profiles = {}

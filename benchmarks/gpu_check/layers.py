@@ -7,7 +7,6 @@ format; the better one counts.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -88,12 +87,16 @@ def run(options: Options, report: Report) -> None:
 def _time_unit(
     unit: Unit, clock: GpuClock, torch: ModuleType | None, options: Options
 ) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(1)
+    grad_output = rng.standard_normal(unit.output_shape, np.float32)
+    # Without products there is one precision.
+    has_products = any(list(layer.module.parameters()) for layer in unit.layers)
     entrants: dict[str, dict[str, Callable[[], list[Callable]]]] = {}
-    for precision in PRECISIONS:
-        entrants[f"minigrad {precision}"] = _ours(unit, precision, options.calls)
+    for precision in PRECISIONS if has_products else ("float32",):
+        entrants[f"minigrad {precision}"] = _ours(unit, grad_output, precision, options.calls)
         for order in FORMATS if torch else ():
             entrants[f"PyTorch {precision}, {order}"] = _torch(
-                torch, unit, precision, order, options.calls
+                torch, unit, grad_output, precision, order, options.calls
             )
     wait = backend.get("cuda").xp.cuda.Device().synchronize
     rows = []
@@ -102,22 +105,21 @@ def _time_unit(
             for call in passes[of]():  # kernels are compiled, and cuDNN looks for its fastest
                 call()
             wait()
-        samples = interleaved(
-            [partial(clock.seconds, passes[of]) for passes in entrants.values()], options.repeats
-        )
+        timers = [clock.timer(passes[of]) for passes in entrants.values()]
+        samples = interleaved(timers, options.repeats)
         seconds = {name: sample.seconds for name, sample in zip(entrants, samples)}
         rows.append({"name": f"{unit.name} {of}", "seconds": seconds})
     return rows
 
 
-def _ours(unit: Unit, precision: str, calls: int) -> dict[str, Callable[[], list[Callable]]]:
+def _ours(
+    unit: Unit, grad_output: np.ndarray, precision: str, calls: int
+) -> dict[str, Callable[[], list[Callable]]]:
     """For each pass, what makes the calls to be timed."""
     device = backend.get("cuda")
     module = nn.Sequential(*(layer.module for layer in unit.layers))
     input = Tensor(device.images(device.asarray(unit.input)), requires_grad=unit.input_learns)
-    rng = np.random.default_rng(1)
-    grad_output = rng.standard_normal(unit.output_shape, np.float32)
-    grad_output = Tensor(device.images(device.asarray(grad_output)))
+    gradient = Tensor(device.images(device.asarray(grad_output)))
 
     def forward() -> list[Callable]:
         set_float32_matmul_precision(PRECISIONS[precision])
@@ -131,7 +133,7 @@ def _ours(unit: Unit, precision: str, calls: int) -> dict[str, Callable[[], list
         def one() -> None:
             for leaf in (input, *module.parameters()):
                 leaf.grad = None  # or the new gradient would be added to it
-            outputs.pop().backward(grad_output)
+            outputs.pop().backward(gradient)
 
         return [one] * calls
 
@@ -139,18 +141,16 @@ def _ours(unit: Unit, precision: str, calls: int) -> dict[str, Callable[[], list
 
 
 def _torch(
-    torch: ModuleType, unit: Unit, precision: str, order: str, calls: int
+    torch: ModuleType, unit: Unit, grad_output: np.ndarray, precision: str, order: str, calls: int
 ) -> dict[str, Callable[[], list[Callable]]]:
     twins = [peer.layer(torch, layer.module) for layer in unit.layers]
     module = torch.nn.Sequential(*twins).cuda()
-    input = torch.from_numpy(unit.input).cuda()
-    rng = np.random.default_rng(1)
-    grad_output = torch.from_numpy(rng.standard_normal(unit.output_shape, np.float32)).cuda()
+    input, gradient = (torch.from_numpy(array).cuda() for array in (unit.input, grad_output))
     if order == "channels-last":
         module = module.to(memory_format=torch.channels_last)
-        input, grad_output = (
+        input, gradient = (
             array.to(memory_format=torch.channels_last) if array.ndim == 4 else array
-            for array in (input, grad_output)
+            for array in (input, gradient)
         )
     input = input.detach().requires_grad_(unit.input_learns)
     leaves = [*([input] if unit.input_learns else []), *module.parameters()]
@@ -162,7 +162,7 @@ def _torch(
     def backward() -> list[Callable]:
         set_precision(torch, precision)
         output = module(input)
-        return [lambda: torch.autograd.grad(output, leaves, grad_output, retain_graph=True)] * calls
+        return [lambda: torch.autograd.grad(output, leaves, gradient, retain_graph=True)] * calls
 
     return {"forward": forward, "backward": backward}
 
@@ -185,8 +185,9 @@ def _layers_table(title: str, rows: list[dict[str, Any]]) -> list[str]:
         medians = {name: 1e3 * np.median(seconds) for name, seconds in row["seconds"].items()}
         line = [row["name"]]
         for precision in PRECISIONS:
-            ours = medians[f"minigrad {precision}"]
-            theirs = {order: medians.get(f"PyTorch {precision}, {order}") for order in FORMATS}
+            timed = precision if f"minigrad {precision}" in medians else "float32"
+            ours = medians[f"minigrad {timed}"]
+            theirs = {order: medians.get(f"PyTorch {timed}, {order}") for order in FORMATS}
             best = (
                 min((ms, order) for order, ms in theirs.items()) if all(theirs.values()) else None
             )

@@ -22,6 +22,7 @@ RUNNING, PASSED, FAILED, TIMED_OUT, STOPPED, NOT_BEGUN = (
     "running", "passed", "failed", "timed out", "stopped", "not begun",
 )  # fmt: skip
 LOOK_EVERY = 0.2  # seconds
+TELL_EVERY = 1.0  # seconds, at most: whoever is told writes files, and waits for the disk
 GRACE = 3.0  # seconds from SIGTERM to SIGKILL
 LINES_KEPT = 40  # of the end of the output
 LOG_BYTES = 1 << 20  # of a part; with ten parts the log stays below 16 MB
@@ -86,7 +87,7 @@ def run(
         work: what `part` is to run, MODULE:FUNCTION.
         limit: seconds after which it is ended.
         log: gets what it prints.
-        on_change: is told whenever there is something new.
+        on_change: is told when there is something new.
 
     What it has started ends with it, and with this process, however that ends.
     """
@@ -109,9 +110,12 @@ def run(
         output.start()
         with open(results, encoding="utf-8") as file:
             try:
+                changed, told = False, started
                 while not _ended(process) and time.monotonic() < started + limit:
-                    if _take_in(file, entry):
-                        entry.seconds = time.monotonic() - started
+                    changed |= _take_in(file, entry)
+                    if changed and time.monotonic() > told + TELL_EVERY:
+                        changed, told = False, time.monotonic()
+                        entry.seconds = told - started
                         on_change(entry)
                 in_time = process.returncode is not None
             finally:
@@ -134,13 +138,14 @@ def _ended(process: subprocess.Popen) -> bool:
 
 def _take_in(file: TextIO, entry: Entry) -> bool:
     """Add what a part has reported since the last time; whether that was anything."""
-    known = len(entry.results), len(entry.problems)
+    anything = False
     while True:
         place = file.tell()
         line = file.readline()
         if not line.endswith("\n"):  # it is being written, or was when its writer was ended
             file.seek(place)
-            return (len(entry.results), len(entry.problems)) != known
+            return anything
+        anything = True
         report = json.loads(line)
         if "problem" in report:
             entry.problems.append(report["problem"])

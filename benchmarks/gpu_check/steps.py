@@ -22,16 +22,18 @@ def run(options: Options, report: Report) -> None:
     torch, why_not = contestants.usable_torch()
     if torch is None:
         report.problem(why_not)
-    for arch in options.architectures:
-        entrants = all_entrants(arch, options, torch)
-        side = contestants.image_size(arch, options)
-        for size in (options.batch, 2 * options.batch):
-            for entrant in entrants:
-                entrant.take(*contestants.batch(size, side))
-            if size == options.batch:
-                differences = compare(entrants, {}, report)
-            results = measure(entrants, options)
-            for result, difference in zip(results, differences):
+    contestants.prepare_to_count()
+    entrants = {arch: all_entrants(arch, options, torch) for arch in options.architectures}
+    differences = {}
+    for size in (options.batch, 2 * options.batch):
+        for arch, of_arch in entrants.items():
+            images, labels = contestants.batch(size, contestants.image_size(arch, options))
+            for entrant in of_arch:
+                entrant.take(images, labels)
+            if arch not in differences:
+                differences[arch] = compare(of_arch, {}, report)
+            results = measure(of_arch, options)
+            for result, difference in zip(results, differences[arch]):
                 result["difference"] = difference
             report.result(f"{arch}, batch {size}", results)
 
@@ -92,8 +94,8 @@ def measure(entrants: list[Contestant], options: Options) -> list[dict[str, Any]
 def summary(results: dict[str, Any]) -> list[str]:
     """Times beside each other."""
     lines = [
-        "Median of a step; `host` is the time after which Python has put it into the queue; `peak` "
-        "is what a step needs of the device's memory; `gradients` is the largest difference in the "
+        "Median of a step, on a batch that is on the device (our labels come from the host); `host` is "
+        "the time after which Python has put a step into an empty queue; `peak` is what a step needs of the device's memory; `gradients` is the largest difference in the "
         "norm of a gradient from the first row of the same network, without dropout.",
     ]
     for title, rows in results.items():

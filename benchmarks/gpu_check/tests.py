@@ -81,6 +81,8 @@ def run_pytest(
             tests = _read(file)
             report.result("tests", tests)
             look()
+    if not tests["outcomes"].get("passed"):
+        report.problem("no test passed")
     for failed in tests["failed"]:
         report.problem(f"failed: {failed['test']}")
     return process.returncode

@@ -1,5 +1,6 @@
 """A real training on the GPU, and whether it begins as on the CPU."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ import numpy as np
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
 
-MAX_TIME = "25s"  # of the training, which then stops by itself
+MAX_TIME = "20s"  # of the training, which then stops by itself
+LOOK_EVERY = 1.0  # seconds
 CURVES = "training_curves.png"
 # The first epoch of the demo set; by so much its loss may differ from the CPU's, as a share: TF32
 # and another order of sums, which every step makes a little larger.
@@ -39,17 +41,19 @@ def run(options: Options, report: Report) -> None:
         command += ["--backend", "cuda", "--precision", precision, "--max-time", MAX_TIME]
         gpu = _start([*command, "--workers", str(options.workers)], on_gpu)
         report.result("command", " ".join(gpu.args))
-        code = gpu.wait()
-        epochs = _rows(on_gpu / "metrics.jsonl")
-        losses = [row["loss"] for row in _rows(on_gpu / "steps.jsonl")]
-        report.result("epochs", epochs)
-        report.result("first losses", losses[:steps])
+        report.result("first losses on the CPU", [])
+        code = None
+        while code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = gpu.wait(LOOK_EVERY)
+            report.result("epochs", _rows(on_gpu / "metrics.jsonl"))
+            losses = [row["loss"] for row in _rows(on_gpu / "steps.jsonl")]
+            report.result("first losses", losses[:steps])
         if (on_gpu / CURVES).exists():
             shutil.copyfile(on_gpu / CURVES, Path(options.out) / CURVES)
         if code:
             report.problem(f"the training on the GPU ended with exit code {code}")
             cpu.kill()
-            return
         code = cpu.wait()
         expected = [row["loss"] for row in _rows(on_cpu / "steps.jsonl")]
         report.result("first losses on the CPU", expected)
@@ -70,9 +74,9 @@ def _start(command: list[str], folder: Path) -> subprocess.Popen:
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    return [json.loads(row) for row in file.read_text(encoding="utf-8").splitlines()]
+    """The complete rows of a table that is being written."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    return [json.loads(row) for row in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _difference(losses: list[float], expected: list[float]) -> float:

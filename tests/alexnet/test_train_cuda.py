@@ -23,12 +23,15 @@ def run(folder, *options):
     ]
 
 
-def test_twenty_steps_end_with_the_losses_of_the_cpu(tmp_path, cuda, capsys):
+def test_twenty_steps_end_with_the_losses_of_the_cpu(tmp_path, cuda, capsys, request):
     expected = run(tmp_path / "cpu", *OPTIONS, "--out", tmp_path / "cpu")
     rows = run(tmp_path / "cuda", *OPTIONS, "--out", tmp_path / "cuda", "--backend", "cuda")
     assert "On cuda (" in capsys.readouterr().err
     for name, value in expected[0].items():
-        assert rows[0][name] == pytest.approx(value, abs=1e-4), name
+        # On a device, of two scores that are nearly equal another may be the higher one: two of 80.
+        on_gpu = request.config.getoption("--gpu")
+        tolerance = 2 / 80 if on_gpu and "top" in name else 1e-4
+        assert rows[0][name] == pytest.approx(value, abs=tolerance), name
     # The run goes on where there is no GPU.
     resumed = run(
         tmp_path / "cuda", "--resume", tmp_path / "cuda", "--backend", "cpu", "--epochs", "2"

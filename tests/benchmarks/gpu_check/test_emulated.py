@@ -55,8 +55,8 @@ def test_every_part(tmp_path, torch):
         "| conv1+relu1 forward |",  # layers
         "| norm2+pool2 backward |",
         "compute-sanitizer --tool racecheck",
-        "| PyTorch bf16, CUDA graph |",  # compiled
-        "| PyTorch tf32, compiled (default) |",
+        "| PyTorch bf16, no norm, CUDA graph |",  # compiled
+        "| PyTorch bf16, compiled (default) |",
         "Mean loss of the first 5 steps: ",  # training
         "| loading, onto the device | ",  # feeding
         "| implicit_gemm<128, 4> | 0.412 | 61.5 |",  # counters

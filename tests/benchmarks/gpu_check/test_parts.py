@@ -134,17 +134,18 @@ def test_the_clock_of_the_gpu_holds_it_until_the_host_is_ahead(cuda, monkeypatch
         made.append(3)
         return [partial(calls.append, len(made))] * 3
 
-    assert clock.seconds(make_calls) > 0
+    seconds = clock.timer(make_calls)
+    assert seconds() > 0
     assert calls == [1, 1, 1] and clock.host_was_ahead
     assert clock.copy_gbytes() > 0
     # A host that is held up now and then is given another chance.
     answers = iter([True, True, False])
     monkeypatch.setattr(cuda.xp.cuda.Event, "done", property(lambda event: next(answers)))
-    clock.seconds(make_calls)
+    seconds()
     assert calls[3:] == [2, 2, 2, 3, 3, 3, 4, 4, 4] and clock.host_was_ahead
     # The GPU is always faster.
     monkeypatch.setattr(cuda.xp.cuda.Event, "done", True)
-    clock.seconds(make_calls)
+    seconds()
     assert not clock.host_was_ahead
     assert len(made) == 4 + ATTEMPTS * (1 + np.log2(LAST_COPIES / FIRST_COPIES))
 
@@ -213,7 +214,7 @@ def test_smoke_notices_a_wrong_loss(cuda, report, monkeypatch):
     assert len(problems(report)) == 3
     assert (
         problems(report)[2]
-        == "the loss of two steps in tf32, [2.3, 1.5], is not the CPU's, [2.3, 1.4]"
+        == "the loss before and after a step in tf32, [2.3, 1.5], is not the CPU's, [2.3, 1.4]"
     )
 
 
@@ -266,7 +267,7 @@ def test_a_training_that_begins_otherwise_than_on_the_cpu(gpu, cpu, found, repor
         rows = [json.dumps({"loss": loss}) + "\n" for loss in losses]
         (folder / "steps.jsonl").write_text("".join(rows))
         (folder / "metrics.jsonl").write_text("")
-        return SimpleNamespace(wait=lambda: 0, args=command)
+        return SimpleNamespace(wait=lambda seconds=None: 0, args=command)
 
     monkeypatch.setattr(training, "_start", start)
     training.run(OPTIONS, report)

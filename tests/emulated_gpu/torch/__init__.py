@@ -105,6 +105,7 @@ _cuda.synchronize = lambda device=None: None
 _cuda.empty_cache = lambda: None
 _cuda.reset_peak_memory_stats = lambda device=None: None
 _cuda.memory_allocated = lambda device=None: 1 << 20
+_cuda.memory_reserved = lambda device=None: 2 << 20
 _cuda.max_memory_reserved = lambda device=None: 3 << 20
 _cuda.CUDAGraph, _cuda.Stream = Graph, Stream
 _cuda.current_stream = lambda device=None: Stream()
