@@ -72,6 +72,7 @@ def run_pytest(
         file.touch()
         # The CPU's kernels are the yardstick in many tests; each process has its part of the cores.
         environment = {**os.environ, pytest_reporter.FILE: str(file), "NUMBA_NUM_THREADS": "2"}
+        environment.pop("PYTEST_XDIST_WORKER", None)  # this process may be a test itself
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
         ended = threading.Event()
         threading.Thread(target=lambda: (process.wait(), ended.set()), daemon=True).start()
