@@ -25,7 +25,7 @@ LOOK_EVERY = 0.2  # seconds
 TELL_EVERY = 1.0  # seconds, at most: whoever is told writes files, and waits for the disk
 GRACE = 3.0  # seconds from SIGTERM to SIGKILL
 LINES_KEPT = 40  # of the end of the output
-LOG_BYTES = 1 << 20  # of a part; with ten parts the log stays below 16 MB
+LOG_BYTES = 1 << 20  # of a part; with all of them the log stays below 16 MB
 
 
 @dataclass
