@@ -77,6 +77,13 @@ class Backend:
         """An array of this device as a NumPy array (itself on the CPU)."""
         return array if isinstance(array, np.ndarray) else self.xp.asnumpy(array)
 
+    def add_at(self, total: Any, index: Any, values: Any) -> None:
+        """total[index] += values, in which an element that is named several times gets them all.
+
+        The order of the additions is the same every time. `total` is C-contiguous.
+        """
+        np.add.at(total, index, values)
+
     def transfer(self, array: np.ndarray) -> contextlib.AbstractContextManager:
         """Begin to copy an array to the device, beside what is computed there.
 
@@ -117,6 +124,26 @@ class CudaBackend(Backend):
         """Bytes that can still be allocated on the GPU."""
         free, _ = self.xp.cuda.Device().mem_info
         return free + self.xp.get_default_memory_pool().free_bytes()
+
+    def add_at(self, total: Any, index: Any, values: Any) -> None:
+        """By sorting: CuPy's own ``add.at`` adds in the order in which the threads come.
+
+        Equal positions become neighbors, in the order of the values, and log2 of their number
+        passes add up pairs of neighbors, pairs of pairs and so on, until the first has the sum.
+        """
+        xp = self.xp
+        positions = xp.arange(total.size).reshape(total.shape)[index].reshape(-1)
+        order = xp.argsort(positions, kind="stable")
+        positions, values = positions[order], xp.ascontiguousarray(values).reshape(-1)[order]
+        rank = xp.arange(positions.size) - xp.searchsorted(positions, positions)
+        last, distance = int(rank.max()) if rank.size else 0, 1
+        while distance <= last:
+            is_pair = (rank[:-distance] % (2 * distance) == 0) & (
+                positions[:-distance] == positions[distance:]
+            )
+            values[:-distance] += xp.where(is_pair, values[distance:], values.dtype.type(0))
+            distance *= 2
+        total.reshape(-1)[positions[rank == 0]] += values[rank == 0]
 
     def transfer(self, array: np.ndarray) -> contextlib.AbstractContextManager:
         return self._transfers.begin(array)
