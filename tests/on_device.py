@@ -61,7 +61,7 @@ class _DeviceFamily:
                     return value
                 # An array that is given twice is one array on the device, too.
                 if id(value) not in copies:
-                    copies[id(value)] = _Copy(value, self.backend, guard=100 + len(copies))
+                    copies[id(value)] = Copy(value, self.backend, guard=100 + len(copies))
                 return copies[id(value)].array
 
             function(
@@ -74,7 +74,7 @@ class _DeviceFamily:
         return call
 
 
-class _Copy:
+class Copy:
     """An array on the device, in the same order of memory, between guards that must not change.
 
     Each array has guards of its own, so that a copy of one is not taken for another.

@@ -17,5 +17,6 @@ What they share:
     contestants.py       a training step of this engine, and PyTorch's
     kernel_times.py      what each kernel of a step takes, from CUPTI
     gpu_clock.py         the time of work that is too short for the clock of the host
+    planted_defects.py   wrong kernels that compute-sanitizer must notice
     pytest_reporter.py   a plugin of pytest that writes down how each test ended
 """

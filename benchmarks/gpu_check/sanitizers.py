@@ -3,18 +3,22 @@
 CuPy's memory pool is switched off: behind it a read beside an array hits another array of the same
 segment, which is nothing to a sanitizer, and memory that was used before counts as initialized.
 
+After the tests a tool is shown a kernel with a defect: one that does not notice it proves nothing.
+
 initcheck sees less than the others: the tests copy all their arrays to the device, outputs too, so
 that only what a kernel or its launcher allocates can be read before it is written.
 """
 
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_check import tests
+from benchmarks.gpu_check import planted_defects, tests
 from benchmarks.gpu_check.part import Options, Report
 
 COMMON = (
@@ -101,29 +105,44 @@ def _run(name: str, options: Options, report: Report) -> None:
         report.problem("compute-sanitizer is not installed")
         return
     tool = TOOLS[name]
+    prefix = (program, "--tool", name, *COMMON, *tool.options, "--log-file")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         log.touch()
-        prefix = (program, "--tool", name, *COMMON, *tool.options, "--log-file", str(log))
         chosen = tests.SMALL_TESTS if options.small else tool.tests
         arguments = ["--no-memory-pool", "-p", "no:xdist", "-k", tests.SELECTION, *chosen]
 
         def look() -> None:
             report.result("findings", _findings(log)[:FINDINGS_SHOWN])
 
-        code = tests.run_pytest(arguments, report, prefix, look)
-        said = log.read_text(encoding="utf-8", errors="replace")
-        first = "".join(_findings(log)[:1])
-    if code:
-        report.problem(f"compute-sanitizer ended with exit code {code}")
-    found = list(SUMMARY.finditer(said))
+        code = tests.run_pytest(arguments, report, (*prefix, str(log)), look)
+        if code:
+            report.problem(f"compute-sanitizer ended with exit code {code}")
+        errors = _errors(log)
+        if errors is None:
+            report.problem("compute-sanitizer did not come to its end, see the output")
+            return
+        report.result("errors", errors)
+        if errors:
+            first = "".join(_findings(log)[:1])
+            report.problem(f"{name} found {errors} errors, the first: {first}")
+
+        log = Path(folder) / "planted"
+        log.touch()
+        command = [*prefix, str(log), sys.executable, "-m", planted_defects.__name__, name]
+        subprocess.run(command, stdin=subprocess.DEVNULL)
+        noticed = bool(_errors(log))
+        report.result("planted defect", "noticed" if noticed else "NOT noticed")
+        if not noticed:
+            report.problem(f"{name} does not notice a planted defect: its silence means nothing")
+
+
+def _errors(log: Path) -> int | None:
+    """How many errors a tool counts at its end; None where it has not come to it."""
+    found = list(SUMMARY.finditer(log.read_text(encoding="utf-8", errors="replace")))
     if not found:
-        report.problem("compute-sanitizer did not come to its end, see the output")
-        return
-    count = sum(int(match["errors"] or match["hazards"] or 0) for match in found)
-    report.result("errors", count)
-    if count:
-        report.problem(f"{name} found {count} errors, the first: {first}")
+        return None
+    return sum(int(match["errors"] or match["hazards"] or 0) for match in found)
 
 
 def _findings(log: Path) -> list[str]:
@@ -137,7 +156,8 @@ def _findings(log: Path) -> list[str]:
 def summary(results: dict[str, Any]) -> list[str]:
     """Errors, and the first lines of what the tool says."""
     lines = tests.summary(results)
-    lines += ["", f"Errors: {results.get('errors', 'unknown')}."]
+    errors, planted = results.get("errors", "unknown"), results.get("planted defect", "not tried")
+    lines += ["", f"Errors: {errors}. A planted defect: {planted}."]
     if results.get("findings"):
         lines += ["", *("    " + line[:160] for line in results["findings"])]
     return lines

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.on_device import GUARD, Copy, memory_pool_off
+
 from . import memory
 from .memory import MemoryPool, OutOfMemoryError
 
@@ -136,3 +138,15 @@ def test_the_tests_run_without_the_memory_pool():
     assert result.returncode == 0, result.stdout + result.stderr
     assert "[2] tests/test_cuda.py" in result.stdout
     assert "the memory pool is off (--no-memory-pool)" in result.stdout
+
+
+def test_arrays_have_no_guards_where_a_sanitizer_may_look(cuda):
+    """Between guards a read beside an array would be one inside of its allocation."""
+    host = np.ones(5, np.float32)
+    assert Copy(host, cuda, guard=100).block.nbytes == host.nbytes + 2 * GUARD
+    with memory_pool_off(cuda.xp):
+        bare = Copy(host, cuda, guard=100)
+        assert bare.block.nbytes == host.nbytes
+        bare.array[...] = 2
+        bare.fetch()
+    assert host.tolist() == [2] * 5

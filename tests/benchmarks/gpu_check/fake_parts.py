@@ -21,6 +21,13 @@ def slow(options, report):
         time.sleep(0.02)
 
 
+def counts(options, report):
+    """One result, again and again."""
+    for number in range(10):
+        report.result("count", number)
+        time.sleep(0.1)
+
+
 def finds(options, report):
     """It works, and what it looks at is wrong."""
     report.result("answer", 41)

@@ -55,6 +55,7 @@ def test_every_part(tmp_path, torch):
         "| conv1+relu1 forward |",  # layers
         "| norm2+pool2 backward |",
         "compute-sanitizer --tool racecheck",
+        "Errors: 0. A planted defect: noticed.",
         "| PyTorch bf16, no norm, CUDA graph |",  # compiled
         "| PyTorch bf16, compiled (default) |",
         "Mean loss of the first 5 steps: ",  # training
@@ -134,3 +135,16 @@ def test_a_sanitizer_that_says_nothing(tmp_path):
         "no test passed",
         "compute-sanitizer did not come to its end, see the output",
     ]
+
+
+def test_a_sanitizer_that_is_always_content(tmp_path):
+    log = 'while [ "$1" != --log-file ]; do shift; done; log=$2'
+    tool(
+        tmp_path / "bin", "compute-sanitizer", f"{log}; echo '===== ERROR SUMMARY: 0 errors' > $log"
+    )
+    _, _, summary, problems = run(tmp_path / "out", "--parts", "memcheck", tools=tmp_path / "bin")
+    assert problems["memcheck"] == [
+        "no test passed",
+        "memcheck does not notice a planted defect: its silence means nothing",
+    ]
+    assert "A planted defect: NOT noticed." in summary

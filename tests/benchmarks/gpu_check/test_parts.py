@@ -14,6 +14,9 @@ from benchmarks.gpu_check import (
     contestants,
     kernel_times,
     layers,
+    planted_defects,
+    runner,
+    sanitizers,
     smoke,
     steps,
     tests,
@@ -24,7 +27,8 @@ from benchmarks.gpu_check.part import Options, Report
 from benchmarks.layers import walk
 from kernels import _device
 from minigrad import backend
-from tests.alexnet.narrow import NarrowAlexNet
+from tests import nvrtc
+from tests.cuda_emulator import EmulatorError
 
 OPTIONS = Options(
     out="", architectures=("alexnet",), batch=1, image_size=67, width=0.1, repeats=1, calls=1,
@@ -282,4 +286,85 @@ def test_narrow_networks_have_both_ways_of_copying():
         layer.module.weight.shape[1] % 4 for layer in walk(model, 67, 1) if "conv" in layer.name
     }
     assert 0 in inner and len(inner) > 1
-    assert NarrowAlexNet
+
+
+@pytest.mark.parametrize("tool", sanitizers.TOOLS)
+def test_planted_defects_compile_for_a_device(tool):
+    kernels = nvrtc.compile_source(planted_defects.SOURCE, [tool], 90, ("-std=c++17",))
+    assert tool in "".join(kernels)
+
+
+def test_planted_defects_are_launched(cuda):
+    """The emulator, too, notices one of them: others are no business of its plain mode."""
+    allocator = cuda.xp.cuda.get_allocator()
+    try:
+        for tool in ("memcheck", "racecheck", "initcheck"):
+            planted_defects.main(tool)
+        with pytest.raises(EmulatorError, match="synccheck"):
+            planted_defects.main("synccheck")
+    finally:
+        cuda.xp.cuda.set_allocator(allocator)
+
+
+# -- what a part has reported -------------------------------------------------------------
+
+
+def test_a_result_that_is_replaced_is_told_before_the_end(monkeypatch):
+    monkeypatch.setattr(runner, "TELL_EVERY", 0.05)
+    told = []
+    work = "tests.benchmarks.gpu_check.fake_parts:counts"
+    entry = runner.run(
+        work, OPTIONS, 30, io.BytesIO(), lambda entry: told.append(entry.results.get("count"))
+    )
+    assert entry.results == {"count": 9}
+    assert len({count for count in told if count is not None}) >= 3
+
+
+class Timed(contestants.Contestant):
+    """A step takes the host 2 seconds of `clock` if the queue is empty, or else 10.
+
+    Others hold 300 bytes of the 450 that are taken from the device; a step takes 250 more.
+    """
+
+    held, clock = 300, 0.0
+
+    def __init__(self):
+        super().__init__("timed", 0.0)
+        self.queue_is_empty = True
+
+    def _take(self, images, labels):
+        self.held += 50
+
+    def step(self):
+        self.clock += 2 if self.queue_is_empty else 10
+        self.queue_is_empty = False
+
+    def synchronize(self):
+        self.clock += 0 if self.queue_is_empty else 3
+        self.queue_is_empty = True
+
+    def gradient_norms(self):
+        return []
+
+    def held_bytes(self):
+        return self.held
+
+    def free(self):
+        return 450
+
+    def most_taken(self):
+        return 700
+
+
+def test_time_of_the_host_is_that_of_an_empty_queue(monkeypatch):
+    timed = Timed()
+    monkeypatch.setattr(contestants.time, "perf_counter", lambda: timed.clock)
+    assert timed.sample(3) == (2 + 10 + 10 + 3) / 3
+    assert timed.host_seconds == [2]
+
+
+def test_peak_is_without_what_others_hold():
+    timed = Timed()
+    timed.take(None, None)
+    assert timed.own_bytes == 50
+    assert timed.peak_of_step() == 50 + 250
