@@ -90,7 +90,8 @@ def _expected_losses() -> list[float]:
 
 
 def _difference(losses: list[float], expected: list[float]) -> float:
-    return max(abs(one - other) / abs(other) for one, other in zip(losses, expected))
+    """The larger one, as a share; NaN where a loss is none."""
+    return float(np.max(np.abs(np.subtract(losses, expected) / expected)))
 
 
 def summary(results: dict[str, Any]) -> list[str]:

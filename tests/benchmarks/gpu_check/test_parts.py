@@ -208,18 +208,17 @@ def test_contestants_agree(cuda, torch, report):
     assert contestants.difference(entrants[0].gradient_norms(), before) < 1e-3
 
 
-def test_smoke_notices_a_wrong_loss(cuda, report, monkeypatch):
-    losses = {"cuda": [2.3, 1.5], "cpu": [2.3, 1.4]}
+@pytest.mark.parametrize("loss", [1.5, float("nan")])
+def test_smoke_notices_a_wrong_loss(loss, cuda, report, monkeypatch):
+    losses = {"cuda": [2.3, loss], "cpu": [2.3, 1.4]}
     monkeypatch.setattr(smoke, "_losses", lambda device, dtype: losses[device])
     monkeypatch.setattr(_device, "all_sources", dict)
     usual = backend.get("cpu").kernels
     smoke.run(OPTIONS, report)
     assert backend.get("cpu").kernels is usual
     assert len(problems(report)) == 3
-    assert (
-        problems(report)[2]
-        == "the loss before and after a step in tf32, [2.3, 1.5], is not the CPU's, [2.3, 1.4]"
-    )
+    expected = f"a step in tf32, [2.3, {loss}], is not the CPU's, [2.3, 1.4]"
+    assert problems(report)[2] == f"the loss before and after {expected}"
 
 
 def test_tests_without_plugins(report, monkeypatch):
