@@ -6,10 +6,12 @@ import math
 import sys
 from typing import Any
 
-from alexnet import command, progress, trained
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
-from alexnet.results import Estimate, Results, evaluate, mean
+from alexnet.inference import load
+from alexnet.inference.results import Estimate, Results, evaluate, mean
+from alexnet.run import progress
 from minigrad import backend
 
 NAME = "python -m alexnet.evaluate"
@@ -29,21 +31,21 @@ LISTED_PAIRS, LISTED_ERRORS = 10, 12
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(prog=NAME, description=EXAMPLES)
-    trained.add_checkpoint_option(parser)
-    trained.add_data_options(parser)
-    trained.add_views_option(parser)
-    trained.add_computing_options(parser)
+    parser = cli.Parser(prog=NAME, description=EXAMPLES)
+    load.add_checkpoint_option(parser)
+    load.add_data_options(parser)
+    load.add_views_option(parser)
+    load.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
         "--confusion",
-        type=command.picture,
+        type=cli.picture,
         metavar="FILE",
         help="draw what is taken for what, as .png or .svg",
     )
     parser.add_argument(
         "--errors",
-        type=command.picture,
+        type=cli.picture,
         metavar="FILE",
         help="draw the worst and the most confident errors, as .png or .svg",
     )
@@ -52,9 +54,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
-    checkpoint, model = trained.network(arguments)
-    dataset = trained.dataset(arguments, checkpoint)
-    loader = trained.loader(arguments, checkpoint, dataset, arguments.views)
+    checkpoint, model = load.network(arguments)
+    dataset = load.dataset(arguments, checkpoint)
+    loader = load.loader(arguments, checkpoint, dataset, arguments.views)
     with progress.for_this_terminal()(arguments.split, len(dataset), 0) as report:
         results = evaluate(model, loader, backend.get(arguments.backend), report)
     views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
@@ -63,10 +65,10 @@ def _run(argv: list[str] | None) -> int:
         of_run = {"split": arguments.split, "views": arguments.views}
         print(json.dumps(of_run | as_json(results, dataset), allow_nan=False))
     else:
-        print(command.printable(f"{title}\n\n{as_text(results)}"))
+        print(cli.printable(f"{title}\n\n{as_text(results)}"))
     if arguments.confusion or arguments.errors:
         # matplotlib takes half a second to import.
-        from alexnet import figures, result_figures
+        from alexnet.visualize import figures, result_figures
 
         if arguments.confusion:
             figures.save(result_figures.confusion_matrix(results, title), arguments.confusion)
@@ -188,7 +190,7 @@ def _table(rows: list[list[str]], texts: int = 1) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import command, image_files, trained
+from alexnet import cli
 from alexnet.data.labels import display_name
 from alexnet.data.loader import Batch
-from alexnet.evaluation import predict
-from alexnet.image_files import UNKNOWN, ImageFile
+from alexnet.errors import UsageError
+from alexnet.inference import image_files, load
+from alexnet.inference.evaluation import predict
+from alexnet.inference.image_files import UNKNOWN, ImageFile
 from minigrad import backend
 
 NAME = "python -m alexnet.predict"
@@ -33,8 +35,8 @@ PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # which fit a page
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(prog=NAME, description=EXAMPLES)
-    trained.add_checkpoint_option(parser)
+    parser = cli.Parser(prog=NAME, description=EXAMPLES)
+    load.add_checkpoint_option(parser)
     parser.add_argument(
         "images",
         nargs="*",
@@ -45,14 +47,14 @@ def _parser() -> argparse.ArgumentParser:
         "--list", metavar="FILE", help="take IMAGEs from the lines of a file; - for standard input"
     )
     parser.add_argument(
-        "-k", "--top-k", type=command.count, default=5, metavar="K", help="classes; default: 5"
+        "-k", "--top-k", type=cli.count, default=5, metavar="K", help="classes; default: 5"
     )
-    trained.add_views_option(parser)
-    trained.add_computing_options(parser)
+    load.add_views_option(parser)
+    load.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--picture",
-        type=command.picture,
+        type=cli.picture,
         metavar="FILE",
         help=f"draw images and probabilities, of up to {PICTURED_IMAGES} images, as .png or .svg",
     )
@@ -62,12 +64,12 @@ def _parser() -> argparse.ArgumentParser:
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     names = _names(arguments)
-    checkpoint, model = trained.network(arguments)
+    checkpoint, model = load.network(arguments)
     failed: list[dict[str, str]] = []
 
     def refuse(name: str, problem: str) -> None:
         failed.append({"image": _text(name), "problem": _text(problem)})
-        command.say(f"error: {' '.join(problem.split())}")
+        cli.say(f"error: {' '.join(problem.split())}")
 
     classes = checkpoint.classes
     files = image_files.find(names, classes, refuse)
@@ -86,7 +88,7 @@ def _run(argv: list[str] | None) -> int:
             if arguments.json:
                 predicted.append(_as_json(file, top, classes))
             else:
-                print(command.printable(as_text(file, top, classes)))
+                print(cli.printable(as_text(file, top, classes)))
             if arguments.picture and len(pictured) < PICTURED_IMAGES:
                 most_probable = top_classes(row, classes, PICTURED_CLASSES)
                 pictured.append((_shown(batch, i), file, most_probable))
@@ -95,7 +97,7 @@ def _run(argv: list[str] | None) -> int:
     if pictured:
         _draw(pictured, classes, arguments.picture)
         if len(files) - len(failed) > PICTURED_IMAGES:
-            command.say(f"{arguments.picture} shows the first {PICTURED_IMAGES} images only")
+            cli.say(f"{arguments.picture} shows the first {PICTURED_IMAGES} images only")
     return SOME_IMAGES_FAILED if failed else 0
 
 
@@ -108,10 +110,10 @@ def _names(arguments: argparse.Namespace) -> list[str]:
         try:
             names += os.fsdecode(Path(arguments.list).read_bytes()).splitlines()
         except OSError as error:
-            raise command.UsageError(f"--list {arguments.list}: {error.strerror}") from error
+            raise UsageError(f"--list {arguments.list}: {error.strerror}") from error
     names = [name for name in names if name.strip()]
     if not names:
-        raise command.UsageError("no image is given (see --help)")
+        raise UsageError("no image is given (see --help)")
     return names
 
 
@@ -127,7 +129,7 @@ def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -
     """The name of an image, and a line for each of its most probable classes."""
     true = f"  (true: {display_name(classes[file.label])})" if file.label != UNKNOWN else ""
     lines = [f"{probability:8.2%}  {display_name(name)}" for name, probability in top]
-    return "\n".join([f"{command.one_line(file.name)}{true}", *lines])
+    return "\n".join([f"{cli.one_line(file.name)}{true}", *lines])
 
 
 def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> dict[str, Any]:
@@ -158,12 +160,12 @@ def _draw(
     path: Path,
 ) -> None:
     # matplotlib takes half a second to import.
-    from alexnet import figures, result_figures
+    from alexnet.visualize import figures, result_figures
 
     items = [
         result_figures.Prediction(
             image,
-            command.one_line(Path(file.name).name),
+            cli.one_line(Path(file.name).name),
             None if file.label == UNKNOWN else classes[file.label],
             top,
         )
@@ -174,7 +176,7 @@ def _draw(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -1,64 +1,11 @@
 """``python -m alexnet.summary``: what each layer of a network computes, and what it costs."""
 
 import argparse
-import math
 import sys
-from dataclasses import dataclass
 
-import numpy as np
-
+from alexnet.inference.layers import layer_costs
 from alexnet.model import ARCHITECTURES
-from minigrad import Tensor, nn, no_grad
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """One layer for one image: multiply-adds count a product and its addition as one."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    multiply_adds: int
-    activation_bytes: int
-
-
-def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
-    """The cost of every layer, found by sending one image through the layers in order."""
-    image = Tensor(np.zeros((1, 3, image_size, image_size), np.float32))
-    costs = []
-    was_training = model.training
-    model.eval()
-    with no_grad():
-        layers = [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
-        for (name, layer), following in zip(layers, [*(m for _, m in layers[1:]), None]):
-            output = layer(image)
-            parameters = sum(p.numel() for p in layer.parameters())
-            multiply_adds = _multiply_adds(layer, output)
-            # Flatten and a ReLU in place keep the memory of their input, and so does dropout, but
-            # only here, where it is off.
-            shared = np.may_share_memory(image.data, output.data)
-            is_view = shared and not isinstance(layer, nn.Dropout)
-            # Where max-pooling follows the normalization, nobody writes what lies between.
-            is_skipped = isinstance(layer, nn.LocalResponseNorm) and layer.fused_with(following)
-            memory = 0 if is_view or is_skipped else 4 * math.prod(output.shape)
-            image = output
-            costs.append(
-                LayerCost(
-                    name, type(layer).__name__, image.shape[1:], parameters, multiply_adds, memory
-                )
-            )
-    model.train(was_training)
-    return costs
-
-
-def _multiply_adds(module: nn.Module, output: Tensor) -> int:
-    """Products of weights with inputs; the layers without weights are cheap and not counted."""
-    if isinstance(module, nn.Conv2d):
-        return output.numel() * math.prod(module.weight.shape[1:])
-    if isinstance(module, nn.Linear):
-        return module.weight.numel()
-    return 0
+from minigrad import nn
 
 
 def table(model: nn.Module, image_size: int, batch_size: int) -> str:

@@ -10,16 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alexnet import checkpoint_files, command, plan, run_folder, signals
-from alexnet.building import build_trainer
-from alexnet.checkpoint import BEST, LAST, Checkpoint, find
-from alexnet.filter_snapshots import FilterSnapshots
-from alexnet.metrics import Diverged, Row
+from alexnet import cli
+from alexnet.errors import Diverged, OutOfMemory, UsageError
 from alexnet.model import parameter_count
-from alexnet.settings import COMMAND, parser, resolve
-from alexnet.step_log import StepLog, TensorBoard
-from alexnet.trainer import Observer, Trainer
-from alexnet.watch import Watch
+from alexnet.run import checkpoint_files
+from alexnet.run import folder as run_folder
+from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
+from alexnet.run.filter_snapshots import FilterSnapshots
+from alexnet.run.metrics import Row
+from alexnet.training import memory_plan, signals
+from alexnet.training.build import build_trainer
+from alexnet.training.settings import COMMAND, parser, resolve
+from alexnet.training.step_log import StepLog, TensorBoard
+from alexnet.training.trainer import Observer, Trainer
+from alexnet.training.watch import Watch
 
 BAD_IMAGES = "bad_images.txt"
 # Steps between the scalars for TensorBoard, where --log-every does not say.
@@ -30,26 +34,26 @@ def _announce(trainer: Trainer) -> None:
     """Say what is going to run."""
     settings, loader = trainer.arguments, trainer.train_loader
     classes, size = len(loader.dataset.classes), loader.preprocessing.image_size
-    command.say(
+    cli.say(
         f"data      {settings['data']}: {classes} classes, {len(loader.dataset):,} images to learn "
         f"from, {len(trainer.val_loader.dataset):,} for validation"
     )
-    command.say(
+    cli.say(
         f"network   {settings['arch']}: {parameter_count(trainer.model):,} parameters, "
         f"images of {size}x{size}"
     )
-    command.say(
+    cli.say(
         f"training  {settings['epochs']} epochs of {len(loader)} steps, batch size "
         f"{settings['batch_size']}, {settings['optimizer']}, lr {settings['lr']:g} "
         f"({settings['lr_schedule']}), recipe {settings['recipe']}, seed {settings['seed']}"
     )
-    command.say(f"folder    {trainer.folder}")
+    cli.say(f"folder    {trainer.folder}")
     if trainer.schedule.steps:
-        command.say(
+        cli.say(
             f"continuing after epoch {trainer.state.epoch}, step {trainer.state.step} of the next"
         )
     products = f", products in {settings['precision']}" if settings["backend"] == "cuda" else ""
-    command.say(
+    cli.say(
         f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first used, "
         "so the first run takes a while to its first step."
     )
@@ -103,7 +107,7 @@ def _to_continue(
     stack.enter_context(run_folder.locked(folder))
     checkpoint, warning = checkpoint_files.newest(folder)
     if warning:
-        command.say(f"warning: {warning}")
+        cli.say(f"warning: {warning}")
     return checkpoint, folder
 
 
@@ -114,9 +118,7 @@ def _run(argv: list[str] | None) -> int:
         checkpoint, beginning, folder = None, None, given.get("out")
         if "resume" in given:
             if folder is not None:
-                raise command.UsageError(
-                    "--resume continues in the run's own folder: leave out --out"
-                )
+                raise UsageError("--resume continues in the run's own folder: leave out --out")
             checkpoint, folder = _to_continue(given["resume"], given.get("epochs"), stack)
         elif folder is not None:
             run_folder.require_free(folder)
@@ -145,7 +147,7 @@ def _run(argv: list[str] | None) -> int:
         changes = run_folder.write_run_json(trainer.folder, settings, checkpoint)
         del checkpoint, beginning  # their arrays are as large as the network
         for name, (before, now) in changes.items():
-            command.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
+            cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
         _announce(trainer)
         trainer.on_epoch = lambda row: print(_result_line(row, settings["epochs"]), flush=True)
         trainer.observers = list(_observers(trainer, given.get("watch_every", 0), stack))
@@ -154,7 +156,7 @@ def _run(argv: list[str] | None) -> int:
 
 def _require_tensorboard(settings: dict[str, Any]) -> None:
     if settings["tensorboard"] and not importlib.util.find_spec("tensorboardX"):
-        raise command.UsageError(
+        raise UsageError(
             "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]'"
         )
 
@@ -167,22 +169,24 @@ def _new_folder(folder: Path | None, settings: dict[str, Any], stack: contextlib
     return folder
 
 
-def _dry_run(trainer: Trainer, needed: plan.Plan) -> int:
+def _dry_run(trainer: Trainer, needed: memory_plan.Plan) -> int:
     """Print the plan; where it fits, after a measured step."""
-    available = plan.available_memory(trainer.backend)
+    available = memory_plan.available_memory(trainer.backend)
     fits = available is None or needed.memory <= available
     seconds = None
     steps = trainer.arguments["epochs"] * len(trainer.train_loader) - trainer.schedule.steps
     if fits:
-        command.say("Two steps are made, to see how long the second one takes.")
+        cli.say("Two steps are made, to see how long the second one takes.")
         seconds = trainer.seconds_per_step()
-    disk = plan.free_disk(trainer.folder)
-    print(plan.describe(needed, available, disk, seconds, steps))
+    disk = memory_plan.free_disk(trainer.folder)
+    print(memory_plan.describe(needed, available, disk, seconds, steps))
     needed.require(available)
     return 0
 
 
-def _train(trainer: Trainer, needed: plan.Plan, given: dict[str, Any], started: float) -> int:
+def _train(
+    trainer: Trainer, needed: memory_plan.Plan, given: dict[str, Any], started: float
+) -> int:
     """Train, say how it ended, and return the exit code."""
     settings, epochs = trainer.arguments, trainer.arguments["epochs"]
     try:
@@ -198,15 +202,13 @@ def _train(trainer: Trainer, needed: plan.Plan, given: dict[str, Any], started: 
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
     except MemoryError as error:
-        available = plan.available_memory(trainer.backend)
-        raise command.OutOfMemory(
-            f"out of memory ({error}): {needed.shortage(available)}"
-        ) from error
+        available = memory_plan.available_memory(trainer.backend)
+        raise OutOfMemory(f"out of memory ({error}): {needed.shortage(available)}") from error
 
     state, resume = trainer.state, f"{COMMAND} --resume {trainer.folder}"
     if received and not finished:
         how = "terminated" if received[0] == signal.SIGTERM else "interrupted"
-        command.say(f"{how}; continue with: {resume}")
+        cli.say(f"{how}; continue with: {resume}")
         return 128 + received[0]
     if finished and state.epoch < epochs:
         print(
@@ -227,7 +229,7 @@ def main(argv: list[str] | None = None) -> int:
         with signals.at_once():
             return _run(argv)
 
-    return command.exit_code(run)
+    return cli.exit_code(run)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from alexnet.data import Dataset, load
-from alexnet.data.demo import DemoDataset
 from alexnet.data.loader import Batch, Loader
+from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.model import AlexNet
 from benchmarks import machine, peer

@@ -2,10 +2,14 @@
 
 from minigrad import functional, nn, optim
 from minigrad.autograd import Context, Function, is_grad_enabled, no_grad
-from minigrad.backend import BackendError, manual_seed, set_float32_matmul_precision
+from minigrad.backend import BackendError
+from minigrad.cuda import set_float32_matmul_precision
 from minigrad.gradcheck import GradcheckError, gradcheck
 from minigrad.io import load, save
+from minigrad.random import manual_seed
 from minigrad.tensor import Tensor, tensor
+
+__version__ = "0.1.0"
 
 __all__ = [
     "BackendError",

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels import conv2d, max_pool2d
 from minigrad import backend
 from minigrad.autograd import is_grad_enabled
+from minigrad.kernels import conv2d, max_pool2d
 from minigrad.tensor import FLOAT_TYPES, Tensor
 
 Pair = int | tuple[int, int]

@@ -15,6 +15,7 @@ from minigrad.checks import Dim, Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
 from minigrad.ops import dropout as dropout_ops
 from minigrad.ops import matmul as matmul_ops
+from minigrad.random import random_keys
 from minigrad.tensor import Tensor
 
 # -- elementwise --------------------------------------------------------------------------
@@ -366,7 +367,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise ValueError(f"dropout: p must be in [0, 1), got {p!r}")
     if not training or p == 0:
         return input
-    return dropout_ops.Dropout.apply(input, p=float(p), key=backend.random_keys.next())
+    return dropout_ops.Dropout.apply(input, p=float(p), key=random_keys.next())
 
 
 def softmax(input: Tensor, dim: int = -1) -> Tensor:

@@ -9,8 +9,6 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from minigrad import files
-
 
 class CheckpointError(Exception):
     """A file that cannot be read as a checkpoint, or does not fit the model."""
@@ -21,25 +19,29 @@ def save(
 ) -> None:
     """Write arrays by name, and strings as metadata.
 
-    The file appears complete or not at all, see `minigrad.files.replacing`.
+    It is written under a temporary name beside `path` and then renamed, so that the file appears
+    complete or not at all.
 
     Raises:
         OSError: it cannot be written.
     """
     path = Path(path)
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    with files.replacing(path) as temporary:
-        try:
-            save_file(contiguous, temporary, metadata or {})
-        except SafetensorError as error:
-            # The library tells the system's error number in its text only.
-            found = re.search(r"os error (\d+)", str(error))
-            number = int(found[1]) if found else errno.EIO
-            raise OSError(number, os.strerror(number), str(path)) from error
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(contiguous, temporary, metadata or {})
         # The library makes files that only their owner may read.
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except SafetensorError as error:
+        # The library tells the system's error number in its text only.
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load(

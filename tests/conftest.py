@@ -1,16 +1,16 @@
 """Fixtures shared by all tests."""
 
 import contextlib
+import importlib
 
 import numba
 import numpy as np
 import pytest
 
 import minigrad as mg
-from kernels import Kernels
 from minigrad import backend
 from tests import cuda_emulator
-from tests.on_device import memory_pool_off
+from tests.kernels.on_device import memory_pool_off
 
 
 def pytest_addoption(parser):
@@ -76,7 +76,8 @@ def kernels(request, monkeypatch):
     if request.param == "cuda":
         request.getfixturevalue("cuda")
     else:
-        monkeypatch.setattr(backend.get("cpu"), "kernels", Kernels(request.param))
+        module = importlib.import_module(f"minigrad.kernels.{request.param}")
+        monkeypatch.setattr(backend.get("cpu"), "kernels", module)
     return request.param
 
 

@@ -8,44 +8,139 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Each package may import itself and those before it.
-LAYERS = ("kernels", "minigrad", "alexnet", "benchmarks")
-SOURCES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+PACKAGES = ("kernels", "minigrad", "alexnet", "benchmarks")
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LONGEST_FILE = 400
+
+# Each room may import itself and those above it in its list.
+ROOMS_OF_ALEXNET = [
+    ("errors", "files", "model"),
+    ("cli",),
+    ("data",),
+    ("run",),
+    ("inference",),
+    ("visualize",),
+    ("training",),
+    ("doctor",),
+    ("train", "evaluate", "predict", "summary"),
+    ("report",),
+    ("__init__", "__main__"),
+]
+LADDER_OF_MINIGRAD = [
+    ("kernels",),
+    ("cuda", "random"),
+    ("backend",),
+    ("autograd",),
+    ("tensor",),
+    ("ops",),
+    ("checks",),
+    ("functional",),
+    ("gradcheck", "io", "nn"),
+    ("optim",),
+    ("__init__",),
+]
 
 
 def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-def imported_packages(path):
-    """The top-level packages that a file imports, wherever in it."""
+def module_of(path):
+    """The name that a file is imported by."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == "kernels":
+        parts = ("minigrad", *parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in SOURCES}
+
+
+def imports(path):
+    """The modules that a file imports, wherever in it; of the project the very file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield node.module.split(".")[0]
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in MODULES else node.module
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             if isinstance(node.args[0], ast.Constant):
-                yield node.args[0].value.split(".")[0]
+                yield node.args[0].value
+
+
+def packages(path):
+    """The top-level packages that a file imports; the kernels are one of them."""
+    for name in imports(path):
+        kernels = name == "minigrad.kernels" or name.startswith("minigrad.kernels.")
+        yield "kernels" if kernels else name.split(".")[0]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_imports_go_one_way(path):
-    layer = LAYERS.index(path.relative_to(ROOT).parts[0])
-    above = set(LAYERS[layer + 1 :]) | {"tests"}
-    assert not above & set(imported_packages(path))
+    package = PACKAGES.index(path.relative_to(ROOT).parts[0])
+    above = set(PACKAGES[package + 1 :]) | {"tests"}
+    assert not above & set(packages(path))
+
+
+def room(module, package):
+    """The part of a module's name below its package: a file or a folder."""
+    return module.removeprefix(package).lstrip(".").split(".")[0] or "__init__"
+
+
+@pytest.mark.parametrize(
+    "package, rooms",
+    [("alexnet", ROOMS_OF_ALEXNET), ("minigrad", LADDER_OF_MINIGRAD)],
+    ids=["alexnet", "minigrad"],
+)
+def test_rooms_import_only_those_below_them(package, rooms):
+    floor = {name: number for number, names in enumerate(rooms) for name in names}
+    modules = [name for name in MODULES if name.split(".")[0] == package]
+    assert {room(name, package) for name in modules} == set(floor)
+    upwards = [
+        (name, imported)
+        for name in modules
+        for imported in imports(MODULES[name])
+        if imported.split(".")[0] == package and room(imported, package) != room(name, package)
+        # What a package's own __init__ hands on is for those outside it.
+        if imported == package or floor[room(imported, package)] >= floor[room(name, package)]
+    ]
+    assert not upwards
+
+
+def test_no_circle():
+    """Not even by imports within functions; a package's __init__ and its modules are one."""
+    graph = {name: set() for name in MODULES}
+    for name, path in MODULES.items():
+        for imported in imports(path):
+            is_own_package = name == imported or name.startswith(f"{imported}.")
+            if imported in MODULES and not is_own_package:
+                graph[name].add(imported)
+    finished, under_way = set(), []
+
+    def visit(name):
+        if name in under_way:
+            pytest.fail(" -> ".join([*under_way[under_way.index(name) :], name]))
+        if name not in finished:
+            under_way.append(name)
+            for imported in sorted(graph[name]):
+                visit(imported)
+            finished.add(under_way.pop())
+
+    for name in graph:
+        visit(name)
 
 
 def test_cupy_is_imported_in_one_place():
-    users = [name_of(path) for path in SOURCES if "cupy" in imported_packages(path)]
-    assert users == ["minigrad/backend.py"]
+    users = [name_of(path) for path in SOURCES if "cupy" in packages(path)]
+    assert users == ["minigrad/cuda.py"]
 
 
 def test_kernels_do_not_know_tensors_or_libraries_that_compute():
     allowed = {"kernels", "numpy", "numba", "llvmlite"} | sys.stdlib_module_names
     for path in (ROOT / "kernels").rglob("*.py"):
-        assert set(imported_packages(path)) <= allowed, name_of(path)
+        assert set(packages(path)) <= allowed, name_of(path)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

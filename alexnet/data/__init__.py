@@ -13,7 +13,7 @@ inspection, contact_sheet    what `check` finds out, and its picture
 fetch, prepare, check    the commands of ``python -m alexnet.data``
 """
 
-from alexnet.data.dataset import BadImage, DataError, Dataset, Splits, Subset
+from alexnet.data.dataset import Dataset, Splits, Subset
 from alexnet.data.sources import load, recognize
 
-__all__ = ["BadImage", "DataError", "Dataset", "Splits", "Subset", "load", "recognize"]
+__all__ = ["Dataset", "Splits", "Subset", "load", "recognize"]

@@ -5,15 +5,15 @@ Such a module has ``add_options(parser)`` and ``run(arguments)``, which returns 
 
 import sys
 
-from alexnet import command
-from alexnet.data import check, fetch, prepare
+from alexnet import cli
+from alexnet.data.commands import check, fetch, prepare
 
 COMMANDS = {"fetch": fetch, "prepare": prepare, "check": check}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.run_subcommand(
+    return cli.run_subcommand(
         "python -m alexnet.data", "Get data ready to train with.", COMMANDS, argv
     )
 

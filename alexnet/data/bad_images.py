@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.data.dataset import BadImage, DataError, Dataset
+from alexnet.data.dataset import Dataset
+from alexnet.errors import BadImage, DataError
 
 logger = logging.getLogger("alexnet.data")
 

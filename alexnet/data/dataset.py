@@ -4,13 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-
-class DataError(Exception):
-    """A data set that cannot be used: one line that says what, where, and what to do."""
-
-
-class BadImage(DataError):
-    """One image that cannot be used, by name; the others of its data set can."""
+from alexnet.errors import DataError
 
 
 class Dataset(Protocol):

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from alexnet.data.dataset import BadImage
+from alexnet.errors import BadImage
 
 # Pillow looks at the contents, not at the name: without this list a file called x.jpg could
 # reach decoders that start other programs.

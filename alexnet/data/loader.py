@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.bad_images import BadImages
-from alexnet.data.dataset import DataError, Dataset
+from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
     Augmentation,
@@ -30,6 +30,7 @@ from alexnet.data.transforms import (
     ten_views,
     training_view,
 )
+from alexnet.errors import DataError
 from minigrad.backend import Backend
 
 BATCHES_AHEAD_PER_WORKER = 2

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.data import cifar, folder, imagenet, parquet, shards
-from alexnet.data.dataset import DataError, Splits
-from alexnet.data.demo import DemoDataset
+from alexnet.data.dataset import Splits
+from alexnet.data.readers import cifar, folder, imagenet, parquet, shards
+from alexnet.data.readers.demo import DemoDataset
+from alexnet.errors import DataError
 
 
 class Source(NamedTuple):

@@ -6,8 +6,9 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet.data.bad_images import BadImages
-from alexnet.data.dataset import DataError, Dataset
+from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import central_square, shorter_side
+from alexnet.errors import DataError
 
 # Length of the side of the square that an image is reduced to, here and in prepared data.
 SQUARE = 256

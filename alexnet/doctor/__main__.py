@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from alexnet import command
-from alexnet.building import build_trainer
+from alexnet import cli
 from alexnet.doctor import PROBLEM, WARNING, Finding, examine
-from alexnet.settings import NOT_KEPT, parser, resolve
+from alexnet.errors import UsageError
+from alexnet.training.build import build_trainer
+from alexnet.training.settings import NOT_KEPT, parser, resolve
 
 NAME = "python -m alexnet.doctor"
 EXAMPLES = f"""\
@@ -34,7 +35,7 @@ def _settings(argv: list[str] | None) -> dict[str, Any]:
     options.prog, options.usage, options.description = NAME, f"{NAME} [options]", EXAMPLES
     given = vars(options.parse_args(argv))
     if unused := [name for name in NOT_KEPT if name in given]:
-        raise command.UsageError(
+        raise UsageError(
             f"--{unused[0].replace('_', '-')} is of no use here: the doctor looks at a run that "
             "has not begun"
         )
@@ -62,7 +63,7 @@ def _run(argv: list[str] | None) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.exit_code(lambda: _run(argv))
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 
 from alexnet.data import Dataset, Subset
 from alexnet.data.bad_images import BadImages
-from alexnet.data.inspection import find_copies, inspect
+from alexnet.data.commands.inspection import find_copies, inspect
 from alexnet.data.loader import Batch, Loader
 from alexnet.data.transforms import central_square
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from alexnet import probe
 from alexnet.doctor import data_checks, network_checks
 from alexnet.doctor.finding import Finding
-from alexnet.trainer import Trainer
+from alexnet.inference import layers
+from alexnet.training.trainer import Trainer
 from minigrad import Tensor, optim
 
 # Images looked at, and learnt by heart.
@@ -16,7 +16,7 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     """What is wrong with a trainer's data, network and settings; its parameters are spoilt by it.
 
     Args:
-        trainer: from `alexnet.building.build_trainer`, whose settings are looked at, too.
+        trainer: from `alexnet.training.build.build_trainer`, whose settings are looked at, too.
         say: is given the table of all layers' signals.
     """
     loader, validation = trainer.train_loader, trainer.val_loader
@@ -25,7 +25,7 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     yield data_checks.images(loader, validation.dataset)
     yield data_checks.labels(loader, validation.dataset)
 
-    images, labels = probe.batch(loader, LOOKED_AT, trainer.backend)
+    images, labels = layers.batch(loader, LOOKED_AT, trainer.backend)
     yield data_checks.network_input(Tensor(images).numpy(), trainer.arguments["init"])
     yield network_checks.parameters(model, optimizer)
     rate = optimizer.groups[0]["initial_lr"]

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alexnet import probe
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
-from alexnet.trainer import Trainer
-from alexnet.watch import dead_units
+from alexnet.inference import layers as network_layers
+from alexnet.training.trainer import Trainer
+from alexnet.training.watch import dead_units
 from minigrad import Tensor, nn, no_grad, optim
 from minigrad import functional as F
 
@@ -56,7 +56,7 @@ class Signal(NamedTuple):
 def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
     """Does the optimizer learn every parameter, and do the units of a layer differ?"""
     learnt = {id(p) for group in optimizer.groups for p in group["params"]}
-    for name, layer in probe.layers(model):
+    for name, layer in network_layers.layers(model):
         for kind, parameter in layer.named_parameters():
             if not parameter.requires_grad or id(parameter) not in learnt:
                 why = (
@@ -67,7 +67,7 @@ def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
                 return Finding(
                     PROBLEM,
                     "parameters",
-                    f"the {kind} of {probe.title(name, layer)} is frozen: {why}",
+                    f"the {kind} of {network_layers.title(name, layer)} is frozen: {why}",
                     "giving all parameters to the optimizer, with requires_grad",
                 )
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -76,7 +76,7 @@ def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
                 return Finding(
                     PROBLEM,
                     "parameters",
-                    f"all weights of {probe.title(name, layer)} are {weight.flat[0]:g}: its units "
+                    f"all weights of {network_layers.title(name, layer)} are {weight.flat[0]:g}: its units "
                     "learn the same, or nothing",
                     "a random start: --init default",
                 )
@@ -95,7 +95,7 @@ def signals(
     model.zero_grad()
     F.cross_entropy(model(Tensor(images)), labels).backward()
     found, values = [], None
-    for name, layer, output in probe.outputs(model, images):
+    for name, layer, output in network_layers.outputs(model, images):
         values = output.numpy().copy()
         size = math.sqrt(np.square(values, dtype=np.float64).mean())
         spread = math.sqrt(values.var(axis=0, dtype=np.float64).mean())
@@ -109,7 +109,7 @@ def signals(
         if isinstance(layer, nn.LocalResponseNorm) and size:
             divided = found[-1].size / size / layer.k**layer.beta
         dead = dead_units(values) if isinstance(layer, nn.ReLU) else 0.0
-        title = probe.title(name, layer)
+        title = network_layers.title(name, layer)
         found.append(Signal(title, size, spread / size if size else 0.0, dead, step, divided))
     model.zero_grad()
     return found, values
@@ -202,7 +202,7 @@ def head_stability(model: nn.Module, images: Any, optimizer: optim.Optimizer) ->
     momentum m is stable while rate * curvature < 2 (1 + m).
     """
     features = before = None
-    for _, layer, output in probe.outputs(model, images, dropout=True):
+    for _, layer, output in network_layers.outputs(model, images, dropout=True):
         if isinstance(layer, nn.Linear):
             features, num_classes = before, layer.weight.shape[0]
         before = output.numpy().copy()

@@ -6,14 +6,14 @@ returns the exit code.
 
 import sys
 
-from alexnet import command
-from alexnet.visualize import activations, curves, filters, map, neighbours, responses, saliency
+from alexnet import cli
+from alexnet.visualize import activations, curves, filters, map, neighbors, responses, saliency
 
 COMMANDS = {
     "filters": filters,
     "responses": responses,
     "curves": curves,
-    "neighbours": neighbours,
+    "neighbours": neighbors,
     "activations": activations,
     "saliency": saliency,
     "map": map,
@@ -22,7 +22,7 @@ COMMANDS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return command.run_subcommand(
+    return cli.run_subcommand(
         "python -m alexnet.visualize", "Pictures of what a network has learned.", COMMANDS, argv
     )
 

@@ -6,10 +6,12 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from alexnet import command, figures, trained
-from alexnet.visualize import layers, pictures
-from alexnet.visualize.output import add_out_option, destination
+from alexnet import cli
+from alexnet.errors import UsageError
+from alexnet.inference import load
+from alexnet.visualize import figures, layers, pictures
 from alexnet.visualize.pictures import Picture
+from alexnet.visualize.style import add_out_option, destination
 from minigrad import Tensor, backend
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
@@ -21,8 +23,8 @@ BACKGROUND = "0.75"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    trained.add_checkpoint_option(parser)
-    trained.add_data_options(parser)
+    load.add_checkpoint_option(parser)
+    load.add_data_options(parser)
     pictures.add_image_options(parser, default=1)
     parser.add_argument(
         "--layers",
@@ -33,22 +35,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--maps",
-        type=command.count,
+        type=cli.count,
         default=MAPS,
         metavar="N",
         help=f"feature maps of each layer, those with the largest mean; default: {MAPS}",
     )
-    trained.add_computing_options(parser)
+    load.add_computing_options(parser)
     add_out_option(parser, "activations.png beside the checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    checkpoint, model = trained.network(arguments)
+    checkpoint, model = load.network(arguments)
     path = destination(arguments, "activations.png")
     with_maps = [name for name in layers.stages(model) if not name.startswith("fc")]
     for name in arguments.layers:
         if name not in with_maps:
-            raise command.UsageError(
+            raise UsageError(
                 f"no layer {name!r} with feature maps; choose from {', '.join(with_maps)}"
             )
     images = pictures.chosen(arguments, checkpoint)
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         figure = activations_figure(picture, of_image, checkpoint.classes, arguments.maps)
         file = pictures.numbered(path, index, len(images))
         figures.save(figure, file)
-        print(command.printable(f"{command.one_line(images.name(index))}: {file}"))
+        print(cli.printable(f"{cli.one_line(images.name(index))}: {file}"))
     return 0
 
 

@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from alexnet import command, filter_snapshots
-from alexnet.figures import save
-from alexnet.metrics import Row, read_rows
-from alexnet.visualize.output import (
+from alexnet import cli
+from alexnet.errors import CheckpointError, UsageError
+from alexnet.run import filter_snapshots
+from alexnet.run.metrics import Row, read_rows
+from alexnet.visualize.figures import save
+from alexnet.visualize.style import (
     COLORS,
     GREY,
     NORMAL,
@@ -23,7 +25,6 @@ from alexnet.visualize.output import (
     run_name,
 )
 from alexnet.visualize.tuning import mean_circular_variance
-from minigrad.io import CheckpointError
 
 
 class Run(NamedTuple):
@@ -44,11 +45,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw the curves, and print where."""
     if len(arguments.runs) > len(COLORS):
-        raise command.UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
+        raise UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
     runs = [read(folder) for folder in arguments.runs]
-    path = arguments.out or command.writable(arguments.runs[0] / "curves.png")
+    path = arguments.out or cli.writable(arguments.runs[0] / "curves.png")
     save(curves_figure(runs), path)
-    print(command.printable(str(path)))
+    print(cli.printable(str(path)))
     return 0
 
 

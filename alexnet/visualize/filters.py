@@ -8,10 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from alexnet import command, filter_snapshots, trained
-from alexnet.checkpoint import Checkpoint
-from alexnet.figures import save
+from alexnet import cli, files
+from alexnet.errors import CheckpointError, UsageError
+from alexnet.inference import load
+from alexnet.run import filter_snapshots
+from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize import layers, receptive_fields
+from alexnet.visualize.figures import save
 from alexnet.visualize.kernel_figures import (
     NORMALIZATIONS,
     animation,
@@ -21,16 +24,15 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
-from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.patches import patch, strongest
-from minigrad import backend, files, nn
-from minigrad.io import CheckpointError
+from alexnet.visualize.style import add_out_option, destination, folder_of, run_name
+from minigrad import backend, nn
 
 CHANNELS, PATCHES = 12, 9
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    trained.add_checkpoint_option(parser)
+    load.add_checkpoint_option(parser)
     parser.add_argument(
         "--layer", default="conv1", metavar="NAME", help="conv1 to conv5; default: conv1"
     )
@@ -59,8 +61,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_out_option(parser, "filters-LAYER[-KIND].png in the run folder", (".png", ".svg", ".gif"))
     images = parser.add_argument_group("images for --patches")
-    trained.add_data_options(images)
-    trained.add_computing_options(images)
+    load.add_data_options(images)
+    load.add_computing_options(images)
 
 
 def _channels(text: str) -> list[int]:
@@ -78,14 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
     kind = "-epochs" if arguments.epochs else "-patches" if arguments.patches else ""
     animated = arguments.out is not None and arguments.out.suffix.lower() == ".gif"
     if animated and not arguments.epochs:
-        raise command.UsageError(f"{arguments.out}: only --epochs are drawn as an animation")
+        raise UsageError(f"{arguments.out}: only --epochs are drawn as an animation")
     if arguments.epochs and (arguments.patches or arguments.layer != "conv1"):
-        raise command.UsageError("--epochs is for the kernels of conv1")
+        raise UsageError("--epochs is for the kernels of conv1")
 
-    checkpoint, model = trained.network(arguments)
+    checkpoint, model = load.network(arguments)
     known = layers.convolutions(model)
     if arguments.layer not in known:
-        raise command.UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
+        raise UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
     layer = known[arguments.layer]
     title = f"{arguments.layer} of {run_name(arguments.checkpoint, 40)}"
     path = destination(arguments, f"filters-{arguments.layer}{kind}.png")
@@ -100,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
         if animated:
             files.write(path, animation(snapshots, columns, title, arguments.normalize))
-            print(command.printable(str(path)))
+            print(cli.printable(str(path)))
             return 0
         figure = epochs_figure(snapshots, columns, title, arguments.normalize)
     elif arguments.layer == "conv1":
@@ -110,14 +112,14 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         figure = slices_figure(layer.weight.numpy(), layer.groups, channels, title)
     save(figure, path)
-    print(command.printable(str(path)))
+    print(cli.printable(str(path)))
     return 0
 
 
 def _chosen(arguments: argparse.Namespace, layer: nn.Conv2d) -> list[int]:
     channels = arguments.channels or evenly(list(range(layer.out_channels)), CHANNELS)
     if max(channels) >= layer.out_channels:
-        raise command.UsageError(
+        raise UsageError(
             f"no channel {max(channels)}: {arguments.layer} has 0 to {layer.out_channels - 1}"
         )
     return channels
@@ -130,8 +132,8 @@ def _patches_figure(
     channels: list[int],
     title: str,
 ) -> Figure:
-    dataset = trained.dataset(arguments, checkpoint)
-    loader = trained.loader(arguments, checkpoint, dataset)
+    dataset = load.dataset(arguments, checkpoint)
+    loader = load.loader(arguments, checkpoint, dataset)
     part, batches = layers.up_to(model, arguments.layer), loader.batches(0)
     with contextlib.closing(batches):
         shown = tqdm(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet.visualize.output import NORMAL, PAGE_WIDTH, SMALL
+from alexnet.visualize.style import NORMAL, PAGE_WIDTH, SMALL
 
 NORMALIZATIONS = {
     "filter": "each kernel at full contrast",

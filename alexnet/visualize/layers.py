@@ -6,8 +6,8 @@ pool2 and pool5 the poolings; fc6 and fc7 are the hidden layers with their ReLU,
 
 import numpy as np
 
+from alexnet.errors import CheckpointError
 from minigrad import Tensor, nn, no_grad
-from minigrad.io import CheckpointError
 
 _PREFIXES = {nn.Conv2d: "conv", nn.Linear: "fc", nn.LocalResponseNorm: "norm", nn.MaxPool2d: "pool"}
 

@@ -7,12 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet import command, figures, trained
-from alexnet.checkpoint import Checkpoint
+from alexnet import cli
 from alexnet.data.dataset import Dataset
-from alexnet.visualize import embedding, layers, pictures
+from alexnet.errors import UsageError
+from alexnet.inference import load
+from alexnet.run.checkpoint import Checkpoint
+from alexnet.visualize import embedding, figures, layers, pictures
 from alexnet.visualize.features import LAYER, features
-from alexnet.visualize.output import add_out_option, destination
+from alexnet.visualize.style import add_out_option, destination
 from minigrad import backend
 
 COUNT = 1000
@@ -26,35 +28,35 @@ LEGEND, MAX_HEIGHT = 1.7, pictures.WIDTH  # inches
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    trained.add_checkpoint_option(parser)
-    trained.add_data_options(parser)
+    load.add_checkpoint_option(parser)
+    load.add_data_options(parser)
     pictures.add_image_options(parser, default=COUNT)
     parser.add_argument("--layer", default=LAYER, help=f"default: {LAYER}")
     parser.add_argument("--method", choices=("tsne", "pca"), default="tsne", help="default: tsne")
     parser.add_argument(
         "--perplexity",
-        type=command.number(float, lambda x: x > 1, "a number above 1"),
+        type=cli.number(float, lambda x: x > 1, "a number above 1"),
         default=30.0,
         metavar="P",
         help="t-SNE: about how many neighbours of an image count; default: 30",
     )
-    trained.add_computing_options(parser)
+    load.add_computing_options(parser)
     add_out_option(parser, "map.png beside the checkpoint; the images go to map-images.png")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    checkpoint, model = trained.network(arguments)
+    checkpoint, model = load.network(arguments)
     path = destination(arguments, "map.png")
     if arguments.layer not in layers.stages(model):
-        raise command.UsageError(
+        raise UsageError(
             f"no layer {arguments.layer!r}; choose from {', '.join(layers.stages(model))}"
         )
     images = pictures.chosen(arguments, checkpoint)
-    loader = trained.loader(arguments, checkpoint, images)
+    loader = load.loader(arguments, checkpoint, images)
     of_images = features(model, loader, backend.get(arguments.backend), arguments.layer)
     count = len(of_images.values)
     if count < 4:
-        raise command.UsageError(f"a map needs at least 4 images, got {count}")
+        raise UsageError(f"a map needs at least 4 images, got {count}")
     if arguments.method == "pca":
         points, shares = embedding.pca(of_images.values)
         title = f"PCA of {arguments.layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     figures.save(
         thumbnails_figure(points, images, of_images.indices, checkpoint, title), of_pictures
     )
-    print(command.printable(f"{title}: {path}, {of_pictures}"))
+    print(cli.printable(f"{title}: {path}, {of_pictures}"))
     return 0
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from alexnet.checkpoint import Checkpoint
+from alexnet import files
 from alexnet.data.dataset import Dataset
+from alexnet.errors import CheckpointError
+from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize.features import Features
 from minigrad import io
-from minigrad.io import CheckpointError
 
 DISTANCES = ("euclidean", "cosine")
 # Rows that are compared at a time: 256 queries with 50,000 images need 100 MB.
@@ -54,7 +55,8 @@ def identity(checkpoint: Checkpoint, dataset: Dataset, layer: str) -> dict[str, 
 
 def save(path: Path, index: Features, belongs_to: dict[str, str]) -> None:
     """Write an index as a safetensors file; it appears complete or not at all."""
-    io.save(path, index._asdict(), {"index": json.dumps(belongs_to)})
+    with files.replacing(path) as temporary:
+        io.save(temporary, index._asdict(), {"index": json.dumps(belongs_to)})
 
 
 def load(path: Path, belongs_to: dict[str, str]) -> Features:

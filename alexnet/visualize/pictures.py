@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alexnet import command, trained
-from alexnet.checkpoint import Checkpoint
-from alexnet.data.dataset import DataError, Dataset, Subset
-from alexnet.data.folder import files_below
+from alexnet import cli
+from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.images import decode
 from alexnet.data.labels import caption
+from alexnet.data.readers.folder import files_below
 from alexnet.data.transforms import Preprocessing, central_view
+from alexnet.errors import DataError
+from alexnet.inference import load
+from alexnet.run.checkpoint import Checkpoint
 from minigrad.backend import Backend
 
 WIDTH = 7.4  # inches: a page of A4 within its margins
@@ -76,13 +78,13 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
     parser.add_argument(
         "-n",
         "--count",
-        type=command.count,
+        type=cli.count,
         default=default,
         metavar="N",
         help=f"so many images of the set, of all classes in turn; default: {default}",
     )
     parser.add_argument(
-        "--seed", type=command.seed, default=0, metavar="N", help="decides which; default: 0"
+        "--seed", type=cli.seed, default=0, metavar="N", help="decides which; default: 0"
     )
 
 
@@ -90,7 +92,7 @@ def chosen(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
     """The images that the options of `add_image_options` name."""
     if arguments.images:
         return ImageFiles(find_files(arguments.images), checkpoint.classes)
-    dataset = trained.dataset(arguments, checkpoint)
+    dataset = load.dataset(arguments, checkpoint)
     return Subset(dataset, min(arguments.count, len(dataset)), arguments.seed)
 
 
@@ -98,7 +100,7 @@ def prepared(
     arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
 ) -> Iterator[tuple[int, Any]]:
     """The index of each image that can be used, and the network's input for it, (1, 3, S, S)."""
-    for batch in trained.loader(arguments, checkpoint, images).batches(0):
+    for batch in load.loader(arguments, checkpoint, images).batches(0):
         inputs = batch.prepare(device)
         for position, index in enumerate(batch.indices):
             yield int(index), device.images(inputs[position : position + 1])

@@ -6,15 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from alexnet.visualize.kernel_figures import pictures
-from alexnet.visualize.output import (
-    COLORS,
-    GREY,
-    NORMAL,
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
-    SMALL,
-    plain,
-)
+from alexnet.visualize.style import COLORS, GREY, NORMAL, PAGE_HEIGHT, PAGE_WIDTH, SMALL, plain
 from alexnet.visualize.tuning import FREQUENCIES, ORIENTATIONS, Tuning
 
 ACROSS, DOWN = 3, 8  # kernels on a page

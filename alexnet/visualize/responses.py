@@ -10,22 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import command, filter_snapshots, trained
-from alexnet.figures import save
+from alexnet import cli, files
+from alexnet.inference import load
+from alexnet.run import filter_snapshots
 from alexnet.visualize import layers
-from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
+from alexnet.visualize.figures import save
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
+from alexnet.visualize.style import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.tuning import (
     Tuning,
     grating_response,
     mean_circular_variance,
     tuning,
 )
-from minigrad import files
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    trained.add_checkpoint_option(parser)
+    load.add_checkpoint_option(parser)
     parser.add_argument(
         "--method",
         choices=("fourier", "gratings"),
@@ -34,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument(
-        "--csv", type=command.output_file(), metavar="FILE", help="write a row for each kernel"
+        "--csv", type=cli.output_file(), metavar="FILE", help="write a row for each kernel"
     )
     add_out_option(
         parser,
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
     folder = folder_of(arguments.checkpoint)
-    _, model = trained.network(arguments)
+    _, model = load.network(arguments)
     path = destination(arguments, "responses.png")
     conv1 = layers.convolutions(model)["conv1"]
     columns = layers.columns(model, "conv1")
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{_text(column['circular_variance'])}, colour selectivity "
             f"{_text(column['color_selectivity'])} (means)"
         )
-    print(command.printable(str(path)))
+    print(cli.printable(str(path)))
     return 0
 
 

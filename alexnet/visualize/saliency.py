@@ -12,12 +12,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet import command, figures, trained
+from alexnet import cli
 from alexnet.data.labels import display_name
-from alexnet.evaluation import mean_log_probabilities
-from alexnet.visualize import layers, pictures
-from alexnet.visualize.output import add_out_option, destination
+from alexnet.errors import UsageError
+from alexnet.inference import load
+from alexnet.inference.evaluation import mean_log_probabilities
+from alexnet.visualize import figures, layers, pictures
 from alexnet.visualize.pictures import Picture
+from alexnet.visualize.style import add_out_option, destination
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad.backend import Backend
 
@@ -157,26 +159,26 @@ def explain(
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    trained.add_checkpoint_option(parser)
-    trained.add_data_options(parser)
+    load.add_checkpoint_option(parser)
+    load.add_data_options(parser)
     pictures.add_image_options(parser, default=4)
     parser.add_argument(
         "--square",
-        type=command.count,
+        type=cli.count,
         metavar="PIXELS",
         help=f"side of the square that is moved over the image; default: 1/{SQUARE_SHARE} of it",
     )
-    trained.add_computing_options(parser)
+    load.add_computing_options(parser)
     add_out_option(parser, "saliency.png beside the checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    checkpoint, model = trained.network(arguments)
+    checkpoint, model = load.network(arguments)
     path = destination(arguments, "saliency.png")
     size = checkpoint.preprocessing.image_size
     square = arguments.square or max(1, size // SQUARE_SHARE)
     if square > size:
-        raise command.UsageError(f"--square {square}: the network's images have {size} pixels")
+        raise UsageError(f"--square {square}: the network's images have {size} pixels")
     images = pictures.chosen(arguments, checkpoint)
     device = backend.get(arguments.backend)
     rows = []
@@ -184,13 +186,9 @@ def run(arguments: argparse.Namespace) -> int:
         result = explain(model, inputs, square, device, arguments.batch_size)
         rows += zip(pictures.shown(images, [index], checkpoint.preprocessing), [result])
         name = display_name(checkpoint.classes[result.predicted])
-        print(
-            command.printable(
-                f"{command.one_line(images.name(index))}: {name} {result.probability:.1%}"
-            )
-        )
+        print(cli.printable(f"{cli.one_line(images.name(index))}: {name} {result.probability:.1%}"))
     figures.save(saliency_figure(rows, checkpoint.classes, square), path)
-    print(command.printable(f"picture: {path}"))
+    print(cli.printable(f"picture: {path}"))
     return 0
 
 

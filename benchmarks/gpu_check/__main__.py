@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from alexnet import command, signals
+from alexnet import cli
 from alexnet.model import ARCHITECTURES
+from alexnet.training import signals
 from benchmarks.gpu_check import (
     compiled,
     counters,
@@ -82,7 +83,7 @@ SMALL = {"batch": 1, "repeats": 1, "calls": 1, "image_size": 67, "width": 0.1}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.Parser(
+    parser = cli.Parser(
         prog=f"python -m {PACKAGE}",
         description="Everything there is to learn from ten minutes on a GPU: whether the backend "
         "is right, what it costs beside PyTorch, and whether it trains.",
@@ -93,20 +94,20 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("runs/gpu_check"), metavar="DIR", help="for all results"
     )
     parser.add_argument(
-        "--minutes", type=command.positive, default=9, metavar="M", help="in all; default: 9"
+        "--minutes", type=cli.positive, default=9, metavar="M", help="in all; default: 9"
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--arch", choices=ARCHITECTURES, help="only this network; default: all")
-    parser.add_argument("--batch", type=command.count, metavar="N", help="default: 128")
+    parser.add_argument("--batch", type=cli.count, metavar="N", help="default: 128")
     parser.add_argument(
-        "--image-size", type=command.count, metavar="PIXELS", help="default: each network's own"
+        "--image-size", type=cli.count, metavar="PIXELS", help="default: each network's own"
     )
     parser.add_argument(
-        "--repeats", type=command.count, metavar="N", help="samples of each time; default: 5"
+        "--repeats", type=cli.count, metavar="N", help="samples of each time; default: 5"
     )
     parser.add_argument(
         "--workers",
-        type=command.count,
+        type=cli.count,
         default=min(8, os.cpu_count() or 1),
         metavar="N",
         help="threads that decode images; default: 8, or one for each core",
@@ -140,7 +141,7 @@ def _about_device(options: Options, log: Any) -> dict[str, Any]:
     entry = runner.run(f"{device.__name__}:run", options, DEVICE_SECONDS, log, lambda entry: None)
     if entry.status != PASSED:
         if entry.output_end != [f"problem: {entry.reason}"]:  # it was not the backend that said so
-            command.say("\n".join(entry.output_end))
+            cli.say("\n".join(entry.output_end))
         raise BackendError(entry.reason)
     return entry.results
 
@@ -215,7 +216,7 @@ def main(argv: list[str] | None = None) -> int:
         with signals.at_once():
             return _run(argv)
 
-    return command.exit_code(run)
+    return cli.exit_code(run)
 
 
 if __name__ == "__main__":

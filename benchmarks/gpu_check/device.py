@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 
-from alexnet import environment
+from alexnet.run import environment
 from benchmarks.gpu_check.part import Options, Report
 from minigrad import BackendError, backend
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.data.commands.shard_writer import WORK, Finish, write_shard
 from alexnet.data.loader import Batch, Loader, sent_ahead
-from alexnet.data.shard_writer import WORK, Finish, write_shard
-from alexnet.data.shards import ShardDataset
+from alexnet.data.readers.shards import ShardDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from benchmarks.gpu_check import contestants
 from benchmarks.gpu_check.part import Options, Report

@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from alexnet.command import UsageError
+from alexnet import files
+from alexnet.errors import UsageError
 from benchmarks.gpu_check.runner import NOT_BEGUN, PASSED, RUNNING, STOPPED, Entry
-from minigrad import files
 
 JSON, SUMMARY, LOG = "gpu_check.json", "summary.md", "output.log"
 OUTPUT_LINES = 12  # of a part that did not pass, in the summary

@@ -28,7 +28,7 @@ COMMON = (
     *("--target-processes", "application-only", "--launch-timeout", "0", "--check-exit-code", "no"),
 )
 FINDINGS_SHOWN = 20  # lines
-TENSOR_CORES = "tests/test_cuda.py::test_convolution_on_tensor_cores"
+TENSOR_CORES = "tests/kernels/test_cuda.py::test_convolution_on_tensor_cores"
 KERNELS = "tests/kernels"
 
 
@@ -51,7 +51,7 @@ TOOLS = {
         # CuPy asks the driver for attributes that it does not have; that is no error of ours.
         ("--report-api-errors", "no", "--padding", "256"),
         (
-            "tests/test_cuda.py",
+            "tests/kernels/test_cuda.py",
             f"{KERNELS}/test_bias.py",
             f"{KERNELS}/test_cross_entropy.py",
             NORM_POOL,

@@ -9,9 +9,10 @@ import numpy as np
 from alexnet.model import AlexNet
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
-from kernels import Kernels, _device
 from minigrad import Tensor, backend, manual_seed, no_grad, optim, set_float32_matmul_precision
 from minigrad import functional as F
+from minigrad.kernels import cuda as cuda_kernels
+from minigrad.kernels import reference
 
 # Type, precision of products, and the largest share by which a loss may differ from the CPU's.
 FORMS = {
@@ -30,7 +31,7 @@ def run(options: Options, report: Report) -> None:
     report.result("imports", imports)
     backend.get("cuda")
     compiled = {}
-    for path, source in _device.all_sources().items():
+    for path, source in cuda_kernels.sources().items():
         started = time.perf_counter()
         for dtype in source.types:
             source.compile(dtype)
@@ -82,7 +83,7 @@ def _losses(device: str, dtype: type) -> list[float]:
 def _expected_losses() -> list[float]:
     """By the reference kernels, which need not be compiled, as the fast ones for half a minute."""
     cpu = backend.get("cpu")
-    usual, cpu.kernels = cpu.kernels, Kernels("reference")
+    usual, cpu.kernels = cpu.kernels, reference
     try:
         return _losses("cpu", np.float64)
     finally:

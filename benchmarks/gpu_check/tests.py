@@ -17,11 +17,11 @@ from benchmarks.gpu_check.part import Options, Report
 
 # The order is that of their worth: the time may be over before the last.
 TESTS = (
-    "tests/test_cuda.py",
-    "tests/test_backends.py",
+    "tests/kernels/test_cuda.py",
+    "tests/kernels/test_backends.py",
     "tests/kernels",
-    "tests/test_gradients.py",
-    "tests/test_adjoint.py",
+    "tests/minigrad/test_gradients.py",
+    "tests/minigrad/test_adjoint.py",
     "tests/alexnet/test_train_cuda.py",
 )
 SMALL_TESTS = ("tests/kernels/test_relu.py",)

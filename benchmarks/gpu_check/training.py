@@ -23,7 +23,7 @@ STEPS, SMALL_STEPS = 32, 5
 TOLERANCE = 0.02
 # In the emulator, which has no time for tensor cores and wide networks.
 SMALL = ("--subset", "20", "--image-size", "67", "--epochs", "1", "--batch-size", "4")
-SMALL_COMMAND = "tests.narrow_train"
+SMALL_COMMAND = "tests.alexnet.narrow_train"
 
 
 def run(options: Options, report: Report) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from kernels._team import parallel_jit
-from kernels.adam import factors
+from minigrad.kernels.adam import factors
+from minigrad.kernels.shared.threads import parallel_jit
 
 _PIECE = 1 << 14  # elements
 

@@ -1,5 +1,5 @@
 // Adam. One element a thread and step; 4 arrays read and 3 written, once.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 template <typename Real>
 __global__ void adam_update(

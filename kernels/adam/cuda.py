@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kernels._device import Source, device
-from kernels.adam import factors
+from minigrad.kernels.adam import factors
+from minigrad.kernels.shared.device import device
+from minigrad.kernels.shared.source import Source
 
 _source = Source("adam/cuda.cu", "adam_update")
 

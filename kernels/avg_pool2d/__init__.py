@@ -15,7 +15,7 @@ The zeros of the padding count as elements, PyTorch's default.
 Cost: KH * KW additions an output element; each array is moved once.
 """
 
-from kernels import max_pool2d
+from minigrad.kernels import max_pool2d
 
 
 def output_shape(

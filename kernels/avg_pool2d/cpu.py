@@ -5,8 +5,8 @@ Backward gathers, as in max-pooling: a row of grad_input adds up the windows tha
 
 from numba import prange
 
-from kernels._layout import cpu as layout
-from kernels._team import jit, parallel_jit
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):

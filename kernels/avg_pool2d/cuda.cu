@@ -1,5 +1,5 @@
 // Average pooling of images in memory order [N][H][W][C]; work is divided as in max-pooling.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 template <typename Real>
 __global__ void avg_pool2d_forward(

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kernels._device import Source, device, layout
+from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.source import Source
 
 _source = Source("avg_pool2d/cuda.cu", "avg_pool2d_forward", "avg_pool2d_backward")
 

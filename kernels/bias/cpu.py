@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from kernels._layout import cpu as layout
-from kernels._team import parallel_jit
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import parallel_jit
 
 _PARTS = 64  # of the rows, each summed by one thread
 

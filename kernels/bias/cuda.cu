@@ -1,6 +1,6 @@
 // Bias. A row is what belongs to one pixel, or to one image behind a linear layer: C numbers that
 // are neighbours in memory. Threads are 32 channels wide, so that a warp reads a cache line.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 constexpr int CHANNELS = 32;  // of a block
 constexpr int ROWS = 8;       // of a block at a time

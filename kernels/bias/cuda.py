@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kernels._device import Source, device, layout
+from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.source import Source
 
 _source = Source("bias/cuda.cu", "bias_forward", "bias_partial_sums", "bias_total")
 

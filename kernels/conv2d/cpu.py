@@ -5,12 +5,12 @@ others but the input gradient with strides (or with padding as wide as the windo
 products would be with zeros: there the columns are written and added up.
 """
 
-from kernels.conv2d import _direct, _im2col, _winograd
-from kernels.relu import cpu as relu_kernels
+from minigrad.kernels.conv2d import cpu_direct, cpu_im2col, cpu_winograd
+from minigrad.kernels.relu import cpu as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    path = _winograd if _winograd.suits(output, weight, stride, groups) else _direct
+    path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
     path.forward(input, weight, bias, stride, padding, groups, output=output)
 
 
@@ -21,15 +21,17 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output):
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     KH, KW = weight.shape[2:]
-    if _winograd.suits(grad_output, weight, stride, groups):
-        path = _winograd
+    if cpu_winograd.suits(grad_output, weight, stride, groups):
+        path = cpu_winograd
     elif stride == (1, 1) and padding[0] < KH and padding[1] < KW:
-        path = _direct
+        path = cpu_direct
     else:
-        path = _im2col
+        path = cpu_im2col
     path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
-    path = _winograd if _winograd.suits(grad_output, grad_weight, stride, groups) else _direct
+    path = (
+        cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
+    )
     path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)

@@ -4,43 +4,43 @@ Where TF32 is allowed the tensor cores gather their columns themselves. Float64,
 input gradients with strides (or with padding as wide as the window) go through im2col.
 """
 
-from kernels.conv2d import _im2col_cuda, _implicit_gemm
-from kernels.relu import cuda as relu_kernels
+from minigrad.kernels.conv2d import cuda_im2col, cuda_implicit_gemm
+from minigrad.kernels.relu import cuda as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    if _implicit_gemm.suits(input, output, weight, groups):
+    if cuda_implicit_gemm.suits(input, output, weight, groups):
         parameters = stride, padding, groups, False
-        _implicit_gemm.forward(input, weight, bias, *parameters, output=output)
+        cuda_implicit_gemm.forward(input, weight, bias, *parameters, output=output)
     else:
-        _im2col_cuda.forward(input, weight, bias, stride, padding, groups, output=output)
+        cuda_im2col.forward(input, weight, bias, stride, padding, groups, output=output)
 
 
 def forward_relu(input, weight, bias, stride, padding, groups, *, output):
-    if _implicit_gemm.suits(input, output, weight, groups):
+    if cuda_implicit_gemm.suits(input, output, weight, groups):
         parameters = stride, padding, groups, True
-        _implicit_gemm.forward(input, weight, bias, *parameters, output=output)
+        cuda_implicit_gemm.forward(input, weight, bias, *parameters, output=output)
     else:
-        _im2col_cuda.forward(input, weight, bias, stride, padding, groups, output=output)
+        cuda_im2col.forward(input, weight, bias, stride, padding, groups, output=output)
         relu_kernels.forward(output, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     KH, KW = weight.shape[2:]
     suits = (
-        _implicit_gemm.suits(grad_output, grad_input, weight, groups)
+        cuda_implicit_gemm.suits(grad_output, grad_input, weight, groups)
         and stride == (1, 1)
         and padding[0] < KH
         and padding[1] < KW
     )
-    path = _implicit_gemm if suits else _im2col_cuda
+    path = cuda_implicit_gemm if suits else cuda_im2col
     path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     path = (
-        _implicit_gemm
-        if _implicit_gemm.suits(input, grad_output, grad_weight, groups)
-        else _im2col_cuda
+        cuda_implicit_gemm
+        if cuda_implicit_gemm.suits(input, grad_output, grad_weight, groups)
+        else cuda_im2col
     )
     path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)

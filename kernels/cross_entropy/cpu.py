@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from kernels._team import parallel_jit
+from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(input, target, *, loss, log_sum_exp):

@@ -1,7 +1,7 @@
 // Cross entropy, one warp a row of logits. Each lane takes every 32nd logit; what the lanes found is
 // combined by shuffles, in an order that is always the same. Bytes: forward reads the logits twice,
 // the second time from the cache; backward reads and writes them once.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 constexpr int WARP = 32;
 constexpr int ROWS = 4;  // of a block

@@ -7,7 +7,7 @@ elements in the second.
 import numpy as np
 from numba import prange
 
-from kernels._team import jit, parallel_jit
+from minigrad.kernels.shared.threads import jit, parallel_jit
 
 _PIECE = 1 << 12  # elements, a multiple of 4; their random words stay in the L1 cache
 

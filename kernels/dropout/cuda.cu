@@ -1,6 +1,6 @@
 // Dropout. A thread draws the four words of one Philox counter and applies them to four neighbouring
 // elements; the same words as on the CPU. Bytes: twice the size of the array, no mask.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 // Philox4x32-10 (Salmon et al. 2011): ten rounds of two wide products and exclusive ors.
 __device__ __forceinline__ uint4 philox(uint4 counter, uint2 key) {

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kernels._device import Source, device
+from minigrad.kernels.shared.device import device
+from minigrad.kernels.shared.source import Source
 
 _source = Source("dropout/cuda.cu", "dropout_mask")
 

@@ -2,7 +2,7 @@
 
 from numba import prange
 
-from kernels._team import jit, parallel_jit
+from minigrad.kernels.shared.threads import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):

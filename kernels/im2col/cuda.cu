@@ -1,7 +1,7 @@
 // im2col of images in memory order [N][H][W][C]: the window of an output pixel becomes a row of
 // memory, [N][OH][OW][C * KH * KW], whose elements are ordered as those of a filter. Backward gathers:
 // a thread owns an input element and adds up the places it was copied to.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 template <typename Real>
 __global__ void im2col_forward(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kernels._device import Source, device, layout
-from kernels.im2col import output_size
+from minigrad.kernels.im2col import output_size
+from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.source import Source
 
 _source = Source("im2col/cuda.cu", "im2col_forward", "im2col_backward")
 

@@ -1,7 +1,7 @@
 """The fully connected layer on the GPU: three forms of one matrix product, by cuBLAS."""
 
-from kernels._device import device
-from kernels.bias import cuda as bias_kernels
+from minigrad.kernels.bias import cuda as bias_kernels
+from minigrad.kernels.shared.device import device
 
 
 def forward(input, weight, bias, *, output):

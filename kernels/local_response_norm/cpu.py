@@ -1,11 +1,11 @@
-"""Local response normalization in Numba; `kernels/_local_response_norm.py` has one pixel of it."""
+"""Local response normalization in Numba; `kernels/local_response_norm/pixel.py` has one pixel of it."""
 
 import numpy as np
 from numba import prange
 
-from kernels._layout import cpu as layout
-from kernels._local_response_norm import differentiate, normalize, reach
-from kernels._team import parallel_jit
+from minigrad.kernels.local_response_norm.pixel import differentiate, normalize, reach
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import parallel_jit
 
 _PIXELS = 64  # of one task
 

@@ -3,8 +3,8 @@
 // belong to, and keeps it in shared memory with the halo that windows at its ends reach into. A window
 // is cut where its own pixel ends. Bytes: forward 2, backward 3 times the size of an array; nothing
 // is saved for backward, which computes the sums again.
-#include "_common.cuh"
-#include "_local_response_norm.cuh"
+#include "../shared/common.cuh"
+#include "pixel.cuh"
 
 constexpr int TILE = 256;  // elements of a block, one a thread
 

@@ -8,10 +8,10 @@ normalization of its pixels.
 import numpy as np
 from numba import prange
 
-from kernels._layout import cpu as layout
-from kernels._local_response_norm import differentiate, normalize, reach
-from kernels._max_pool2d import begin, gather, keep_larger
-from kernels._team import parallel_jit
+from minigrad.kernels.local_response_norm.pixel import differentiate, normalize, reach
+from minigrad.kernels.max_pool2d.window import begin, gather, keep_larger
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import parallel_jit
 
 _ROWS = 8  # of the output in one task; where windows overlap, rows between two tasks are done twice
 

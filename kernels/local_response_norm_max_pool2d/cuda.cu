@@ -3,9 +3,9 @@
 // a warp. Forward keeps the normalized pixels of a tile in shared memory. Backward gathers the
 // gradient of a normalized pixel from the windows that it won, so that sums need no atomics. Bytes:
 // every array once; where the windows of two tiles overlap, the input comes from the cache again.
-#include "_common.cuh"
-#include "_local_response_norm.cuh"
-#include "_max_pool2d.cuh"
+#include "../shared/common.cuh"
+#include "../local_response_norm/pixel.cuh"
+#include "../max_pool2d/window.cuh"
 
 constexpr int LANES = 32;
 

@@ -9,9 +9,10 @@ import math
 
 import numpy as np
 
-from kernels._device import Source, device, layout
-from kernels.local_response_norm import cuda as local_response_norm
-from kernels.max_pool2d import cuda as max_pool2d
+from minigrad.kernels.local_response_norm import cuda as local_response_norm
+from minigrad.kernels.max_pool2d import cuda as max_pool2d
+from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.source import Source
 
 _source = Source(
     "local_response_norm_max_pool2d/cuda.cu",

@@ -2,9 +2,9 @@
 
 from numba import prange
 
-from kernels._layout import cpu as layout
-from kernels._max_pool2d import begin, gather, keep_larger
-from kernels._team import parallel_jit
+from minigrad.kernels.max_pool2d.window import begin, gather, keep_larger
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):

@@ -2,8 +2,8 @@
 // row's pixels and channels, so that a warp reads neighbouring channels. Backward gathers: a thread
 // owns an element of grad_input and visits the windows that hold it in row-major order, so that sums
 // need no atomics. Bytes: every array once; windows that overlap are read from the cache.
-#include "_common.cuh"
-#include "_max_pool2d.cuh"
+#include "../shared/common.cuh"
+#include "window.cuh"
 
 template <typename Real>
 __global__ void max_pool2d_forward(

@@ -3,8 +3,8 @@
 import numba
 import numpy as np
 
-from kernels._layout import cpu as layout
-from kernels._team import parallel_jit
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(images, offsets, flips, color_shift, mean, scale, *, output):

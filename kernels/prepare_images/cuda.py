@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kernels._device import Source, device, layout
+from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.source import Source
 
 _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
 

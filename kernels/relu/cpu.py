@@ -2,8 +2,8 @@
 
 from numba import prange
 
-from kernels._layout import cpu as layout
-from kernels._team import parallel_jit
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.threads import parallel_jit
 
 _PIECE = 1 << 14  # elements
 

@@ -1,6 +1,6 @@
 // ReLU. One element a thread and step; neighbouring threads take neighbouring elements, so that
 // a warp moves whole cache lines. Bytes: forward 2, backward 3 times the size of the array.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 template <typename Real>
 __global__ void relu_forward(const Real* input, Real* output, Index count) {

@@ -2,8 +2,8 @@
 
 from numba import prange
 
-from kernels._team import parallel_jit
-from kernels.sgd import factors
+from minigrad.kernels.sgd import factors
+from minigrad.kernels.shared.threads import parallel_jit
 
 _PIECE = 1 << 14  # elements
 

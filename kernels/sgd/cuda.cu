@@ -1,6 +1,6 @@
 // SGD with momentum: v = m v + a g + b w, then w += s v. One element a thread and step; 5 arrays
 // moved once.
-#include "_common.cuh"
+#include "../shared/common.cuh"
 
 template <typename Real>
 __global__ void sgd_update(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from kernels._device import Source, device
-from kernels.sgd import factors
+from minigrad.kernels.sgd import factors
+from minigrad.kernels.shared.device import device
+from minigrad.kernels.shared.source import Source
 
 _source = Source("sgd/cuda.cu", "sgd_update")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minigrad import backend
+from minigrad.random import random_keys
 from minigrad.tensor import Tensor
 
 _skipping = False
@@ -32,7 +33,7 @@ def skipped() -> Iterator[None]:
 
 def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
     if not _skipping:
-        key = np.array(backend.random_keys.next(), np.uint64)
+        key = np.array(random_keys.next(), np.uint64)
         values = draw(np.random.Generator(np.random.Philox(key=key)))
         tensor.data[...] = backend.backend_of(tensor.data).asarray(values)
     return tensor

@@ -1,7 +1,7 @@
 """Convolution."""
 
-from kernels import conv2d
 from minigrad.autograd import Function
+from minigrad.kernels import conv2d
 
 
 class Conv2d(Function):

@@ -1,7 +1,7 @@
 """Normalization across channels."""
 
-from kernels import max_pool2d
 from minigrad.autograd import Function
+from minigrad.kernels import max_pool2d
 
 
 class LocalResponseNorm(Function):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kernels import avg_pool2d, max_pool2d
 from minigrad.autograd import Function
+from minigrad.kernels import avg_pool2d, max_pool2d
 
 
 class MaxPool2d(Function):

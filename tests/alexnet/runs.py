@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from alexnet import train
-from alexnet.checkpoint import BEST, LAST
-from alexnet.metrics import TIMING_COLUMNS
+from alexnet.run.checkpoint import BEST, LAST
+from alexnet.run.metrics import TIMING_COLUMNS
 from minigrad import io
 
 ROOT = Path(__file__).parents[2]

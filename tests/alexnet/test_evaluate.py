@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from alexnet import evaluate, train
-from alexnet.checkpoint import BEST, Checkpoint
-from alexnet.results import Results
+from alexnet.inference.results import Results
+from alexnet.run.checkpoint import BEST, Checkpoint
 from tests.alexnet.runs import CLASSES, OPTIONS, write_images
 
 pytestmark = pytest.mark.usefixtures("narrow")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from alexnet import predict
-from alexnet.checkpoint import Checkpoint
 from alexnet.data.transforms import Preprocessing, central_view, ten_views
+from alexnet.run.checkpoint import Checkpoint
 from minigrad import Tensor, manual_seed
 from tests.alexnet.narrow import NarrowAlexNet
 
@@ -247,7 +247,7 @@ def test_a_folder_that_cannot_be_read(checkpoint, photos, capsys, monkeypatch):
     def walk(folder, onerror):
         onerror(PermissionError(13, "Permission denied", str(folder)))
 
-    monkeypatch.setattr("alexnet.data.folder.os.walk", walk)
+    monkeypatch.setattr("alexnet.data.readers.folder.os.walk", walk)
     code, out, (line,) = run(capsys, checkpoint, photos, photos / "cat/1.png")
     assert code == 3
     assert "photos: cannot be read (Permission denied)" in line
@@ -287,5 +287,5 @@ def test_start_needs_neither_matplotlib_nor_random_numbers(checkpoint, photos, m
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == ""
-    monkeypatch.setattr("minigrad.backend.random_keys.next", lambda: pytest.fail("drawn"))
+    monkeypatch.setattr("minigrad.random.random_keys.next", lambda: pytest.fail("drawn"))
     assert predict.main([str(checkpoint), str(photos)]) == 0

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet import filter_snapshots, report, report_images, train, trained
-from alexnet.checkpoint import Checkpoint
-from alexnet.html_page import Section, page, pairs, slider, table
-from alexnet.report_sections import Missing, Report
+from alexnet import train
+from alexnet.inference import load
+from alexnet.report import __main__, images
+from alexnet.report.html import Section, page, pairs, slider, table
+from alexnet.report.sections import Missing, Report
+from alexnet.run import filter_snapshots
+from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize import nearest
 from tests.alexnet.runs import CLASSES, OPTIONS, write_images
 
@@ -39,7 +42,7 @@ def original(narrow, tmp_path_factory):
     folder = root / "<b>run & 'co'"
     command = [*OPTIONS, "--data-root", str(root / "photos"), "--out", str(folder)]
     assert train.main([*command, "--snapshot-filters"]) == 0
-    assert report.main([str(folder)]) == 0
+    assert __main__.main([str(folder)]) == 0
     return folder
 
 
@@ -174,7 +177,7 @@ def empty(tmp_path):
 def left_out(folder, capsys, *options):
     """The sections that say so, and their texts."""
     capsys.readouterr()
-    assert report.main([str(folder), *map(str, options)]) == 0
+    assert __main__.main([str(folder), *map(str, options)]) == 0
     out, err = capsys.readouterr()
     assert out == f"{folder / 'report.html'}\n"
     assert "Traceback" not in err
@@ -253,9 +256,9 @@ def test_a_continued_run_has_all_its_starts(run, empty, capsys):
 
 def test_samples_are_right_and_wrong_ones(original, monkeypatch):
     drawn = []
-    monkeypatch.setattr(report_images.result_figures, "predictions", drawn.append)
-    monkeypatch.setattr(report_images, "picture", lambda *arguments: "")
-    report_images.samples(report.read_run(report.parser().parse_args([str(original)])))
+    monkeypatch.setattr(images.result_figures, "predictions", drawn.append)
+    monkeypatch.setattr(images, "picture", lambda *arguments: "")
+    images.samples(__main__.read_run(__main__.parser().parse_args([str(original)])))
     right, wrong = drawn
     assert all(item.top[0][0] == item.label for item in right)
     assert all(item.top[0][0] != item.label for item in wrong)
@@ -265,21 +268,21 @@ def test_samples_are_right_and_wrong_ones(original, monkeypatch):
 
 
 def test_neighbours_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
-    monkeypatch.setattr(report_images, "INDEXED_IMAGES", 10)
-    of_run = report.read_run(report.parser().parse_args([str(run)]))
-    training = trained.dataset(of_run.arguments, of_run.checkpoint, "train")
-    some = report_images.index_of(of_run, training)
+    monkeypatch.setattr(images, "INDEXED_IMAGES", 10)
+    of_run = __main__.read_run(__main__.parser().parse_args([str(run)]))
+    training = load.dataset(of_run.arguments, of_run.checkpoint, "train")
+    some = images.index_of(of_run, training)
     assert len(set(some.indices)) == 10
     assert training.labels[some.indices].tolist() == some.labels.tolist()
 
-    monkeypatch.setattr(report_images, "INDEXED_IMAGES", 24)
-    whole = report_images.index_of(of_run, training)
-    monkeypatch.setattr(report_images, "INDEXED_IMAGES", 10)
+    monkeypatch.setattr(images, "INDEXED_IMAGES", 24)
+    whole = images.index_of(of_run, training)
+    monkeypatch.setattr(images, "INDEXED_IMAGES", 10)
     belongs_to = nearest.identity(of_run.checkpoint, training, "fc7")
     nearest.save(run / "index.safetensors", whole, belongs_to)
-    assert report_images.index_of(of_run, training).indices.tolist() == whole.indices.tolist()
+    assert images.index_of(of_run, training).indices.tolist() == whole.indices.tolist()
     nearest.save(run / "index.safetensors", whole, belongs_to | {"network": "another"})
-    assert len(report_images.index_of(of_run, training).indices) == 10
+    assert len(images.index_of(of_run, training).indices) == 10
 
 
 def test_neighbours_of_training_images(run, capsys):
@@ -297,7 +300,7 @@ def test_errors_in_one_line(original, empty, tmp_path, capsys):
         ([original, "--out", tmp_path / "none" / "r.html"], 2, "does not exist"),
     ]:
         capsys.readouterr()
-        assert report.main([str(part) for part in command]) == code, command
+        assert __main__.main([str(part) for part in command]) == code, command
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert expected in line

@@ -5,8 +5,9 @@ from PIL import Image
 
 from alexnet import train
 from alexnet.data import __main__ as data_command
-from alexnet.data import cifar, load
-from tests.alexnet.data import test_cifar
+from alexnet.data import load
+from alexnet.data.readers import cifar
+from tests.alexnet.data.readers import test_cifar
 from tests.alexnet.runs import rows_of
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import building, train
-from alexnet.checkpoint import LAST, Checkpoint
+from alexnet import train
 from alexnet.data.loader import Loader
+from alexnet.run.checkpoint import LAST, Checkpoint
+from alexnet.training import build
 from tests.alexnet.runs import CLASSES, OPTIONS, ROOT, assert_same_run, rows_of
 
 
@@ -83,7 +84,7 @@ def test_the_seed_decides_the_order_of_the_images_too(start, tmp_path, monkeypat
         seeds.append(options.get("seed"))
         return Loader(*arguments, **options)
 
-    monkeypatch.setattr(building, "Loader", loader)
+    monkeypatch.setattr(build, "Loader", loader)
     assert start(tmp_path / "run", "--seed", "7", "--max-steps", "1") == 0
     assert seeds == [7, None]  # validation has no order of its own
 

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from alexnet import train
-from alexnet.metrics import TIMING_COLUMNS
+from alexnet.run.metrics import TIMING_COLUMNS
 
 pytestmark = pytest.mark.usefixtures("narrow")
 # 20 steps on the demo set.

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import building, train
-from alexnet.checkpoint import LAST, Checkpoint
+from alexnet import train
 from alexnet.data.loader import Loader
+from alexnet.run.checkpoint import LAST, Checkpoint
+from alexnet.training import build
 from tests.alexnet.runs import OPTIONS, resume, write_images
 
 
@@ -56,9 +57,7 @@ def test_augmentation_is_what_the_options_say(
     narrow, photos, tmp_path, monkeypatch, options, expected
 ):
     made = []
-    monkeypatch.setattr(
-        building, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1]
-    )
+    monkeypatch.setattr(build, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1])
     command = [*OPTIONS, "--data-root", str(photos), "--out", str(tmp_path / "run")]
     assert train.main([*command, "--max-steps", "1", *options]) == 0
     of_training, of_validation = (loader.augmentation for loader in made)

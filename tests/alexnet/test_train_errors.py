@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from alexnet import train
-from alexnet.checkpoint import BEST, LAST, Checkpoint
-from alexnet.trainer import Trainer
+from alexnet.run.checkpoint import BEST, LAST, Checkpoint
+from alexnet.training.trainer import Trainer
 from tests.alexnet.runs import assert_same_run, resume
 
 
@@ -137,7 +137,7 @@ def test_a_full_disk(start, undisturbed, error_of, tmp_path, monkeypatch, epoch)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr("minigrad.files.os.replace", full)
+        patch.setattr("alexnet.files.os.replace", full)
         code, message = error_of(start, folder)
     assert code == 7
     assert message.startswith("disk full: [Errno 28]")

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from alexnet.inference.layers import layer_costs
 from alexnet.model import AlexNet, AlexNetOWT
-from alexnet.summary import layer_costs
 from benchmarks import budget, layers, machine, peer, picture
 from benchmarks.layers import FORWARD, INPUT, WEIGHT
 from benchmarks.timing import Sample

@@ -2,18 +2,18 @@
 
 import pytest
 
-from alexnet import plan
 from alexnet.model import AlexNet
+from alexnet.training import memory_plan
 from benchmarks import memory
 
 
 def test_the_estimate_is_what_a_dry_run_prints():
-    made = plan.make(
+    made = memory_plan.make(
         *(AlexNet(10, 67, width=0.1), 67),
         **{"optimizer": "sgd", "batch_size": 8, "parts": 1, "workers": 2},
         **{"device": "cpu", "keep": 1},
     )
-    printed = plan.describe(made, None, 10**9, None, 1)
+    printed = memory_plan.describe(made, None, 10**9, None, 1)
     assert 1e9 * float(memory.ESTIMATE.search(printed)[1]) == pytest.approx(made.memory, abs=5e6)
 
 

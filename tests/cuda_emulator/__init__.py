@@ -18,7 +18,7 @@ To read it from the outside in:
       cublas.py        cupy.cuda.cublas: one matrix product
       launch.py        RawModule: checks the arguments, runs the kernel
     source.py        what is changed in a CUDA source: __shared__ declarations, and the PTX header
-    _ptx.cuh         the twin of the product's header with inline PTX
+    ptx.cuh          the twin of the product's header with inline PTX
     build.py         g++ and the cache of what it made
     device/          what a CUDA source sees: cuda.h and what it includes
     runtime/         what runs it: fiber.cpp (stacks), scheduler.cpp (threads, blocks, launches),

@@ -1,6 +1,6 @@
 // Kernels that are wrong, one for each class of defect, and what finds it (test_defects.py without,
 // under_sanitizers.py with a sanitizer). All are called as kernel(y, x) with 64 floats each.
-#include "_ptx.cuh"
+#include "ptx.cuh"
 
 // ---- found by NaN, or by results that depend on the order of threads ----
 

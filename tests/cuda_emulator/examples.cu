@@ -1,6 +1,6 @@
 // Kernels that are right, one for each thing that the emulator emulates. Their results are compared
 // with NumPy's in test_kernels.py, and no sanitizer may find anything in them.
-#include "_ptx.cuh"
+#include "ptx.cuh"
 
 // y = scale * x + offset, by a loop over what the grid leaves.
 struct Line {

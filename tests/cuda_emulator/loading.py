@@ -3,15 +3,15 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PTX_HEADER = FOLDER.parents[1] / "kernels" / "_ptx.cuh"
-INCLUDE = '#include "_ptx.cuh"\n'
+PTX_HEADER = FOLDER.parents[1] / "kernels" / "shared" / "ptx.cuh"
+INCLUDE = '#include "ptx.cuh"\n'
 
 
 def source(name: str) -> str:
     """The text of a .cu file beside this one, its include replaced by the product's header."""
     text = (FOLDER / name).read_text()
     line = text[: text.index(INCLUDE)].count("\n") + 2
-    header = f'#line 1 "kernels/_ptx.cuh"\n{PTX_HEADER.read_text()}\n#line {line} "{name}"\n'
+    header = f'#line 1 "kernels/shared/ptx.cuh"\n{PTX_HEADER.read_text()}\n#line {line} "{name}"\n'
     return f'#line 1 "{name}"\n' + text.replace(INCLUDE, header)
 
 

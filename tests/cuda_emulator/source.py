@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .settings import EmulatorError
 
-PTX_HEADER = "kernels/_ptx.cuh"
-PTX_TWIN = Path(__file__).with_name("_ptx.cuh")
+PTX_HEADER = "kernels/shared/ptx.cuh"
+PTX_TWIN = Path(__file__).with_name("ptx.cuh")
 UNNAMED = "kernel.cu"  # where a source has no #line of its own
 
 LINE_MARK = re.compile(r'^[ \t]*#[ \t]*line[ \t]+(\d+)[ \t]+"([^"\n]*)"[ \t]*$', re.MULTILINE)

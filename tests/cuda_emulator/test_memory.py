@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.on_device import GUARD, Copy, memory_pool_off
+from tests.kernels.on_device import GUARD, Copy, memory_pool_off
 
 from . import memory
 from .memory import MemoryPool, OutOfMemoryError
@@ -132,11 +132,18 @@ def test_memory_that_was_used_is_poisoned_again(cupy):
 def test_the_tests_run_without_the_memory_pool():
     """Those of the pool itself are skipped, and say why."""
     selected = "pool_unless_it_is_off or nothing_after_the_first_two or transfers_under_way"
-    command = [sys.executable, "-m", "pytest", "--no-memory-pool", "-rs", "tests/test_cuda.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--no-memory-pool",
+        "-rs",
+        "tests/kernels/test_cuda.py",
+    ]
     root = Path(__file__).parents[2]
     result = subprocess.run([*command, "-k", selected], cwd=root, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "[2] tests/test_cuda.py" in result.stdout
+    assert "[2] tests/kernels/test_cuda.py" in result.stdout
     assert "the memory pool is off (--no-memory-pool)" in result.stdout
 
 

@@ -50,7 +50,7 @@ def test_what_is_not_understood_is_refused_with_its_line():
 
 
 def test_inline_ptx_is_refused_with_its_line():
-    code = f'#line 1 "kernels/_ptx.cuh"\n{PTX_HEADER.read_text()}\n#line 5 "kernels/a.cu"\n'
+    code = f'#line 1 "kernels/shared/ptx.cuh"\n{PTX_HEADER.read_text()}\n#line 5 "kernels/a.cu"\n'
     translate(code + "// asm in a comment\n")
     with pytest.raises(EmulatorError, match=r"kernels/a\.cu:6: inline PTX outside"):
         translate(code + '\n  asm volatile("bar.sync 0;");\n')

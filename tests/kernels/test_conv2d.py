@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from kernels import conv2d
-from kernels._layout import cpu as layout
-from kernels._microkernel import lanes_of
-from kernels.conv2d import _direct, _im2col, _winograd, cpu, reference
+from minigrad.kernels import conv2d
+from minigrad.kernels.conv2d import cpu, cpu_direct, cpu_im2col, cpu_winograd, reference
+from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.microkernel import lanes_of
 
 SHAPES = [  # channels, image, output channels, window, stride, padding, groups
     (3, (5, 4), 4, (3, 2), (1, 1), (0, 0), 1),
@@ -27,9 +27,9 @@ WINOGRAD_SHAPES = [
     (32, (5, 5), 49, (2, 2), (1, 1), (1, 1), 1),
     (32, (3, 2), 32, (3, 3), (1, 1), (3, 4), 1),
 ]
-PATHS = [_direct, _im2col, _winograd]
-CASES = [(p, shape) for p in (_direct, _im2col) for shape in SHAPES]
-CASES += [(_winograd, shape) for shape in WINOGRAD_SHAPES]
+PATHS = [cpu_direct, cpu_im2col, cpu_winograd]
+CASES = [(p, shape) for p in (cpu_direct, cpu_im2col) for shape in SHAPES]
+CASES += [(cpu_winograd, shape) for shape in WINOGRAD_SHAPES]
 
 
 def case_id(value):
@@ -66,7 +66,7 @@ def test_path_equals_reference(path, N, shape, dtype, rng, assert_close):
     for result, expected in zip(run(path, *arrays), run(reference, *arrays)):
         assert_close(result, expected)
     input, weight, _, grad_output, parameters = arrays
-    if path is not _direct or parameters[0] == (1, 1):
+    if path is not cpu_direct or parameters[0] == (1, 1):
         rest = input, weight, grad_output, parameters
         assert_close(run_backward_input(path, *rest), run_backward_input(reference, *rest))
 
@@ -74,7 +74,7 @@ def test_path_equals_reference(path, N, shape, dtype, rng, assert_close):
 @pytest.mark.parametrize("path", PATHS, ids=case_id)
 def test_order_in_memory_does_not_matter(path, dtype, rng):
     """Channels last, or in the order of the dimensions: the same bits."""
-    shape = WINOGRAD_SHAPES[1] if path is _winograd else SHAPES[1]
+    shape = WINOGRAD_SHAPES[1] if path is cpu_winograd else SHAPES[1]
     input, weight, bias, grad_output, parameters = make_arrays(2, shape, dtype, rng)
     plain = run(path, input, weight, bias, grad_output, parameters)
     input, grad_output = layout.channels_last(input), layout.channels_last(grad_output)
@@ -86,34 +86,34 @@ def test_order_in_memory_does_not_matter(path, dtype, rng):
 def test_long_sums_are_split(dtype, rng, assert_close):
     """More channels and pixels than are summed at a time, and more tasks than one."""
     for shape in (
-        (_direct.DEPTH + 7, (3, 35), 3, (1, 2), (1, 1), (0, 1), 1),
+        (cpu_direct.DEPTH + 7, (3, 35), 3, (1, 2), (1, 1), (0, 1), 1),
         (70, (3, 35), lanes_of(dtype) + 1, (3, 3), (1, 1), (1, 1), 1),
         (4, (60, 60), 3, (3, 2), (1, 1), (0, 0), 1),
     ):
         arrays = make_arrays(3, shape, dtype, rng)
-        for direct, plain in zip(run(_direct, *arrays), run(_im2col, *arrays)):
+        for direct, plain in zip(run(cpu_direct, *arrays), run(cpu_im2col, *arrays)):
             assert_close(direct, plain)
 
 
 @pytest.mark.parametrize("bytes_at_a_time", [1, 1 << 40])
 def test_tiles_in_one_block_and_in_many(bytes_at_a_time, dtype, rng, assert_close, monkeypatch):
-    monkeypatch.setattr(_winograd, "BLOCK", bytes_at_a_time)
-    monkeypatch.setattr(_winograd, "PIECE", bytes_at_a_time)
+    monkeypatch.setattr(cpu_winograd, "BLOCK", bytes_at_a_time)
+    monkeypatch.setattr(cpu_winograd, "PIECE", bytes_at_a_time)
     input, weight, bias, grad_output, parameters = make_arrays(
         19, (32, (11, 10), 32, (3, 3), (1, 1), (1, 1), 1), dtype, rng
     )
-    assert input.shape[0] * 3 * 3 > 2 * _winograd.CHUNK
+    assert input.shape[0] * 3 * 3 > 2 * cpu_winograd.CHUNK
     arrays = input, weight, bias, grad_output, parameters
-    for result, expected in zip(run(_winograd, *arrays), run(_im2col, *arrays)):
+    for result, expected in zip(run(cpu_winograd, *arrays), run(cpu_im2col, *arrays)):
         assert_close(result, expected)
     rest = input, weight, grad_output, parameters
-    assert_close(run_backward_input(_winograd, *rest), run_backward_input(_im2col, *rest))
+    assert_close(run_backward_input(cpu_winograd, *rest), run_backward_input(cpu_im2col, *rest))
 
 
 @pytest.mark.parametrize("R", [2, 3, 4, 5])
 def test_matrices_multiply_polynomials(R):
     """One line of a tile: the outputs are those of the filter slid over it, up to rounding."""
-    evaluate, evaluate_filter, interpolate = _winograd._matrices(R, np.dtype(np.float64))
+    evaluate, evaluate_filter, interpolate = cpu_winograd._matrices(R, np.dtype(np.float64))
     line, taps = np.array([3.0, -1, 4, 1, -5, 9]), np.array([2.0, 6, -5, 3, 5])[:R]
     values = (line @ evaluate) * (taps @ evaluate_filter)
     np.testing.assert_allclose(interpolate @ values, np.correlate(line, taps, "valid"), atol=1e-12)
@@ -133,21 +133,29 @@ def test_which_path_is_taken(monkeypatch, rng):
         return taken
 
     few, many = (3, (5, 5), 4, (3, 3)), (64, (16, 12), 128, (3, 3))
-    assert paths(2, (*few, (1, 1), (0, 0), 1)) == [_direct, _direct, _direct]
-    assert paths(2, (*few, (2, 1), (0, 0), 1)) == [_direct, _direct, _im2col]
-    assert paths(2, (*few, (1, 1), (0, 3), 1)) == [_direct, _direct, _im2col]
-    assert paths(32, (*many, (1, 1), (1, 1), 1)) == [_winograd, _winograd, _winograd]
-    assert paths(32, (*many, (1, 1), (1, 1), 2)) == [_winograd, _winograd, _winograd]
-    assert paths(32, (*many, (1, 1), (1, 1), 4)) == [_direct, _direct, _direct]
-    assert paths(32, (*many, (2, 2), (1, 1), 1)) == [_direct, _direct, _im2col]
-    assert paths(1, (*many, (1, 1), (1, 1), 1)) == [_direct, _direct, _direct]
-    assert paths(99, (64, (1, 30), 64, (3, 3), (1, 1), (1, 1), 1)) == [_direct, _direct, _direct]
-    assert paths(32, (64, (16, 12), 64, (3, 5), (1, 1), (1, 2), 1)) == [_direct, _direct, _direct]
+    assert paths(2, (*few, (1, 1), (0, 0), 1)) == [cpu_direct, cpu_direct, cpu_direct]
+    assert paths(2, (*few, (2, 1), (0, 0), 1)) == [cpu_direct, cpu_direct, cpu_im2col]
+    assert paths(2, (*few, (1, 1), (0, 3), 1)) == [cpu_direct, cpu_direct, cpu_im2col]
+    assert paths(32, (*many, (1, 1), (1, 1), 1)) == [cpu_winograd, cpu_winograd, cpu_winograd]
+    assert paths(32, (*many, (1, 1), (1, 1), 2)) == [cpu_winograd, cpu_winograd, cpu_winograd]
+    assert paths(32, (*many, (1, 1), (1, 1), 4)) == [cpu_direct, cpu_direct, cpu_direct]
+    assert paths(32, (*many, (2, 2), (1, 1), 1)) == [cpu_direct, cpu_direct, cpu_im2col]
+    assert paths(1, (*many, (1, 1), (1, 1), 1)) == [cpu_direct, cpu_direct, cpu_direct]
+    assert paths(99, (64, (1, 30), 64, (3, 3), (1, 1), (1, 1), 1)) == [
+        cpu_direct,
+        cpu_direct,
+        cpu_direct,
+    ]
+    assert paths(32, (64, (16, 12), 64, (3, 5), (1, 1), (1, 2), 1)) == [
+        cpu_direct,
+        cpu_direct,
+        cpu_direct,
+    ]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=case_id)
 def test_is_the_same_on_any_number_of_threads(path, rng, same_on_any_number_of_threads):
-    shape = WINOGRAD_SHAPES[0] if path is _winograd else SHAPES[2]
+    shape = WINOGRAD_SHAPES[0] if path is cpu_winograd else SHAPES[2]
     arrays = make_arrays(33, shape, np.dtype(np.float32), rng)
     same_on_any_number_of_threads(lambda: run(path, *arrays))
 
@@ -155,7 +163,7 @@ def test_is_the_same_on_any_number_of_threads(path, rng, same_on_any_number_of_t
 def test_nan_and_infinity_stay(rng):
     arrays = make_arrays(17, SHAPES[0], np.dtype(np.float32), rng)
     arrays[0][3, 1, 2, 2], arrays[0][5, 0, 0, 0] = np.nan, np.inf
-    for path in (_direct, _im2col):
+    for path in (cpu_direct, cpu_im2col):
         output, _ = run(path, *arrays)
         assert np.isnan(output[3]).any() and np.isinf(output[5]).any()
         finite = np.delete(output, [3, 5], axis=0)
@@ -165,7 +173,7 @@ def test_nan_and_infinity_stay(rng):
 def test_nan_and_infinity_do_not_vanish_between_tiles(rng):
     arrays = make_arrays(17, WINOGRAD_SHAPES[0], np.dtype(np.float32), rng)
     arrays[0][3, 1, 2, 2], arrays[0][5, 0, 0, 0] = np.nan, np.inf
-    output, _ = run(_winograd, *arrays)
+    output, _ = run(cpu_winograd, *arrays)
     for n in range(17):
         assert np.isfinite(output[n]).all() == (n not in (3, 5))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.on_device import BACKENDS, Kernels
+from tests.kernels.on_device import BACKENDS, Kernels
 
 # Counter, key and answer of Philox4x32-10 from the test vectors of Random123 (kat_vectors).
 KNOWN_ANSWERS = [

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kernels import im2col
-from tests.on_device import BACKENDS, Kernels
+from minigrad.kernels import im2col
+from tests.kernels.on_device import BACKENDS, Kernels
 
 cpu, reference = Kernels("cpu").im2col, Kernels("reference").im2col
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels.linear import cpu, reference
+from minigrad.kernels.linear import cpu, reference
 
 SIZES = [(1, 1, 1), (1, 17, 3), (7, 15, 33), (8, 16, 32), (9, 31, 16), (33, 5, 65), (3, 300, 7)]
 

@@ -7,7 +7,7 @@ window would not be seen.
 import numpy as np
 import pytest
 
-from tests.on_device import BACKENDS, Kernels
+from tests.kernels.on_device import BACKENDS, Kernels
 
 
 def run(backend, input, grad_output, size, alpha, beta, k, garbage):

@@ -8,8 +8,8 @@ window would not be seen.
 import numpy as np
 import pytest
 
-from kernels import max_pool2d
-from tests.on_device import BACKENDS, Kernels
+from minigrad.kernels import max_pool2d
+from tests.kernels.on_device import BACKENDS, Kernels
 
 # (C, H, W), size, beta, (kernel_size, stride, padding)
 CASES = [

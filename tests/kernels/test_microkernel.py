@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kernels._microkernel import (
+from minigrad.kernels.shared.microkernel import (
     GATHERED_ROWS,
     ROWS,
     gathered_product,
@@ -11,7 +11,7 @@ from kernels._microkernel import (
     tile_product,
     widest_lanes,
 )
-from kernels._team import jit
+from minigrad.kernels.shared.threads import jit
 
 
 @jit

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kernels import avg_pool2d, max_pool2d
-from tests.on_device import BACKENDS, Kernels
+from minigrad.kernels import avg_pool2d, max_pool2d
+from tests.kernels.on_device import BACKENDS, Kernels
 
 # (H, W), kernel_size, stride, padding
 WINDOWS = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.on_device import BACKENDS, Kernels
+from tests.kernels.on_device import BACKENDS, Kernels
 
 
 def make_inputs(count, image_size, crop_size, mean_image, seed=0):

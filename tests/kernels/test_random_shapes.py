@@ -1,10 +1,10 @@
-"""A sample of `tests.random_shapes`, whose command runs thousands."""
+"""A sample of `tests.stress.random_shapes`, whose command runs thousands."""
 
 import numpy as np
 import pytest
 
-from tests.on_device import Kernels
-from tests.random_shapes import draw
+from tests.kernels.on_device import Kernels
+from tests.stress.random_shapes import draw
 
 
 @pytest.mark.parametrize("backend", ["cpu", "cuda"])

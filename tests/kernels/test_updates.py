@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.on_device import BACKENDS, Kernels
+from tests.kernels.on_device import BACKENDS, Kernels
 
 SHAPES = [(1,), (7,), (3, 5), (2, 3, 3, 1), ((1 << 14) + 33,)]
 

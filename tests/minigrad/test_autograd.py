@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from kernels import _memory
 from minigrad import functional as F
+from minigrad.kernels.shared import memory
 
 
 def leaf(*values, dtype=np.float64):
@@ -162,7 +162,7 @@ def test_graph_without_backward_is_freed_with_its_output():
 
 
 def test_pool_gives_the_memory_of_freed_arrays_out_again():
-    pool = _memory.MemoryPool()
+    pool = memory.MemoryPool()
     shape = (1 << 10, 1 << 8)
     first = pool.empty(shape, np.float32)
     address = first.ctypes.data
@@ -178,7 +178,7 @@ def test_pool_gives_the_memory_of_freed_arrays_out_again():
 
 
 def test_pool_never_gives_the_same_memory_out_twice():
-    pool = _memory.MemoryPool()
+    pool = memory.MemoryPool()
     arrays = [pool.empty((1 << 17,), np.float32) for _ in range(4)]
     del arrays[1]
     arrays += [pool.empty((1 << 17,), np.float32) for _ in range(3)]

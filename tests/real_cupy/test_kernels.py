@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from kernels import _device
+from minigrad.kernels.shared import source as sources
+from minigrad.kernels.shared.device import Device, device
 from tests import cuda_emulator
+from tests.kernels.test_cuda_sources import SOURCES
 from tests.real_cupy import cupy, device_arrays
 from tests.test_architecture import ROOT
-from tests.test_cuda_sources import SOURCES
 
 raw, _scalar = cupy._core.raw, cupy._core._scalar
 compiler, function = cupy.cuda.compiler, cupy.cuda.function
@@ -37,7 +38,7 @@ def test_scalars_are_handed_to_kernels_as_they_are(dtype, value):
 
 
 def test_none_is_a_null_pointer():
-    null = _scalar.CScalar(_device._argument(None, np.float32))
+    null = _scalar.CScalar(sources._argument(None, np.float32))
     assert null.dtype.itemsize == 8
     assert ctypes.string_at(null.ptr, 8) == bytes(8)
 
@@ -55,9 +56,9 @@ def test_arguments_of_a_launch_are_accepted(monkeypatch):
                 *arguments, stream=SimpleNamespace(ptr=0), **options
             )
 
-    monkeypatch.setattr(_device.device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
-    monkeypatch.setattr(_device.Source, "all", [])
-    source = _device.Source("relu/cuda.cu", "relu")
+    monkeypatch.setattr(device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
+    monkeypatch.setattr(sources.Source, "all", [])
+    source = sources.Source("relu/cuda.cu", "relu")
     _, on_device, host = device_arrays()
     scalars = [1, 2.0, None, True, np.uint64(3), np.float64(0.5), np.int64(-1)]
     with reaching_the_device():
@@ -71,7 +72,7 @@ def test_arguments_of_a_launch_are_accepted(monkeypatch):
 @pytest.mark.parametrize("accumulate", [False, True])
 @pytest.mark.parametrize("tf32", [False, True])
 def test_arguments_of_a_matrix_product_are_accepted(accumulate, tf32):
-    device = _device.Device()
+    device = Device()
     device.tf32 = tf32
     device.cupy = SimpleNamespace(
         cuda=SimpleNamespace(
@@ -130,11 +131,11 @@ def test_source_compiles_as_cupy_compiles_it(path, architecture, monkeypatch):
             compiled.append(name)
             return super().get_function(name)
 
-    monkeypatch.setattr(_device.device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
-    monkeypatch.setattr(_device.Source, "all", [])
+    monkeypatch.setattr(device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
+    monkeypatch.setattr(sources.Source, "all", [])
     source = SOURCES[path]
     # A new one, of which nothing is compiled yet.
-    fresh = _device.Source(path, *source.kernels, types=source.types)
+    fresh = sources.Source(path, *source.kernels, types=source.types)
     for dtype in source.types:
         fresh.compile(dtype)
     expected = [name for dtype in source.types for name in source.expressions(dtype)]

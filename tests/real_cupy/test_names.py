@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from kernels import _device
+from minigrad.kernels.shared import device as device_module
 from tests.cuda_emulator import array, device_api, launch, memory
 from tests.real_cupy import STAND_IN, calls, cupy
 from tests.real_cupy.signatures import disagreements, signature_of
@@ -111,14 +111,14 @@ def test_attribute_of_kernels_that_is_set():
 
 def test_numbers_that_the_kernels_hand_to_cublas():
     cublas, runtime = cupy.cuda.cublas, cupy.cuda.runtime
-    assert _device._DATA_TYPE == {
+    assert device_module._DATA_TYPE == {
         np.dtype("f4"): runtime.CUDA_R_32F,
         np.dtype("f8"): runtime.CUDA_R_64F,
     }
-    assert _device._COMPUTE_FLOAT32 == cublas.CUBLAS_COMPUTE_32F
-    assert _device._COMPUTE_TF32 == cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-    assert _device._COMPUTE_FLOAT64 == cublas.CUBLAS_COMPUTE_64F
-    assert _device._DEFAULT_ALGORITHM == cublas.CUBLAS_GEMM_DEFAULT
+    assert device_module._COMPUTE_FLOAT32 == cublas.CUBLAS_COMPUTE_32F
+    assert device_module._COMPUTE_TF32 == cublas.CUBLAS_COMPUTE_32F_FAST_TF32
+    assert device_module._COMPUTE_FLOAT64 == cublas.CUBLAS_COMPUTE_64F
+    assert device_module._DEFAULT_ALGORITHM == cublas.CUBLAS_GEMM_DEFAULT
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alexnet.data import BadImage
+from alexnet.errors import BadImage
 
 
 class Images:

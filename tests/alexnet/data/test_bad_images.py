@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from alexnet.data import DataError
 from alexnet.data.bad_images import BadImages
+from alexnet.errors import DataError
 from tests.alexnet.data.images import Images
 
 DATASET = Images([np.zeros((1, 1, 3), np.uint8), None, None, None])

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from alexnet.data import BadImage
 from alexnet.data.images import decode, kinds
 from alexnet.data.transforms import central_square
+from alexnet.errors import BadImage
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet.data import DataError, Subset, load, recognize
+from alexnet.data import Subset, load, recognize
+from alexnet.errors import DataError
 from tests.alexnet.data.images import Images
 
 

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 
-from alexnet.data import BadImage, DataError
 from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader, Timed
 from alexnet.data.transforms import Augmentation, Preprocessing, ten_views
+from alexnet.errors import BadImage, DataError
 from minigrad import backend
 
 PREPROCESSING = Preprocessing(

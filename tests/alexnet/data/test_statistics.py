@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from alexnet.data import DataError
 from alexnet.data.bad_images import BadImages
 from alexnet.data.statistics import color_statistics, mean_image, reduced_square
 from alexnet.data.transforms import Preprocessing
+from alexnet.errors import DataError
 from tests.alexnet.data.images import Images
 
 

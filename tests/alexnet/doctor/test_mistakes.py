@@ -7,15 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from alexnet import watch
-from alexnet.building import build_trainer
 from alexnet.data import Subset
 from alexnet.data.transforms import Augmentation
 from alexnet.doctor import OK, PROBLEM, WARNING, examine
 from alexnet.model import ARCHITECTURES, learned_layers
-from alexnet.settings import resolve
-from alexnet.trainer import Trainer
-from alexnet.watch import Watch
+from alexnet.training import watch
+from alexnet.training.build import build_trainer
+from alexnet.training.settings import resolve
+from alexnet.training.trainer import Trainer
+from alexnet.training.watch import Watch
 from minigrad import nn
 from tests.alexnet.doctor.images import write_images
 from tests.alexnet.narrow import NarrowAlexNet
@@ -202,7 +202,7 @@ def watched(monkeypatch):
     """What the watch says of a run of 180 steps, long enough for all its rules."""
     monkeypatch.setattr(watch, "LEAST_STEPS", 80)
     monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 160)
-    monkeypatch.setattr("alexnet.figures.training_curves", lambda *args: None)
+    monkeypatch.setattr("alexnet.visualize.figures.training_curves", lambda *args: None)
 
     def watched(trainer):
         warnings = []

@@ -6,7 +6,7 @@ import pytest
 import minigrad as mg
 from alexnet.doctor import OK, PROBLEM, network_checks
 from alexnet.model import ARCHITECTURES, learned_layers
-from alexnet.recipes import Recipe
+from alexnet.training.recipes import Recipe
 from minigrad import nn, optim
 from tests.alexnet.narrow import NarrowAlexNet
 

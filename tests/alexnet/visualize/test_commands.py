@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from alexnet import train
-from alexnet.checkpoint import BEST, Checkpoint
+from alexnet.run.checkpoint import BEST, Checkpoint
 from alexnet.visualize import __main__ as visualize
 from alexnet.visualize import pictures
 from tests.alexnet.runs import OPTIONS, write_images

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from alexnet.data.bad_images import BadImages
-from alexnet.data.dataset import BadImage
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
+from alexnet.errors import BadImage, CheckpointError
 from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.visualize import layers
 from alexnet.visualize.features import features
 from minigrad import Tensor, backend, no_grad
 from minigrad import functional as F
-from minigrad.io import CheckpointError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = backend.get("cpu")

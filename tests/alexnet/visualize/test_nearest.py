@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from alexnet.checkpoint import Checkpoint
 from alexnet.data.transforms import Preprocessing
+from alexnet.errors import CheckpointError
+from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize import nearest
 from alexnet.visualize.features import Features
 from minigrad import io
-from minigrad.io import CheckpointError
 
 
 def distance(a, b, kind):

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alexnet import filter_snapshots, train
-from alexnet.checkpoint import BEST, Checkpoint
-from alexnet.filter_snapshots import FOLDER
-from alexnet.metrics import read_rows
+from alexnet import train
+from alexnet.run import filter_snapshots
+from alexnet.run.checkpoint import BEST, Checkpoint
+from alexnet.run.filter_snapshots import FOLDER
+from alexnet.run.metrics import read_rows
 from alexnet.visualize import __main__ as visualize
 from alexnet.visualize import curves, responses
 from alexnet.visualize.response_figures import kernel_pages, overview_figure

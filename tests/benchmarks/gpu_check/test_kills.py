@@ -5,7 +5,7 @@ import sys
 
 
 def test_twenty_kills():
-    command = [sys.executable, "-m", "tests.kill_gpu_check", "20", "--seed", "1"]
+    command = [sys.executable, "-m", "tests.stress.kill_gpu_check", "20", "--seed", "1"]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "complete files each time" in result.stdout

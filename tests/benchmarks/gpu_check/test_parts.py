@@ -25,10 +25,10 @@ from benchmarks.gpu_check import (
 from benchmarks.gpu_check.gpu_clock import ATTEMPTS, FIRST_COPIES, LAST_COPIES, GpuClock
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.layers import walk
-from kernels import _device
 from minigrad import backend
-from tests import nvrtc
+from minigrad.kernels import cuda as cuda_kernels
 from tests.cuda_emulator import EmulatorError
+from tests.kernels import nvrtc
 
 OPTIONS = Options(
     out="", architectures=("alexnet",), batch=1, image_size=67, width=0.1, repeats=1, calls=1,
@@ -212,7 +212,7 @@ def test_contestants_agree(cuda, torch, report):
 def test_smoke_notices_a_wrong_loss(loss, cuda, report, monkeypatch):
     losses = {"cuda": [2.3, loss], "cpu": [2.3, 1.4]}
     monkeypatch.setattr(smoke, "_losses", lambda device, dtype: losses[device])
-    monkeypatch.setattr(_device, "all_sources", dict)
+    monkeypatch.setattr(cuda_kernels, "sources", dict)
     usual = backend.get("cpu").kernels
     smoke.run(OPTIONS, report)
     assert backend.get("cpu").kernels is usual

@@ -1,5 +1,5 @@
 // The asynchronous copies of each thread, in the order of their issue. The copying itself is done
-// by the kernel's side (../_ptx.cuh), where the sanitizers watch.
+// by the kernel's side (../ptx.cuh), where the sanitizers watch.
 #include "scheduler.h"
 
 namespace emulator {

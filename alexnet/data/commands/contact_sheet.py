@@ -1,0 +1,145 @@
+"""A page of samples: images of a data set as they are, and as the network gets them."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure, SubFigure
+
+from alexnet.data.bad_images import BadImages
+from alexnet.data.commands.inspection import Inspection
+from alexnet.data.dataset import Dataset
+from alexnet.data.labels import shortened
+from alexnet.data.statistics import color_statistics
+from alexnet.data.transforms import (
+    Augmentation,
+    Preprocessing,
+    central_view,
+    color_deviations,
+    training_view,
+)
+
+IMAGE_SIZE = 227
+MAX_CLASSES = 10
+EPOCHS = 7
+FACTORS = (-0.2, -0.1, 0.0, 0.1, 0.2)
+FORMULAS = {"2012": "d = s", "paper": "d = s²", "pytorch": "d = s² / 255"}
+# In inches: ten classes fill a page of A4 within its margins.
+WIDTH, LABEL, CELL, GAP, NUMBERS, TITLE = 7.4, 1.3, 0.7, 0.04, 0.48, 0.7
+DOTS_PER_INCH = 150
+
+
+def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> None:
+    """Draw a page as a PNG: samples of up to ten classes, and what colour noise does to one.
+
+    A sample is shown as it is, and as training with this seed gets it in its first epochs; the
+    mean is not subtracted.
+    """
+    dataset = inspection.dataset
+    statistics = color_statistics(dataset, BadImages(skip=True, limit=len(dataset)))
+    preprocessing = Preprocessing(image_size=IMAGE_SIZE, **statistics._asdict())
+    samples = _samples(inspection, seed)
+
+    height = TITLE + len(samples) * (CELL + GAP)
+    noise_height = TITLE + len(FORMULAS) * (CELL + GAP)
+    figure = Figure(figsize=(WIDTH, height + noise_height))
+    above, below = figure.subfigures(2, 1, height_ratios=(height, noise_height))
+    _draw_samples(above, dataset, samples, preprocessing, title, seed)
+    _draw_color_noise(below, dataset.image(samples[0]), preprocessing)
+    with warnings.catch_warnings():
+        # A letter of a class's name that the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        figure.savefig(path, format="png", dpi=DOTS_PER_INCH)
+
+
+def _samples(inspection: Inspection, seed: int) -> list[int]:
+    """A random usable image of each class, of at most ten classes from the first to the last."""
+    labels = inspection.dataset.labels
+    present = np.unique(labels[inspection.usable])
+    chosen = np.linspace(0, len(present) - 1, min(len(present), MAX_CLASSES)).round().astype(int)
+    rng = np.random.default_rng(seed)
+    return [
+        int(rng.choice(np.flatnonzero(inspection.usable & (labels == label))))
+        for label in present[chosen]
+    ]
+
+
+def shown(crop: np.ndarray, flip: bool, color_shift: np.ndarray) -> np.ndarray:
+    """A view as a picture: the network's input without the subtraction of the mean."""
+    crop = crop[:, ::-1] if flip else crop
+    return np.clip(np.rint(crop + color_shift), 0, 255).astype(np.uint8)
+
+
+def _draw_samples(
+    figure: SubFigure,
+    dataset: Dataset,
+    samples: list[int],
+    preprocessing: Preprocessing,
+    title: str,
+    seed: int,
+) -> None:
+    headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in range(EPOCHS))]
+    grid = _grid(
+        figure,
+        f"{shortened(title, 70)}\nA training image of each class, and what the network gets of it "
+        f"(seed {seed}; the mean is not subtracted)",
+        [shortened(dataset.classes[dataset.labels[index]], 20) for index in samples],
+        headings,
+        cell_width=CELL + GAP,
+    )
+    for row, index in zip(grid, samples):
+        image = dataset.image(index)
+        row[0].imshow(image)
+        for epoch, axes in enumerate(row[1:]):
+            view = training_view(image, preprocessing, Augmentation(), seed, epoch, index)
+            axes.imshow(shown(*view))
+
+
+def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Preprocessing) -> None:
+    deviations = ", ".join(f"{s:.0f}" for s in preprocessing.standard_deviations)
+    grid = _grid(
+        figure,
+        "Colour noise: a·d along each principal component of the colours, here with the same a for all three\n"
+        f"Standard deviations s: {deviations} grey levels. Beside each: the shift of red, green, blue",
+        [f"{form}:  {formula}" for form, formula in FORMULAS.items()],
+        [f"a = {factor:+.1f}".replace("-", "−") if factor else "a = 0" for factor in FACTORS],
+        cell_width=CELL + NUMBERS,
+    )
+    crop = central_view(image, preprocessing).crop
+    for row, form in zip(grid, FORMULAS):
+        for axes, factor in zip(row, FACTORS):
+            factors = factor * color_deviations(preprocessing, form)
+            shift = np.asarray(preprocessing.eigenvectors) @ factors
+            axes.imshow(shown(crop, False, shift))
+            text = "\n".join(f"{name} {_level(x)}" for name, x in zip("RGB", shift))
+            axes.text(1.05, 0.5, text, fontsize=6.5, va="center", transform=axes.transAxes)
+
+
+def _grid(
+    figure: SubFigure, title: str, rows: list[str], columns: list[str], cell_width: float
+) -> np.ndarray:
+    """Axes for pictures, in a grid with a title and names; cells have a size in inches."""
+    height = TITLE + len(rows) * (CELL + GAP)
+    style = {"fontsize": 8, "parse_math": False}
+    heading, explanation = title.split("\n")
+    figure.text(0.1 / WIDTH, 1 - 0.1 / height, heading, va="top", weight="bold", **style)
+    figure.text(0.1 / WIDTH, 1 - 0.27 / height, explanation, va="top", **style)
+    grid = np.empty((len(rows), len(columns)), object)
+    for i, row in enumerate(rows):
+        bottom = height - TITLE - i * (CELL + GAP) - CELL
+        for j in range(len(columns)):
+            left = LABEL + j * cell_width
+            place = (left / WIDTH, bottom / height, CELL / WIDTH, CELL / height)
+            grid[i, j] = axes = figure.add_axes(place)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(color="0.8", linewidth=0.5)
+        grid[i, 0].set_ylabel(row, rotation=0, ha="right", va="center", **style)
+    for axes, column in zip(grid[0], columns):
+        axes.text(0.5, 1.05, column, ha="center", transform=axes.transAxes, **style)
+    return grid
+
+
+def _level(shift: float) -> str:
+    """A number of grey levels, in few characters."""
+    digits = 0 if abs(shift) >= 100 else 1
+    return f"{shift:+.{digits}f}".replace("-", "−") if shift else "0"

@@ -1,0 +1,74 @@
+"""Which columns of a parquet file hold the images and their labels."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from alexnet.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+# What the columns are usually called, if their types leave a choice.
+IMAGE_NAMES = ("image", "img", "images")
+LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
+
+
+class Columns(NamedTuple):
+    """Where images and labels are, and the names of the classes where the file has them."""
+
+    image: str
+    label: str
+    classes: list[str] | None
+
+
+def columns_of(file: "ParquetFile", path: Path) -> Columns:
+    """Tell images and labels by their types, by what Hugging Face says, and by usual names.
+
+    Raises:
+        DataError: there are none, or several alike; or the metadata are damaged.
+    """
+    from pyarrow import types
+
+    def holds_bytes(kind: "pyarrow.DataType") -> bool:
+        if types.is_struct(kind):
+            index = kind.get_field_index("bytes")
+            kind = kind.field(index).type if index >= 0 else kind
+        return types.is_binary(kind) or types.is_large_binary(kind)
+
+    def choose(what: str, names: list[str], feature: str, usual: tuple[str, ...]) -> str:
+        declared = [name for name in names if features.get(name, {}).get("_type") == feature]
+        names = declared or names
+        if len(names) == 1:
+            return names[0]
+        for name in usual:
+            if name in names:
+                return name
+        raise DataError(
+            f"{path}: cannot tell which column has the {what}, of {', '.join(schema.names[:20])}; "
+            f"call it {usual[0]}"
+        )
+
+    schema = file.schema_arrow
+    features = _features(schema, path)
+    images = [field.name for field in schema if holds_bytes(field.type)]
+    integers = [field.name for field in schema if types.is_integer(field.type)]
+    image = choose("images", images, "Image", IMAGE_NAMES)
+    label = choose("labels", integers, "ClassLabel", LABEL_NAMES)
+    classes = features.get(label, {}).get("names")
+    if classes is not None:
+        strings = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+        if not strings or len(set(classes)) != len(classes):
+            raise DataError(f"{path}: the names of its classes are damaged; download it again")
+    return Columns(image, label, classes)
+
+
+def _features(schema: "pyarrow.Schema", path: Path) -> dict[str, dict]:
+    """What Hugging Face says about each column."""
+    try:
+        about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = about.get("info", {}).get("features", {})
+        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: its metadata are damaged; download it again") from error

@@ -1,0 +1,98 @@
+"""Files that appear complete, and safe on the disk, or not at all."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+UNFINISHED = ".unfinished-"
+
+
+@contextlib.contextmanager
+def replacing(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary name to write a file under; at the end of the block it takes the place of `path`.
+
+    It is renamed only when all of it is on the disk, and the new name is on the disk when the
+    block has been left: a power cut at any moment leaves the old file or the new one.
+
+    The temporary name is in a folder of its own, so that whatever a library leaves there when the
+    process is killed can be recognized, see `remove_unfinished`.
+
+    Args:
+        folder: where to make that folder, on the file system of `path`; default: beside `path`.
+
+    Raises:
+        OSError: it cannot be written; what was at `path` before is still there, unless the very
+            last step failed.
+    """
+    unfinished = tempfile.TemporaryDirectory(
+        prefix=UNFINISHED, dir=folder or path.parent, ignore_cleanup_errors=True
+    )
+    with _naming(path), unfinished as name:
+        temporary = Path(name) / path.name
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replace the contents of a file, or make it.
+
+    Raises:
+        OSError: see `replacing`.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`; a copy where the file system has no links.
+
+    Raises:
+        OSError: see `replacing`.
+    """
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of the files in a folder safe on the disk."""
+    try:
+        with _naming(folder):
+            _sync(folder)
+    except OSError as error:
+        # Some network file systems cannot; there names are as safe as they get.
+        if error.errno != errno.EINVAL:
+            raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `replacing` has left in a folder where a process was killed."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of open files do not know their name, others a temporary one: they get `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (not error.filename or UNFINISHED in str(error.filename)):
+            error.filename = str(path)
+        raise

@@ -1,0 +1,128 @@
+"""Images that someone names: files, folders, standard input. No data set, so nothing is required.
+
+Every image that cannot be used costs one line, and nothing else.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from alexnet.data.images import MAX_FILE_BYTES, decode
+from alexnet.data.loader import Batch
+from alexnet.data.readers.folder import files_below
+from alexnet.data.transforms import Preprocessing, central_view, ten_views
+from alexnet.errors import BadImage, DataError
+
+STANDARD_INPUT = "-"
+UNKNOWN = -1
+
+
+class ImageFile(NamedTuple):
+    """An image that was asked for: what to call it, and the index of its true class or UNKNOWN."""
+
+    name: str
+    label: int = UNKNOWN
+
+
+def find(
+    names: list[str], classes: list[str], refuse: Callable[[str, str], None]
+) -> list[ImageFile]:
+    """The images that names stand for; a folder stands for all images below it, in order.
+
+    The true class is known where the folder of an image is called like one.
+
+    Args:
+        refuse: told the name and what is wrong, where a name stands for no image.
+    """
+    labels = {name: label for label, name in enumerate(classes)}
+    found = []
+    for name in names:
+        if name == STANDARD_INPUT:
+            found.append(ImageFile(name))
+            continue
+        try:
+            files = files_below(Path(name)) if os.path.isdir(name) else [name]
+        except DataError as error:
+            refuse(name, str(error))
+            continue
+        if not files:
+            refuse(name, f"{name}: no image in this folder")
+        for file in files:
+            folder = Path(file).absolute().parent.name
+            found.append(ImageFile(file, labels.get(folder, UNKNOWN)))
+    return found
+
+
+def batches(
+    files: list[ImageFile],
+    preprocessing: Preprocessing,
+    batch_size: int,
+    views: int,
+    workers: int,
+    refuse: Callable[[str, str], None],
+) -> Iterator[Batch]:
+    """The images as the network wants them; `indices` are places in `files`.
+
+    Args:
+        batch_size: images in a batch; it is smaller by those that cannot be used.
+        views: 1, the middle of an image, or 10.
+        workers: threads that decode.
+        refuse: told the name and what is wrong, where an image cannot be used.
+    """
+
+    def read(file: ImageFile) -> list | BadImage:
+        try:
+            image = _decode(file.name, preprocessing.resize)
+        except BadImage as error:
+            return error
+        return (
+            ten_views(image, preprocessing) if views == 10 else [central_view(image, preprocessing)]
+        )
+
+    with ThreadPoolExecutor(max(1, workers)) as executor:
+        for first in range(0, len(files), batch_size):
+            part = files[first : first + batch_size]
+            used, all_views = [], []
+            for index, result in enumerate(executor.map(read, part), first):
+                if isinstance(result, BadImage):
+                    refuse(files[index].name, str(result))
+                else:
+                    used.append(index)
+                    all_views += result
+            if used:
+                crops, flips, color_shifts = zip(*all_views)
+                yield Batch(
+                    np.stack(crops),
+                    np.array(flips, np.bool_),
+                    np.stack(color_shifts),
+                    np.array([files[index].label for index in used]),
+                    np.array(used),
+                    preprocessing,
+                )
+
+
+def _decode(name: str, square: int) -> np.ndarray:
+    if name == STANDARD_INPUT:
+        return decode(_standard_input(), "standard input", square)
+    if "://" in name:
+        raise BadImage(f"{name}: nothing is fetched from the net; download it and give the file")
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise BadImage(f"{name}: neither a file nor a folder")
+    return decode(Path(name), name, square)
+
+
+def _standard_input() -> io.BytesIO:
+    if sys.stdin.isatty():
+        raise BadImage(
+            "standard input: a terminal; send an image there, as in predict ... - < FILE"
+        )
+    content = sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise BadImage(f"standard input: larger than {MAX_FILE_BYTES:,} bytes")
+    return io.BytesIO(content)

@@ -1,0 +1,117 @@
+"""``python -m alexnet.report``: everything of a run in one HTML file that needs nothing else."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from alexnet import cli, files
+from alexnet.errors import CheckpointError, DataError, UsageError
+from alexnet.inference import load
+from alexnet.inference.results import evaluate
+from alexnet.report import html as html_page
+from alexnet.report import images, sections
+from alexnet.report.html import Section
+from alexnet.report.sections import Images, Missing, Report, missing
+from alexnet.run import filter_snapshots, progress
+from alexnet.run.metrics import read_rows
+from alexnet.visualize import layers
+from minigrad import backend
+
+NAME = "python -m alexnet.report"
+EXAMPLES = f"""\
+examples:
+  {NAME} runs/demo-alexnet-1
+      writes runs/demo-alexnet-1/report.html
+  {NAME} runs/cifar10-alexnet-1 --data-root data --out cifar10.html
+      where the images lie elsewhere than in training
+"""
+
+# In the order of the page: id, heading, function.
+SECTIONS = (
+    ("setup", "Setup", sections.setup),
+    ("curves", "Learning curves", sections.learning_curves),
+    ("filters", "Filters of the first layer", sections.filters),
+    ("responses", "Orientation tuning", sections.responses),
+    ("accuracy", "Accuracy by class and confusion", images.accuracy),
+    ("samples", "Predictions", images.samples),
+    ("neighbours", "Nearest neighbours", images.similar_images),
+    ("budget", "Speed and cost by layer", sections.budget),
+    ("environment", "Environment", sections.environment),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    options = cli.Parser(prog=NAME, description=EXAMPLES)
+    options.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
+    options.add_argument(
+        "--out",
+        type=cli.output_file(".html", ".htm"),
+        metavar="FILE",
+        help="default: report.html in the run folder",
+    )
+    load.add_data_options(options)
+    load.add_computing_options(options)
+    return options
+
+
+def _run(argv: list[str] | None) -> int:
+    arguments = parser().parse_args(argv)
+    folder = arguments.checkpoint
+    if folder.is_file():
+        raise UsageError(f"{folder} is a file: give the folder of the run")
+    path = arguments.out or folder / "report.html"
+    if folder.is_dir():  # else what is wrong is said below
+        cli.writable(path)
+    report = read_run(arguments)
+    parts = [_section(report, *section) for section in SECTIONS]
+    title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
+    page = html_page.page(title, sections.headline(report), parts)
+    files.write(path, page.encode())
+    print(cli.printable(str(path)))
+    return 0
+
+
+def read_run(arguments: argparse.Namespace) -> Report:
+    """What the sections tell of. Of images that cannot be used it tells why."""
+    checkpoint, model = load.network(arguments)
+    report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
+    try:
+        report.snapshots = filter_snapshots.load(report.folder)
+        report.no_snapshots = "the kernels of earlier epochs, which were not kept"
+        shape = layers.convolutions(model)["conv1"].weight.shape
+        if any(kernels.shape != shape for kernels in report.snapshots.values()):
+            report.snapshots = {}
+            report.no_snapshots = "the kernels that were kept are those of another network"
+    except CheckpointError as error:
+        report.no_snapshots = str(error)
+    try:
+        dataset = load.dataset(arguments, checkpoint)
+        loader = load.loader(arguments, checkpoint, dataset)
+        with progress.for_this_terminal()(arguments.split, len(dataset), 0) as told:
+            results = evaluate(model, loader, backend.get(arguments.backend), told)
+        report.images = Images(dataset, results)
+    except (DataError, CheckpointError) as error:
+        report.no_images = str(error)
+    return report
+
+
+def _section(report: Report, id: str, heading: str, write: Callable[[Report], str]) -> Section:
+    """A section, or one line that says why it is not there and what would bring it."""
+    try:
+        return Section(id, heading, write(report))
+    except Missing as error:
+        reason, remedy = error.reason, error.remedy
+    except (DataError, CheckpointError) as error:
+        reason, remedy = str(error), ""  # which says what to do
+    cli.say(cli.printable(f"left out: {heading}: {' '.join(reason.split())}"))
+    return Section(id, heading, missing(reason, remedy))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.exit_code(lambda: _run(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

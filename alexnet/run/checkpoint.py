@@ -1,0 +1,204 @@
+"""Checkpoints: a network, what it needs to be used, and what it needs to be trained further.
+
+One safetensors file. Its tensors are called "model.<parameter>" and "optimizer.<state>", and
+"preprocessing.mean_image" where a mean image is subtracted; its metadata hold the other fields
+of `Checkpoint`, each as JSON, and a checksum of it all.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alexnet import files
+from alexnet.data.identity import difference
+from alexnet.data.transforms import Preprocessing
+from alexnet.errors import CheckpointError
+from alexnet.model import ARCHITECTURES
+from minigrad import io, nn
+
+FORMAT_VERSION = 2
+LAST, BEST = "last.safetensors", "best.safetensors"
+OPTIMIZER = "optimizer."
+CHECKSUM_WITHOUT_OPTIMIZER = "checksum_without_optimizer"
+
+_JSON_FIELDS = {
+    "architecture": str,
+    "classes": list,
+    "preprocessing": dict,
+    "arguments": dict,
+    "data": dict,
+    "training": dict,
+    "schedule": dict,
+    "random_keys": dict,
+}
+
+
+@dataclass
+class Checkpoint:
+    """Everything a run is, between two of its steps.
+
+    Attributes:
+        architecture: name of an entry of `alexnet.model.ARCHITECTURES`.
+        classes: names in the order of the network's outputs.
+        preprocessing: how images become the network's input.
+        arguments: the settings the run was started with.
+        data: what identifies the sets it was trained and validated on, see `alexnet.data.identity`.
+        training: position in the run and running means, see `alexnet.training.trainer.TrainingState`.
+        schedule: counters of the learning-rate schedule.
+        random_keys: seed and number of random draws made, which decide all later ones.
+        model, optimizer: arrays by name.
+    """
+
+    architecture: str
+    classes: list[str]
+    preprocessing: Preprocessing
+    arguments: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    random_keys: dict[str, int] = field(default_factory=dict)
+    model: dict[str, np.ndarray] = field(default_factory=dict)
+    optimizer: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        """Write the file; it appears complete or not at all.
+
+        Raises:
+            OSError: it cannot be written; a file that was there before is unchanged.
+        """
+        values = {name: getattr(self, name) for name in _JSON_FIELDS}
+        values["preprocessing"] = self.preprocessing.to_metadata()
+        values["format_version"] = FORMAT_VERSION
+        arrays = {f"model.{name}": array for name, array in self.model.items()}
+        arrays |= {f"{OPTIMIZER}{name}": array for name, array in self.optimizer.items()}
+        if self.preprocessing.mean_image is not None:
+            arrays["preprocessing.mean_image"] = self.preprocessing.mean_image
+        metadata = {name: json.dumps(value) for name, value in values.items()}
+        # Two, so that a network can be used without reading the larger part of the file.
+        needed = {name: arrays[name] for name in arrays if not name.startswith(OPTIMIZER)}
+        metadata[CHECKSUM_WITHOUT_OPTIMIZER] = _checksum(needed, metadata)
+        metadata["checksum"] = _checksum(arrays, metadata)
+        with files.replacing(path) as temporary:
+            io.save(temporary, arrays, metadata)
+
+    @classmethod
+    def load(cls, path: Path, optimizer: bool = True) -> "Checkpoint":
+        """Read a file that `save` wrote.
+
+        Args:
+            optimizer: False leaves its arrays out, half of the file: enough to use the network.
+
+        Raises:
+            CheckpointError: it is missing, damaged, or from something else.
+        """
+        arrays, metadata = io.load(path, leave_out=None if optimizer else OPTIMIZER)
+        version = metadata.get("format_version")
+        if version != str(FORMAT_VERSION):
+            raise CheckpointError(
+                f"{path} is not a checkpoint that this version can read: its format version is "
+                f"{version or 'missing'}, expected {FORMAT_VERSION}"
+            )
+        checksum = metadata.pop("checksum", None)
+        if not optimizer:
+            checksum = metadata.pop(CHECKSUM_WITHOUT_OPTIMIZER, None)
+        if checksum != _checksum(arrays, metadata):
+            raise CheckpointError(f"{path} is damaged: its checksum is not that of its contents")
+        try:
+            values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
+            for name, kind in _JSON_FIELDS.items():
+                if not isinstance(values[name], kind):
+                    raise ValueError(f"{name} is no {kind.__name__}")
+            values["preprocessing"] = Preprocessing.from_metadata(
+                values["preprocessing"], arrays.get("preprocessing.mean_image")
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} has damaged metadata ({error})") from error
+        return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, OPTIMIZER))
+
+    def build(self) -> nn.Module:
+        """The network, as it was saved, ready to be used; on the CPU it shares the arrays.
+
+        Raises:
+            CheckpointError: its kind is not known, or its parameters do not fit.
+        """
+        try:
+            with nn.init.skipped():
+                model = ARCHITECTURES[self.architecture](
+                    len(self.classes), self.preprocessing.image_size
+                )
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(f"the checkpoint's network cannot be built: {error}") from error
+        self.restore(model, assign=True)
+        return model.eval()
+
+    def require(self, architecture: str, classes: list[str]) -> None:
+        """Raise CheckpointError unless the network is of this kind and for these classes."""
+        if self.architecture != architecture:
+            raise CheckpointError(
+                f"the checkpoint holds the network {self.architecture!r}, not {architecture!r}"
+            )
+        if len(self.classes) != len(classes):
+            raise CheckpointError(
+                f"the checkpoint has {len(self.classes)} classes, the data have {len(classes)}"
+            )
+        for index, (own, other) in enumerate(zip(self.classes, classes)):
+            if own != other:
+                raise CheckpointError(
+                    f"class {index} is {own!r} in the checkpoint and {other!r} in the data"
+                )
+
+    def require_data(self, data: dict[str, dict[str, Any]]) -> None:
+        """Raise CheckpointError unless the sets are those that the run began with.
+
+        Args:
+            data: `alexnet.data.identity.identity` of each set by name.
+        """
+        for name, now in data.items():
+            if changed := difference(self.data.get(name), now):
+                raise CheckpointError(
+                    f"the {name} set has changed since the run began: {changed}; bring the old "
+                    "one back, or begin a new run with --init-from"
+                )
+
+    def restore(self, model: nn.Module, assign: bool = False) -> None:
+        """Copy the parameters into a network, or let it share them (`Module.load_state_dict`).
+
+        Raises:
+            CheckpointError: the network has other parameters.
+        """
+        try:
+            model.load_state_dict(self.model, assign)
+        except (KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit the network: {error.args[0]}"
+            ) from error
+
+
+def find(path: Path, preferred: str, otherwise: str) -> Path:
+    """The checkpoint that a path stands for: the file itself, or one of those of a run folder."""
+    if not path.is_dir():
+        return path
+    return path / (preferred if (path / preferred).exists() else otherwise)
+
+
+def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    """CRC-32 of everything in the file, so that no flipped bit becomes a weight."""
+    crc = 0
+    for name, text in sorted(metadata.items()):
+        crc = zlib.crc32(f"{name} {text}".encode(), crc)
+    for name, array in sorted(arrays.items()):
+        crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array), crc)
+    return f"{crc:08x}"
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

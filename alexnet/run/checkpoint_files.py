@@ -1,0 +1,97 @@
+"""The checkpoints of a run folder: the last, the best, and a bounded history.
+
+A checkpoint is written once, as `step-00001234.safetensors` after optimizer step 1,234 of the run;
+`last.safetensors` and, if it is the best so far, `best.safetensors` are further names of the same
+file, where the file system has hard links, and copies where it has not.
+"""
+
+from pathlib import Path
+
+from alexnet import files
+from alexnet.errors import CheckpointError
+from alexnet.run.checkpoint import BEST, LAST, Checkpoint
+
+
+def step_file(folder: Path, step: int) -> Path:
+    """The name of the checkpoint after a step of the run."""
+    return folder / f"step-{step:08}.safetensors"
+
+
+def history(folder: Path) -> list[Path]:
+    """The checkpoints named after their steps, the newest first."""
+    return sorted(folder.glob("step-*.safetensors"), key=_step_of, reverse=True)
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether there is any checkpoint."""
+    return bool(candidates(folder))
+
+
+def require_run(folder: Path) -> None:
+    """Raise CheckpointError unless there is a checkpoint."""
+    if not holds_run(folder):
+        raise CheckpointError(f"{folder} holds no checkpoint to continue from")
+
+
+def candidates(folder: Path) -> list[Path]:
+    """Where to look for a run to continue: each file once, what is lost least comes first."""
+    found: list[Path] = []
+    for path in (folder / LAST, *history(folder), folder / BEST):
+        if path.exists() and not any(path.samefile(other) for other in found):
+            found.append(path)
+    return found
+
+
+def save(checkpoint: Checkpoint, folder: Path, keep: int, is_best: bool) -> None:
+    """Save a checkpoint as the last one, and as the best one if it is.
+
+    The order makes the folder right at any moment: where there is a checkpoint that was the best
+    when it was saved, `best.safetensors` is not older.
+
+    Args:
+        keep: how many earlier checkpoints stay.
+
+    Raises:
+        OSError: it cannot be written; the checkpoints from before are still there.
+    """
+    newest = step_file(folder, checkpoint.schedule["steps"])
+    if is_best:
+        checkpoint.save(folder / BEST)
+        files.link(folder / BEST, newest)
+    else:
+        checkpoint.save(newest)
+    files.link(newest, folder / LAST)
+    steps = history(folder)
+    # Later steps are of a run that was continued from before them.
+    later = steps.index(newest)
+    for path in (*steps[:later], *steps[later + 1 + keep :]):
+        path.unlink()
+
+
+def newest(folder: Path) -> tuple[Checkpoint, str | None]:
+    """The newest checkpoint that is not damaged.
+
+    Returns:
+        the checkpoint, and a line about what had to be passed over, if anything.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    require_run(folder)
+    paths = candidates(folder)
+    problems = []
+    for path in paths:
+        try:
+            checkpoint = Checkpoint.load(path)
+        except CheckpointError as error:
+            problems.append(error)
+            continue
+        return checkpoint, f"{problems[0]}; continuing from {path.name}" if problems else None
+    others = f" (nor are the other {len(paths) - 1})" if len(paths) > 1 else ""
+    raise CheckpointError(f"{problems[0]}{others}")
+
+
+def _step_of(path: Path) -> int:
+    """Files that only look like ours count as the oldest."""
+    digits = path.stem.removeprefix("step-")
+    return int(digits) if digits.isdecimal() else -1

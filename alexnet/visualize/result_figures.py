@@ -1,0 +1,181 @@
+"""Pictures of what a network says of images; each function returns a figure as wide as a page."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from alexnet.data import Dataset
+from alexnet.data.labels import caption
+from alexnet.data.transforms import Preprocessing, central_view
+from alexnet.inference.results import Results
+from alexnet.visualize.figures import VALIDATION, fitted
+
+WIDTH = 7.4  # inches: a page of A4 within its margins
+# Up to so many classes every cell of a confusion matrix has its number, or every row its name.
+NUMBERED_CLASSES, NAMED_CLASSES = 20, 40
+ERRORS_PER_KIND, ERROR_COLUMNS = 12, 6
+PREDICTION_COLUMNS = 4
+# Pale enough for black text on top; the frame tells the true class without colour, too.
+BAR, TRUE_BAR = "#A9CDE5", "#F5C19A"
+
+
+class Prediction(NamedTuple):
+    """What a network says of an image.
+
+    Attributes:
+        image: uint8 (H, W, 3).
+        name: of the image.
+        label: the true class, or None where it is not known.
+        top: class and probability of the most probable classes, the most probable first.
+    """
+
+    image: np.ndarray
+    name: str
+    label: str | None
+    top: list[tuple[str, float]]
+
+
+def confusion_matrix(results: Results, title: str) -> Figure:
+    """What is taken for what: a row per true class, as shares of its images."""
+    classes = len(results.classes)
+    numbered = classes <= NUMBERED_CLASSES
+    confusion = results.confusion()
+    images = confusion.sum(axis=1, keepdims=True)
+    shares = np.where(images > 0, confusion / np.maximum(images, 1), np.nan)
+    figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
+    axes = figure.subplots()
+    # The square root: errors of a few percent are what one looks for.
+    picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    axes.set_facecolor("0.85")  # rows of classes without images
+
+    step = math.ceil(classes / NAMED_CLASSES)
+    places = np.arange(0, classes, step)
+    size = 8 if numbered else 6
+    names = [fitted(caption(results.classes[i]), 1.2, size) for i in places]
+    style = {"fontsize": size, "parse_math": False}
+    axes.set_yticks(places, names, **style)
+    axes.set_xticks(places, names, rotation=90 if classes > 10 else 40, **style)
+    if classes <= 10:
+        for label in axes.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+    axes.tick_params(length=0 if step == 1 else 2)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("true class")
+    axes.set_title(
+        f"{title}: {results.accuracy().value:.1%} right", fontsize=10, parse_math=False, loc="left"
+    )
+    if numbered:
+        for (i, j), share in np.ndenumerate(shares):
+            if share > 0:
+                text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+                color = "white" if share > 0.35 else "black"
+                axes.text(j, i, text, ha="center", va="center", color=color, fontsize=size)
+    bar = figure.colorbar(picture, ax=axes, shrink=0.7, format=PercentFormatter(1, decimals=0))
+    bar.set_label(
+        "share of the images of the true class" + ("; in the cells: %" if numbered else "")
+    )
+    bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
+    bar.outline.set_visible(False)
+    axes.spines[:].set_color("0.8")
+    return figure
+
+
+def error_sheet(
+    results: Results, dataset: Dataset, preprocessing: Preprocessing, title: str
+) -> Figure:
+    """The errors with the highest loss and the most confident ones, as the network sees them."""
+    kinds = [
+        ("Highest loss: what it is seems least possible", results.worst(ERRORS_PER_KIND)),
+        (
+            "Most confident errors: what it is taken as seems most certain",
+            results.most_confident_errors(ERRORS_PER_KIND),
+        ),
+    ]
+    rows = math.ceil(max(1, len(kinds[0][1])) / ERROR_COLUMNS)
+    figure = Figure(figsize=(WIDTH, 0.3 + 2 * (0.3 + rows * 1.62)), layout="constrained")
+    figure.suptitle(title, fontsize=10, x=0.006, ha="left", parse_math=False)
+    for part, (heading, errors) in zip(figure.subfigures(2, 1), kinds):
+        part.suptitle(heading, fontsize=9, weight="bold", x=0.006, ha="left")
+        grid = part.subplots(rows, ERROR_COLUMNS, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        if not len(errors):
+            grid[0, 0].text(0, 0.5, "none", fontsize=9)
+        for axes, position in zip(grid.flat, errors):
+            image = dataset.image(int(results.indices[position]))
+            axes.imshow(central_view(image, preprocessing).crop)
+            label, predicted = (
+                fitted(caption(results.classes[kind[position]]), 0.98, 6.5)
+                for kind in (results.labels, results.predicted)
+            )
+            probability, loss = results.probability[position], results.loss[position]
+            axes.set_title(
+                f"is: {label}\nas: {predicted}\n{probability:.1%} sure, loss {loss:.1f}",
+                fontsize=6.5,
+                parse_math=False,
+                loc="left",
+                pad=2,
+            )
+    return figure
+
+
+def predictions(items: list[Prediction]) -> Figure:
+    """Figure 4 (left) of the paper: each image, its true class, and bars of the most probable."""
+    columns = min(PREDICTION_COLUMNS, len(items))
+    rows = math.ceil(len(items) / columns)
+    cell = WIDTH / PREDICTION_COLUMNS
+    bars = max(len(item.top) for item in items)
+    # A bar is an eighth of a picture high; with it come its space and the name below the picture.
+    height = rows * (1 + 0.12 * bars) * cell
+    figure = Figure(figsize=(columns * cell, height), layout="constrained")
+    ratios = [1, 0.13 * bars] * rows
+    grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=ratios)
+    figure.get_layout_engine().set(w_pad=0.09, h_pad=0.03)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, item in enumerate(items):
+        row, column = divmod(number, columns)
+        _draw_image(grid[2 * row, column], item)
+        _draw_bars(grid[2 * row + 1, column], item, bars)
+    return figure
+
+
+def _draw_image(axes: Axes, item: Prediction) -> None:
+    axes.imshow(item.image)
+    known = item.label is not None
+    weight = "bold" if known else "normal"
+    axes.set_title(
+        fitted(caption(item.label) if known else item.name, 1.6, 8, weight),
+        fontsize=8,
+        weight=weight,
+        style="normal" if known else "italic",
+        parse_math=False,
+        y=0,
+        va="top",
+        pad=-3,
+    )
+
+
+def _draw_bars(axes: Axes, item: Prediction, bars: int) -> None:
+    """Bars of the most probable classes, in a place that has room for `bars`."""
+    for place, (name, probability) in enumerate(item.top):
+        right = name == item.label
+        axes.barh(
+            place,
+            probability,
+            height=0.82,
+            color=TRUE_BAR if right else BAR,
+            edgecolor=VALIDATION if right else BAR,
+        )
+        style = {"fontsize": 7, "va": "center", "weight": "bold" if right else "normal"}
+        axes.text(
+            0.015, place, fitted(caption(name), 1.25, 7, style["weight"]), parse_math=False, **style
+        )
+        axes.text(1.25, place, f"{probability:.0%}", ha="right", **style)
+    axes.set_xlim(0, 1.25)  # beside a full bar there is room for its percentage
+    axes.set_ylim(bars - 0.5, -0.5)

@@ -1,0 +1,144 @@
+"""Convolution on tensor cores: launches of the kernels in `cuda_implicit_gemm.cu`."""
+
+import numpy as np
+
+from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.source import Source
+
+# Channels of a tile; of those that pad least the first is taken.
+PRODUCT_TILES = (128, 96, 64, 48)
+GRADIENT_TILES = (128, 96, 64)
+_VECTORS = (4, 1)  # numbers copied at a time
+
+_source = Source(
+    "conv2d/cuda_implicit_gemm.cu",
+    *(f"implicit_gemm<{tile}, {vector}>" for tile in PRODUCT_TILES for vector in _VECTORS),
+    *(f"weight_gradient<{tile}, {vector}>" for tile in GRADIENT_TILES for vector in _VECTORS),
+    "pack_weights",
+    "weight_gradient_total",
+    types=("float32",),
+)
+
+# As in the source.
+_STAGES, _DEPTH, _PIXELS, _COLUMNS, _ROW, _SKEW = 4, 16, 128, 128, 20, 8
+
+
+def blocks_per_multiprocessor(vector):
+    """How many blocks share a multiprocessor: BLOCKS in the source."""
+    return 2 if vector == 4 and device.compute_capability < 100 else 1
+
+
+def product_memory(tile):
+    """Bytes of shared memory of a block of `implicit_gemm`."""
+    return 4 * _STAGES * (_PIXELS + tile) * _ROW
+
+
+def gradient_memory(tile):
+    """Bytes of shared memory of a block of `weight_gradient`."""
+    return 4 * _STAGES * _DEPTH * (tile + _COLUMNS + 2 * _SKEW)
+
+
+def suits(input, output, weight, groups):
+    """Whether these kernels may and can take a layer: see `Device.tf32`."""
+    return (
+        device.tf32
+        and device.has_tensor_cores
+        and input.dtype == np.float32
+        # Offsets in the kernels have 32 bits, and those of a tile go beyond the end.
+        and max(input.size, output.size, weight.size) < 2**30
+        and groups < 2**16
+    )
+
+
+def forward(input, weight, bias, stride, padding, groups, relu, *, output):
+    target = layout.begin(output)
+    packed = _pack(weight, groups, turned=False)
+    window = weight.shape[2:], stride, padding
+    _multiply(layout.memory(input), packed, bias, relu, *window, target)
+    layout.finish(target, output)
+
+
+def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+    """For stride 1: the convolution of grad_output with the turned filters."""
+    target = layout.begin(grad_input)
+    packed = _pack(weight, groups, turned=True)
+    kernel_size = weight.shape[2:]
+    padding = tuple(size - 1 - pad for size, pad in zip(kernel_size, padding))
+    window = kernel_size, stride, padding
+    _multiply(layout.memory(grad_output), packed, None, False, *window, target)
+    layout.finish(target, grad_input)
+
+
+def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+    images, gradients = layout.memory(input), layout.memory(grad_output)
+    N, H, W, C = images.shape
+    _, OH, OW, OC = gradients.shape
+    KH, KW = grad_weight.shape[2:]
+    inner, outer, pixels = C // groups, OC // groups, N * OH * OW
+    tile = _tile(outer, GRADIENT_TILES)
+    tiles = -(-outer // tile) * -(-(KH * KW * inner) // _COLUMNS)
+    vector = _vector((images, inner), (gradients, outer))
+    parts = _parts(tiles * groups, pixels, vector)
+    partial = device.empty((parts, grad_weight.size), np.float32)
+    _source.launch(
+        f"weight_gradient<{tile}, {vector}>",
+        images.dtype,
+        (tiles, groups, parts),
+        *(images, gradients, partial, pixels, inner, outer, OC),
+        *(H, W, C, OH, OW, KH, KW, *stride, *padding),
+        shared_memory=gradient_memory(tile),
+    )
+    _source.launch(
+        "weight_gradient_total",
+        images.dtype,
+        device.blocks(grad_weight.size),
+        *(partial, grad_weight, np.int64(grad_weight.size), parts, inner, KH, KW),
+    )
+
+
+def _multiply(images, packed, bias, relu, kernel_size, stride, padding, target):
+    """target = windows of the images @ packed filters + bias, or 0 if relu and that is negative."""
+    groups, outer, _, inner = packed.shape
+    N, H, W, C = images.shape
+    _, OH, OW, OC = target.shape
+    pixels, tile = N * OH * OW, _tile(outer, PRODUCT_TILES)
+    _source.launch(
+        f"implicit_gemm<{tile}, {_vector((images, inner))}>",
+        images.dtype,
+        (-(-pixels // _PIXELS) * -(-outer // tile), groups),
+        *(images, packed, bias, np.bool_(relu), target, pixels, inner, outer, OC),
+        *(H, W, C, OH, OW, *kernel_size, *stride, *padding),
+        shared_memory=product_memory(tile),
+    )
+
+
+def _pack(weight, groups, turned):
+    """The filters as (groups, outer, taps, inner); turned ones have their channels exchanged."""
+    OC, inner, KH, KW = weight.shape
+    outer = OC // groups
+    if turned:
+        outer, inner = inner, outer
+    packed = device.empty((groups, outer, KH * KW, inner), weight.dtype)
+    _source.launch(
+        "pack_weights",
+        weight.dtype,
+        device.blocks(weight.size),
+        *(weight, packed, np.int64(weight.size), outer, inner, KH, KW, np.bool_(turned)),
+    )
+    return packed
+
+
+def _tile(channels, tiles):
+    return min(tiles, key=lambda tile: -(-channels // tile) * tile)
+
+
+def _vector(*arrays):
+    """How many channels are copied at a time; arrays: pairs (array, channels of a group)."""
+    aligned = all(array.data.ptr % 16 == 0 and channels % 4 == 0 for array, channels in arrays)
+    return 4 if aligned else 1
+
+
+def _parts(blocks, pixels, vector):
+    """Into how many parts the sum over the pixels is cut, so that all multiprocessors work."""
+    wanted = blocks_per_multiprocessor(vector) * device.multiprocessors // blocks
+    return max(1, min(wanted, pixels // (8 * _DEPTH)))

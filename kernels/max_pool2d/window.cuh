@@ -1,0 +1,34 @@
+// Max-pooling of one element, for the kernels with and without normalization; needs `shared/common.cuh`.
+#pragma once
+
+// Of equal values the earlier one stays, and so does the first NaN.
+template <typename Real>
+__device__ __forceinline__ bool takes_place_of(Real value, Real best) {
+    return best == best && !(value <= best);
+}
+
+// The windows that hold row (or column) i, o * S - P <= i < o * S - P + K: the first and the last.
+__device__ __forceinline__ int first_window(int i, int K, int S, int P) {
+    return ceil_div(max(0, i + P - K + 1), S);
+}
+
+__device__ __forceinline__ int last_window(int i, int S, int P, int windows) {
+    return min(windows - 1, (i + P) / S);
+}
+
+// Sum of grad_output over those of an image's windows whose maximum is at `position`, in row-major
+// order, in one channel: both pointers are to that channel of the image's first window.
+template <typename Real>
+__device__ __forceinline__ Real gather(
+    const Real* grad_output, const int* argmax, int position, int first_oh, int last_oh,
+    int first_ow, int last_ow, int OW, int channels
+) {
+    Real total = 0;
+    for (int oh = first_oh; oh <= last_oh; oh++) {
+        for (int ow = first_ow; ow <= last_ow; ow++) {
+            const Index window = ((Index)oh * OW + ow) * channels;
+            if (argmax[window] == position) total += grad_output[window];
+        }
+    }
+    return total;
+}

@@ -1,0 +1,112 @@
+"""The GPU as the kernels see it: how large it is, its memory and its matrix products.
+
+`minigrad.cuda` connects it to CuPy when the backend "cuda" is first asked for; CuPy is not
+imported here.
+"""
+
+import numpy as np
+
+from minigrad.kernels.shared.layout import Layout
+
+THREADS = 256  # of a block, where a kernel does not say otherwise
+# Blocks per multiprocessor of kernels that loop over what is left: enough to keep it busy.
+_WAVES = 16
+# cuBLAS and CUDA names of the types of a product.
+_DATA_TYPE = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+_COMPUTE_FLOAT32, _COMPUTE_TF32, _COMPUTE_FLOAT64 = 68, 77, 70
+_DEFAULT_ALGORITHM = -1
+
+
+class Device:
+    """The one GPU in use.
+
+    Attributes:
+        tf32: whether float32 products may round their factors to TF32 (10 bits of mantissa), which
+            tensor cores multiply about eight times faster.
+    """
+
+    tf32 = False
+
+    def connect(self, cupy) -> None:
+        """Use this module; it must behave as CuPy does."""
+        self.cupy = cupy
+        device = cupy.cuda.Device()
+        self.multiprocessors = device.attributes["MultiProcessorCount"]
+        self.shared_memory = device.attributes["MaxSharedMemoryPerBlockOptin"]  # bytes
+        self.compute_capability = int(device.compute_capability)  # 90 for 9.0
+        self.has_tensor_cores = self.compute_capability >= 80  # with TF32
+
+    def empty(self, shape, dtype):
+        """An uninitialized C-contiguous array; CuPy's pool reuses what earlier ones released."""
+        return self.cupy.empty(shape, dtype)
+
+    def blocks(self, count: int, per_block: int = THREADS) -> int:
+        """Blocks of a kernel that loops until all of `count` elements are done."""
+        return max(1, min(-(-count // per_block), _WAVES * self.multiprocessors))
+
+    def matmul(self, a, b, *, output, accumulate: bool = False) -> None:
+        """output = a @ b with cuBLAS, or output += a @ b.
+
+        Args:
+            a, b: (B, M, K) and (B, K, N), views in which either of the last two dimensions is
+                adjacent in memory.
+            output: (B, M, N), the last dimension adjacent.
+        """
+        cublas = self.cupy.cuda.cublas
+        batch, M, N = output.shape
+        K = a.shape[2]
+        data_type = _DATA_TYPE[output.dtype]
+        compute_type = _COMPUTE_FLOAT64
+        if output.dtype == np.float32:
+            compute_type = _COMPUTE_TF32 if self.tf32 else _COMPUTE_FLOAT32
+        one, beta = np.ones(1, output.dtype), np.full(1, accumulate, output.dtype)
+        # cuBLAS counts columns first: what it takes for the output is its transpose, b.T @ a.T.
+        self.cupy.cuda.cublas.gemmStridedBatchedEx(
+            self.cupy.cuda.device.get_cublas_handle(),
+            *(_operation(b, cublas), _operation(a, cublas)),
+            *(N, M, K),
+            one.ctypes.data,
+            *(b.data.ptr, data_type, _leading_dimension(b), _batch_stride(b)),
+            *(a.data.ptr, data_type, _leading_dimension(a), _batch_stride(a)),
+            beta.ctypes.data,
+            *(output.data.ptr, data_type, _leading_dimension(output), _batch_stride(output)),
+            *(batch, compute_type, _DEFAULT_ALGORITHM),
+        )
+
+
+def _rows_adjacent(matrices) -> bool:
+    """Whether the elements of a row are neighbours, or else those of a column."""
+    return matrices.shape[2] == 1 or matrices.strides[2] == matrices.itemsize
+
+
+def _operation(matrices, cublas) -> int:
+    return cublas.CUBLAS_OP_N if _rows_adjacent(matrices) else cublas.CUBLAS_OP_T
+
+
+def _leading_dimension(matrices) -> int:
+    """Elements from one row (or column) to the next."""
+    _, rows, columns = matrices.shape
+    if _rows_adjacent(matrices):
+        return matrices.strides[1] // matrices.itemsize if rows > 1 else columns
+    return matrices.strides[2] // matrices.itemsize
+
+
+def _batch_stride(matrices) -> int:
+    return matrices.strides[0] // matrices.itemsize if matrices.shape[0] > 1 else 0
+
+
+device = Device()
+
+
+def _turn(source, target):
+    target[...] = source.swapaxes(1, 2)
+
+
+class _ArrayModule:
+    """CuPy, looked up when it is used: it is connected after the kernels are imported."""
+
+    def __getattr__(self, name):
+        return getattr(device.cupy, name)
+
+
+layout = Layout(_ArrayModule(), device.empty, _turn)

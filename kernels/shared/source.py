@@ -1,0 +1,118 @@
+"""Files of CUDA C: their headers, their compilation and their launches."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from minigrad.kernels.shared.device import THREADS, device
+
+FOLDER = Path(__file__).resolve().parents[1]  # kernels/
+REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+# What a block gets of shared memory without asking the driver for more.
+_SHARED_BYTES_WITHOUT_ASKING = 48 * 1024
+
+
+class _Compiled:
+    """A kernel, and the bytes of dynamic shared memory that the driver grants its launches."""
+
+    def __init__(self, function):
+        self.function = function
+        self.granted = _SHARED_BYTES_WITHOUT_ASKING
+
+
+class Source:
+    """A file of CUDA C, compiled for a float type when that type is first used.
+
+    Args:
+        path: of the file, relative to ``kernels/``.
+        kernels: names of its templates over the float type; a name with arguments in angle
+            brackets is complete.
+    """
+
+    all: list["Source"] = []
+
+    def __init__(self, path: str, *kernels: str, types=tuple(REAL)):
+        self.path = path
+        self.kernels = kernels
+        self.types = tuple(map(np.dtype, types))
+        self._compiled: dict[tuple, _Compiled] = {}
+        Source.all.append(self)
+
+    def launch(self, kernel, dtype, blocks, *arguments, threads=THREADS, shared_memory=0) -> None:
+        """Start a kernel on the current stream.
+
+        Args:
+            dtype: the float type of the template.
+            blocks, threads: numbers, or tuples of up to three.
+            arguments: C-contiguous arrays; an int becomes the kernel's ``int``, a float its float
+                type, None a null pointer; NumPy scalars stay.
+            shared_memory: bytes of dynamic shared memory.
+
+        Raises:
+            OverflowError: an int has more than 32 bits.
+            ValueError: an array is not C-contiguous, which CuPy would not notice.
+        """
+        real = dtype.type
+        compiled = self._compiled.get((kernel, dtype))
+        if compiled is None:
+            self.compile(dtype)
+            compiled = self._compiled[kernel, dtype]
+        if shared_memory > compiled.granted:
+            compiled.function.max_dynamic_shared_size_bytes = shared_memory
+            compiled.granted = shared_memory
+        compiled.function(
+            blocks if isinstance(blocks, tuple) else (blocks,),
+            threads if isinstance(threads, tuple) else (threads,),
+            tuple([_argument(value, real) for value in arguments]),
+            shared_mem=shared_memory,
+        )
+
+    def text(self) -> str:
+        """The source with its own headers in it, since CuPy's cache does not know of headers."""
+        return _with_headers(FOLDER / self.path)
+
+    def expressions(self, dtype) -> list[str]:
+        """The template instances for a float type."""
+        return [name if "<" in name else f"{name}<{REAL[dtype]}>" for name in self.kernels]
+
+    def compile(self, dtype) -> None:
+        """Make all kernels for a float type ready to be launched."""
+        expressions = self.expressions(dtype)
+        module = device.cupy.RawModule(
+            code=self.text(), options=OPTIONS, name_expressions=expressions
+        )
+        for name, expression in zip(self.kernels, expressions):
+            self._compiled[name, dtype] = _Compiled(module.get_function(expression))
+
+
+OPTIONS = ("-std=c++17",)
+
+
+def _argument(value, real):
+    if isinstance(value, float):
+        return real(value)
+    if isinstance(value, int):
+        return np.int32(value)
+    if value is None:
+        return np.uint64(0)
+    if not isinstance(value, np.generic) and not value.flags.c_contiguous:
+        raise ValueError(f"kernel argument of shape {value.shape} is not C-contiguous")
+    return value
+
+
+_INCLUDE = re.compile(r'#include "([^"]+)"')
+
+
+def _with_headers(path: Path) -> str:
+    """The text of a file, each `#include "..."` replaced by that file, with line marks."""
+    name = f"kernels/{path.relative_to(FOLDER)}"
+    lines = [f'#line 1 "{name}"']
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        include = _INCLUDE.match(line)
+        if include:
+            lines.append(_with_headers((path.parent / include[1]).resolve()))
+            lines.append(f'#line {number + 1} "{name}"')
+        else:
+            lines.append(line)
+    return "\n".join(lines)

@@ -1,0 +1,146 @@
+"""The GPU through CuPy: its connection, and copies to it that run beside its computation.
+
+CuPy is imported here only, and only by `connect`.
+"""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minigrad.kernels.shared.device import device
+
+
+class BackendError(RuntimeError):
+    """A backend that cannot be used here; the message says what is missing."""
+
+
+def connect() -> ModuleType:
+    """CuPy, connected to the kernels.
+
+    Raises:
+        BackendError: there is no CuPy, no driver, no GPU, or one that cannot be used.
+    """
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise BackendError(
+            "backend 'cuda' needs CuPy, which is not installed: "
+            "pip install '.[cuda12]' (or '.[cuda13]'), or use --backend cpu"
+        ) from error
+    runtime = cupy.cuda.runtime
+    try:
+        driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion()
+        if driver == 0:
+            raise BackendError(
+                "backend 'cuda' found no NVIDIA driver: install one, or use --backend cpu"
+            )
+        if driver // 1000 < needed // 1000:
+            raise BackendError(
+                f"backend 'cuda' found a driver for CUDA {_version(driver)}, and the CuPy that is "
+                f"installed needs one for {_version(needed)}: update the driver"
+                + (", or pip install '.[cuda12]'" if driver // 1000 == 12 else "")
+            )
+        if runtime.getDeviceCount() == 0:
+            raise BackendError("backend 'cuda' found no GPU: use --backend cpu")
+        # Now, with a message, and not in the first step: cuBLAS, the compiler, and some memory.
+        cupy.cuda.device.get_cublas_handle()
+        cupy.ones(1)
+        device.connect(cupy)
+        return cupy
+    except MemoryError as error:
+        free, total = cupy.cuda.Device().mem_info
+        raise BackendError(
+            f"backend 'cuda' has {free >> 20} of {total >> 20} MiB free on the GPU, too little to "
+            "begin: end what else runs there, or use --backend cpu"
+        ) from error
+    except ImportError as error:
+        raise BackendError(
+            f"backend 'cuda' misses a library of CUDA: {error}; pip install '.[cuda12]' (or "
+            "'.[cuda13]') brings them"
+        ) from error
+    except RuntimeError as error:
+        if isinstance(error, BackendError):
+            raise
+        raise BackendError(
+            f"backend 'cuda' cannot use the GPU: {error}; see nvidia-smi, or use --backend cpu"
+        ) from error
+
+
+def _version(number: int) -> str:
+    """12080 is CUDA 12.8."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+class Transfers:
+    """Copies to the GPU on a stream of their own.
+
+    The array is first copied to pinned memory, from which the device reads by itself. A pair of
+    pinned and device memory is used again when the computation has done with it.
+    """
+
+    def __init__(self, cupy: ModuleType):
+        self.cupy = cupy
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.all: list[_Staging] = []
+        self.free: list[_Staging] = []
+
+    def begin(self, array: np.ndarray) -> "_Transfer":
+        fitting = [staging for staging in self.free if staging.pinned.size >= array.nbytes]
+        if fitting:
+            staging = min(fitting, key=lambda staging: staging.pinned.size)
+            self.free.remove(staging)
+            staging.consumed.synchronize()
+        else:
+            staging = _Staging(self.cupy, array.nbytes)
+            # Kept for good: a transfer that nobody waits for may still be writing.
+            self.all.append(staging)
+            # The memory may come from an array that pending kernels still read.
+            self.stream.wait_event(self.cupy.cuda.get_current_stream().record())
+        return _Transfer(self, staging, array)
+
+
+class _Staging:
+    """Pinned memory on the host, and as much on the device."""
+
+    def __init__(self, cupy: ModuleType, size: int):
+        memory = cupy.cuda.alloc_pinned_memory(size)
+        self.pinned = np.frombuffer(memory, np.uint8, size)
+        self.device = cupy.empty(size, np.uint8)
+        self.copied = cupy.cuda.Event(disable_timing=True)
+        self.consumed = cupy.cuda.Event(disable_timing=True)
+
+
+class _Transfer:
+    """One copy under way."""
+
+    def __init__(self, transfers: Transfers, staging: _Staging, array: np.ndarray):
+        self.transfers, self.staging = transfers, staging
+        self.shape, self.dtype, self.size = array.shape, array.dtype, array.nbytes
+        pinned = staging.pinned[: self.size]
+        np.copyto(pinned.view(self.dtype).reshape(self.shape), array)
+        staging.device[: self.size].set(pinned, stream=transfers.stream)
+        staging.copied.record(transfers.stream)
+
+    def __enter__(self) -> Any:
+        self.transfers.cupy.cuda.get_current_stream().wait_event(self.staging.copied)
+        return self.staging.device[: self.size].view(self.dtype).reshape(self.shape)
+
+    def __exit__(self, *error: object) -> None:
+        self.staging.consumed.record(self.transfers.cupy.cuda.get_current_stream())
+        self.transfers.free.append(self.staging)
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """How exactly the GPU multiplies float32 in matrix products and convolutions.
+
+    Args:
+        precision: "highest", in float32 (the default), or "high", in TF32 on tensor cores: factors
+            are rounded to 10 bits of mantissa, sums stay float32. The CPU always uses float32.
+    """
+    if precision not in ("highest", "high"):
+        raise ValueError(
+            f"set_float32_matmul_precision: expected 'highest' or 'high', got {precision!r}"
+        )
+    device.tf32 = precision == "high"

@@ -1,0 +1,62 @@
+"""Class scores of a network over one or several views, and what is made of them."""
+
+import numpy as np
+import pytest
+
+from alexnet.data.loader import Loader
+from alexnet.data.transforms import Preprocessing
+from alexnet.inference.evaluation import Scores, mean_log_probabilities, predict
+from minigrad import nn
+from minigrad.backend import get
+from tests.alexnet.data.images import Images
+
+PREPROCESSING = Preprocessing(image_size=6, resize=8, mean=(120, 120, 120), scale=1 / 64)
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("views", [1, 10])
+def test_probabilities_of_views_are_averaged(views, rng):
+    logits = rng.normal(0, 3, (5, views, 4)).astype(np.float32)
+    expected = softmax(logits.astype(np.float64)).mean(axis=1)
+    np.testing.assert_allclose(np.exp(mean_log_probabilities(logits)), expected, rtol=1e-12)
+
+
+def test_extreme_scores_stay_finite():
+    logits = np.array([[[1e4, -1e4], [1e4, -1e4]]], np.float32)
+    np.testing.assert_allclose(mean_log_probabilities(logits), [[0, -2e4]])
+
+
+def test_predict(rng):
+    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(108, 3))
+    images = rng.integers(0, 256, (5, 8, 8, 3), np.uint8)
+    dataset = Images(images, [0, 1, 2, 0, 1])
+    network.train()
+    for ten_views in (False, True):
+        loader = Loader(dataset, PREPROCESSING, 2, ten_views=ten_views, workers=0)
+        results = list(predict(network, loader.batches(0), get("cpu")))
+        assert [batch.indices.tolist() for batch, _ in results] == [[0, 1], [2, 3], [4]]
+        scores = np.concatenate([scores for _, scores in results])
+        for n, image in enumerate(images):
+            if ten_views:
+                corners = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]
+                crops = [image[top : top + 6, left : left + 6] for top, left in corners]
+                crops += [crop[:, ::-1] for crop in crops]
+            else:
+                crops = [image[1:7, 1:7]]
+            inputs = (np.stack(crops).transpose(0, 3, 1, 2) - 120.0) / 64
+            logits = inputs.reshape(len(crops), -1) @ network[2].weight.numpy().T
+            expected = softmax(logits + network[2].bias.numpy()).mean(axis=0)
+            np.testing.assert_allclose(np.exp(scores[n]), expected, rtol=1e-4)
+
+
+def test_scores():
+    probabilities = np.array([[0.7, 0.1, 0.1, 0.05, 0.03, 0.02], [0.1, 0.5, 0.2, 0.1, 0.06, 0.04]])
+    scores = Scores()
+    scores.add(np.log(probabilities[:1]), np.array([0]))
+    scores.add(np.log(probabilities[1:]), np.array([5]))
+    loss, top1, top5 = scores.result()
+    assert loss == pytest.approx(-(np.log(0.7) + np.log(0.04)) / 2)
+    assert (top1, top5) == (0.5, 0.5)

@@ -1,0 +1,245 @@
+"""Checkpoints: every field comes back; what is damaged or foreign is refused in one line."""
+
+import dataclasses
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+
+from alexnet.data.transforms import Preprocessing
+from alexnet.run.checkpoint import Checkpoint, CheckpointError, _checksum
+from minigrad import io, nn
+
+load = io.load
+PREPROCESSING = Preprocessing(
+    image_size=67,
+    resize=80,
+    mean=(0.1, 1 / 3, 255.0),
+    scale=1 / 64,
+    eigenvectors=((1.0, 0.25, 0.5), (0.0, 1.0, 0.125), (0.75, 0.0, 1.0)),
+    standard_deviations=(60.5, 1e-17, 0.0),
+)
+
+
+@pytest.fixture
+def checkpoint():
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    return Checkpoint(
+        architecture="alexnet",
+        classes=["ant", 'bée, "quoted"\n', "\u732b"],
+        preprocessing=PREPROCESSING,
+        arguments={
+            "lr": 0.1 + 0.2,
+            "subset": None,
+            "data_root": "photos/\udcff",
+            "seed": 2**63 - 1,
+        },
+        data={"training": {"images": 7, "sha256": "ab"}},
+        training={"epoch": 3, "loss": {"total": 1e-300, "count": 7}, "best_top1": -1.0},
+        schedule={"steps": 12, "best_error": float("inf")},
+        random_keys={"seed": 2**63 - 1, "call": 41},
+        model=network.state_dict(),
+        optimizer={
+            "0.0.velocity": np.array([[np.nan, -0.0], [np.inf, 1e-45]], np.float32),
+            "0.0.step": np.asarray(12),
+        },
+    )
+
+
+@pytest.fixture
+def path(checkpoint, tmp_path):
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path)
+    return path
+
+
+def assert_refused(path, expected):
+    with pytest.raises(CheckpointError, match=expected) as raised:
+        Checkpoint.load(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def assert_equal_arrays(one, other):
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        assert array.dtype == other[name].dtype, name
+        assert array.shape == other[name].shape, name
+        assert array.tobytes() == other[name].tobytes(), name
+
+
+def test_without_the_optimizer(checkpoint, path, monkeypatch):
+    read = []
+    monkeypatch.setattr(io, "load", lambda *a, **k: read.append(load(*a, **k)) or read[-1])
+    loaded = Checkpoint.load(path, optimizer=False)
+    assert len(read) == 1 and not any(name.startswith("optimizer.") for name in read[0][0])
+    assert loaded.optimizer == {}
+    assert_equal_arrays(checkpoint.model, loaded.model)
+    assert loaded.preprocessing == PREPROCESSING
+
+
+def test_a_flipped_bit_is_found_without_the_optimizer(checkpoint, path):
+    content = path.read_bytes()
+    weight = checkpoint.model["0.weight"].tobytes()
+    assert content.count(weight) == 1
+    place = content.index(weight)
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    with pytest.raises(CheckpointError, match="damaged"):
+        Checkpoint.load(path, optimizer=False)
+
+
+def test_every_field_comes_back(checkpoint, path):
+    loaded = Checkpoint.load(path)
+    for field in dataclasses.fields(Checkpoint):
+        before, after = getattr(checkpoint, field.name), getattr(loaded, field.name)
+        if field.name in ("model", "optimizer"):
+            assert_equal_arrays(before, after)
+        else:
+            assert before == after, field.name
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_missing_file(tmp_path):
+    assert_refused(tmp_path / "none.safetensors", "does not exist")
+
+
+@pytest.mark.parametrize("part", [0, 0.01, 0.1, 0.5, 0.9, 0.999])
+def test_truncated_file(path, part):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    assert_refused(path, "is not a readable checkpoint")
+
+
+def test_a_flipped_bit_anywhere_is_noticed(path):
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError) as error:
+            Checkpoint.load(path)
+        assert "\n" not in str(error.value), position
+
+
+def test_text_and_folders_are_no_checkpoints(tmp_path):
+    (tmp_path / "notes.txt").write_text("a text\nof two lines")
+    for path in (tmp_path / "notes.txt", tmp_path):
+        assert_refused(path, "is not a readable checkpoint")
+
+
+def test_weights_of_another_program(path):
+    io.save(path, {"features.0.weight": np.zeros((2, 3), np.float32)}, {"format": "pt"})
+    assert_refused(path, "its format version is missing, expected 2")
+
+
+def test_another_version(path):
+    arrays, metadata = io.load(path)
+    io.save(path, arrays, {**metadata, "format_version": "1"})
+    assert_refused(path, "its format version is 1, expected 2")
+
+
+JSON_FIELDS = (
+    *("architecture", "classes", "preprocessing", "arguments", "training", "schedule"),
+    "random_keys",
+)
+
+
+def save_with_checksum(path, arrays, metadata):
+    """As another program would: complete, but with other contents."""
+    del metadata["checksum"]
+    io.save(path, arrays, {**metadata, "checksum": _checksum(arrays, metadata)})
+
+
+def test_a_missing_checksum_is_damage(path):
+    arrays, metadata = io.load(path)
+    del metadata["checksum"]
+    io.save(path, arrays, metadata)
+    assert_refused(path, "is damaged: its checksum")
+
+
+@pytest.mark.parametrize("name", JSON_FIELDS)
+def test_missing_metadata(path, name):
+    arrays, metadata = io.load(path)
+    del metadata[name]
+    save_with_checksum(path, arrays, metadata)
+    assert_refused(path, rf"has damaged metadata \('{name}'\)")
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        *((name, text) for name in JSON_FIELDS for text in ("", "{", "1", "null")),
+        ("preprocessing", '{"image_size": 3}'),
+        ("preprocessing", json.dumps({**PREPROCESSING.to_metadata(), "image_size": 81})),
+        ("preprocessing", json.dumps({**PREPROCESSING.to_metadata(), "mean": 1.0})),
+    ],
+)
+def test_senseless_metadata(path, name, text):
+    arrays, metadata = io.load(path)
+    save_with_checksum(path, arrays, {**metadata, name: text})
+    assert_refused(path, r"has damaged metadata \(.+\)")
+
+
+def test_another_network_or_other_classes_are_refused(checkpoint):
+    classes = checkpoint.classes
+    checkpoint.require("alexnet", list(classes))
+    for architecture, other, expected in (
+        ("owt", classes, "holds the network 'alexnet', not 'owt'"),
+        ("alexnet", classes[:2], "has 3 classes, the data have 2"),
+        ("alexnet", [*classes, "wasp"], "has 3 classes, the data have 4"),
+        ("alexnet", [*classes[:2], "dog"], "class 2 is '\u732b' in the checkpoint and 'dog' in"),
+        ("alexnet", classes[::-1], "class 0 is 'ant' in the checkpoint and '\u732b' in the data"),
+    ):
+        with pytest.raises(CheckpointError, match=expected):
+            checkpoint.require(architecture, other)
+
+
+def test_restore(checkpoint):
+    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
+    assert not np.array_equal(network[0].weight.data, checkpoint.model["0.weight"])
+    checkpoint.restore(network)
+    assert_equal_arrays(network.state_dict(), checkpoint.model)
+    network[0].weight.data[...] = 5
+    assert not (checkpoint.model["0.weight"] == 5).any()
+
+
+@pytest.mark.parametrize(
+    "layers, expected",
+    [
+        ([nn.Linear(3, 2)], "unknown .*1.weight"),
+        ([nn.Linear(3, 2), nn.Linear(2, 2), nn.Linear(2, 2)], "missing .*2.weight"),
+        ([nn.Linear(3, 2), nn.Linear(2, 5)], "1.weight has shape"),
+    ],
+)
+def test_restore_into_another_network(checkpoint, layers, expected):
+    network = nn.Sequential(*layers)
+    before = network[0].weight.data.copy()
+    with pytest.raises(CheckpointError, match=f"does not fit the network: .*{expected}") as raised:
+        checkpoint.restore(network)
+    assert "\n" not in str(raised.value)
+    assert np.array_equal(network[0].weight.data, before)
+
+
+@pytest.mark.parametrize(
+    "step", ["minigrad.io.save_file", "alexnet.files.os.fsync", "alexnet.files.os.replace"]
+)
+def test_a_full_disk_leaves_the_old_file(checkpoint, path, monkeypatch, step):
+    before = path.read_bytes()
+
+    def fail(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(step, fail)
+    checkpoint.training["epoch"] = 4
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoint.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_folder_that_is_none(checkpoint, path):
+    with pytest.raises(OSError, match="Not a directory|No such file"):
+        checkpoint.save(path / "inside" / "last.safetensors")
+    assert json.loads(io.load(path)[1]["training"])["epoch"] == 3

@@ -1,0 +1,494 @@
+"""Mistakes in the CUDA C sources and in their launchers."""
+
+from tests.stress.planted_bugs import Fault
+
+BIAS = "kernels/bias/cuda.cu"
+POOL = "kernels/max_pool2d/cuda.cu"
+POOLED = "kernels/max_pool2d/window.cuh"
+NORM = "kernels/local_response_norm/cuda.cu"
+NORMALIZED = "kernels/local_response_norm/pixel.cuh"
+NORM_POOL = "kernels/local_response_norm_max_pool2d/cuda.cu"
+LOSS = "kernels/cross_entropy/cuda.cu"
+DROPOUT = "kernels/dropout/cuda.cu"
+PREPARE = "kernels/prepare_images/cuda.cu"
+COLUMNS = "kernels/im2col/cuda.cu"
+GEMM = "kernels/conv2d/cuda_implicit_gemm.cu"
+
+BIAS_TESTS = "tests/kernels/test_bias.py -k cuda"
+POOL_TESTS = "tests/kernels/test_pooling.py -k cuda"
+NORM_TESTS = "tests/kernels/test_local_response_norm.py -k cuda"
+NORM_POOL_TESTS = "tests/kernels/test_local_response_norm_max_pool2d.py -k cuda"
+LOSS_TESTS = "tests/kernels/test_cross_entropy.py -k cuda"
+DROPOUT_TESTS = "tests/kernels/test_dropout.py -k cuda"
+PREPARE_TESTS = "tests/kernels/test_prepare_images.py -k cuda"
+COLUMNS_TESTS = "tests/kernels/test_im2col.py -k cuda"
+TENSOR_CORES = "tests/kernels/test_cuda.py -k tensor_cores"
+
+# The copies that a step of the matrix product waits for.
+WAIT = """whose memory the next copies take.
+        copy_async_wait<STAGES - 2>();
+        __syncthreads();
+"""
+
+FAULTS = [
+    # What all kernels share.
+    Fault(
+        "cuda: blocks do each other's work",
+        "kernels/shared/common.cuh",
+        "return (Index)gridDim.x * blockDim.x;",
+        "return blockDim.x;",
+        "tests/kernels/test_relu.py -k cuda",
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda relu: one element too many",
+        "kernels/relu/cuda.cu",
+        "i < count; i += index_step()) {\n        const Real x",
+        "i <= count; i += index_step()) {\n        const Real x",
+        "tests/kernels/test_relu.py -k cuda",
+    ),
+    Fault(
+        "cuda relu: one element too many is read, too",
+        "kernels/relu/cuda.cu",
+        "i < count; i += index_step()) {\n        const Real x",
+        "i <= count; i += index_step()) {\n        const Real x",
+        "tests/kernels/test_backends.py -k cuda and relu",
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda sgd: the launcher passes an int for a long long",
+        "kernels/sgd/cuda.py",
+        "np.int64(count)",
+        "count",
+        "tests/kernels/test_updates.py -k cuda and sgd",
+    ),
+    Fault(
+        "cuda adam: moments change places",
+        "kernels/adam/cuda.py",
+        "gradient, first_moment, second_moment, float",
+        "gradient, second_moment, first_moment, float",
+        "tests/kernels/test_updates.py -k cuda and adam",
+    ),
+    # Bias.
+    Fault(
+        "cuda bias: sums are read before they are written",
+        BIAS,
+        "    __syncthreads();\n",
+        "",
+        BIAS_TESTS,
+    ),
+    Fault(
+        "cuda bias: a race that results do not show",
+        BIAS,
+        "    __syncthreads();\n",
+        "    __syncwarp();\n",
+        BIAS_TESTS,
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda bias: the last rows belong to no part",
+        BIAS,
+        "last = rows * (part + 1) / parts",
+        "last = rows / parts * (part + 1)",
+        BIAS_TESTS,
+    ),
+    Fault(
+        "cuda bias: sums are float",
+        BIAS,
+        "double sum = 0;\n    if (c < channels)",
+        "float sum = 0;\n    if (c < channels)",
+        BIAS_TESTS,
+    ),
+    # Pooling.
+    Fault(
+        "cuda max pool: of equal values the last wins",
+        POOLED,
+        "!(value <= best)",
+        "!(value < best)",
+        POOL_TESTS,
+    ),
+    Fault(
+        "cuda max pool: position counted in the wrong size",
+        POOL,
+        "position = h * W + w;",
+        "position = h * H + w;",
+        POOL_TESTS,
+    ),
+    Fault(
+        "cuda max pool: the last row is left out",
+        POOL,
+        "bottom = min(H, oh * SH - PH + KH)",
+        "bottom = min(H - 1, oh * SH - PH + KH)",
+        POOL_TESTS,
+    ),
+    Fault(
+        "cuda max pool backward: the last window is left out",
+        POOLED,
+        "(i + P) / S)",
+        "(i + P - 1) / S)",
+        POOL_TESTS,
+    ),
+    Fault(
+        "cuda avg pool backward: stride of the other direction",
+        "kernels/avg_pool2d/cuda.cu",
+        "(w + PW) / SW",
+        "(w + PW) / SH",
+        POOL_TESTS,
+    ),
+    # Local response normalization.
+    Fault(
+        "cuda norm forward: the tile is read before it is there",
+        NORM,
+        "        __syncthreads();\n        const int t = threadIdx.x;\n"
+        "        if (start + t < count) {\n            const int channel = (int(",
+        "        const int t = threadIdx.x;\n"
+        "        if (start + t < count) {\n            const int channel = (int(",
+        NORM_TESTS,
+    ),
+    Fault(
+        "cuda norm backward: the next tile overwrites this one",
+        NORM,
+        "values[halo + t] * sum;\n        }\n        __syncthreads();\n",
+        "values[halo + t] * sum;\n        }\n",
+        "tests/kernels/test_cuda.py -k one_block",
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda norm forward: halo of the other side",
+        NORM,
+        "const Index i = start - before + j;",
+        "const Index i = start - after + j;",
+        NORM_TESTS,
+    ),
+    Fault(
+        "cuda norm backward: window not mirrored",
+        NORMALIZED,
+        "first = -min(after, channel), last = min(before, channels",
+        "first = -min(before, channel), last = min(after, channels",
+        NORM_TESTS,
+    ),
+    Fault(
+        "cuda norm backward: a factor of 2",
+        NORM,
+        "Real(2) * alpha * beta",
+        "alpha * beta",
+        NORM_TESTS,
+    ),
+    Fault(
+        "cuda norm: too little shared memory",
+        "kernels/local_response_norm/cuda.py",
+        "elements=3 * _TILE + 4 * (before + after)",
+        "elements=3 * _TILE + 3 * (before + after)",
+        NORM_TESTS,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda norm: a wrong power",
+        NORMALIZED,
+        "return inverse_root * sqrt(inverse_root);",
+        "return inverse_root * inverse_root;",
+        NORM_TESTS,
+    ),
+    # Normalization and pooling at once.
+    Fault(
+        "cuda norm with pool: maxima are looked for before the pixels are normalized",
+        NORM_POOL,
+        "        __syncthreads();\n        for (int o = warp;",
+        "        __syncwarp();\n        for (int o = warp;",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool: the next tile overwrites this one",
+        NORM_POOL,
+        "argmax[i] = position;\n            }\n        }\n        __syncthreads();\n",
+        "argmax[i] = position;\n            }\n        }\n",
+        "tests/kernels/test_cuda.py -k one_block",
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda norm with pool: the last column of a tile is not normalized",
+        NORM_POOL,
+        "columns = min(W, (ow1 - 1) * SW - PW + KW) - left",
+        "columns = min(W, (ow1 - 1) * SW - PW + KW) - left - (KW > 1)",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool: no tile has the column between two tiles",
+        NORM_POOL,
+        "int(tile % tiles_across) * tile_columns",
+        "int(tile % tiles_across) * (tile_columns + 1)",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool backward: ratios are summed before they are written",
+        NORM_POOL,
+        "            __syncwarp();\n            for (int c = lane; c < C; c += LANES) {\n"
+        "                const Real sum",
+        "            for (int c = lane; c < C; c += LANES) {\n                const Real sum",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool backward: the next pixel's ratios overwrite this one's",
+        NORM_POOL,
+        "            __syncwarp();\n        }\n",
+        "        }\n",
+        NORM_POOL_TESTS,
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda norm with pool backward: warps share their ratios",
+        NORM_POOL,
+        "+ 2 * C * warp;",
+        "+ C * warp;",
+        NORM_POOL_TESTS,
+    ),
+    Fault(
+        "cuda norm with pool: too little shared memory",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "return pixels * input.shape[1]",
+        "return (pixels - 1) * input.shape[1]",
+        NORM_POOL_TESTS,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda norm with pool: tiles of which several blocks do not fit side by side",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "_SHARED_MEMORY = 48 * 1024",
+        "_SHARED_MEMORY = 227 * 1024",
+        "tests/kernels/test_cuda.py -k where_that_pays",
+    ),
+    Fault(
+        "cuda norm with pool: pixels are normalized again without limit",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "_NORMALIZATIONS = 3",
+        "_NORMALIZATIONS = 30",
+        "tests/kernels/test_cuda.py -k where_that_pays",
+    ),
+    # Cross entropy.
+    Fault(
+        "cuda cross entropy: half of the lanes are not added",
+        LOSS,
+        "distance = WARP / 2; distance > 0; distance /= 2) {\n            total",
+        "distance = WARP / 4; distance > 0; distance /= 2) {\n            total",
+        LOSS_TESTS,
+    ),
+    Fault(
+        "cuda cross entropy: half a warp shuffles",
+        LOSS,
+        "0xffffffffu",
+        "0x0000ffffu",
+        LOSS_TESTS,
+    ),
+    Fault(
+        "cuda cross entropy backward: label of the first row",
+        LOSS,
+        "c == target[row]",
+        "c == target[0]",
+        LOSS_TESTS,
+    ),
+    # Dropout.
+    Fault(
+        "cuda dropout: half of the call's key",
+        DROPOUT,
+        "unsigned(call >> 32)",
+        "0u",
+        DROPOUT_TESTS,
+    ),
+    Fault(
+        "cuda dropout: threshold itself is dropped",
+        DROPOUT,
+        "words[j] >= threshold",
+        "words[j] > threshold",
+        DROPOUT_TESTS,
+    ),
+    Fault(
+        "cuda dropout: no guard at the end",
+        DROPOUT,
+        "if (i < count) output[i]",
+        "output[i]",
+        DROPOUT_TESTS,
+    ),
+    # Preparation of images.
+    Fault(
+        "cuda prepare: mirrored one pixel off",
+        PREPARE,
+        "OW - 1 - ow",
+        "OW - ow",
+        PREPARE_TESTS,
+    ),
+    Fault(
+        "cuda prepare: the mean image is mirrored",
+        PREPARE,
+        "* OW + ow] : mean[c]",
+        "* OW + column] : mean[c]",
+        PREPARE_TESTS,
+    ),
+    Fault(
+        "cuda prepare: the launcher passes four bytes for a bool",
+        "kernels/prepare_images/cuda.py",
+        "np.bool_(mean.ndim == 3)",
+        "np.int32(mean.ndim == 3)",
+        PREPARE_TESTS,
+    ),
+    # im2col.
+    Fault(
+        "cuda im2col: the border is one pixel too far",
+        COLUMNS,
+        "h >= 0 && h < H",
+        "h >= 0 && h <= H",
+        COLUMNS_TESTS,
+    ),
+    Fault(
+        "cuda col2im: positions between the strides count",
+        COLUMNS,
+        "y < 0 || y % SH != 0 || oh >= OH",
+        "y < 0 || oh >= OH",
+        COLUMNS_TESTS,
+    ),
+    Fault(
+        "cuda im2col: stride and padding change places",
+        "kernels/im2col/cuda.py",
+        "*(C, H, W, OH, OW, *kernel_size, *stride, *padding)",
+        "*(C, H, W, OH, OW, *kernel_size, *padding, *stride)",
+        COLUMNS_TESTS,
+    ),
+    # Tensor cores.
+    Fault(
+        "cuda implicit gemm: fragments change places",
+        GEMM,
+        "a[i][1] = to_tf32(row[8 * ROW]);",
+        "a[i][1] = to_tf32(row[4]);",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: the last tap of the filters is left out",
+        GEMM,
+        "first_channel + row < outer && term < depth;",
+        "first_channel + row < outer && term < depth - inner;",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: the last term of a sum is left out",
+        GEMM,
+        "tap, shift, term < depth, windows",
+        "tap, shift, term < depth - 1, windows",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: waits for one copy too few",
+        GEMM,
+        WAIT,
+        WAIT.replace("STAGES - 2", "STAGES - 1"),
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: no barrier after the copies",
+        GEMM,
+        WAIT,
+        WAIT.replace("        __syncthreads();\n", ""),
+        TENSOR_CORES,
+        sanitizer="thread",
+    ),
+    Fault(
+        "cuda implicit gemm: the tile of the next step",
+        GEMM,
+        "columns_tiles + step % STAGES * PIXELS * ROW",
+        "columns_tiles + (step + 1) % STAGES * PIXELS * ROW",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: pixels beyond the last are stored",
+        GEMM,
+        "if (pixel < pixels && channel < outer) {\n                    const int target",
+        "if (channel < outer) {\n                    const int target",
+        TENSOR_CORES,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda implicit gemm: right border not tested",
+        GEMM,
+        "w >= 0 && w < windows.W",
+        "w >= 0",
+        TENSOR_CORES,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda implicit gemm: filters turned in one direction only",
+        GEMM,
+        "* KW + KW - 1 - kw",
+        "* KW + kw",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda implicit gemm: a factor is cut, not rounded",
+        GEMM,
+        "a[i][0] = to_tf32(row[0]);",
+        "a[i][0] = __float_as_uint(row[0]);",
+        "tests/kernels/test_cuda.py -k factors_are_rounded",
+    ),
+    Fault(
+        "cuda implicit gemm: too little shared memory",
+        "kernels/conv2d/cuda_implicit_gemm.py",
+        "_STAGES * (_PIXELS + tile) * _ROW",
+        "_STAGES * (_PIXELS + tile - 8) * _ROW",
+        TENSOR_CORES,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda weight gradient: fragments change places",
+        GEMM,
+        "b[j][1] = to_tf32(column[4 * B_ROW]);",
+        "b[j][1] = to_tf32(column[4]);",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda weight gradient: waits for one copy too few",
+        GEMM,
+        "step < steps; step++) {\n        copy_async_wait<STAGES - 2>();",
+        "step < steps; step++) {\n        copy_async_wait<STAGES - 1>();",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda weight gradient: the last pixel is left out",
+        GEMM,
+        "tile_pixel + row < pixels && first_channel",
+        "tile_pixel + row < pixels - 1 && first_channel",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda weight gradient: the last part is not added",
+        GEMM,
+        "part < parts; part++) sum += partial",
+        "part < parts - 1; part++) sum += partial",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda weight gradient: pixels beyond the last are read",
+        GEMM,
+        "tile_pixel + row < pixels && first_channel",
+        "first_channel",
+        TENSOR_CORES,
+        sanitizer="address",
+    ),
+    Fault(
+        "cuda weight gradient: a row of the image is skipped",
+        GEMM,
+        "while (ow[i] >= OW)",
+        "if (ow[i] >= OW)",
+        TENSOR_CORES,
+    ),
+    Fault(
+        "cuda conv2d: parts of the batch overwrite each other's gradient",
+        "kernels/conv2d/cuda_im2col.py",
+        "accumulate=part.start > 0",
+        "accumulate=False",
+        "tests/kernels/test_cuda.py -k cut_into_parts",
+    ),
+    Fault(
+        "cuda implicit gemm: the ReLU of the epilogue is left out",
+        GEMM,
+        "relu && value <= 0.0f ? 0.0f : value",
+        "value",
+        TENSOR_CORES,
+    ),
+]

@@ -1,0 +1,332 @@
+"""The fast kernels on random shapes: every result right, and nothing written beside it.
+
+    python -m tests.stress.random_shapes            # 5,000 shapes, about two minutes
+    python -m tests.stress.random_shapes 200 --seed 7 --backend cuda      # in the emulator
+
+The kernels write through raw pointers, so each output lies between guards that must not change. The
+shape is printed before it runs: after a crash, the last line names it. Exit status 1 at the first
+wrong result.
+"""
+
+import argparse
+import faulthandler
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from minigrad.kernels import avg_pool2d, conv2d, max_pool2d
+from tests import cuda_emulator
+from tests.kernels.on_device import Kernels
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+GUARD, GUARD_VALUE = 64, 12345
+# Products of the largest convolution, and of the largest one that is compared with the plain loops.
+LARGEST, LARGEST_IN_LOOPS = 4_000_000, 10_000
+
+reference = Kernels("reference")
+
+
+Draw = tuple[str, Callable[[], None]]
+
+
+class WrongResult(Exception):
+    """A kernel differs from the reference, or wrote where nothing of it belongs."""
+
+
+class Outputs:
+    """Arrays for kernels to write to, each between two guards."""
+
+    def __init__(self) -> None:
+        self._blocks: list[np.ndarray] = []
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype, channels_last: bool) -> np.ndarray:
+        """Filled with NaN (or -1): an element never written is seen."""
+        if channels_last:
+            N, C, *size = shape
+            shape = (N, *size, C)
+        block = np.full(int(np.prod(shape)) + 2 * GUARD, GUARD_VALUE, dtype)
+        self._blocks.append(block)
+        inner = block[GUARD:-GUARD].reshape(shape)
+        inner[...] = np.nan if inner.dtype.kind == "f" else -1
+        return np.moveaxis(inner, -1, 1) if channels_last else inner
+
+    def check_guards(self) -> None:
+        for block in self._blocks:
+            if (block[:GUARD] != GUARD_VALUE).any() or (block[-GUARD:] != GUARD_VALUE).any():
+                raise WrongResult("a kernel wrote beside its output")
+
+
+def compare(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
+    limit = TOLERANCE[actual.dtype.name] * max(1.0, float(np.abs(expected).max(initial=0)))
+    error = np.abs(actual - expected).max(initial=0)
+    if not error <= limit:
+        raise WrongResult(f"{name} is off by {error:.1e}, at most {limit:.1e} is rounding")
+
+
+# -- convolution --------------------------------------------------------------------------
+
+
+def convolution_by_einsum(
+    input: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray,
+    grad_output: np.ndarray,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    groups: int,
+) -> list[np.ndarray]:
+    """Output and both gradients in float64; loops would take minutes where channels are many."""
+    input, weight, grad_output = (a.astype(np.float64) for a in (input, weight, grad_output))
+    N, C, H, W = input.shape
+    OC, IC, KH, KW = weight.shape
+    (SH, SW), (PH, PW) = stride, padding
+    padded = np.pad(input, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    windows = sliding_window_view(padded, (KH, KW), axis=(2, 3))[:, :, ::SH, ::SW]
+    windows = windows.reshape(N, groups, IC, *windows.shape[2:])
+    filters = weight.reshape(groups, OC // groups, IC, KH, KW)
+    gradients = grad_output.reshape(N, groups, OC // groups, *grad_output.shape[2:])
+    output = np.einsum("ngihwkl,goikl->ngohw", windows, filters, optimize=True)
+    grad_weight = np.einsum("ngihwkl,ngohw->goikl", windows, gradients, optimize=True)
+    grad_padded = np.zeros((N, groups, IC, H + 2 * PH, W + 2 * PW))
+    OH, OW = grad_output.shape[2:]
+    for kh, kw in np.ndindex(KH, KW):
+        under = grad_padded[:, :, :, kh : kh + SH * OH : SH, kw : kw + SW * OW : SW]
+        under += np.einsum("ngohw,goi->ngihw", gradients, filters[..., kh, kw], optimize=True)
+    return [
+        output.reshape(grad_output.shape) + bias[:, None, None],
+        grad_padded.reshape(N, C, H + 2 * PH, W + 2 * PW)[:, :, PH : PH + H, PW : PW + W],
+        grad_weight.reshape(weight.shape),
+    ]
+
+
+def draw_convolution(rng: np.random.Generator, fast: Any) -> Draw:
+    """Sizes are drawn evenly over their logarithm, so that edges and panels both are met."""
+
+    def size(largest: int) -> int:
+        return int(np.exp(rng.uniform(0, np.log(largest + 1))))
+
+    while True:
+        groups = int(rng.choice([1, 1, 2, 3]))
+        N, IC, OC = size(9), size(80), size(80) * groups
+        H, W = size(24), size(24)
+        square = rng.random() < 0.6
+        KH = size(7)
+        KW = KH if square else size(7)
+        stride = (1, 1) if rng.random() < 0.6 else (size(4), size(4))
+        padding = size(KH + 1) - 1, size(KW + 1) - 1
+        OH = (H + 2 * padding[0] - KH) // stride[0] + 1
+        OW = (W + 2 * padding[1] - KW) // stride[1] + 1
+        products = N * OC * OH * OW * IC * KH * KW
+        if min(OH, OW) > 0 and products <= LARGEST:
+            break
+    dtype = np.dtype(rng.choice(["float32", "float64"]))
+    input_last, output_last = rng.random(2) < 0.5
+    input, weight = (N, IC * groups, H, W), (OC, IC, KH, KW)
+    text = (
+        f"conv2d input {input} weight {weight} stride {stride} padding {padding} groups {groups} "
+        f"{dtype} channels last {input_last}, {output_last}"
+    )
+
+    def check() -> None:
+        outputs = Outputs()
+        x, w = (rng.standard_normal(shape).astype(dtype) for shape in (input, weight))
+        bias = rng.standard_normal(OC).astype(dtype)
+        shape = conv2d.output_shape(input, weight, stride, padding, groups)
+        grad_output = rng.standard_normal(shape).astype(dtype)
+        if input_last:
+            x = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+        results = [
+            outputs.array(shape, dtype, output_last),
+            outputs.array(input, dtype, output_last),
+            outputs.array(weight, dtype, False),
+        ]
+        parameters = stride, padding, groups
+        run_convolution(fast, x, w, bias, grad_output, parameters, results)
+        if products <= LARGEST_IN_LOOPS:
+            expected = [np.empty(shape), np.empty(input), np.empty(weight)]
+            arrays = (a.astype(np.float64) for a in (x, w, bias, grad_output))
+            run_convolution(reference, *arrays, parameters, expected)
+        else:
+            expected = convolution_by_einsum(x, w, bias, grad_output, *parameters)
+        for name, result, right in zip(("output", "grad_input", "grad_weight"), results, expected):
+            compare(name, result, right)
+        outputs.check_guards()
+
+    return text, check
+
+
+def run_convolution(kernels, input, weight, bias, grad_output, parameters, results) -> None:
+    output, grad_input, grad_weight = results
+    kernels.conv2d.forward(input, weight, bias, *parameters, output=output)
+    kernels.conv2d.backward_input(grad_output, weight, *parameters, grad_input=grad_input)
+    kernels.conv2d.backward_weight(grad_output, input, *parameters, grad_weight=grad_weight)
+
+
+# -- the other layers ---------------------------------------------------------------------
+
+
+def draw_pooling(rng: np.random.Generator, fast: Any) -> Draw:
+    kind = str(rng.choice(["max_pool2d", "avg_pool2d"]))
+    window = tuple(int(k) for k in rng.integers(1, 5, 2))
+    stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in window)
+    N, C = int(rng.integers(1, 4)), int(rng.integers(1, 40))
+    H, W = (int(rng.integers(max(1, k - 2 * p), 10)) for k, p in zip(window, padding))
+    dtype = np.dtype(rng.choice(["float32", "float64"]))
+    last = bool(rng.random() < 0.5)
+    text = f"{kind} input {(N, C, H, W)} window {window} stride {stride} padding {padding} {dtype}"
+    contract = max_pool2d if kind == "max_pool2d" else avg_pool2d
+
+    def check() -> None:
+        outputs = Outputs()
+        # Few different values: ties are met.
+        input = rng.integers(-3, 4, (N, C, H, W)).astype(dtype)
+        shape = contract.output_shape(input.shape, window, stride, padding)
+        grad_output = rng.standard_normal(shape).astype(dtype)
+
+        def run(kernels: Any) -> list[np.ndarray]:
+            output = outputs.array(shape, dtype, last)
+            grad_input = outputs.array(input.shape, dtype, last)
+            if kind == "avg_pool2d":
+                kernels.avg_pool2d.forward(input, window, stride, padding, output=output)
+                kernels.avg_pool2d.backward(
+                    grad_output, window, stride, padding, grad_input=grad_input
+                )
+                return [output, grad_input]
+            argmax = outputs.array(shape, np.dtype("int32"), last)
+            kernels.max_pool2d.forward(input, window, stride, padding, output=output, argmax=argmax)
+            kernels.max_pool2d.backward(
+                grad_output, argmax, window, stride, padding, grad_input=grad_input
+            )
+            return [output, grad_input, argmax.astype(dtype)]
+
+        for name, *pair in zip(("output", "grad_input", "argmax"), run(fast), run(reference)):
+            compare(name, *pair)
+        outputs.check_guards()
+
+    return text, check
+
+
+def draw_norm(rng: np.random.Generator, fast: Any) -> Draw:
+    shape = tuple(int(rng.integers(1, largest)) for largest in (4, 80, 5, 5))
+    size, beta = int(rng.integers(1, 9)), float(rng.choice([0.5, 0.75, 1.3]))
+    dtype = np.dtype(rng.choice(["float32", "float64"]))
+    last = bool(rng.random() < 0.5)
+    text = f"local_response_norm input {shape} size {size} beta {beta} {dtype} channels last {last}"
+
+    def check() -> None:
+        outputs = Outputs()
+        input, grad_output = rng.standard_normal((2, *shape)).astype(dtype)
+        parameters = size, 0.3, beta, 1.5
+
+        def run(kernels: Any) -> list[np.ndarray]:
+            output, grad_input = (outputs.array(shape, dtype, last) for _ in range(2))
+            norm = kernels.local_response_norm
+            norm.forward(input, *parameters, output=output)
+            norm.backward(grad_output, input, *parameters, grad_input=grad_input)
+            return [output, grad_input]
+
+        for name, *pair in zip(("output", "grad_input"), run(fast), run(reference)):
+            compare(name, *pair)
+        outputs.check_guards()
+
+    return text, check
+
+
+def draw_norm_with_pooling(rng: np.random.Generator, fast: Any) -> Draw:
+    kernel_size = tuple(int(k) for k in rng.integers(1, 5, 2))
+    stride = tuple(int(s) for s in rng.integers(1, 4, 2))
+    padding = tuple(int(rng.integers(0, k // 2 + 1)) for k in kernel_size)
+    N, C = int(rng.integers(1, 4)), int(rng.integers(1, 80))
+    H, W = (int(rng.integers(max(1, k - 2 * p), 20)) for k, p in zip(kernel_size, padding))
+    size, beta = int(rng.integers(1, 9)), float(rng.choice([0.5, 0.75, 1.3]))
+    dtype = np.dtype(rng.choice(["float32", "float64"]))
+    last = bool(rng.random() < 0.5)
+    text = (
+        f"local_response_norm_max_pool2d input {(N, C, H, W)} size {size} beta {beta} window "
+        f"{kernel_size} stride {stride} padding {padding} {dtype} channels last {last}"
+    )
+
+    def check() -> None:
+        outputs = Outputs()
+        # As after a ReLU: ties are met, and they are zeros in every backend.
+        input = np.maximum(rng.standard_normal((N, C, H, W)), 0).astype(dtype)
+        shape = max_pool2d.output_shape(input.shape, kernel_size, stride, padding)
+        grad_output = rng.standard_normal(shape).astype(dtype)
+        parameters = size, 0.3, beta, 1.5, kernel_size, stride, padding
+
+        def run(kernels: Any) -> list[np.ndarray]:
+            output, grad_input = (outputs.array(s, dtype, last) for s in (shape, input.shape))
+            argmax = outputs.array(shape, np.dtype("int32"), last)
+            family = kernels.local_response_norm_max_pool2d
+            family.forward(input, *parameters, output=output, argmax=argmax)
+            family.backward(grad_output, argmax, input, *parameters, grad_input=grad_input)
+            return [output, grad_input, argmax.astype(dtype)]
+
+        for name, *pair in zip(("output", "grad_input", "argmax"), run(fast), run(reference)):
+            compare(name, *pair)
+        outputs.check_guards()
+
+    return text, check
+
+
+def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
+    M, K, N = (int(np.exp(rng.uniform(0, np.log(largest)))) for largest in (150, 700, 150))
+    dtype = np.dtype(rng.choice(["float32", "float64"]))
+    text = f"linear input {(M, K)} weight {(N, K)} {dtype}"
+
+    def check() -> None:
+        outputs = Outputs()
+        input, weight = (rng.standard_normal(s).astype(dtype) for s in ((M, K), (N, K)))
+        bias, grad_output = (rng.standard_normal(s).astype(dtype) for s in ((N,), (M, N)))
+        results = [outputs.array(shape, dtype, False) for shape in ((M, N), (M, K), (N, K))]
+        fast.linear.forward(input, weight, bias, output=results[0])
+        fast.linear.backward_input(grad_output, weight, grad_input=results[1])
+        fast.linear.backward_weight(grad_output, input, grad_weight=results[2])
+        x, w, dy = (a.astype(np.float64) for a in (input, weight, grad_output))
+        expected = [x @ w.T + bias, dy @ w, dy.T @ x]
+        for name, result, right in zip(("output", "grad_input", "grad_weight"), results, expected):
+            compare(name, result, right)
+        outputs.check_guards()
+
+    return text, check
+
+
+DRAWS = [draw_convolution] * 6 + [draw_pooling, draw_norm, draw_norm_with_pooling, draw_linear]
+
+
+def draw(rng: np.random.Generator, fast: Any) -> Draw:
+    """A random layer in words, and the function that checks these kernels on it."""
+    return DRAWS[rng.integers(len(DRAWS))](rng, fast)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.stress.random_shapes", description=__doc__
+    )
+    parser.add_argument("count", type=int, nargs="?", default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu")
+    arguments = parser.parse_args(argv)
+    faulthandler.enable()
+    if arguments.backend == "cuda":
+        cuda_emulator.install()
+    fast = Kernels(arguments.backend)
+    rng = np.random.default_rng(arguments.seed)
+    for i in range(arguments.count):
+        text, check = draw(rng, fast)
+        print(f"{i + 1}/{arguments.count} {text}", flush=True)
+        try:
+            check()
+        except WrongResult as error:
+            print(f"wrong: {error}")
+            return 1
+    print(f"{arguments.count} random shapes: all right")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
