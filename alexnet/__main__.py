@@ -48,8 +48,10 @@ def main(argv: list[str] | None = None) -> int:
         if not arguments:
             parser.print_help()
             return 0
+        if not arguments[0].startswith("-"):
+            parser.error(f"there is no command {arguments[0]!r}: expected {', '.join(COMMANDS)}")
         parser.parse_args(arguments)
-        parser.error(f"there is no command {arguments[0]!r}; expected {', '.join(COMMANDS)}")
+        return 0
 
     return cli.exit_code(run)
 
