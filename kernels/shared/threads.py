@@ -3,9 +3,7 @@
 All parallel work on the CPU is done by Numba's threads. A multi-threaded BLAS called in turn
 with them would make two pools fight for the same cores, so no kernel calls one.
 
-Kernels are compiled when they are first called, and cached on disk. Numba itself compiles a
-function anew only when its own file has changed, but kernels call functions of other files: the
-text of every file below ``kernels/`` is part of the cache's key.
+Kernels are compiled when they are first called, and kept on disk (`cache.py`).
 
 Floating-point numbers are added and multiplied as written (no ``fastmath``): a relaxation would
 let the bits of a result depend on what the optimizer made of it, and a kernel that was just
@@ -14,14 +12,13 @@ say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
 import contextlib
-import hashlib
 import importlib
 import os
 import warnings
-from pathlib import Path
 
 import numba
-from numba.core.caching import FunctionCache
+
+from minigrad.kernels.shared.cache import KernelCache
 
 # How often an idle thread of GNU OpenMP looks for work before it sleeps. By default it does for about
 # a millisecond; where another program computes on the same cores, it takes that from the very
@@ -48,18 +45,6 @@ def _load_openmp() -> None:
 
 _load_openmp()
 
-_FOLDER = Path(__file__).parents[1]  # kernels/
-_sources = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(_FOLDER.rglob("*.py")))
-).hexdigest()
-
-
-class _Cache(FunctionCache):
-    """Finds what was compiled from these sources only."""
-
-    def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), _sources)
-
 
 def jit(function, parallel=False):
     """A function compiled by Numba; a module-level one, for only those can be cached."""
@@ -69,7 +54,7 @@ def jit(function, parallel=False):
         parallel=parallel,
         no_cfunc_wrapper=True,  # nothing calls them from C
     )(function)
-    kernel._cache = _Cache(function)
+    kernel._cache = KernelCache(function)
     return kernel
 
 
