@@ -90,7 +90,6 @@ class Batch:
         with self._transfer or backend.transfer(self.images) as images:
             backend.kernels.prepare_images.forward(
                 images,
-                backend.asarray(np.zeros((count, 2), np.int32)),
                 backend.asarray(self.flips),
                 backend.asarray(self.color_shift),
                 backend.asarray(mean),
