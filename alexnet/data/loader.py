@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import Skipping
 from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
@@ -140,27 +140,25 @@ class Loader:
     """Batches of a data set; the last one of an epoch holds what is left.
 
     Args:
-        dataset: where images and labels come from.
+        dataset: where images and labels come from; skipped images make a batch smaller.
         preprocessing: size of the crops, and what turns them into the network's input.
         batch_size: images in a batch.
         seed: decides order and augmentation.
         augmentation: the random part, for training; without it the crop is the middle one.
         ten_views: the ten views of the paper's tests instead of one.
-        bad_images: what to do with images that cannot be used; skipped ones make a batch smaller.
         shuffle: a new random order in each epoch; otherwise the order of the data set.
         workers: threads that decode ahead; 0 decodes in the calling thread, when asked.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | Skipping,
         preprocessing: Preprocessing,
         batch_size: int,
         *,
         seed: int = 0,
         augmentation: Augmentation | None = None,
         ten_views: bool = False,
-        bad_images: BadImages | None = None,
         shuffle: bool = False,
         workers: int = 2,
     ):
@@ -175,7 +173,6 @@ class Loader:
         self.seed = seed
         self.augmentation = augmentation
         self.ten_views = ten_views
-        self.bad_images = bad_images or BadImages()
         # What of an image is needed: all of it, where crops may come from anywhere.
         anywhere = augmentation is not None and augmentation.crop == "resized"
         self._square = None if anywhere else preprocessing.resize
@@ -228,7 +225,7 @@ class Loader:
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
             try:
-                image = self.bad_images.read(self.dataset, index, self._square)
+                image = self.dataset.image(index, self._square)
                 if image is not None:
                     used.append(index)
                     views += self._views(image, epoch, index)

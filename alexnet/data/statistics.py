@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import Skipping
 from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import central_square, shorter_side
 from alexnet.errors import DataError
@@ -27,7 +27,7 @@ def reduced_square(image: np.ndarray, size: int = SQUARE) -> np.ndarray:
     return central_square(image, min(size, shorter_side(image)))
 
 
-def color_statistics(dataset: Dataset, bad_images: BadImages, count: int = 1000) -> ColorStatistics:
+def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorStatistics:
     """Mean and principal components of the colours of `count` evenly spaced images.
 
     Every image has the same weight. The components come with the largest standard deviation
@@ -36,7 +36,7 @@ def color_statistics(dataset: Dataset, bad_images: BadImages, count: int = 1000)
     indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
     images, mean, second_moment = 0, np.zeros(3), np.zeros((3, 3))
     for index in indices:
-        image = bad_images.read(dataset, index, SQUARE)
+        image = dataset.image(index, SQUARE)
         if image is None:
             continue
         # Sums of integers are exact in float64, so the threads of the BLAS cannot change them.
@@ -61,7 +61,7 @@ def color_statistics(dataset: Dataset, bad_images: BadImages, count: int = 1000)
     )
 
 
-def mean_image(dataset: Dataset, size: int, bad_images: BadImages) -> np.ndarray:
+def mean_image(dataset: Dataset | Skipping, size: int) -> np.ndarray:
     """The mean over all images of their central squares, float32 (3, size, size), grey levels.
 
     Prepared data have it already, for the size they were prepared with.
@@ -74,7 +74,7 @@ def mean_image(dataset: Dataset, size: int, bad_images: BadImages) -> np.ndarray
         range(len(dataset)), "mean image", unit=" images", delay=2, leave=False, disable=None
     )
     for index in progress:
-        image = bad_images.read(dataset, index, size)
+        image = dataset.image(index, size)
         if image is not None:
             total += central_square(image, size)
             images += 1

@@ -7,7 +7,7 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.data import Dataset, load, recognize
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
 from alexnet.data.sources import NAMES
 from alexnet.errors import CheckpointError, DataError
@@ -113,11 +113,11 @@ def loader(
     arguments: argparse.Namespace, checkpoint: Checkpoint, dataset: Dataset, views: int = 1
 ) -> Loader:
     """Batches of a set as the network wants them, in the order of the set, without augmentation."""
+    bad_images = BadImages(arguments.bad_images == "skip", limit=len(dataset))
     return Loader(
-        dataset,
+        Skipping(dataset, bad_images),
         checkpoint.preprocessing,
         max(1, arguments.batch_size // views),
         ten_views=views == 10,
-        bad_images=BadImages(arguments.bad_images == "skip", limit=len(dataset)),
         workers=arguments.workers,
     )

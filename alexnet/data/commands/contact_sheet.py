@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands.inspection import Inspection
 from alexnet.data.dataset import Dataset
 from alexnet.data.labels import shortened
@@ -36,8 +36,8 @@ def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> 
     mean is not subtracted.
     """
     dataset = inspection.dataset
-    statistics = color_statistics(dataset, BadImages(skip=True, limit=len(dataset)))
-    preprocessing = Preprocessing(image_size=IMAGE_SIZE, **statistics._asdict())
+    usable = Skipping(dataset, BadImages(skip=True, limit=len(dataset)))
+    preprocessing = Preprocessing(image_size=IMAGE_SIZE, **color_statistics(usable)._asdict())
     samples = _samples(inspection, seed)
 
     height = TITLE + len(samples) * (CELL + GAP)

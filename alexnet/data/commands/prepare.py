@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from alexnet import cli, files
 from alexnet.data import sources
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands import shard_writer
 from alexnet.data.commands.shard_writer import WORK
 from alexnet.data.dataset import Dataset, Splits
@@ -214,7 +214,8 @@ def _prepare(arguments: argparse.Namespace, splits: Splits, settings: dict[str, 
         _announce(arguments, splits, pool)
         with tqdm(total=images, desc="prepare", unit=" images", leave=False, disable=None) as bar:
             for split, dataset in splits.items():
-                records = _records(arguments, split, dataset, bad_images, pool, bar)
+                skipping = Skipping(dataset, bad_images)
+                records = _records(arguments, split, skipping, pool, bar)
                 finish.add_split(split, dataset, records)
     finish.write_description()
     shutil.rmtree(destination / WORK)
@@ -285,8 +286,7 @@ def _evenly_spaced(length: int, count: int) -> list[int]:
 def _records(
     arguments: argparse.Namespace,
     split: str,
-    dataset: Dataset,
-    bad_images: BadImages,
+    dataset: Skipping,
     pool: Executor,
     bar: tqdm,
 ) -> Iterator[dict[str, Any]]:
@@ -296,9 +296,9 @@ def _records(
     ahead = IMAGES_AHEAD_PER_WORKER * arguments.workers
 
     def load(index: int) -> np.ndarray | str:
-        image = bad_images.read(dataset, index, square)
+        image = dataset.image(index, square)
         if image is None:
-            return bad_images.found[dataset.name(index)]
+            return dataset.bad_images.found[dataset.name(index)]
         return reduced(image, size, arguments.keep_rectangle)
 
     number, first, done_before = 0, 0, bar.n
@@ -313,7 +313,7 @@ def _records(
                     destination, split, number, first, images, mean_size
                 )
         for index, problem in record["bad"]:
-            bad_images.add(dataset.name(index), problem)
+            dataset.bad_images.add(dataset.name(index), problem)
         yield record
         number, first = number + 1, record["end"]
         bar.update(done_before + first - bar.n)

@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from alexnet import files
-from alexnet.data.bad_images import BadImages
 from alexnet.data.dataset import Dataset
 from alexnet.data.readers.shards import (
     DESCRIPTION,
@@ -177,7 +176,7 @@ class Finish:
         description = {
             **{"format": FORMAT, "classes": self.train.classes, "settings": self.settings},
             **{"splits": self.splits, "files": self.files, "bad_images": len(self.problems)},
-            "statistics": color_statistics(self.train, BadImages())._asdict(),
+            "statistics": color_statistics(self.train)._asdict(),
         }
         write_json(self.root / DESCRIPTION, description)
 

@@ -16,11 +16,10 @@ from PIL import Image
 
 from alexnet.data import load
 from alexnet.data.__main__ import main
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import Skipping
 from alexnet.data.commands import prepare, shard_writer
 from alexnet.data.commands.prepare import reduced
 from alexnet.data.readers import shards
-from alexnet.data.readers.folder import FolderDataset
 from alexnet.data.statistics import color_statistics, mean_image
 from alexnet.data.transforms import Augmentation, Preprocessing, central_view, training_view
 from alexnet.errors import DataError
@@ -100,12 +99,11 @@ def test_same_views_of_jpegs(tmp_path):
     assert [train.image(i).shape[:2] for i in range(5)] == [
         (s, s) for s in (256, 256, 256, 100, 40)
     ]
-    everything = BadImages()
-    expected = mean_image(before["train"], 256, everything)
+    expected = mean_image(before["train"], 256)
     assert expected.dtype == train.mean_image.dtype == np.float32
     assert np.array_equal(train.mean_image, expected)
     statistics = json.loads((tmp_path / "new" / "dataset.json").read_bytes())["statistics"]
-    of_source = color_statistics(before["train"], everything)
+    of_source = color_statistics(before["train"])
     assert statistics == json.loads(json.dumps(of_source._asdict()))
 
 
@@ -155,7 +153,7 @@ def test_rectangles(tmp_path):
 def mean_image_of_squares(dataset, size):
     """By the definition in `statistics`, without what the data set says it is."""
     copy = type("Unprepared", (), {"__len__": lambda self: len(dataset), "image": dataset.image})()
-    return mean_image(copy, size, BadImages())
+    return mean_image(copy, size)
 
 
 def test_reduced_images_have_no_gaps():
@@ -304,14 +302,13 @@ def test_every_write_fsync_and_rename_may_fail(tmp_path, capsys, monkeypatch):
 
 def count_decodings(monkeypatch):
     decoded = []
-    read = BadImages.read
+    image = Skipping.image
 
-    def counting(self, dataset, index, square=None):
-        if isinstance(dataset, FolderDataset):  # and not the shards, for their statistics
-            decoded.append(dataset.name(index))
-        return read(self, dataset, index, square)
+    def counting(self, index, square=None):
+        decoded.append(self.name(index))
+        return image(self, index, square)
 
-    monkeypatch.setattr(BadImages, "read", counting)
+    monkeypatch.setattr(Skipping, "image", counting)
     return decoded
 
 
