@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from alexnet.data.resizing import central_square, shorter_side
 from alexnet.errors import BadImage
 
 # Pillow looks at the contents, not at the name: without this list a file called x.jpg could
@@ -26,15 +27,7 @@ SUFFIXES = frozenset(
 # A longer image would become huge when its shorter side is enlarged to the network's input.
 MAX_ASPECT_RATIO = 100
 MAX_FILE_BYTES = 2**30
-# Pillow warns of what does no harm, such as cut-off EXIF data, but also of a small file that unpacks
-# into hundreds of megabytes.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-
-# It also logs errors, which without any handler Python would print.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-# What undoes the rotation that a camera noted in the EXIF tag "orientation".
+# Undoes the rotation that a camera noted in the EXIF tag "orientation".
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,6 +37,23 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def _silence_pillow() -> None:
+    """What Pillow warns of and logs, it does not print; a decompression bomb is an error.
+
+    These settings are of the whole process, and made once, when this module is imported. Around
+    each decoding they cannot be made: threads decode at the same time, and share the filters.
+    """
+    # Pillow warns of harmless things, such as cut-off EXIF data.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    # A small file that unpacks into hundreds of megabytes.
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    # Without any handler, Python would print what a library logs as an error.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+_silence_pillow()
 
 
 def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.ndarray:
@@ -70,7 +80,7 @@ def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.nd
         if orientation in UPRIGHT:
             image = image.transpose(UPRIGHT[orientation])
         if square is not None and _is_plain(image):
-            image = _central_square(image, square)
+            return central_square(image, min(square, shorter_side(image)))
         return _to_rgb(image)
 
 
@@ -124,14 +134,6 @@ def _decode_smaller(image: Image.Image, size: int) -> None:
     if shorter > size:
         # draft() keeps both sides at least as long as asked for.
         image.draft(None, (width * size // shorter, height * size // shorter))
-
-
-def _central_square(image: Image.Image, size: int) -> Image.Image:
-    """`transforms.central_square`, never enlarged, without the copies that make an array of all."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    return square.resize((size, size), Image.Resampling.BILINEAR) if side > size else square
 
 
 def _orientation(image: Image.Image) -> int | None:

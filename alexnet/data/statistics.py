@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from alexnet.data.bad_images import Skipping
 from alexnet.data.dataset import Dataset
-from alexnet.data.transforms import central_square, shorter_side
+from alexnet.data.resizing import central_square, shorter_side
 from alexnet.errors import DataError
 
 # Length of the side of the square that an image is reduced to, here and in prepared data.

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+
+from alexnet.data.resizing import central_square, resized
 
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1
 CROPS = ("random", "resized", "center")
@@ -153,7 +154,7 @@ def training_view(
         height, width = _random_size(*image.shape[:2], generator)
         top = int(down * (image.shape[0] - height + 1))
         left = int(right * (image.shape[1] - width + 1))
-        crop = _resized(image[top : top + height, left : left + width], size)
+        crop = resized(image[top : top + height, left : left + width], size, size)
     elif augmentation.crop == "random":
         square = central_square(image, preprocessing.resize)
         places = preprocessing.resize - size + 1
@@ -180,29 +181,8 @@ def ten_views(image: np.ndarray, preprocessing: Preprocessing) -> list[View]:
     return [View(crop, flip, NO_SHIFT) for flip in (False, True) for crop in crops]
 
 
-def central_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The central square of an image (H, W, 3), scaled to (size, size, 3)."""
-    height, width = image.shape[:2]
-    side = min(height, width)
-    return _resized(_cut(image, (height - side) // 2, (width - side) // 2, side), size)
-
-
-def shorter_side(image: np.ndarray) -> int:
-    """The smaller one of height and width."""
-    return min(image.shape[:2])
-
-
 def _cut(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
     return image[top : top + size, left : left + size]
-
-
-def _resized(image: np.ndarray, size: int) -> np.ndarray:
-    """Scale to (size, size, 3), bilinear with antialiasing."""
-    if image.shape[:2] == (size, size):
-        return image
-    # Pillow wants the rows of an array without gaps.
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _random_size(height: int, width: int, generator: np.random.Generator) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from alexnet.data import Dataset, Subset
 from alexnet.data.bad_images import BadImages, Skipping, underlying
 from alexnet.data.commands.inspection import find_copies, inspect
 from alexnet.data.loader import Batch, Loader
-from alexnet.data.transforms import central_square
+from alexnet.data.resizing import central_square
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
 
 DATA_CHECK = "python -m alexnet.data check says more"

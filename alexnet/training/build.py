@@ -12,8 +12,9 @@ from alexnet import cli
 from alexnet.data import Dataset, Subset, load, recognize
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
+from alexnet.data.resizing import shorter_side
 from alexnet.data.statistics import color_statistics, mean_image
-from alexnet.data.transforms import Augmentation, Preprocessing, central_view, shorter_side
+from alexnet.data.transforms import Augmentation, Preprocessing, central_view
 from alexnet.errors import DataError, UsageError
 from alexnet.model import ARCHITECTURES
 from alexnet.run import progress

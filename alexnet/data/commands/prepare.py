@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from alexnet import cli, files
@@ -37,8 +36,8 @@ from alexnet.data.commands import shard_writer
 from alexnet.data.commands.shard_writer import WORK
 from alexnet.data.dataset import Dataset, Splits
 from alexnet.data.readers import shards
+from alexnet.data.resizing import resized, shorter_side
 from alexnet.data.statistics import SQUARE, reduced_square
-from alexnet.data.transforms import shorter_side
 from alexnet.errors import BadImage, DataError
 
 # About how many images are decoded before anything is written, to estimate size and time.
@@ -134,9 +133,7 @@ def reduced(image: np.ndarray, size: int, keep_rectangle: bool) -> np.ndarray:
     height, width = image.shape[:2]
     side = shorter_side(image)
     if side > size:
-        new_size = round(width * size / side), round(height * size / side)
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        image = np.asarray(picture.resize(new_size, Image.Resampling.BILINEAR))
+        image = resized(image, round(height * size / side), round(width * size / side))
     return np.ascontiguousarray(image)
 
 

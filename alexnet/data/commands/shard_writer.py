@@ -31,8 +31,8 @@ from alexnet.data.readers.shards import (
     sha256_of,
     shard_name,
 )
+from alexnet.data.resizing import central_square
 from alexnet.data.statistics import color_statistics
-from alexnet.data.transforms import central_square
 from alexnet.errors import DataError
 
 # Folder for the records and unfinished files; it is removed at the end.

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from alexnet.data.images import decode, kinds
-from alexnet.data.transforms import central_square
+from alexnet.data.resizing import central_square
 from alexnet.errors import BadImage
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

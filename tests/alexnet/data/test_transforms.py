@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from alexnet.data.resizing import central_square
 from alexnet.data.transforms import (
     Augmentation,
     Preprocessing,
-    central_square,
     central_view,
     color_deviations,
     random_generator,
