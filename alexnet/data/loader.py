@@ -56,6 +56,25 @@ class Batch:
     preprocessing: Preprocessing
     _transfer: contextlib.AbstractContextManager | None = None
 
+    @classmethod
+    def from_views(
+        cls,
+        views: list[View],
+        labels: np.ndarray,
+        indices: np.ndarray,
+        preprocessing: Preprocessing,
+    ) -> "Batch":
+        """A batch of N * V views, those of an image one after the other."""
+        crops, flips, color_shifts = zip(*views)
+        return cls(
+            np.stack(crops),
+            np.array(flips, np.bool_),
+            np.stack(color_shifts),
+            labels,
+            indices,
+            preprocessing,
+        )
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -239,14 +258,8 @@ class Loader:
                 f"none of the {len(indices)} images of a batch can be used; "
                 "python -m alexnet.data check lists what is wrong with the data"
             )
-        crops, flips, color_shifts = zip(*views)
-        return Batch(
-            np.stack(crops),
-            np.array(flips, np.bool_),
-            np.stack(color_shifts),
-            self.dataset.labels[used],
-            np.array(used),
-            self.preprocessing,
+        return Batch.from_views(
+            views, self.dataset.labels[used], np.array(used), self.preprocessing
         )
 
     def _views(self, image: np.ndarray, epoch: int, index: int) -> list[View]:

@@ -97,17 +97,15 @@ def _predictions(report: Report, dataset: Dataset, indices: np.ndarray) -> list[
     """What the network says of some images of a set."""
     preprocessing, classes = report.checkpoint.preprocessing, report.checkpoint.classes
     views = [central_view(dataset.image(i, preprocessing.resize), preprocessing) for i in indices]
-    crops, flips, shifts = zip(*views)
-    batch = Batch(
-        np.stack(crops), np.array(flips), np.stack(shifts), dataset.labels[indices], indices,
-        preprocessing,
-    )  # fmt: skip
+    batch = Batch.from_views(views, dataset.labels[indices], indices, preprocessing)
     ((_, log_probabilities),) = predict(
         report.model, iter([batch]), backend.get(report.arguments.backend)
     )
     return [
-        Prediction(crop, dataset.name(i), classes[dataset.labels[i]], top_classes(row, classes, 5))
-        for crop, i, row in zip(crops, indices, np.exp(log_probabilities))
+        Prediction(
+            view.crop, dataset.name(i), classes[dataset.labels[i]], top_classes(row, classes, 5)
+        )
+        for view, i, row in zip(views, indices, np.exp(log_probabilities))
     ]
 
 

@@ -10,60 +10,22 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.data.dataset import Dataset, Subset
-from alexnet.data.images import decode
 from alexnet.data.labels import caption
-from alexnet.data.readers.folder import files_below
 from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.errors import DataError
 from alexnet.inference import load
+from alexnet.inference.image_files import UNKNOWN, ImageFiles, expand
 from alexnet.run.checkpoint import Checkpoint
 from minigrad.backend import Backend
 
 WIDTH = 7.4  # inches: a page of A4 within its margins
 MAX_ROWS = 50  # of images below each other: more than a page, but still a picture
-UNKNOWN = -1  # the label of an image whose class is not known
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 RIGHT, WRONG = "#0072B2", "#D55E00"
 
 
 # -- images ------------------------------------------------------------------------------------
-
-
-class ImageFiles:
-    """Images in files, whose classes are not known: a `Dataset` with labels of -1."""
-
-    def __init__(self, files: list[Path], classes: list[str]):
-        self.files = files
-        self.classes = classes
-        self.labels = np.full(len(files), UNKNOWN, np.int64)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def image(self, index: int, square: int | None = None) -> np.ndarray:
-        return decode(self.files[index], self.name(index), square)
-
-    def name(self, index: int) -> str:
-        return str(self.files[index])
-
-
-def find_files(paths: list[Path]) -> list[Path]:
-    """The files themselves, and of folders the images below them, sorted by name.
-
-    Raises:
-        DataError: there is no such file, or no image in a folder.
-    """
-    files = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = [Path(file) for file in files_below(path)]
-        if not inside:
-            raise DataError(f"{path}: no image in this folder; give one that has some, or files")
-        files += inside
-    return files
 
 
 def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
@@ -91,9 +53,24 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
 def chosen(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
     """The images that the options of `add_image_options` name."""
     if arguments.images:
-        return ImageFiles(find_files(arguments.images), checkpoint.classes)
+        return ImageFiles(_image_files(arguments.images), checkpoint.classes)
     dataset = load.dataset(arguments, checkpoint)
     return Subset(dataset, min(arguments.count, len(dataset)), arguments.seed)
+
+
+def _image_files(paths: list[Path]) -> list[str]:
+    """The files themselves, and of folders the images below them.
+
+    Raises:
+        DataError: a folder has no image.
+    """
+    files = []
+    for path in paths:
+        found = expand(str(path))
+        if not found:
+            raise DataError(f"{path}: no image in this folder; give one that has some, or files")
+        files += found
+    return files
 
 
 def prepared(

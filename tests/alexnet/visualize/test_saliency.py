@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet.data.loader import Batch
-from alexnet.data.transforms import Preprocessing
+from alexnet.data.transforms import Preprocessing, View
 from alexnet.model import AlexNet
 from alexnet.visualize import saliency
 from minigrad import Tensor, backend, nn, no_grad
@@ -35,14 +35,8 @@ def pixels(rng):
 
 def inputs(pixels, shift=(0, 0, 0)):
     """The network's input for an image with a shift of its colours, by the real preprocessing."""
-    batch = Batch(
-        pixels[np.newaxis],
-        np.zeros(1, bool),
-        np.array([shift], np.float32),
-        np.array([LABEL]),
-        np.array([0]),
-        PREPROCESSING,
-    )
+    view = View(pixels, False, np.array(shift, np.float32))
+    batch = Batch.from_views([view], np.array([LABEL]), np.array([0]), PREPROCESSING)
     return np.ascontiguousarray(batch.prepare(CPU)).astype(np.float64)
 
 
