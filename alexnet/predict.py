@@ -160,7 +160,8 @@ def _draw(
     path: Path,
 ) -> None:
     # matplotlib takes half a second to import.
-    from alexnet.visualize import figures, result_figures
+    from alexnet import style
+    from alexnet.visualize import result_figures
 
     items = [
         result_figures.Prediction(
@@ -171,7 +172,7 @@ def _draw(
         )
         for image, file, top in pictured
     ]
-    figures.save(result_figures.predictions(items), path)
+    style.save(result_figures.predictions(items), path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ LONGEST_FILE = 400
 
 # Each room may import itself and those above it in its list.
 ROOMS_OF_ALEXNET = [
-    ("errors", "files", "model"),
+    ("errors", "files", "model", "style"),
     ("cli",),
     ("data",),
     ("run",),

@@ -2,12 +2,13 @@
 
 import base64
 import io
-import warnings
 from html import escape
 from string import Template
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
+
+from alexnet.style import boxes_for_missing_letters
 
 # How a picture is kept: curves as SVG, which stays sharp; kernels as PNG, which keeps every pixel;
 # photographs as JPEG, which is small.
@@ -34,9 +35,7 @@ def picture(figure: Figure, alt: str, kind: str = "svg", hidden: bool = False) -
     """
     file = io.BytesIO()
     options = {"svg": {"metadata": {"Date": None}}, "jpg": {"pil_kwargs": {"quality": 85}}}
-    with warnings.catch_warnings():
-        # A letter of a name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+    with boxes_for_missing_letters():
         figure.savefig(file, format=kind, dpi=DOTS_PER_INCH, **options.get(kind, {}))
     width, height = (round(side * PIXELS_PER_INCH) for side in figure.get_size_inches())
     data = base64.b64encode(file.getvalue()).decode()

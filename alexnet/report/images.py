@@ -121,7 +121,7 @@ def similar_images(report: Report) -> str:
     of_queries = _features(report, queries)
     count = min(NEIGHBOURS, len(index.values))
     positions, distances = nearest.nearest(of_queries.values, index.values, count)
-    shown = neighbors.neighbours_figure(
+    shown = neighbors.neighbors_figure(
         pictures.shown(queries, of_queries.indices, checkpoint.preprocessing),
         [
             pictures.shown(training, index.indices[row], checkpoint.preprocessing)

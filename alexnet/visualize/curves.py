@@ -13,17 +13,8 @@ from alexnet import cli
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import filter_snapshots
 from alexnet.run.metrics import Row, read_rows
-from alexnet.visualize.figures import save
-from alexnet.visualize.style import (
-    COLORS,
-    GREY,
-    NORMAL,
-    PAGE_WIDTH,
-    SMALL,
-    add_out_option,
-    plain,
-    run_name,
-)
+from alexnet.style import COLORS, GRAY, NORMAL, PAGE_WIDTH, SMALL, plain, save
+from alexnet.visualize.output import add_out_option, run_name
 from alexnet.visualize.tuning import mean_circular_variance
 
 
@@ -93,6 +84,7 @@ def curves_figure(runs: list[Run]) -> Figure:
     )
     for axes, title in zip(grid, titles):
         plain(axes)
+        axes.tick_params(labelsize=SMALL)
         axes.set_title(title, fontsize=NORMAL, loc="left")
         axes.set_xlabel("epoch", fontsize=SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -125,7 +117,7 @@ def _line(axes: Axes, epochs: list[int], values: list[float], color: str, style:
 def _legend(figure: Figure, runs: list[Run]) -> None:
     lines = [Line2D([], [], color=color, lw=2) for color in COLORS[: len(runs)]]
     names = [run_name(run.name, 70) for run in runs]
-    styles = [Line2D([], [], color=GREY, linestyle=style) for style in ("-", "--")]
+    styles = [Line2D([], [], color=GRAY, linestyle=style) for style in ("-", "--")]
     options = {"frameon": False, "fontsize": NORMAL, "borderaxespad": 0.4}
     for text in figure.legend(lines, names, loc="upper left", **options).get_texts():
         text.set_parse_math(False)

@@ -13,8 +13,8 @@ from alexnet.errors import CheckpointError, UsageError
 from alexnet.inference import load
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.style import save
 from alexnet.visualize import layers, receptive_fields
-from alexnet.visualize.figures import save
 from alexnet.visualize.kernel_figures import (
     NORMALIZATIONS,
     animation,
@@ -24,8 +24,8 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
+from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.patches import patch, strongest
-from alexnet.visualize.style import add_out_option, destination, folder_of, run_name
 from minigrad import backend, nn
 
 CHANNELS, PATCHES = 12, 9

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet.visualize.style import NORMAL, PAGE_WIDTH, SMALL
+from alexnet.style import NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text
 
 NORMALIZATIONS = {
     "filter": "each kernel at full contrast",
@@ -68,15 +68,13 @@ def kernels_figure(
     height = TITLE + sum(heights) + GAP * len(heights)
     figure = Figure(figsize=(PAGE_WIDTH, height))
     _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
-    top = height - TITLE
+    top = TITLE
     for number, (image, block_height) in enumerate(zip(images, heights), start=1):
-        top -= block_height
-        place = left / PAGE_WIDTH, top / height, width / PAGE_WIDTH, block_height / height
-        axes = figure.add_axes(place)
+        axes = add_axes(figure, left, top, width, block_height)
         _picture(axes, image)
         if columns > 1:
             axes.set_ylabel(f"column {number}", fontsize=NORMAL)
-        top -= GAP
+        top += block_height + GAP
     return figure
 
 
@@ -96,10 +94,8 @@ def epochs_figure(
     figure = Figure(figsize=(PAGE_WIDTH, height))
     _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
     for i, (epoch, image) in enumerate(zip(epochs, images)):
-        bottom = height - TITLE - (i // across + 1) * (panel + caption + GAP) + GAP
-        left = MARGIN + i % across * (width + GAP)
-        place = left / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, panel / height
-        axes = figure.add_axes(place)
+        top = TITLE + i // across * (panel + caption + GAP) + caption
+        axes = add_axes(figure, MARGIN + i % across * (width + GAP), top, width, panel)
         _picture(axes, image)
         axes.set_title(epoch_name(epoch), fontsize=NORMAL, pad=3)
     return figure
@@ -196,9 +192,7 @@ def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figu
     figure = Figure(figsize=(PAGE_WIDTH, height))
     all_axes = []
     for i, (image, text) in enumerate(zip(images, labels)):
-        bottom = height - TITLE - i * step - above - cell
-        place = label / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, cell / height
-        axes = figure.add_axes(place)
+        axes = add_axes(figure, label, TITLE + i * step + above, width, cell)
         _picture(axes, image)
         axes.set_ylabel(text, fontsize=SMALL, rotation=0, ha="right", va="center")
         all_axes.append(axes)
@@ -220,8 +214,5 @@ def _stacked(colors: np.ndarray, columns: int) -> np.ndarray:
 
 
 def _title(figure: Figure, title: str, explanation: str) -> None:
-    height = figure.get_figheight()
-    style = {"va": "top", "parse_math": False}
-    left = MARGIN / PAGE_WIDTH
-    figure.text(left, 1 - MARGIN / height, title, fontsize=NORMAL, weight="bold", **style)
-    figure.text(left, 1 - (MARGIN + 0.16) / height, explanation, fontsize=SMALL, **style)
+    add_text(figure, MARGIN, MARGIN, title, fontsize=NORMAL, weight="bold")
+    add_text(figure, MARGIN, MARGIN + 0.16, explanation, fontsize=SMALL)

@@ -1,4 +1,4 @@
-"""What the pictures share: the images they are about, and how they are drawn and saved."""
+"""The images that pictures are about: which ones, and how the network sees them."""
 
 import argparse
 import math
@@ -18,14 +18,7 @@ from alexnet.inference.image_files import UNKNOWN, ImageFiles, expand
 from alexnet.run.checkpoint import Checkpoint
 from minigrad.backend import Backend
 
-WIDTH = 7.4  # inches: a page of A4 within its margins
 MAX_ROWS = 50  # of images below each other: more than a page, but still a picture
-
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-RIGHT, WRONG = "#0072B2", "#D55E00"
-
-
-# -- images ------------------------------------------------------------------------------------
 
 
 def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
@@ -73,21 +66,43 @@ def _image_files(paths: list[Path]) -> list[str]:
     return files
 
 
-def prepared(
-    arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
-) -> Iterator[tuple[int, Any]]:
-    """The index of each image that can be used, and the network's input for it, (1, 3, S, S)."""
-    for batch in load.loader(arguments, checkpoint, images).batches(0):
-        inputs = batch.prepare(device)
-        for position, index in enumerate(batch.indices):
-            yield int(index), device.images(inputs[position : position + 1])
-
-
 class Picture(NamedTuple):
     """An image as the network sees it, uint8 (S, S, 3), nothing subtracted; and its class."""
 
     pixels: np.ndarray
     label: int
+
+
+class Prepared(NamedTuple):
+    """An image of a set for a network and for people.
+
+    Attributes:
+        index: in the set.
+        name: what to print, in one line.
+        picture: as the network sees it.
+        inputs: the network's input, (1, 3, S, S) on its device.
+    """
+
+    index: int
+    name: str
+    picture: Picture
+    inputs: Any
+
+
+def prepared(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
+) -> Iterator[Prepared]:
+    """Each image that can be used, prepared as the checkpoint says."""
+    for batch in load.loader(arguments, checkpoint, images).batches(0):
+        inputs = batch.prepare(device)
+        for position, index in enumerate(batch.indices):
+            (picture,) = shown(images, [index], checkpoint.preprocessing)
+            yield Prepared(
+                int(index),
+                cli.one_line(images.name(index)),
+                picture,
+                device.images(inputs[position : position + 1]),
+            )
 
 
 def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing) -> list[Picture]:
@@ -104,9 +119,6 @@ def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing
 def class_name(classes: list[str], label: int) -> str:
     """The name of a class for a picture; "" for `UNKNOWN`."""
     return "" if label == UNKNOWN else caption(classes[label])
-
-
-# -- figures -------------------------------------------------------------------------------------
 
 
 def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:

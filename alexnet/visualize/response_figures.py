@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alexnet.style import COLORS, GRAY, NORMAL, PAGE_HEIGHT, PAGE_WIDTH, SMALL, plain
 from alexnet.visualize.kernel_figures import pictures
-from alexnet.visualize.style import COLORS, GREY, NORMAL, PAGE_HEIGHT, PAGE_WIDTH, SMALL, plain
 from alexnet.visualize.tuning import FREQUENCIES, ORIENTATIONS, Tuning
 
 ACROSS, DOWN = 3, 8  # kernels on a page
@@ -32,7 +32,7 @@ def overview_figure(
     variance.set_xlabel("circular variance", fontsize=SMALL)
     _histogram(color, tuning.color_selectivity, columns)
     # Not up to where the legend is.
-    color.axvline(2 / 3, 0, 0.74, color=GREY, ls=":", lw=1, label="expected of random kernels")
+    color.axvline(2 / 3, 0, 0.74, color=GRAY, ls=":", lw=1, label="expected of random kernels")
     color.legend(**_LEGEND)
     color.set_title("colour selectivity: 0 grey levels only, 1 colour only", **_TITLE)
     color.set_xlabel("share of energy that is colour", fontsize=SMALL)
@@ -60,7 +60,7 @@ def overview_figure(
         over_epochs.plot(epochs, means, color=COLORS[2], marker=marker, ms=3.5)
     else:
         over_epochs.text(0.5, 0.5, "not known: train with --snapshot-filters",
-                         fontsize=NORMAL, ha="center", color=GREY,
+                         fontsize=NORMAL, ha="center", color=GRAY,
                          transform=over_epochs.transAxes)  # fmt: skip
     over_epochs.set_ylim(0, 1)
     over_epochs.set_title("mean circular variance through training", **_TITLE)
@@ -68,6 +68,7 @@ def overview_figure(
     over_epochs.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     for axes in grid.ravel():
         plain(axes)
+        axes.tick_params(labelsize=SMALL)
     return figure
 
 

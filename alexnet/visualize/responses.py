@@ -13,10 +13,10 @@ import numpy as np
 from alexnet import cli, files
 from alexnet.inference import load
 from alexnet.run import filter_snapshots
+from alexnet.style import save
 from alexnet.visualize import layers
-from alexnet.visualize.figures import save
+from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
-from alexnet.visualize.style import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.tuning import (
     Tuning,
     grating_response,

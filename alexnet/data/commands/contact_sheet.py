@@ -1,6 +1,5 @@
 """A page of samples: images of a data set as they are, and as the network gets them."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,15 @@ from alexnet.data.transforms import (
     color_deviations,
     training_view,
 )
+from alexnet.style import DOTS_PER_INCH, NORMAL, PAGE_WIDTH, boxes_for_missing_letters, frame
 
 IMAGE_SIZE = 227
 MAX_CLASSES = 10
 EPOCHS = 7
 FACTORS = (-0.2, -0.1, 0.0, 0.1, 0.2)
 FORMULAS = {"2012": "d = s", "paper": "d = s²", "pytorch": "d = s² / 255"}
-# In inches: ten classes fill a page of A4 within its margins.
-WIDTH, LABEL, CELL, GAP, NUMBERS, TITLE = 7.4, 1.3, 0.7, 0.04, 0.48, 0.7
-DOTS_PER_INCH = 150
+# In inches: ten classes fill a page.
+LABEL, CELL, GAP, NUMBERS, TITLE = 1.3, 0.7, 0.04, 0.48, 0.7
 
 
 def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> None:
@@ -42,13 +41,11 @@ def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> 
 
     height = TITLE + len(samples) * (CELL + GAP)
     noise_height = TITLE + len(FORMULAS) * (CELL + GAP)
-    figure = Figure(figsize=(WIDTH, height + noise_height))
+    figure = Figure(figsize=(PAGE_WIDTH, height + noise_height))
     above, below = figure.subfigures(2, 1, height_ratios=(height, noise_height))
     _draw_samples(above, dataset, samples, preprocessing, title, seed)
     _draw_color_noise(below, dataset.image(samples[0]), preprocessing)
-    with warnings.catch_warnings():
-        # A letter of a class's name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+    with boxes_for_missing_letters():
         figure.savefig(path, format="png", dpi=DOTS_PER_INCH)
 
 
@@ -120,19 +117,18 @@ def _grid(
 ) -> np.ndarray:
     """Axes for pictures, in a grid with a title and names; cells have a size in inches."""
     height = TITLE + len(rows) * (CELL + GAP)
-    style = {"fontsize": 8, "parse_math": False}
+    style = {"fontsize": NORMAL, "parse_math": False}
     heading, explanation = title.split("\n")
-    figure.text(0.1 / WIDTH, 1 - 0.1 / height, heading, va="top", weight="bold", **style)
-    figure.text(0.1 / WIDTH, 1 - 0.27 / height, explanation, va="top", **style)
+    figure.text(0.1 / PAGE_WIDTH, 1 - 0.1 / height, heading, va="top", weight="bold", **style)
+    figure.text(0.1 / PAGE_WIDTH, 1 - 0.27 / height, explanation, va="top", **style)
     grid = np.empty((len(rows), len(columns)), object)
     for i, row in enumerate(rows):
         bottom = height - TITLE - i * (CELL + GAP) - CELL
         for j in range(len(columns)):
             left = LABEL + j * cell_width
-            place = (left / WIDTH, bottom / height, CELL / WIDTH, CELL / height)
+            place = (left / PAGE_WIDTH, bottom / height, CELL / PAGE_WIDTH, CELL / height)
             grid[i, j] = axes = figure.add_axes(place)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(color="0.8", linewidth=0.5)
+            frame(axes, "0.8")
         grid[i, 0].set_ylabel(row, rotation=0, ha="right", va="center", **style)
     for axes, column in zip(grid[0], columns):
         axes.text(0.5, 1.05, column, ha="center", transform=axes.transAxes, **style)

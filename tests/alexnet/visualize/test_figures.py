@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet import style
 from alexnet.run.metrics import COLUMNS
 from alexnet.visualize import figures, result_figures
 
@@ -45,7 +46,7 @@ def test_curves_are_drawn_after_any_number_of_epochs(tmp_path, epochs):
         assert image.format == "PNG"
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape == (480, 1200, 3)
-    for color in (figures.TRAINING, figures.VALIDATION):
+    for color in (style.TRAINING, style.VALIDATION):
         wanted = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
         assert (pixels == wanted).all(axis=2).sum() > 30, color
 
@@ -112,7 +113,7 @@ def test_what_cannot_be_drawn_leaves_the_earlier_picture(tmp_path, monkeypatch):
     path.write_text("earlier")
     monkeypatch.setattr(figures.Figure, "savefig", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        figures.save(figures.Figure(), path)
+        style.save(figures.Figure(), path)
     assert path.read_text() == "earlier"
     assert [entry.name for entry in tmp_path.iterdir()] == ["picture.svg"]
 
@@ -123,13 +124,13 @@ def test_what_cannot_be_drawn_leaves_the_earlier_picture(tmp_path, monkeypatch):
 def test_texts_fit(text):
     figure = figures.Figure(dpi=100)
     for weight in ("normal", "bold"):
-        fitted = figures.fitted(text, 0.9, 8, weight)
+        fitted = style.fitted(text, 0.9, 8, weight)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph", UserWarning)
             drawn = figure.text(0, 0, fitted, fontsize=8, weight=weight, parse_math=False)
             assert drawn.get_window_extent().width <= 95
         assert fitted.endswith("…")
-        assert len(figures.fitted("short", 0.9, 8, weight)) == 5
+        assert len(style.fitted("short", 0.9, 8, weight)) == 5
 
 
 def test_every_prediction_has_room_for_its_name_and_its_percentage():

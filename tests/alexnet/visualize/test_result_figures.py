@@ -7,9 +7,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from PIL import Image
 
+from alexnet import style
 from alexnet.data.transforms import Preprocessing
 from alexnet.inference.results import Results
-from alexnet.visualize import figures, result_figures
+from alexnet.visualize import result_figures
 from alexnet.visualize.result_figures import BAR, TRUE_BAR, Prediction
 from tests.alexnet.data.images import Images
 
@@ -76,7 +77,7 @@ def test_a_perfect_network_has_no_errors(tmp_path):
     figure = result_figures.error_sheet(
         results([0], [0], ["a", "b"]), Images([]), PREPROCESSING, ""
     )
-    figures.save(figure, tmp_path / "e.png")
+    style.save(figure, tmp_path / "e.png")
     assert sum((texts(axes) for axes in figure.axes), []) == ["none", "none"]
 
 
@@ -104,8 +105,8 @@ def test_save(tmp_path):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures.save(figure, tmp_path / "p.png")
-        figures.save(figure, tmp_path / "p.SVG")
+        style.save(figure, tmp_path / "p.png")
+        style.save(figure, tmp_path / "p.SVG")
     with Image.open(tmp_path / "p.png") as image:
         assert image.format == "PNG"
     assert "<svg" in (tmp_path / "p.SVG").read_text("utf-8")

@@ -5,17 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet import style
+from alexnet.inference.image_files import UNKNOWN
 from alexnet.visualize import map as map_command
-from alexnet.visualize import neighbors, style
-from alexnet.visualize.pictures import UNKNOWN, Picture
+from alexnet.visualize import neighbors, output
+from alexnet.visualize.pictures import Picture
 
 
 def test_a_long_name_of_a_run_keeps_its_end():
-    assert style.run_name(Path("runs/demo-alexnet-1"), 40) == "runs/demo-alexnet-1"
-    name = style.run_name(Path("/a/folder/in/a/folder/runs/demo-alexnet-1"), 20)
+    assert output.run_name(Path("runs/demo-alexnet-1"), 40) == "runs/demo-alexnet-1"
+    name = output.run_name(Path("/a/folder/in/a/folder/runs/demo-alexnet-1"), 20)
     assert name == "…runs/demo-alexnet-1"
     assert len(name) == 20
-    assert style.run_name(Path("runs/\udcff"), 40) == "runs/?"
+    assert output.run_name(Path("runs/\udcff"), 40) == "runs/?"
 
 
 @pytest.mark.parametrize("extent", [(1.0, 1.0), (40.0, 1.0), (1.0, 40.0), (0.0, 0.0)])
@@ -38,7 +40,7 @@ def test_a_map_has_one_scale_and_shows_every_point(rng, extent, caplog):
 def test_frames_of_neighbours_are_explained_where_there_are_any():
     pixels = np.zeros((5, 5, 3), np.uint8)
     for label, explained in ((0, True), (UNKNOWN, False)):
-        figure = neighbors.neighbours_figure(
+        figure = neighbors.neighbors_figure(
             [Picture(pixels, label)],
             [[Picture(pixels, 0), Picture(pixels, 1)]],
             np.array([[3.0, 0.5]]),
