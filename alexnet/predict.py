@@ -16,6 +16,7 @@ from alexnet.errors import UsageError
 from alexnet.inference import image_files, load
 from alexnet.inference.evaluation import predict
 from alexnet.inference.image_files import UNKNOWN, ImageFile
+from alexnet.inference.results import top_classes
 from minigrad import backend
 
 NAME = "python -m alexnet.predict"
@@ -115,14 +116,6 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     if not names:
         raise UsageError("no image is given (see --help)")
     return names
-
-
-def top_classes(
-    probabilities: np.ndarray, classes: list[str], count: int
-) -> list[tuple[str, float]]:
-    """The most probable classes with their probabilities (C,), the most probable first."""
-    order = np.argsort(-probabilities, kind="stable")[:count]
-    return [(classes[i], float(probabilities[i])) for i in order]
 
 
 def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> str:
