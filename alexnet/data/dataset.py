@@ -8,7 +8,7 @@ from alexnet.errors import DataError
 
 
 class Dataset(Protocol):
-    """Labelled images.
+    """Labeled images.
 
     `labels[i]` (int64) is an index into `classes`. Images are in the order of their classes, and
     in each class in the order of their names or numbers: the same images have the same indices

@@ -59,7 +59,7 @@ _silence_pillow()
 def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.ndarray:
     """The image in a file as uint8 (H, W, 3) RGB, upright; of an animation the first frame.
 
-    Transparent parts become white. 16-bit grey keeps its upper 8 bits.
+    Transparent parts become white. 16-bit gray keeps its upper 8 bits.
 
     Args:
         name: what to call the file in an error.
@@ -158,8 +158,8 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     if _is_plain(image):
         return np.asarray(image)  # convert() would copy it
     if image.mode.startswith("I"):
-        grey = np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+        gray = np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)
+        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no fixed range; save it with 8 bits")
     if image.has_transparency_data:

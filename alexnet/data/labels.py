@@ -35,7 +35,7 @@ def shortened(name: str, length: int) -> str:
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def synsets_of(names: list[str]) -> list[str] | None:
+def find_synsets(names: list[str]) -> list[str] | None:
     """The synset that each name stands for, or None where not all are names from ImageNet.
 
     A name is a synset, its words, or the first of them, and must mean one synset only; in a list

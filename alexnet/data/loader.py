@@ -43,7 +43,7 @@ class Batch:
     Attributes:
         images: uint8 (N * V, S, S, 3), the views of an image one after the other.
         flips: bool (N * V,), which of them to mirror.
-        color_shift: float32 (N * V, 3), grey levels to add.
+        color_shift: float32 (N * V, 3), gray levels to add.
         labels: int64 (N,).
         indices: int64 (N,), which images of the data set they are.
     """
@@ -83,11 +83,11 @@ class Batch:
         if parts == 1:
             return [self]
         parts, views = min(parts, len(self)), len(self.images) // len(self)
-        of_views = self.images, self.flips, self.color_shift
+        view_arrays = self.images, self.flips, self.color_shift
         edges = [len(self) * part // parts for part in range(parts + 1)]
         return [
             Batch(
-                *(array[views * first : views * end] for array in of_views),
+                *(array[views * first : views * end] for array in view_arrays),
                 self.labels[first:end],
                 self.indices[first:end],
                 self.preprocessing,

@@ -1,4 +1,4 @@
-"""Statistics of a training set: mean colour, principal components of the colours, mean image."""
+"""Statistics of a training set: mean color, principal components of the colors, mean image."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ SQUARE = 256
 
 
 class ColorStatistics(NamedTuple):
-    """Mean and principal components of a data set's colours, as `Preprocessing` takes them."""
+    """Mean and principal components of a data set's colors, as `Preprocessing` takes them."""
 
     mean: tuple[float, float, float]
     eigenvectors: tuple[tuple[float, float, float], ...]
@@ -28,7 +28,7 @@ def reduced_square(image: np.ndarray, size: int = SQUARE) -> np.ndarray:
 
 
 def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorStatistics:
-    """Mean and principal components of the colours of `count` evenly spaced images.
+    """Mean and principal components of the colors of `count` evenly spaced images.
 
     Every image has the same weight. The components come with the largest standard deviation
     first, and with the sign that makes the entry of largest magnitude positive.
@@ -62,7 +62,7 @@ def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorSta
 
 
 def mean_image(dataset: Dataset | Skipping, size: int) -> np.ndarray:
-    """The mean over all images of their central squares, float32 (3, size, size), grey levels.
+    """The mean over all images of their central squares, float32 (3, size, size), gray levels.
 
     Prepared data have it already, for the size they were prepared with.
     """

@@ -1,9 +1,9 @@
 """What is done to an image on its way into the network, and the random part of it.
 
-Section 2 of the paper: the image is reduced to a square of 256 pixels, and the mean grey levels
+Section 2 of the paper: the image is reduced to a square of 256 pixels, and the mean gray levels
 are subtracted. Section 4.1, in training only: a smaller square is cut out at a random place, half
-of the images are mirrored, and a random colour along the principal components of the training
-set's colours is added. In tests, the mean over ten views of the image (`ten_views`).
+of the images are mirrored, and a random color along the principal components of the training
+set's colors is added. In tests, the mean over ten views of the image (`ten_views`).
 """
 
 import math
@@ -26,17 +26,17 @@ ASPECT_RATIO = (3 / 4, 4 / 3)
 class Preprocessing:
     """The fixed part of the way from an image to the network's input; checkpoints store it.
 
-    The input is (crop + colour shift - mean) * scale, in grey levels of 0 to 255.
+    The input is (crop + color shift - mean) * scale, in gray levels of 0 to 255.
 
     Attributes:
         image_size: height and width of the network's input.
         resize: height and width of the central square that crops are taken from; 256 for the
             paper's crop of 227, and in that proportion by default.
-        mean: grey level to subtract from red, green and blue.
+        mean: gray level to subtract from red, green and blue.
         mean_image: float32 (3, image_size, image_size) to subtract instead of `mean`.
         scale: factor after the subtraction; 1 in the paper.
-        eigenvectors: column i is the i-th principal component of the colours (3, 3).
-        standard_deviations: of the colours along each component, in grey levels.
+        eigenvectors: column i is the i-th principal component of the colors (3, 3).
+        standard_deviations: of the colors along each component, in gray levels.
     """
 
     image_size: int
@@ -77,7 +77,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The random part: place of the crop, mirroring, and colour noise.
+    """The random part: place of the crop, mirroring, and color noise.
 
     Attributes:
         crop: "random", a square of the network's size from the central square; "resized", any
@@ -94,7 +94,7 @@ class Augmentation:
 
 
 class View(NamedTuple):
-    """A crop, uint8 (S, S, 3); whether to mirror it; grey levels (3,) to add to its colours."""
+    """A crop, uint8 (S, S, 3); whether to mirror it; gray levels (3,) to add to its colors."""
 
     crop: np.ndarray
     flip: bool
@@ -116,13 +116,13 @@ def random_generator(seed: int, stream: int, epoch: int, index: int = 0) -> np.r
 
 
 def color_deviations(preprocessing: Preprocessing, form: str) -> np.ndarray:
-    """Grey levels (3,) by which a factor of 1 moves a colour along each principal component.
+    """Gray levels (3,) by which a factor of 1 moves a color along each principal component.
 
-    With standard deviations s_i of the colours, in grey levels:
+    With standard deviations s_i of the colors, in gray levels:
 
         "2012"      s_i, as in the authors' code
-        "paper"     s_i^2, the eigenvalues, as section 4.1 is written; thousands of grey levels
-        "pytorch"   s_i^2 / 255, the eigenvalues of colours between 0 and 1, as in the many
+        "paper"     s_i^2, the eigenvalues, as section 4.1 is written; thousands of gray levels
+        "pytorch"   s_i^2 / 255, the eigenvalues of colors between 0 and 1, as in the many
                     replications that came with Torch and PyTorch
     """
     deviations = np.array(preprocessing.standard_deviations)
@@ -139,7 +139,7 @@ def training_view(
 ) -> View:
     """A random view of an image: a function of the arguments alone.
 
-    The colour shift is sum_i a_i * d_i * e_i over the principal components e_i of the colours,
+    The color shift is sum_i a_i * d_i * e_i over the principal components e_i of the colors,
     with d_i from `color_deviations` and a_i ~ N(0, color_noise).
     """
     generator = random_generator(seed, AUGMENTATION_STREAM, epoch, index)

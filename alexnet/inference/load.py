@@ -93,16 +93,16 @@ def dataset(
         CheckpointError: its classes are not those of the network.
     """
     split = split or arguments.split
-    of_run = checkpoint.arguments
-    root = arguments.data_root or of_run.get("data_root")
+    run_options = checkpoint.arguments
+    root = arguments.data_root or run_options.get("data_root")
     name = arguments.data
     if name is None:
-        name = "auto" if arguments.data_root else of_run.get("data", "demo")
+        name = "auto" if arguments.data_root else run_options.get("data", "demo")
     if name == "auto":
         if root is None:
             raise DataError("--data auto needs the folder the data lie in: give --data-root DIR")
         name = recognize(root)
-    splits = load(name, root, of_run.get("seed", 0))
+    splits = load(name, root, run_options.get("seed", 0))
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)

@@ -35,7 +35,7 @@ SECTIONS = (
     ("responses", "Orientation tuning", network.responses),
     ("accuracy", "Accuracy by class and confusion", results.accuracy),
     ("samples", "Predictions", results.samples),
-    ("neighbours", "Nearest neighbours", neighbors.similar_images),
+    ("neighbours", "Nearest neighbors", neighbors.similar_images),
     ("budget", "Speed and cost by layer", network.budget),
     ("environment", "Environment", run.environment),
 )

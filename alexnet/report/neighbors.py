@@ -43,7 +43,7 @@ def similar_images(report: Report) -> str:
     same = (index.labels[positions] == query_features.labels[:, np.newaxis]).sum()
     alt = (
         f"{len(queries)} images, each with its {count} nearest training images; {same} of "
-        f"{positions.size} neighbours are of the same class"
+        f"{positions.size} neighbors are of the same class"
     )
     return figure(
         picture(shown, alt, "jpg"),

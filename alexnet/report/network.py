@@ -18,7 +18,7 @@ def filters(report: Report) -> str:
     conv1 = layers.convolutions(report.model)["conv1"]
     columns = layers.columns(report.model, "conv1")
     caption = (
-        f"The {conv1.out_channels} kernels of the first layer, each at full contrast; grey is a "
+        f"The {conv1.out_channels} kernels of the first layer, each at full contrast; gray is a "
         "weight of 0."
     )
     if not report.snapshots:

@@ -113,7 +113,7 @@ def _draw_header(figure: Figure, picture: Picture, name: str) -> None:
     title = f"Feature maps{f' of “{name}”' if name else ''}"
     add_text(figure, left, 0.2, title, fontsize=11, weight="bold")
     explanation = (
-        "Each layer's maps share one scale: black is 0, the lightest colour\n"
+        "Each layer's maps share one scale: black is 0, the lightest color\n"
         "the value beside the bar or more (99.9% of the layer are below it)."
     )
     add_text(figure, left, 0.5, explanation, fontsize=NORMAL, linespacing=1.4)

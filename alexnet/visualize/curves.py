@@ -58,7 +58,7 @@ def read(folder: Path) -> Run:
 
 
 def curves_figure(runs: list[Run]) -> Figure:
-    """Six panels; colours tell the runs apart, dashes training from validation.
+    """Six panels; colors tell the runs apart, dashes training from validation.
 
     The last one, mean circular variance of conv1's kernels, is left out if no run has snapshots.
     """

@@ -24,8 +24,8 @@ def pca(values: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, np.ndarray
     Returns:
         float64 (N, dimensions), and the share of the variance of each, (dimensions,).
     """
-    centred = values - values.mean(axis=0, dtype=np.float64)
-    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    centerd = values - values.mean(axis=0, dtype=np.float64)
+    left, singular, right = np.linalg.svd(centerd, full_matrices=False)
     largest = np.abs(right[:dimensions]).argmax(axis=1)
     signs = np.where(right[np.arange(dimensions), largest] < 0, -1, 1)
     variances = singular**2
@@ -34,10 +34,10 @@ def pca(values: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, np.ndarray
 
 
 def tsne(values: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> tuple[np.ndarray, float]:
-    """t-SNE (van der Maaten and Hinton 2008): neighbours in D dimensions stay neighbours in two.
+    """t-SNE (van der Maaten and Hinton 2008): neighbors in D dimensions stay neighbors in two.
 
-    Exact, with all pairs. p_ij is how probable it is that i has j for a neighbour under a Gaussian
-    whose width gives each i about `perplexity` neighbours; q_ij is the same of the points in the
+    Exact, with all pairs. p_ij is how probable it is that i has j for a neighbor under a Gaussian
+    whose width gives each i about `perplexity` neighbors; q_ij is the same of the points in the
     plane, under a Student's t. The points move down the gradient of KL(P || Q),
 
         dC/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) / (1 + |y_i - y_j|^2)

@@ -24,7 +24,7 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
-from alexnet.visualize.output import add_out_option, destination, folder_of, run_name
+from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
 from alexnet.visualize.patches import patch, strongest
 from minigrad import backend, nn
 
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.patches:
         figure = _patches_figure(arguments, checkpoint, model, channels, title)
     elif arguments.epochs:
-        folder = folder_of(arguments.checkpoint)
+        folder = run_folder(arguments.checkpoint)
         snapshots = filter_snapshots.require(folder)
         if any(kernels.shape != layer.weight.shape for kernels in snapshots.values()):
             raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")

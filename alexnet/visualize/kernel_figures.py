@@ -1,4 +1,4 @@
-"""Pictures of kernels: conv1's in colour as the paper's figure 3, later ones slice by slice."""
+"""Pictures of kernels: conv1's in color as the paper's figure 3, later ones slice by slice."""
 
 import io
 import math
@@ -26,7 +26,7 @@ DIVERGING = matplotlib.colormaps["PuOr"]
 
 
 def pictures(kernels: np.ndarray, normalize: str, columns: int) -> np.ndarray:
-    """Kernels (..., C, 3, KH, KW) as colours (..., C, KH, KW, 3) from 0 to 1; 0.5 is a weight of 0.
+    """Kernels (..., C, 3, KH, KW) as colors (..., C, KH, KW, 3) from 0 to 1; 0.5 is a weight of 0.
 
     Args:
         normalize: what has full contrast, an entry of `NORMALIZATIONS`. "column" and "joint"
@@ -67,7 +67,7 @@ def kernels_figure(
     heights = [width * len(image) / image.shape[1] for image in images]
     height = TITLE + sum(heights) + GAP * len(heights)
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
+    _title(figure, title, f"{NORMALIZATIONS[normalize]}; gray is a weight of 0")
     top = TITLE
     for number, (image, block_height) in enumerate(zip(images, heights), start=1):
         axes = add_axes(figure, left, top, width, block_height)
@@ -84,7 +84,7 @@ def epochs_figure(
     """The kernels (C, 3, KH, KW) of up to eight epochs from the first to the last, two a row."""
     epochs = evenly(list(snapshots), MAX_EPOCHS)
     colors = pictures(np.stack([snapshots[epoch] for epoch in epochs]), normalize, columns)
-    images = [_stacked(of_epoch, columns) for of_epoch in colors]
+    images = [_stacked(kernel_colors, columns) for kernel_colors in colors]
     across = min(2, len(epochs))
     rows = math.ceil(len(epochs) / across)
     width = (PAGE_WIDTH - 2 * MARGIN - GAP * (across - 1)) / across
@@ -92,7 +92,7 @@ def epochs_figure(
     caption = 0.2
     height = TITLE + rows * (panel + caption + GAP)
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
+    _title(figure, title, f"{NORMALIZATIONS[normalize]}; gray is a weight of 0")
     for i, (epoch, image) in enumerate(zip(epochs, images)):
         top = TITLE + i // across * (panel + caption + GAP) + caption
         axes = add_axes(figure, MARGIN + i % across * (width + GAP), top, width, panel)
@@ -165,7 +165,7 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
     _title(
         figure,
         title,
-        "the strongest first, one of an image; grey: not seen by the channel; white: no other image excites it",
+        "the strongest first, one of an image; gray: not seen by the channel; white: no other image excites it",
     )
     return figure
 

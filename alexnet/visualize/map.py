@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=cli.number(float, lambda x: x > 1, "a number above 1"),
         default=30.0,
         metavar="P",
-        help="t-SNE: about how many neighbours of an image count; default: 30",
+        help="t-SNE: about how many neighbors of an image count; default: 30",
     )
     load.add_computing_options(parser)
     add_out_option(parser, "map.png beside the checkpoint; the images go to map-images.png")
@@ -52,24 +52,24 @@ def run(arguments: argparse.Namespace) -> int:
         )
     images = pictures.chosen(arguments, checkpoint)
     loader = load.loader(arguments, checkpoint, images)
-    of_images = features(model, loader, backend.get(arguments.backend), arguments.layer)
-    count = len(of_images.values)
+    image_features = features(model, loader, backend.get(arguments.backend), arguments.layer)
+    count = len(image_features.values)
     if count < 4:
         raise UsageError(f"a map needs at least 4 images, got {count}")
     if arguments.method == "pca":
-        points, shares = embedding.pca(of_images.values)
+        points, shares = embedding.pca(image_features.values)
         title = f"PCA of {arguments.layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
     else:
-        # With few images nearly all would be neighbours of each other.
+        # With few images nearly all would be neighbors of each other.
         perplexity = min(arguments.perplexity, (count - 1) / 3)
-        points, divergence = embedding.tsne(of_images.values, perplexity, arguments.seed)
+        points, divergence = embedding.tsne(image_features.values, perplexity, arguments.seed)
         title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
     title += f", {count:,} images"
 
-    of_pictures = path.with_stem(f"{path.stem}-images")
-    save(map_figure(points, of_images.labels, checkpoint.classes, title), path)
-    save(thumbnails_figure(points, images, of_images.indices, checkpoint, title), of_pictures)
-    print(cli.printable(f"{title}: {path}, {of_pictures}"))
+    images_path = path.with_stem(f"{path.stem}-images")
+    save(map_figure(points, image_features.labels, checkpoint.classes, title), path)
+    save(thumbnails_figure(points, images, image_features.indices, checkpoint, title), images_path)
+    print(cli.printable(f"{title}: {path}, {images_path}"))
     return 0
 
 
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title: str) -> Figure:
     """Images as marks, by class.
 
-    Of more than 20 classes, the 20 with the most images are marked, the others grey.
+    Of more than 20 classes, the 20 with the most images are marked, the others gray.
 
     Args:
         points: (N, 2).

@@ -140,17 +140,17 @@ def _smallest(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def precision(
-    neighbour_labels: np.ndarray, labels: np.ndarray, num_classes: int
+    neighbor_labels: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> tuple[float, list[float | None]]:
-    """precision@k: the share of the k neighbours that are of the query's own class.
+    """precision@k: the share of the k neighbors that are of the query's own class.
 
     Args:
-        neighbour_labels: (Q, k).
+        neighbor_labels: (Q, k).
         labels: (Q,), of the queries.
 
     Returns:
         its mean over all queries, and over those of each class: None where a class has none.
     """
-    shares = (neighbour_labels == labels[:, np.newaxis]).mean(axis=1)
-    of_class = [shares[labels == label] for label in range(num_classes)]
-    return float(shares.mean()), [float(s.mean()) if len(s) else None for s in of_class]
+    shares = (neighbor_labels == labels[:, np.newaxis]).mean(axis=1)
+    class_shares = [shares[labels == label] for label in range(num_classes)]
+    return float(shares.mean()), [float(s.mean()) if len(s) else None for s in class_shares]

@@ -30,11 +30,11 @@ from alexnet.style import (
 )
 from alexnet.visualize import nearest, pictures
 from alexnet.visualize.features import LAYER, Features, features
-from alexnet.visualize.output import add_out_option, destination, folder_of
+from alexnet.visualize.output import add_out_option, destination, run_folder
 from alexnet.visualize.pictures import Picture
 from minigrad import backend, nn
 
-NEIGHBOURS = 6  # in the paper's figure
+NEIGHBORS = 6  # in the paper's figure
 MAX_COLUMNS = 10  # of which the names can be read
 # Inches: the title, two lines below each image, space between images, the mark before a name.
 HEADER, TEXT, GAP, MARK = 0.55, 0.34, 0.08, 0.14
@@ -47,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k",
         type=cli.count,
-        default=NEIGHBOURS,
+        default=NEIGHBORS,
         metavar="K",
-        help=f"neighbours of each image; default: {NEIGHBOURS}",
+        help=f"neighbors of each image; default: {NEIGHBORS}",
     )
     parser.add_argument(
         "--distance", choices=nearest.DISTANCES, default="euclidean", help="default: euclidean"
@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         action="store_true",
-        help="also find the neighbours of every image of the set, and count how many are of its "
+        help="also find the neighbors of every image of the set, and count how many are of its "
         "class",
     )
     load.add_computing_options(parser)
@@ -81,7 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.split == "train":
         raise UsageError(
-            "the neighbours are training images, and each would find itself: choose another --split"
+            "the neighbors are training images, and each would find itself: choose another --split"
         )
     checkpoint, model = load.network(arguments)
     path = destination(arguments, "neighbours.png")
@@ -93,16 +93,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.k > len(index.values):
         raise UsageError(f"-k {arguments.k}: there are {len(index.values)} images to find")
 
-    of_queries = _features(arguments, checkpoint, model, queries)
-    found = nearest.nearest(of_queries.values, index.values, arguments.k, arguments.distance)
+    query_features = _features(arguments, checkpoint, model, queries)
+    found = nearest.nearest(query_features.values, index.values, arguments.k, arguments.distance)
     results = {"k": arguments.k, "distance": arguments.distance, "layer": LAYER}
-    results["queries"] = _listed(queries, of_queries, training, index, *found)
+    results["queries"] = _listed(queries, query_features, training, index, *found)
     if arguments.precision:
         whole = load.dataset(arguments, checkpoint)
         results |= _precision(arguments, checkpoint, model, whole, index)
 
     figure = neighbors_figure(
-        pictures.shown(queries, of_queries.indices, checkpoint.preprocessing),
+        pictures.shown(queries, query_features.indices, checkpoint.preprocessing),
         [
             pictures.shown(training, index.indices[row], checkpoint.preprocessing)
             for row in found[0]
@@ -132,7 +132,7 @@ def _index(
     arguments: argparse.Namespace, checkpoint: Checkpoint, model: nn.Module, training: Dataset
 ) -> Features:
     """The index from its file, if it belongs to this network and these images; else a new one."""
-    path = arguments.index or folder_of(arguments.checkpoint) / "index.safetensors"
+    path = arguments.index or run_folder(arguments.checkpoint) / "index.safetensors"
     belongs_to = nearest.identity(checkpoint, training, LAYER)
     if path.exists():
         try:
@@ -154,27 +154,31 @@ def _precision(
     index: Features,
 ) -> dict[str, Any]:
     """precision@k of all images of a set, with the chance level: the share of a class."""
-    of_set = _features(arguments, checkpoint, model, dataset)
-    positions, _ = nearest.nearest(of_set.values, index.values, arguments.k, arguments.distance)
-    mean, of_class = nearest.precision(index.labels[positions], of_set.labels, len(dataset.classes))
+    set_features = _features(arguments, checkpoint, model, dataset)
+    positions, _ = nearest.nearest(
+        set_features.values, index.values, arguments.k, arguments.distance
+    )
+    mean, class_precisions = nearest.precision(
+        index.labels[positions], set_features.labels, len(dataset.classes)
+    )
     shares = np.bincount(index.labels, minlength=len(dataset.classes)) / len(index.labels)
     return {
-        "images": len(of_set.labels),
+        "images": len(set_features.labels),
         "precision": mean,
-        "chance": float(shares[of_set.labels].mean()),
-        "precision_of_class": dict(zip(dataset.classes, of_class)),
+        "chance": float(shares[set_features.labels].mean()),
+        "precision_of_class": dict(zip(dataset.classes, class_precisions)),
     }
 
 
 def _listed(
     queries: Dataset,
-    of_queries: Features,
+    query_features: Features,
     training: Dataset,
     index: Features,
     positions: np.ndarray,
     distances: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """Each query with its neighbours, by name and class."""
+    """Each query with its neighbors, by name and class."""
 
     def described(dataset: Dataset, image: int, label: int) -> dict[str, Any]:
         known = None if label == UNKNOWN else dataset.classes[label]
@@ -189,7 +193,7 @@ def _listed(
             ]
         }
         for image, label, row, row_distances in zip(
-            of_queries.indices, of_queries.labels, positions, distances
+            query_features.indices, query_features.labels, positions, distances
         )
     ]
 
@@ -197,7 +201,7 @@ def _listed(
 def _text(results: dict[str, Any]) -> str:
     lines = []
     for query in results["queries"]:
-        classes = ", ".join(display_name(neighbour["class"]) for neighbour in query["neighbours"])
+        classes = ", ".join(display_name(neighbor["class"]) for neighbor in query["neighbours"])
         true = display_name(query["class"]) if query["class"] else "class unknown"
         lines.append(f"{cli.one_line(query['name'])} ({true}): {classes}")
     if "precision" in results:

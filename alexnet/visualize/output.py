@@ -17,7 +17,7 @@ def add_out_option(
     )
 
 
-def folder_of(checkpoint: Path) -> Path:
+def run_folder(checkpoint: Path) -> Path:
     """The run folder of a checkpoint that is given as a run folder or as a file in one."""
     return checkpoint if checkpoint.is_dir() else checkpoint.parent
 
@@ -28,7 +28,7 @@ def destination(arguments: argparse.Namespace, name: str) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    return arguments.out or cli.writable(folder_of(arguments.checkpoint) / name)
+    return arguments.out or cli.writable(run_folder(arguments.checkpoint) / name)
 
 
 def run_name(path: Path | str, length: int) -> str:

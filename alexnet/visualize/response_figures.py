@@ -16,7 +16,7 @@ MARKERS = ("o", "^")
 def overview_figure(
     tuning: Tuning, columns: int, title: str, variance_by_epoch: dict[int, float]
 ) -> Figure:
-    """Histograms of circular variance and colour selectivity, tuning of all, change with training.
+    """Histograms of circular variance and color selectivity, tuning of all, change with training.
 
     Args:
         columns: of conv1, equal parts of the kernels.
@@ -34,16 +34,16 @@ def overview_figure(
     # Not up to where the legend is.
     color.axvline(2 / 3, 0, 0.74, color=GRAY, ls=":", lw=1, label="expected of random kernels")
     color.legend(**_LEGEND)
-    color.set_title("colour selectivity: 0 grey levels only, 1 colour only", **_TITLE)
-    color.set_xlabel("share of energy that is colour", fontsize=SMALL)
+    color.set_title("color selectivity: 0 gray levels only, 1 color only", **_TITLE)
+    color.set_xlabel("share of energy that is color", fontsize=SMALL)
 
     parts = zip(
         np.split(tuning.orientation, columns),
         np.split(tuning.frequency, columns),
         np.split(tuning.circular_variance, columns),
     )
-    for number, (orientation, frequency, of_column) in enumerate(parts):
-        size = 4 + 36 * (1 - np.nan_to_num(of_column, nan=1.0))
+    for number, (orientation, frequency, column_variance) in enumerate(parts):
+        size = 4 + 36 * (1 - np.nan_to_num(column_variance, nan=1.0))
         style = {"color": COLORS[number], "marker": MARKERS[number], "alpha": 0.65, "lw": 0}
         preferred.scatter(orientation, frequency, s=size, **style)
     if columns > 1:

@@ -19,7 +19,7 @@ from alexnet.style import PAGE_WIDTH, VERMILION, fitted
 NUMBERED_CLASSES, NAMED_CLASSES = 20, 40
 ERRORS_PER_KIND, ERROR_COLUMNS = 12, 6
 PREDICTION_COLUMNS = 4
-# Pale enough for black text on top; the frame tells the true class without colour, too.
+# Pale enough for black text on top; the frame tells the true class without color, too.
 BAR, TRUE_BAR = "#A9CDE5", "#F5C19A"
 
 

@@ -38,7 +38,7 @@ from minigrad.backend import Backend
 SQUARE_SHARE = 6  # of the image's side, by default
 STEPS_PER_SQUARE = 3
 CELL, GAP, HEADER, TITLE = 2.1, 0.12, 0.36, 0.42  # inches; a title above each picture
-# Red where the probability falls, blue where it rises: colour-blind readers can tell them apart.
+# Red where the probability falls, blue where it rises: color-blind readers can tell them apart.
 CHANGES = colormaps["RdBu"]
 
 
@@ -61,20 +61,20 @@ class Saliency(NamedTuple):
 # -- what is computed ----------------------------------------------------------------------------
 
 
-def input_gradient(model: nn.Module, inputs: Any, gradient_of_scores: Any) -> Any:
+def input_gradient(model: nn.Module, inputs: Any, score_gradient: Any) -> Any:
     """The gradient of a function of the class scores to the network's input (N, 3, S, S).
 
     In evaluation mode; the parameters are left without gradients.
 
     Args:
         inputs: an array (N, 3, S, S) on the network's device.
-        gradient_of_scores: (N, C), of the function to the scores: 1 for a class and 0 for all
+        score_gradient: (N, C), of the function to the scores: 1 for a class and 0 for all
             others gives the gradient of the score of that class.
     """
     model.eval()
     images = Tensor(inputs, requires_grad=True)
     with _frozen(model):
-        model(images).backward(gradient_of_scores)
+        model(images).backward(score_gradient)
     return images.grad.data
 
 
@@ -92,7 +92,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 def gradient_map(model: nn.Module, inputs: Any, label: int, device: Backend) -> np.ndarray:
-    """How much the score of a class depends on each pixel: |gradient|, the largest of the colours.
+    """How much the score of a class depends on each pixel: |gradient|, the largest of the colors.
 
     Section 3 of Simonyan, Vedaldi and Zisserman (2014), "Deep inside convolutional networks".
 
@@ -104,9 +104,9 @@ def gradient_map(model: nn.Module, inputs: Any, label: int, device: Backend) -> 
     """
     with no_grad():
         scores = model(Tensor(inputs)).numpy()
-    of_score = np.zeros_like(scores)
-    of_score[:, label] = 1
-    gradient = input_gradient(model, inputs, device.asarray(of_score))
+    score_gradient = np.zeros_like(scores)
+    score_gradient[:, label] = 1
+    gradient = input_gradient(model, inputs, device.asarray(score_gradient))
     return np.abs(device.asnumpy(gradient)[0]).max(axis=0)
 
 
@@ -115,7 +115,7 @@ def occlusion_map(
 ) -> np.ndarray:
     """The probability of a class while a square of the image is covered, for all its places.
 
-    The square has the training set's mean colour, which the network gets as 0. Its centres are a
+    The square has the training set's mean color, which the network gets as 0. Its centers are a
     third of its side apart and cover the image up to the border, where it is cut off. Section 4.2
     of Zeiler and Fergus (2014), "Visualizing and understanding convolutional networks".
 
@@ -124,12 +124,12 @@ def occlusion_map(
         square: side of the square, pixels.
 
     Returns:
-        float64 (G, G), row and column of the centre; the G places divide the image evenly.
+        float64 (G, G), row and column of the center; the G places divide the image evenly.
     """
     model.eval()
     image = np.ascontiguousarray(device.asnumpy(inputs)[0])
-    centres = occlusion_centres(image.shape[1], square)
-    places = [(y, x) for y in centres for x in centres]
+    centers = occlusion_centers(image.shape[1], square)
+    places = [(y, x) for y in centers for x in centers]
     probabilities = []
     for first in range(0, len(places), batch_size):
         part = places[first : first + batch_size]
@@ -141,10 +141,10 @@ def occlusion_map(
             logits = model(Tensor(device.images(device.asarray(covered)))).numpy()
         log_probabilities = mean_log_probabilities(logits[:, np.newaxis])
         probabilities.append(np.exp(log_probabilities[:, label]))
-    return np.concatenate(probabilities).reshape(len(centres), len(centres))
+    return np.concatenate(probabilities).reshape(len(centers), len(centers))
 
 
-def occlusion_centres(image_size: int, square: int) -> np.ndarray:
+def occlusion_centers(image_size: int, square: int) -> np.ndarray:
     """Where the middle of the square goes, along one side: middles of equal parts of the image."""
     count = max(1, round(image_size * STEPS_PER_SQUARE / square))
     return (np.arange(count) + 0.5) * image_size / count
@@ -221,7 +221,7 @@ def saliency_figure(
     figure = Figure(figsize=(PAGE_WIDTH, HEADER + len(rows) * (CELL + TITLE) + 0.12))
     headings = (
         "image",
-        "gradient of the class score,\nlargest of the colours",
+        "gradient of the class score,\nlargest of the colors",
         f"change of the probability while a\ngrey square of {square} pixels is there",
     )
     for column, text in enumerate(headings):
@@ -276,11 +276,11 @@ def _draw_occlusion(axes: Axes, scale: Axes, picture: Picture, result: Saliency)
 
 
 def _over_picture(change: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """A map (G, G) of -1 to 1 in colours over a grey picture, which stays as it is where it is 0."""
+    """A map (G, G) of -1 to 1 in colors over a gray picture, which stays as it is where it is 0."""
     size = len(pixels)
     smooth = Image.fromarray(change.astype(np.float32)).resize(
         (size, size), Image.Resampling.BILINEAR
     )
     colors = CHANGES((np.asarray(smooth) + 1) / 2)[:, :, :3]
-    grey = pixels.mean(axis=2, keepdims=True) / 255
-    return colors * (0.3 + 0.7 * grey)
+    gray = pixels.mean(axis=2, keepdims=True) / 255
+    return colors * (0.3 + 0.7 * gray)

@@ -200,8 +200,8 @@ def test_without_snapshots_and_with_damaged_ones(run, empty, capsys):
     found = left_out(run, capsys, "--data-root", empty)
     assert list(found) == ["filters", *NO_IMAGES]
     assert "epoch_0001.npy is damaged" in found["filters"]
-    for of_epoch in path.parent.iterdir():
-        np.save(of_epoch, np.zeros((5, 3, 11, 11), np.float32))
+    for epoch_kernels in path.parent.iterdir():
+        np.save(epoch_kernels, np.zeros((5, 3, 11, 11), np.float32))
     assert "another network" in left_out(run, capsys, "--data-root", empty)["filters"]
     shutil.rmtree(path.parent)
     assert "--snapshot-filters" in left_out(run, capsys, "--data-root", empty)["filters"]

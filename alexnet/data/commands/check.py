@@ -175,7 +175,7 @@ def _counts(report: Report) -> str:
     if report["imbalance"] > LARGE_IMBALANCE:
         lines.append(
             f"The largest class has {report['imbalance']:.0f} times the training images of the "
-            "smallest:\nthe network will favour it. Add images to the small classes, or take some "
+            "smallest:\nthe network will favor it. Add images to the small classes, or take some "
             "out of the large."
         )
     return "\n".join(lines)

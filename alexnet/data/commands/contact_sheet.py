@@ -29,7 +29,7 @@ LABEL, CELL, GAP, NUMBERS, TITLE = 1.3, 0.7, 0.04, 0.48, 0.7
 
 
 def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> None:
-    """Draw a page as a PNG: samples of up to ten classes, and what colour noise does to one.
+    """Draw a page as a PNG: samples of up to ten classes, and what color noise does to one.
 
     A sample is shown as it is, and as training with this seed gets it in its first epochs; the
     mean is not subtracted.
@@ -96,8 +96,8 @@ def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Prepr
     deviations = ", ".join(f"{s:.0f}" for s in preprocessing.standard_deviations)
     grid = _grid(
         figure,
-        "Colour noise: a·d along each principal component of the colours, here with the same a for all three\n"
-        f"Standard deviations s: {deviations} grey levels. Beside each: the shift of red, green, blue",
+        "Color noise: a·d along each principal component of the colors, here with the same a for all three\n"
+        f"Standard deviations s: {deviations} gray levels. Beside each: the shift of red, green, blue",
         [f"{form}:  {formula}" for form, formula in FORMULAS.items()],
         [f"a = {factor:+.1f}".replace("-", "−") if factor else "a = 0" for factor in FACTORS],
         cell_width=CELL + NUMBERS,
@@ -136,6 +136,6 @@ def _grid(
 
 
 def _level(shift: float) -> str:
-    """A number of grey levels, in few characters."""
+    """A number of gray levels, in few characters."""
     digits = 0 if abs(shift) >= 100 else 1
     return f"{shift:+.{digits}f}".replace("-", "−") if shift else "0"

@@ -246,16 +246,16 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
         for index in _evenly_spaced(len(dataset), math.ceil(SAMPLE * len(dataset) / images))
     ]
 
-    def size_of(place: tuple[Dataset, int]) -> int | None:
+    def stored_bytes(place: tuple[Dataset, int]) -> int | None:
         dataset, index = place
         with contextlib.suppress(BadImage):  # reported when its turn comes
             image = dataset.image(index, _square(arguments))
             return reduced(image, arguments.size, arguments.keep_rectangle).nbytes
         return None
 
-    size_of(sample[0])  # what is loaded and set up once shall not count
+    stored_bytes(sample[0])  # what is loaded and set up once shall not count
     started = time.monotonic()
-    sizes = [size for size in pool.map(size_of, sample) if size is not None]
+    sizes = [size for size in pool.map(stored_bytes, sample) if size is not None]
     seconds_per_image = (time.monotonic() - started) / len(sample)
     total = images * (np.mean(sizes or [0]) + OTHER_BYTES_PER_IMAGE)
     destination = arguments.destination

@@ -96,7 +96,7 @@ def test_ten_views_are_corners_and_middle_each_mirrored():
 
 
 def draws(augmentation, count=3000, shape=(8, 9), seed=1, epoch=2):
-    """top, left, flip and colour shift of many views of `numbered`."""
+    """top, left, flip and color shift of many views of `numbered`."""
     image = numbered(*shape)
     views = [
         training_view(image, PREPROCESSING, augmentation, seed, epoch, index)

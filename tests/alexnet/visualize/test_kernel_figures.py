@@ -1,4 +1,4 @@
-"""Kernels as pictures: colours, contrast, order."""
+"""Kernels as pictures: colors, contrast, order."""
 
 import io
 
@@ -26,8 +26,8 @@ def images_of(figure):
     return [axes.images[0].get_array() for axes in figure.axes]
 
 
-def test_colours():
-    """Positive weights for red only: from grey to red; nothing: grey."""
+def test_colors():
+    """Positive weights for red only: from gray to red; nothing: gray."""
     kernels = np.zeros((3, 3, 2, 2))
     kernels[0, 0, 0, 1] = 4
     kernels[1, :, 1, 0] = -2, 1, 2
@@ -111,7 +111,7 @@ def test_slices_are_the_strongest_with_their_inputs():
     assert red > green > blue  # negative: orange
 
 
-def test_patches_keep_their_colours():
+def test_patches_keep_their_colors():
     patches = np.zeros((2, 3, 4, 4, 3), np.uint8)
     patches[1, 2] = 255, 128, 0
     image = images_of(patches_figure(patches, ["a", "b"], "conv5"))[1]

@@ -63,9 +63,9 @@ def test_an_image_is_at_distance_zero_from_itself_far_from_the_origin(rng):
 
 
 def test_precision():
-    neighbours = np.array([[0, 0, 1], [1, 1, 1], [0, 1, 2], [3, 3, 0]])
-    mean, of_class = nearest.precision(neighbours, np.array([0, 1, 1, 3]), 4)
-    assert of_class == pytest.approx([2 / 3, 2 / 3, None, 2 / 3])
+    neighbors = np.array([[0, 0, 1], [1, 1, 1], [0, 1, 2], [3, 3, 0]])
+    mean, class_shares = nearest.precision(neighbors, np.array([0, 1, 1, 3]), 4)
+    assert class_shares == pytest.approx([2 / 3, 2 / 3, None, 2 / 3])
     assert mean == pytest.approx((2 + 3 + 1 + 2) / 12)
 
 

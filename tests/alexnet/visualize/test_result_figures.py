@@ -1,4 +1,4 @@
-"""Pictures of results: the right images with the right words and colours."""
+"""Pictures of results: the right images with the right words and colors."""
 
 import warnings
 

@@ -37,7 +37,7 @@ def test_a_map_has_one_scale_and_shows_every_point(rng, extent, caplog):
     assert not caplog.records
 
 
-def test_frames_of_neighbours_are_explained_where_there_are_any():
+def test_frames_of_neighbors_are_explained_where_there_are_any():
     pixels = np.zeros((5, 5, 3), np.uint8)
     for label, explained in ((0, True), (UNKNOWN, False)):
         figure = neighbors.neighbors_figure(

@@ -103,8 +103,8 @@ def test_same_views_of_jpegs(tmp_path):
     assert expected.dtype == train.mean_image.dtype == np.float32
     assert np.array_equal(train.mean_image, expected)
     statistics = json.loads((tmp_path / "new" / "dataset.json").read_bytes())["statistics"]
-    of_source = color_statistics(before["train"])
-    assert statistics == json.loads(json.dumps(of_source._asdict()))
+    expected_statistics = color_statistics(before["train"])
+    assert statistics == json.loads(json.dumps(expected_statistics._asdict()))
 
 
 def test_same_views_of_small_images_at_any_size(tmp_path):
