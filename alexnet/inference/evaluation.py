@@ -28,8 +28,8 @@ class Scores:
     def add(self, log_probabilities: np.ndarray, labels: np.ndarray) -> None:
         """N more images: (N, C) and (N,)."""
         count = len(labels)
-        label_scores = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
-        self.loss.add(-float(label_scores.sum()), count)
+        of_label = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
+        self.loss.add(-float(of_label.sum()), count)
         self.top1.add(topk_correct(log_probabilities, labels, 1), count)
         self.top5.add(topk_correct(log_probabilities, labels, 5), count)
 

@@ -163,12 +163,12 @@ def judge(
     log_probabilities: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """`predicted`, `probability`, `loss` and `rank` of `Results`, of (N, C) and (N,)."""
-    label_scores = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
-    rank = (log_probabilities >= label_scores).sum(axis=1)  # counts the label itself
+    of_label = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
+    rank = (log_probabilities >= of_label).sum(axis=1)  # counts the label itself
     rank[np.isnan(log_probabilities).any(axis=1)] = np.iinfo(rank.dtype).max  # wrong for any k
     # Where another class scores as high as the label, that one is taken to be predicted.
     others = log_probabilities.copy()
     np.put_along_axis(others, labels[:, np.newaxis], -np.inf, axis=1)
     predicted = np.where(rank == 1, labels, others.argmax(axis=1))
     highest = np.take_along_axis(log_probabilities, predicted[:, np.newaxis], axis=1)
-    return predicted, np.exp(highest[:, 0]), -label_scores[:, 0], rank
+    return predicted, np.exp(highest[:, 0]), -of_label[:, 0], rank
