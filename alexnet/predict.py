@@ -1,4 +1,4 @@
-"""``python -m alexnet.predict``: what a trained network sees in images."""
+"""``python -m alexnet.predict``: the most probable classes of images."""
 
 import argparse
 import json
@@ -32,7 +32,7 @@ examples:
       as figure 4 of the paper; a folder called like a class tells what is true
 """
 SOME_IMAGES_FAILED = 3
-PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # which fit a page
+PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # fit a page
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,7 +103,7 @@ def _run(argv: list[str] | None) -> int:
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
-    """The images asked for, of the command line and of a list."""
+    """The names of the images, from the command line and from a list."""
     names = list(arguments.images)
     if arguments.list == image_files.STANDARD_INPUT:
         names += os.fsdecode(sys.stdin.buffer.read()).splitlines()
@@ -137,7 +137,7 @@ def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) 
 
 
 def _text(name: str) -> str:
-    """A name of a file, which need not be text, as JSON can hold it."""
+    """The name of a file as text for JSON; it may hold bytes that are no text."""
     return name.encode("utf-8", "replace").decode()
 
 

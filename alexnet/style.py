@@ -1,4 +1,4 @@
-"""How all pictures look: colors, size of a page, fonts; places in inches; and how they are saved."""
+"""How all pictures look: colors, page size, fonts; places in inches; and saving them."""
 
 import contextlib
 import warnings

@@ -1,8 +1,8 @@
 """Batches of a data set, decoded ahead by threads.
 
-Which images a batch holds and how they are augmented is a function of the seed, the epoch and the
-index of the image, so any number of workers gives the same batches, and an epoch can be entered at
-any batch. Images stay uint8 until `Batch.prepare` turns them into the network's input, on its device.
+The images of a batch and their augmentation depend on the seed, the epoch and the index of the
+image alone: any number of workers gives the same batches, and an epoch can begin at any batch.
+Images stay uint8 until `Batch.prepare` turns them into the network's input, on its device.
 """
 
 import contextlib
@@ -38,11 +38,11 @@ BATCHES_AHEAD_PER_WORKER = 2
 
 @dataclass
 class Batch:
-    """N images in V views each, and what `prepare` has to do with them.
+    """N images in V views each, and how `prepare` turns them into the network's input.
 
     Attributes:
-        images: uint8 (N * V, S, S, 3), the views of an image one after the other.
-        flips: bool (N * V,), which of them to mirror.
+        images: uint8 (N * V, S, S, 3), all views of an image one after the other.
+        flips: bool (N * V,), which views to mirror.
         color_shift: float32 (N * V, 3), gray levels to add.
         labels: int64 (N,).
         indices: int64 (N,), which images of the data set they are.
@@ -64,7 +64,7 @@ class Batch:
         indices: np.ndarray,
         preprocessing: Preprocessing,
     ) -> "Batch":
-        """A batch of N * V views, those of an image one after the other."""
+        """A batch of N * V views, all views of an image one after the other."""
         crops, flips, color_shifts = zip(*views)
         return cls(
             np.stack(crops),
@@ -79,7 +79,7 @@ class Batch:
         return len(self.labels)
 
     def split(self, parts: int) -> list["Batch"]:
-        """The batch in at most so many parts, whose sizes differ by one image at most."""
+        """The batch in at most `parts` parts, whose sizes differ by one image at most."""
         if parts == 1:
             return [self]
         parts, views = min(parts, len(self)), len(self.images) // len(self)
@@ -96,7 +96,7 @@ class Batch:
         ]
 
     def send(self, backend: Backend) -> None:
-        """Begin to copy the images to the backend's device, for `prepare`."""
+        """Start copying the images to the backend's device, for `prepare`."""
         self._transfer = backend.transfer(self.images)
 
     def prepare(self, backend: Backend) -> Any:
@@ -119,7 +119,7 @@ class Batch:
 
 
 def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
-    """The batches; the next one's images are on their way while one is worked on."""
+    """The batches; while one is in use, the images of the next are being copied."""
     current = None
     for following in batches:
         following.send(backend)
@@ -131,10 +131,10 @@ def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
 
 
 class Timed:
-    """An iterator that knows how long it was waited for.
+    """An iterator that measures how long its user waits for it.
 
     Attributes:
-        seconds: spent in `next`, in all.
+        seconds: total time spent in `next`.
     """
 
     def __init__(self, iterator: Iterator):
@@ -160,13 +160,13 @@ class Loader:
 
     Args:
         dataset: where images and labels come from; skipped images make a batch smaller.
-        preprocessing: size of the crops, and what turns them into the network's input.
+        preprocessing: size of the crops, and how they become the network's input.
         batch_size: images in a batch.
         seed: decides order and augmentation.
-        augmentation: the random part, for training; without it the crop is the middle one.
+        augmentation: random views, for training; without it, the center of each image.
         ten_views: the ten views of the paper's tests instead of one.
         shuffle: a new random order in each epoch; otherwise the order of the data set.
-        workers: threads that decode ahead; 0 decodes in the calling thread, when asked.
+        workers: threads that decode ahead; with 0, the calling thread decodes each batch itself.
     """
 
     def __init__(
@@ -192,9 +192,9 @@ class Loader:
         self.seed = seed
         self.augmentation = augmentation
         self.ten_views = ten_views
-        # What of an image is needed: all of it, where crops may come from anywhere.
-        anywhere = augmentation is not None and augmentation.crop == "resized"
-        self._square = None if anywhere else preprocessing.resize
+        # "resized" crops may come from anywhere in the image, all others from its central square.
+        whole = augmentation is not None and augmentation.crop == "resized"
+        self._square = None if whole else preprocessing.resize
         self.shuffle = shuffle
         self.workers = workers
 
@@ -203,9 +203,9 @@ class Loader:
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from number `start` on.
+        """The batches of an epoch, beginning with number `start`.
 
-        What goes wrong in a worker is raised here. Closing the iterator ends the threads.
+        Errors in a worker are raised here. Closing the iterator ends the threads.
         """
         order = self._order(epoch)
         parts = [
@@ -249,7 +249,7 @@ class Loader:
                     used.append(index)
                     views += self._views(image, epoch, index)
             except DataError:
-                raise  # it says all that is to be said
+                raise  # its message is complete
             except Exception as error:
                 error.add_note(f"while loading {self.dataset.name(index)}")
                 raise

@@ -10,7 +10,7 @@ from alexnet.data.dataset import Dataset
 from alexnet.data.resizing import central_square, shorter_side
 from alexnet.errors import DataError
 
-# Length of the side of the square that an image is reduced to, here and in prepared data.
+# Side in pixels of the square that an image is reduced to, here and in prepared data.
 SQUARE = 256
 
 
@@ -30,8 +30,8 @@ def reduced_square(image: np.ndarray, size: int = SQUARE) -> np.ndarray:
 def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorStatistics:
     """Mean and principal components of the colors of `count` evenly spaced images.
 
-    Every image has the same weight. The components come with the largest standard deviation
-    first, and with the sign that makes the entry of largest magnitude positive.
+    Every image has the same weight. The component with the largest standard deviation comes
+    first; the sign of each makes its entry of largest magnitude positive.
     """
     indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
     images, mean, second_moment = 0, np.zeros(3), np.zeros((3, 3))
@@ -39,7 +39,7 @@ def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorSta
         image = dataset.image(index, SQUARE)
         if image is None:
             continue
-        # Sums of integers are exact in float64, so the threads of the BLAS cannot change them.
+        # Sums of integers are exact in float64: they do not depend on the BLAS's threads.
         pixels = reduced_square(image).reshape(-1, 3).astype(np.float64)
         mean += pixels.sum(axis=0) / len(pixels)
         second_moment += pixels.T @ pixels / len(pixels)
@@ -64,7 +64,7 @@ def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorSta
 def mean_image(dataset: Dataset | Skipping, size: int) -> np.ndarray:
     """The mean over all images of their central squares, float32 (3, size, size), gray levels.
 
-    Prepared data have it already, for the size they were prepared with.
+    Prepared data come with it, for the size they were prepared with.
     """
     prepared = getattr(dataset, "mean_image", None)
     if prepared is not None and prepared.shape[1] == size:

@@ -1,4 +1,4 @@
-"""What is done to an image on its way into the network, and the random part of it.
+"""Preprocessing and augmentation: from an image to the views that the network gets.
 
 Section 2 of the paper: the image is reduced to a square of 256 pixels, and the mean gray levels
 are subtracted. Section 4.1, in training only: a smaller square is cut out at a random place, half
@@ -24,7 +24,7 @@ ASPECT_RATIO = (3 / 4, 4 / 3)
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """The fixed part of the way from an image to the network's input; checkpoints store it.
+    """How every image becomes the network's input; checkpoints store it.
 
     The input is (crop + color shift - mean) * scale, in gray levels of 0 to 255.
 
@@ -60,14 +60,14 @@ class Preprocessing:
             raise ValueError(f"mean_image must have the shape {shape}, got {self.mean_image.shape}")
 
     def to_metadata(self) -> dict[str, Any]:
-        """All fields but the mean image, as a dict that JSON can hold."""
+        """All fields except the mean image, as a dict for JSON."""
         return asdict(self) | {"mean_image": None}
 
     @classmethod
     def from_metadata(
         cls, metadata: dict[str, Any], mean_image: np.ndarray | None = None
     ) -> "Preprocessing":
-        """The inverse of `to_metadata`, also after a way through JSON."""
+        """The inverse of `to_metadata`, also after a round trip through JSON."""
         fields = metadata | {"mean_image": mean_image}
         fields["mean"] = tuple(fields["mean"])
         fields["eigenvectors"] = tuple(tuple(row) for row in fields["eigenvectors"])
@@ -77,7 +77,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The random part: place of the crop, mirroring, and color noise.
+    """The random part of a training view: place of the crop, mirroring, and color noise.
 
     Attributes:
         crop: "random", a square of the network's size from the central square; "resized", any
@@ -105,10 +105,10 @@ NO_SHIFT = np.zeros(3, np.float32)
 
 
 def random_generator(seed: int, stream: int, epoch: int, index: int = 0) -> np.random.Generator:
-    """Random numbers that are a function of the four arguments and of nothing drawn before.
+    """Random numbers that depend on the four arguments alone, not on earlier draws.
 
-    The arguments are key and counter of Philox (Salmon et al., 2011), so no state has to be
-    saved, and neither the order of the draws nor the thread that makes them matters.
+    The arguments are key and counter of Philox (Salmon et al., 2011): there is no state to save,
+    and neither the order of the draws nor the thread matters.
     """
     key = np.array([seed % 2**64, stream], np.uint64)
     counter = np.array([0, 0, epoch, index], np.uint64)
@@ -137,13 +137,13 @@ def training_view(
     epoch: int,
     index: int,
 ) -> View:
-    """A random view of an image: a function of the arguments alone.
+    """A random view of an image, which depends on the arguments alone.
 
     The color shift is sum_i a_i * d_i * e_i over the principal components e_i of the colors,
     with d_i from `color_deviations` and a_i ~ N(0, color_noise).
     """
     generator = random_generator(seed, AUGMENTATION_STREAM, epoch, index)
-    # All numbers are always drawn: turning one augmentation off leaves the others as they were.
+    # All numbers are always drawn, so turning one augmentation off does not change the others.
     down, right, side = generator.random(3)
     factors = augmentation.color_noise * generator.standard_normal(3)
     deviations = factors * color_deviations(preprocessing, augmentation.color_noise_form)
@@ -165,14 +165,14 @@ def training_view(
 
 
 def central_view(image: np.ndarray, preprocessing: Preprocessing) -> View:
-    """The middle of an image, as it is."""
+    """The center of an image, not mirrored."""
     size, resize = preprocessing.image_size, preprocessing.resize
     middle = (resize - size) // 2
     return View(_cut(central_square(image, resize), middle, middle, size), False, NO_SHIFT)
 
 
 def ten_views(image: np.ndarray, preprocessing: Preprocessing) -> list[View]:
-    """The four corners and the middle of an image, each as it is and mirrored (section 4.1)."""
+    """The four corners and the center of an image, then the same mirrored (section 4.1)."""
     size, resize = preprocessing.image_size, preprocessing.resize
     square = central_square(image, resize)
     last, middle = resize - size, (resize - size) // 2

@@ -1,4 +1,4 @@
-"""``python -m alexnet.report``: everything of a run in one HTML file that needs nothing else."""
+"""``python -m alexnet.report``: all about a run in one HTML file that needs no other file."""
 
 import argparse
 import sys
@@ -61,7 +61,7 @@ def _run(argv: list[str] | None) -> int:
     if folder.is_file():
         raise UsageError(f"{folder} is a file: give the folder of the run")
     path = arguments.out or folder / "report.html"
-    if folder.is_dir():  # else what is wrong is said below
+    if folder.is_dir():  # otherwise `read_run` says what is wrong
         cli.writable(path)
     report = read_run(arguments)
     parts = [_section(report, *section) for section in SECTIONS]
@@ -73,7 +73,7 @@ def _run(argv: list[str] | None) -> int:
 
 
 def read_run(arguments: argparse.Namespace) -> Report:
-    """What the sections tell of. Of images that cannot be used it tells why."""
+    """Everything that the sections are written from; why, where images cannot be used."""
     checkpoint, model = load.network(arguments)
     report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
     try:
@@ -97,7 +97,7 @@ def read_run(arguments: argparse.Namespace) -> Report:
 
 
 def _section(report: Report, id: str, heading: str, write: Callable[[Report], str]) -> Section:
-    """A section, or one line that says why it is not there and what would bring it."""
+    """A section, or one line that says why it is left out and what would bring it."""
     try:
         return Section(id, heading, write(report))
     except Missing as error:

@@ -1,7 +1,7 @@
-"""What a report tells of: a run, its network, and what that says of images.
+"""What a report is about: a run, its network, and the results on a set of images.
 
-The sections are functions from `Report` to HTML, by subject in the modules `run`, `network`, `results`
-and `neighbors`. One that cannot be written raises `Missing`, or the error of the images.
+Its sections are functions from `Report` to HTML, in the modules `run`, `network`, `results` and
+`neighbors`. A section that cannot be written raises `Missing`, or the error of the images.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from minigrad import nn
 
 
 class Missing(Exception):
-    """What a section tells of is not there; `remedy` is the command that brings it."""
+    """A section has nothing to show; `remedy` is the command that changes that."""
 
     def __init__(self, reason: str, remedy: str):
         super().__init__(reason)
@@ -33,7 +33,7 @@ class Missing(Exception):
 
 
 class Start(NamedTuple):
-    """When, where and after how many steps a run was started or continued, and what it changed."""
+    """When, where and after how many steps a run was started or continued, and its changes."""
 
     time: str
     after_step: int
@@ -43,7 +43,7 @@ class Start(NamedTuple):
 
 @dataclass
 class Images:
-    """A set, and what the network said of its images."""
+    """A set, and the network's results on it."""
 
     dataset: Dataset
     results: Results
@@ -51,13 +51,13 @@ class Images:
 
 @dataclass
 class Report:
-    """What the sections tell of.
+    """What the sections are written from.
 
     Attributes:
         arguments: options of the command.
         rows: one an epoch.
-        snapshots: conv1's kernels by epoch; where there are none, `no_snapshots` says why.
-        images: or None, and then `no_images` says why.
+        snapshots: conv1's kernels by epoch; if there are none, `no_snapshots` says why.
+        images: None if they cannot be used; then `no_images` says why.
     """
 
     arguments: argparse.Namespace
@@ -114,6 +114,6 @@ class Report:
 
 
 def missing(reason: str, remedy: str = "") -> str:
-    """The line in place of what is not there."""
+    """The line in place of a section that is left out."""
     remedy = f" <code>{text(remedy)}</code> gives it." if remedy else ""
     return f'<p class="missing">Left out: {text(" ".join(reason.split()))}.{remedy}</p>'

@@ -53,7 +53,7 @@ def similar_images(report: Report) -> str:
 
 
 def training_index(report: Report, training: Dataset) -> Features:
-    """The index of `visualize neighbours` where there is one, else of some training images."""
+    """The index that `visualize neighbours` left in the run folder, else one of some images."""
     path = report.folder / "index.safetensors"
     if path.exists():
         try:

@@ -1,4 +1,4 @@
-"""The sections of a report on the network: the kernels of its first layer, and what each layer costs."""
+"""The sections of a report on the network: kernels of the first layer, and cost of each layer."""
 
 import itertools
 import shlex
@@ -60,7 +60,7 @@ def responses(report: Report) -> str:
 
 
 def budget(report: Report) -> str:
-    """Speed, and what each layer costs."""
+    """Speed of the training, and cost of each layer."""
     model = report.checkpoint.build()  # on the CPU: the cost of an image is the same anywhere
     costs = layer_costs(model, report.checkpoint.preprocessing.image_size)
     batch_size = report.checkpoint.arguments.get("batch_size", report.arguments.batch_size)

@@ -83,7 +83,7 @@ def samples(report: Report) -> str:
 
 
 def _predictions(report: Report, dataset: Dataset, indices: np.ndarray) -> list[Prediction]:
-    """What the network says of some images of a set."""
+    """The network's predictions for some images of a set."""
     preprocessing, classes = report.checkpoint.preprocessing, report.checkpoint.classes
     views = [central_view(dataset.image(i, preprocessing.resize), preprocessing) for i in indices]
     batch = Batch.from_views(views, dataset.labels[indices], indices, preprocessing)

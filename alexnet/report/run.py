@@ -12,7 +12,7 @@ from alexnet.visualize import curves
 
 
 def headline(report: Report) -> str:
-    """The numbers that one asks for first."""
+    """The most important numbers, as cards."""
     classes = len(report.checkpoint.classes)
     cards = []
     if report.rows:
@@ -74,7 +74,7 @@ def environment(report: Report) -> str:
 
 
 def _change(name: str, values: object) -> str:
-    """A setting of which run.json has the value before and now."""
+    """A changed setting, of which run.json has the old and the new value."""
     if isinstance(values, list) and len(values) == 2:
         return f"{name}: {values[0]} → {values[1]}"
     return name

@@ -1,4 +1,4 @@
-"""What the layers of a network answer to an image: their feature maps."""
+"""Feature maps: what the layers of a network compute for an image."""
 
 import argparse
 import math
@@ -103,7 +103,7 @@ def _mosaic(maps: np.ndarray, count: int) -> np.ndarray:
 
 
 def _draw_header(figure: Figure, picture: Picture, name: str) -> None:
-    """The image, and beside it its class and what the colors mean."""
+    """The image; beside it, its class and what the colors mean."""
     side = HEADER - 2 * MARGIN
     axes = add_axes(figure, MARGIN, MARGIN, side, side)
     axes.imshow(picture.pixels)

@@ -19,7 +19,7 @@ from alexnet.visualize.tuning import mean_circular_variance
 
 
 class Run(NamedTuple):
-    """What is drawn of a run: its name, its rows, and circular variance by epoch where known."""
+    """What is drawn of a run: its name, its rows, and circular variance by epoch, if known."""
 
     name: str
     rows: list[Row]
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the curves, and print where."""
+    """Draw the curves and print the path of the picture."""
     if len(arguments.runs) > len(COLORS):
         raise UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
     runs = [read(folder) for folder in arguments.runs]
@@ -45,10 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read(folder: Path) -> Run:
-    """A run as its folder tells.
+    """Read a run from its folder.
 
     Raises:
-        CheckpointError: the folder has no complete epoch, or is none of a run.
+        CheckpointError: the folder has no complete epoch, or is no run folder.
     """
     rows = read_rows(folder)
     if not rows:

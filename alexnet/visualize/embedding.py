@@ -4,8 +4,9 @@ import numpy as np
 from tqdm import trange
 
 ITERATIONS = 750
-EXAGGERATED, EXAGGERATION = 250, 12.0
-MOMENTA = (0.5, 0.8)  # while exaggerated, and after
+# P is multiplied by EXAGGERATION in the first iterations.
+EXAGGERATED_ITERATIONS, EXAGGERATION = 250, 12.0
+MOMENTA = (0.5, 0.8)  # in these iterations, and after them
 INITIAL_STD = 1e-4
 SMALLEST_GAIN = 0.01
 SEARCH_STEPS = 50
@@ -62,7 +63,7 @@ def tsne(values: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> tuple[n
     rate = max(len(values) / EXAGGERATION, 50.0)  # Belkina et al. 2019, times the 4 of the gradient
     step, gains = np.zeros_like(points), np.ones_like(points)
     for iteration in trange(ITERATIONS, desc="t-SNE", leave=False, disable=None):
-        early = iteration < EXAGGERATED
+        early = iteration < EXAGGERATED_ITERATIONS
         gradient = pairs.gradient(points, EXAGGERATION if early else 1.0)
         # A step size grows while a coordinate keeps its direction (Jacobs 1988).
         gains = np.where((gradient > 0) != (step > 0), gains + 0.2, gains * 0.8)
@@ -101,7 +102,7 @@ def joint_probabilities(values: np.ndarray, perplexity: float) -> np.ndarray:
 
 
 class _Pairs:
-    """What all pairs of points in the plane contribute, in memory that every pass uses again."""
+    """The terms of all pairs of points in the plane, in memory that every pass reuses."""
 
     def __init__(self, p: np.ndarray):
         self.p = p

@@ -1,4 +1,4 @@
-"""Kernels: conv1's as in the paper, through the epochs too; later ones as slices or image patches."""
+"""Kernels: conv1's as in the paper or over the epochs; later layers' as slices or image patches."""
 
 import argparse
 import contextlib
@@ -76,7 +76,7 @@ def _channels(text: str) -> list[int]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw what the options say, and print where."""
+    """Draw what the options say and print the path of the picture."""
     kind = "-epochs" if arguments.epochs else "-patches" if arguments.patches else ""
     animated = arguments.out is not None and arguments.out.suffix.lower() == ".gif"
     if animated and not arguments.epochs:
@@ -146,7 +146,7 @@ def _patches_figure(
     rows = np.full((len(channels), PATCHES, size, size, 3), 255, np.uint8)
     for row, activations, images, positions in zip(rows, *found):
         for i, activation in enumerate(activations):
-            if activation > 0:  # else the channel was never excited, or there are fewer images
+            if activation > 0:  # otherwise the channel was never active, or there are fewer images
                 row[i] = patch(dataset, images[i], positions[i], windows, preprocessing)
     labels = [
         f"channel {channel}\n" + (f"up to {highest:.3g}" if highest > 0 else "never active")

@@ -1,4 +1,4 @@
-"""Pictures of kernels: conv1's in color as the paper's figure 3, later ones slice by slice."""
+"""Pictures of kernels: conv1's in color, as the paper's figure 3; later layers' slice by slice."""
 
 import io
 import math
@@ -17,8 +17,8 @@ NORMALIZATIONS = {
     "joint": "contrast relative to the strongest weight of the layer",
 }
 PER_ROW = 16  # kernels, as in the paper's figure
-MAX_EPOCHS = 8  # that fit a page
-MAX_FRAMES = 60
+MAX_EPOCHS = 8  # fit a page
+MAX_FRAMES = 60  # of an animation
 FRAME_DOTS_PER_INCH = 100
 MARGIN, LABEL, TITLE, GAP = 0.06, 0.24, 0.42, 0.12  # inches
 # Orange for negative weights, purple for positive ones, white for zero.
@@ -165,7 +165,8 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
     _title(
         figure,
         title,
-        "the strongest first, one of an image; gray: not seen by the channel; white: no other image excites it",
+        "the strongest first, one of an image; gray: not seen by the channel; white: no other "
+        "image excites it",
     )
     return figure
 

@@ -83,7 +83,7 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
 
     Args:
         points: (N, 2).
-        labels: (N,), -1 where it is not known.
+        labels: (N,), -1 if unknown.
     """
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     most = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
@@ -143,10 +143,10 @@ def thumbnails_figure(
 def _page(title: str, low: np.ndarray, high: np.ndarray, legend: int) -> tuple[Figure, Axes]:
     """A figure with a title, and axes without numbers for points from `low` to `high` (2,).
 
-    It is as high as the points need at the width of a page, with the same scale in both directions.
+    Its height is what the points need at the width of a page, with one scale in both directions.
 
     Args:
-        legend: how many entries of a legend have space at the right.
+        legend: entries of the legend at the right, for which space is left.
     """
     space = 0.06 * (high - low).max()
     across, up = (high - low) + (space or 1.0)

@@ -1,4 +1,4 @@
-"""Where pictures go, and what they call a run."""
+"""Where the commands write their pictures, and how a run is named in them."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The image patches that excite a channel most: what a kernel that has no colors looks for."""
+"""The image patches that excite a channel most: what the kernels of later layers look for."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -74,7 +74,7 @@ def patch(
     windows: list[tuple[int, int, int]],
     preprocessing: Preprocessing,
 ) -> np.ndarray:
-    """What an activation has seen of an image, uint8 (H, W, 3), all of the same size.
+    """The part of an image that an activation depends on, uint8 (H, W, 3), always of one size.
 
     It is cut from the image as the network gets it, with its own colors, and as large as the
     receptive field, or as the image where that is smaller. What the activation cannot have seen

@@ -36,7 +36,7 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
         type=cli.count,
         default=default,
         metavar="N",
-        help=f"so many images of the set, of all classes in turn; default: {default}",
+        help=f"N images of the set, of all classes in turn; default: {default}",
     )
     parser.add_argument(
         "--seed", type=cli.seed, default=0, metavar="N", help="decides which; default: 0"
@@ -122,7 +122,7 @@ def class_name(classes: list[str], label: int) -> str:
 
 
 def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Pictures (N, H, W) side by side in rows, with NaN between them and in places left over."""
+    """Pictures (N, H, W) side by side in rows, with NaN between them and in unused places."""
     count, height, width = tiles.shape
     rows = math.ceil(count / columns)
     whole = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
@@ -133,5 +133,5 @@ def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
 
 
 def numbered(path: Path, number: int, count: int) -> Path:
-    """The file of one of several pictures: name-1.png, name-2.png, ...; of a single one, name.png."""
+    """The file of a picture: name-1.png, name-2.png, ... of several; name.png of a single one."""
     return path if count == 1 else path.with_stem(f"{path.stem}-{number + 1}")

@@ -31,7 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=("fourier", "gratings"),
         default="fourier",
-        help="fourier (default): exact; gratings: measured with drawn ones that are shown to the layer",
+        help="fourier (default): exact; gratings: measured, by drawing gratings and showing them "
+        "to the layer",
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument(

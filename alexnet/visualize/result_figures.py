@@ -1,4 +1,4 @@
-"""Pictures of what a network says of images; each function returns a figure as wide as a page."""
+"""Pictures of predictions and errors; each function returns a figure as wide as a page."""
 
 import math
 from typing import NamedTuple
@@ -24,12 +24,12 @@ BAR, TRUE_BAR = "#A9CDE5", "#F5C19A"
 
 
 class Prediction(NamedTuple):
-    """What a network says of an image.
+    """The most probable classes of an image.
 
     Attributes:
         image: uint8 (H, W, 3).
         name: of the image.
-        label: the true class, or None where it is not known.
+        label: the true class, or None if unknown.
         top: class and probability of the most probable classes, the most probable first.
     """
 

@@ -21,7 +21,7 @@ NO_RESPONSE = 1e-3
 
 
 class Tuning(NamedTuple):
-    """Of C kernels; where one does not respond, NaN.
+    """The tuning of C kernels; NaN for a kernel that does not respond.
 
     Attributes:
         response: (C, F, O), see `fourier_response`.

@@ -1,4 +1,4 @@
-"""A page of samples: images of a data set as they are, and as the network gets them."""
+"""A page of samples: images of a data set, and the views of them that the network gets."""
 
 from pathlib import Path
 
@@ -31,8 +31,8 @@ LABEL, CELL, GAP, NUMBERS, TITLE = 1.3, 0.7, 0.04, 0.48, 0.7
 def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> None:
     """Draw a page as a PNG: samples of up to ten classes, and what color noise does to one.
 
-    A sample is shown as it is, and as training with this seed gets it in its first epochs; the
-    mean is not subtracted.
+    Beside each sample are its views in the first epochs of a training with this seed, without the
+    subtraction of the mean.
     """
     dataset = inspection.dataset
     usable = Skipping(dataset, BadImages(skip=True, limit=len(dataset)))
@@ -96,8 +96,10 @@ def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Prepr
     deviations = ", ".join(f"{s:.0f}" for s in preprocessing.standard_deviations)
     grid = _grid(
         figure,
-        "Color noise: a·d along each principal component of the colors, here with the same a for all three\n"
-        f"Standard deviations s: {deviations} gray levels. Beside each: the shift of red, green, blue",
+        "Color noise: a·d along each principal component of the colors, here with the same a for "
+        "all three\n"
+        f"Standard deviations s: {deviations} gray levels. Beside each: the shift of red, green, "
+        "blue",
         [f"{form}:  {formula}" for form, formula in FORMULAS.items()],
         [f"a = {factor:+.1f}".replace("-", "−") if factor else "a = 0" for factor in FACTORS],
         cell_width=CELL + NUMBERS,
@@ -115,7 +117,7 @@ def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Prepr
 def _grid(
     figure: SubFigure, title: str, rows: list[str], columns: list[str], cell_width: float
 ) -> np.ndarray:
-    """Axes for pictures, in a grid with a title and names; cells have a size in inches."""
+    """A grid of axes for pictures, with a title of two lines and names of rows and columns."""
     height = TITLE + len(rows) * (CELL + GAP)
     style = {"fontsize": NORMAL, "parse_math": False}
     heading, explanation = title.split("\n")
@@ -136,6 +138,6 @@ def _grid(
 
 
 def _level(shift: float) -> str:
-    """A number of gray levels, in few characters."""
+    """A number of gray levels, in at most five characters."""
     digits = 0 if abs(shift) >= 100 else 1
     return f"{shift:+.{digits}f}".replace("-", "−") if shift else "0"

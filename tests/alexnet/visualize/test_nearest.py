@@ -34,8 +34,8 @@ def by_brute_force(queries, index, k, kind):
 @pytest.mark.parametrize("kind", nearest.DISTANCES)
 @pytest.mark.parametrize("k", [1, 6, 37])
 def test_against_brute_force(kind, k, rng, monkeypatch):
-    monkeypatch.setattr(nearest, "QUERIES", 4)
-    monkeypatch.setattr(nearest, "INDEXED", 10)
+    monkeypatch.setattr(nearest, "QUERY_ROWS", 4)
+    monkeypatch.setattr(nearest, "INDEX_ROWS", 10)
     queries = rng.standard_normal((11, 5)).astype(np.float32)
     index = rng.standard_normal((37, 5)).astype(np.float32)
     index[3] = 0

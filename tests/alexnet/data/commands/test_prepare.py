@@ -201,7 +201,7 @@ def test_bad_images_of_finished_shards_count_when_it_goes_on(
         raise OSError(errno.EIO, "stop")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer.Finish, "write_description", stop)
+        patch.setattr(shard_writer.FolderWriter, "write_description", stop)
         assert run(source, tmp_path / "new", "--bad-images", "skip") == 7
     assert run(source, tmp_path / "new", "--bad-images", "skip", "--max-bad-images", "1") == 3
     assert "2 images cannot be used" in capsys.readouterr().err
@@ -315,7 +315,7 @@ def count_decodings(monkeypatch):
 def stopped(source, destination, monkeypatch):
     """A folder in which everything but the description is done."""
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer.Finish, "write_description", lambda self: 1 / 0)
+        patch.setattr(shard_writer.FolderWriter, "write_description", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(source, destination)
 
@@ -415,7 +415,7 @@ def test_interrupt(source, tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer.Finish, "write_description", interrupt)
+        patch.setattr(shard_writer.FolderWriter, "write_description", interrupt)
         assert run(source, tmp_path / "new") == 130
     assert capsys.readouterr().err.endswith(
         "interrupted; what is finished is kept: give the same command again to go on\n"
