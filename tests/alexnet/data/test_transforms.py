@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from alexnet.data.resizing import central_square
 from alexnet.data.transforms import (
     Augmentation,
     Preprocessing,
@@ -15,6 +14,7 @@ from alexnet.data.transforms import (
     ten_views,
     training_view,
 )
+from tests.alexnet.data.images import numbered
 
 PREPROCESSING = Preprocessing(
     image_size=5,
@@ -48,34 +48,6 @@ def test_mean_image_is_no_metadata_and_must_have_the_shape_of_the_input():
     assert Preprocessing.from_metadata(metadata, mean_image).mean_image is mean_image
     with pytest.raises(ValueError, match=r"mean_image must have the shape \(3, 5, 5\)"):
         Preprocessing(image_size=5, mean=(1, 2, 3), mean_image=np.ones((5, 5, 3)))
-
-
-def numbered(height, width):
-    """An image (height, width, 3) that tells row and column in its red and green."""
-    image = np.zeros((height, width, 3), np.uint8)
-    image[..., 0] = np.arange(height)[:, None]
-    image[..., 1] = np.arange(width)
-    return image
-
-
-@pytest.mark.parametrize("shape", [(10, 20), (20, 10), (3, 4), (100, 41), (8, 8)])
-def test_central_square(shape):
-    square = central_square(np.full((*shape, 3), (10, 20, 30), np.uint8), 8)
-    assert square.shape == (8, 8, 3)
-    assert (square == (10, 20, 30)).all()
-
-
-def test_central_square_is_in_the_middle():
-    assert np.array_equal(central_square(numbered(8, 13), 8), numbered(8, 13)[:, 2:10])
-    assert np.array_equal(central_square(numbered(13, 8), 8), numbered(13, 8)[2:10])
-
-
-def test_scaling_averages_when_it_shrinks():
-    image = np.zeros((64, 64, 3), np.uint8)
-    image[::2] = 255
-    inner = central_square(image, 8)[1:-1]
-    assert inner.min() >= 120
-    assert inner.max() <= 135
 
 
 def test_central_view():

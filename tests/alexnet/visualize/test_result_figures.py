@@ -99,6 +99,18 @@ def test_predictions():
     assert bars[0].get_ylim()[0] > bars[0].get_ylim()[1]  # the most probable on top
 
 
+def test_every_prediction_has_room_for_its_name_and_its_percentage():
+    top = [("W" * 40, 1.0), ("b", 0.0)]
+    item = result_figures.Prediction(np.zeros((9, 9, 3), np.uint8), "a.png", "W" * 40, top)
+    figure = result_figures.predictions([item] * 4)
+    figure.draw_without_rendering()
+    for axes in figure.axes[4:]:
+        name, percentage = (text.get_window_extent() for text in axes.texts[:2])
+        (bar, _) = (patch.get_window_extent() for patch in axes.patches)
+        assert name.xmax < bar.xmax < percentage.xmin
+        assert percentage.xmax <= figure.bbox.xmax
+
+
 def test_save(tmp_path):
     figure = result_figures.predictions(
         [Prediction(np.zeros((6, 6, 3), np.uint8), "\u732b\U0001f408.png", None, [("a", 1.0)])]

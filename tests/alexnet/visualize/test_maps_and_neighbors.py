@@ -1,6 +1,4 @@
-"""What all pictures share: where they go, and what they call a run."""
-
-from pathlib import Path
+"""The figures of the map and of nearest neighbors."""
 
 import numpy as np
 import pytest
@@ -8,16 +6,8 @@ import pytest
 from alexnet import style
 from alexnet.inference.image_files import UNKNOWN
 from alexnet.visualize import map as map_command
-from alexnet.visualize import neighbors, output
+from alexnet.visualize import neighbors
 from alexnet.visualize.pictures import Picture
-
-
-def test_a_long_name_of_a_run_keeps_its_end():
-    assert output.run_name(Path("runs/demo-alexnet-1"), 40) == "runs/demo-alexnet-1"
-    name = output.run_name(Path("/a/folder/in/a/folder/runs/demo-alexnet-1"), 20)
-    assert name == "…runs/demo-alexnet-1"
-    assert len(name) == 20
-    assert output.run_name(Path("runs/\udcff"), 40) == "runs/?"
 
 
 @pytest.mark.parametrize("extent", [(1.0, 1.0), (40.0, 1.0), (1.0, 40.0), (0.0, 0.0)])
