@@ -11,6 +11,7 @@ from alexnet.errors import UsageError
 from alexnet.inference import load
 from alexnet.style import INTENSITY, NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text, fitted, save
 from alexnet.visualize import layers, pictures
+from alexnet.visualize.mosaic import mosaic
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture, class_name
 from minigrad import Tensor, backend
@@ -99,7 +100,7 @@ def _mosaic(maps: np.ndarray, count: int) -> np.ndarray:
     # Small maps would stand far apart: the space between maps is whole pixels.
     enlarged = math.ceil(TILE / maps.shape[1])
     tiles = maps[strongest].repeat(enlarged, axis=1).repeat(enlarged, axis=2)
-    return pictures.mosaic(tiles, COLUMNS, tiles.shape[1] // 16)
+    return mosaic(tiles, COLUMNS, background=np.nan)
 
 
 def _draw_header(figure: Figure, picture: Picture, name: str) -> None:

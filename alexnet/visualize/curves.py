@@ -17,6 +17,10 @@ from alexnet.style import COLORS, GRAY, NORMAL, PAGE_WIDTH, SMALL, plain, save
 from alexnet.visualize.output import add_out_option, run_name
 from alexnet.visualize.tuning import mean_circular_variance
 
+_MARGINS = {
+    "left": 0.065, "right": 0.99, "top": 0.95, "bottom": 0.08, "wspace": 0.28, "hspace": 0.42
+}  # fmt: skip
+
 
 class Run(NamedTuple):
     """What is drawn of a run: its name, its rows, and circular variance by epoch, if known."""
@@ -97,11 +101,6 @@ def curves_figure(runs: list[Run]) -> Figure:
     variance.set_visible(selectivity)
     _legend(above, runs)
     return figure
-
-
-_MARGINS = {
-    "left": 0.065, "right": 0.99, "top": 0.95, "bottom": 0.08, "wspace": 0.28, "hspace": 0.42
-}  # fmt: skip
 
 
 def _draw(axes: Axes, run: Run, column: str, color: str, style: str) -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from alexnet.style import NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text
+from alexnet.visualize.mosaic import mosaic
 
 NORMALIZATIONS = {
     "filter": "each kernel at full contrast",
@@ -43,25 +44,12 @@ def pictures(kernels: np.ndarray, normalize: str, columns: int) -> np.ndarray:
     return np.moveaxis(0.5 + 0.5 * contrast, -3, -1)
 
 
-def mosaic(tiles: np.ndarray, per_row: int) -> np.ndarray:
-    """Pictures (N, H, W, 3) from 0 to 1 row by row in one, with white between them."""
-    count, height, width, _ = tiles.shape
-    gap = max(1, height // 16)
-    rows = math.ceil(count / per_row)
-    per_row = min(per_row, count)
-    result = np.ones((rows * (height + gap) - gap, per_row * (width + gap) - gap, 3))
-    for i, tile in enumerate(tiles):
-        top, left = i // per_row * (height + gap), i % per_row * (width + gap)
-        result[top : top + height, left : left + width] = tile
-    return result
-
-
 def kernels_figure(
     kernels: np.ndarray, columns: int, title: str, normalize: str = "filter"
 ) -> Figure:
     """conv1's kernels (C, 3, KH, KW) as the paper's figure 3: a block for each column."""
     blocks = np.split(pictures(kernels, normalize, columns), columns)
-    images = [mosaic(block, PER_ROW) for block in blocks]
+    images = [_mosaic(block) for block in blocks]
     left = MARGIN + (LABEL if columns > 1 else 0)
     width = PAGE_WIDTH - left - MARGIN
     heights = [width * len(image) / image.shape[1] for image in images]
@@ -184,7 +172,7 @@ def epoch_name(epoch: int) -> str:
 def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figure, list[Axes]]:
     """A page with rows of pictures (N, H, W, 3), each with a label and `above` inches of space."""
     label = 0.95
-    images = [mosaic(row, len(row)) for row in rows]
+    images = [_mosaic(row, len(row)) for row in rows]
     largest = 0.75 / images[0].shape[0] * images[0].shape[1]  # small pictures stay small
     width = min(PAGE_WIDTH - label - MARGIN, largest)
     cell = width * images[0].shape[0] / images[0].shape[1]
@@ -200,6 +188,11 @@ def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figu
     return figure, all_axes
 
 
+def _mosaic(tiles: np.ndarray, per_row: int = PER_ROW) -> np.ndarray:
+    """Pictures (N, H, W, 3) in one, no wider than they need, on white."""
+    return mosaic(tiles, min(per_row, len(tiles)), background=1.0)
+
+
 def _picture(axes: Axes, image: np.ndarray) -> None:
     axes.imshow(image, aspect="auto", interpolation="nearest")
     axes.set(xticks=[], yticks=[])
@@ -208,7 +201,7 @@ def _picture(axes: Axes, image: np.ndarray) -> None:
 
 def _stacked(colors: np.ndarray, columns: int) -> np.ndarray:
     """The blocks of the columns in one picture, with white between them."""
-    blocks = [mosaic(block, PER_ROW) for block in np.split(colors, columns)]
+    blocks = [_mosaic(block) for block in np.split(colors, columns)]
     between = np.ones((6, blocks[0].shape[1], 3))
     parts = [part for block in blocks for part in (between, block)][1:]
     return np.concatenate(parts)

@@ -1,7 +1,6 @@
 """The images that pictures are about: which ones, and how the network sees them."""
 
 import argparse
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,17 +118,6 @@ def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing
 def class_name(classes: list[str], label: int) -> str:
     """The name of a class for a picture; "" for `UNKNOWN`."""
     return "" if label == UNKNOWN else caption(classes[label])
-
-
-def mosaic(tiles: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """Pictures (N, H, W) side by side in rows, with NaN between them and in unused places."""
-    count, height, width = tiles.shape
-    rows = math.ceil(count / columns)
-    whole = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
-    for i, tile in enumerate(tiles):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
-        whole[top : top + height, left : left + width] = tile
-    return whole
 
 
 def numbered(path: Path, number: int, count: int) -> Path:
