@@ -58,7 +58,6 @@ def batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray
         loader.dataset,
         loader.preprocessing,
         min(count, len(loader.dataset)),
-        bad_images=loader.bad_images,
         shuffle=True,
         workers=0,
     )

@@ -312,15 +312,15 @@ FAULTS = [
     Fault(
         "cuda prepare: mirrored one pixel off",
         PREPARE,
-        "OW - 1 - ow",
-        "OW - ow",
+        "W - 1 - w",
+        "W - w",
         PREPARE_TESTS,
     ),
     Fault(
         "cuda prepare: the mean image is mirrored",
         PREPARE,
-        "* OW + ow] : mean[c]",
-        "* OW + column] : mean[c]",
+        "* W + w] : mean[c]",
+        "* W + column] : mean[c]",
         PREPARE_TESTS,
     ),
     Fault(
