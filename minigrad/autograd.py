@@ -8,12 +8,13 @@ the inputs. `run_backward` walks these nodes from the output to the leaves.
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from minigrad.backend import Backend, backend_of
 
-if TYPE_CHECKING:
-    from minigrad.tensor import Tensor
+Output = TypeVar("Output", covariant=True)
 
 _mode = threading.local()
 
@@ -32,6 +33,34 @@ def no_grad() -> Iterator[None]:
         yield
     finally:
         _mode.enabled = before
+
+
+class Differentiable(Protocol[Output]):
+    """What the graph needs to know of a tensor; `minigrad.Tensor` has it.
+
+    Attributes:
+        data: the array.
+        _node: the call that computed it, None for a leaf.
+    """
+
+    data: Any
+    requires_grad: bool
+    _node: "Node | None"
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def is_leaf(self) -> bool: ...
+
+    def _accumulate_grad(self, gradient: Any) -> None:
+        """Add an array to ``grad``."""
+
+    def _output(self, array: Any, node: "Node | None") -> Output:
+        """The tensor of an operation's output, and of the call that computed it if recorded."""
 
 
 class Context:
@@ -89,17 +118,13 @@ class Function:
         raise NotImplementedError
 
     @classmethod
-    def apply(cls, *inputs: "Tensor", **parameters: Any) -> "Tensor":
+    def apply(cls, *inputs: Differentiable[Output], **parameters: Any) -> Output:
         """Run the operation on tensors and record it if any of them requires a gradient."""
-        from minigrad.tensor import Tensor
-
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
-        output = Tensor(cls.forward(ctx, *(x.data for x in inputs), **parameters))
-        if any(needs_input_grad):
-            output.requires_grad = True
-            output._node = Node(cls, ctx, inputs)
-        return output
+        output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
+        node = Node(cls, ctx, inputs) if any(needs_input_grad) else None
+        return inputs[0]._output(output, node)
 
 
 class Node:
@@ -107,7 +132,7 @@ class Node:
 
     __slots__ = ("function", "ctx", "inputs")
 
-    def __init__(self, function: type[Function], ctx: Context, inputs: tuple["Tensor", ...]):
+    def __init__(self, function: type[Function], ctx: Context, inputs: tuple[Differentiable, ...]):
         self.function = function
         self.ctx: Context | None = ctx
         self.inputs = inputs
@@ -138,21 +163,26 @@ class Node:
                     )
                 # A gradient that only looks at grad_output must not become a second
                 # parameter's .grad in the same memory.
-                if tensor.is_leaf and self.ctx.xp.may_share_memory(gradient, grad_output):
+                is_on_same_device = type(gradient) is type(grad_output)
+                if (
+                    tensor.is_leaf
+                    and is_on_same_device
+                    and self.ctx.xp.may_share_memory(gradient, grad_output)
+                ):
                     gradient = gradient.copy()
             checked.append(gradient)
         self.ctx, self.inputs = None, ()
         return checked
 
 
-def _topological_order(root: "Tensor") -> list["Tensor"]:
+def _topological_order(root: Differentiable) -> list[Differentiable]:
     """Tensors that require a gradient, each after everything it was computed from.
 
     Iterative, because a graph of many thousand operations would exhaust Python's stack.
     """
-    order: list[Tensor] = []
+    order: list[Differentiable] = []
     visited = {id(root)}
-    stack: list[tuple[Tensor, Iterator]] = [(root, _parents(root))]
+    stack: list[tuple[Differentiable, Iterator]] = [(root, _parents(root))]
     while stack:
         tensor, parents = stack[-1]
         for parent in parents:
@@ -166,12 +196,12 @@ def _topological_order(root: "Tensor") -> list["Tensor"]:
     return order
 
 
-def _parents(tensor: "Tensor") -> Iterator["Tensor"]:
+def _parents(tensor: Differentiable) -> Iterator[Differentiable]:
     inputs = tensor._node.inputs if tensor._node is not None else ()
     return (parent for parent in inputs if parent.requires_grad)
 
 
-def run_backward(root: "Tensor", gradient: Any) -> None:
+def run_backward(root: Differentiable, gradient: Any) -> None:
     """Add d(root)/d(leaf), contracted with `gradient`, to the ``grad`` of every leaf.
 
     Several uses of a tensor add up in a fixed order, so results repeat bit for bit. The saved

@@ -14,10 +14,9 @@ import numpy as np
 from minigrad import backend
 from minigrad.autograd import is_grad_enabled
 from minigrad.kernels import conv2d, max_pool2d
-from minigrad.tensor import FLOAT_TYPES, Tensor
+from minigrad.tensor import FLOAT_TYPES, Dim, Tensor
 
 Pair = int | tuple[int, int]
-Dim = int | tuple[int, ...] | None
 
 
 def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend, checks
-from minigrad.checks import Dim, Pair
+from minigrad.checks import Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
 from minigrad.ops import dropout as dropout_ops
 from minigrad.ops import matmul as matmul_ops
 from minigrad.random import random_keys
-from minigrad.tensor import Tensor
+from minigrad.tensor import Dim, Tensor
 
 # -- elementwise --------------------------------------------------------------------------
 
@@ -94,13 +94,16 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return elementwise.ReLU.apply(input, inplace=inplace)
 
 
-def cast(input: Tensor, dtype: Any) -> Tensor:
-    """The tensor in float32 or float64; its gradient comes back in the input's dtype."""
+def to(input: Tensor, target: Any) -> Tensor:
+    """The tensor on another device ("cpu", "cuda") or in another float type, itself if it is so.
+
+    Its gradient comes back on the device and in the type of the input.
+    """
+    if isinstance(target, str) and target in ("cpu", "cuda"):
+        return input if target == input.device else shape.ToDevice.apply(input, device=target)
     checks.float_tensor("to", "input", input)
-    dtype = checks.float_dtype(dtype)
-    if dtype == input.dtype:
-        return input
-    return elementwise.Cast.apply(input, dtype=dtype)
+    dtype = checks.float_dtype(target)
+    return input if dtype == input.dtype else elementwise.Cast.apply(input, dtype=dtype)
 
 
 # -- reductions ---------------------------------------------------------------------------
