@@ -148,7 +148,9 @@ class Node:
         try:
             gradients = self.function.backward(self.ctx, grad_output)
         except RuntimeError as error:
-            raise RuntimeError(f"{name}: {error}") from error
+            # The same exception, so that handlers of its class still find it.
+            error.args = (f"{name}: {error}",)
+            raise
         if not isinstance(gradients, tuple):
             gradients = (gradients,)
         checked = []

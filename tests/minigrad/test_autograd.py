@@ -210,6 +210,20 @@ def test_leaf_sent_to_a_device_keeps_the_gradient(cuda):
     assert mg.tensor([1, 2]).to("cuda").numpy().tolist() == [1, 2]
 
 
+def test_error_in_backward_keeps_its_class_and_names_the_function():
+    class Broken(mg.Function):
+        @staticmethod
+        def forward(ctx, input):
+            return input + 0
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            raise mg.BackendError("the GPU is gone")
+
+    with pytest.raises(mg.BackendError, match="Broken: the GPU is gone"):
+        Broken.apply(leaf(1.0)).backward()
+
+
 def test_function_of_the_user():
     class Cube(mg.Function):
         @staticmethod
