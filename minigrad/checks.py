@@ -135,8 +135,30 @@ def dimension(operation: str, input: Tensor, dim: Any) -> int:
     return int(dim) % input.ndim
 
 
-def bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple:
-    """The bias as a tuple to append to the inputs: empty where there is none."""
+class Arguments(NamedTuple):
+    """The valid arguments of a `Function`: its tensors, and what it takes by keyword."""
+
+    inputs: tuple[Tensor, ...]
+    parameters: dict[str, Any]
+
+
+def linear_inputs(
+    operation: str, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, ...]:
+    """(input, weight), and the bias if there is one."""
+    float_tensor(operation, "input", input, ndim=2)
+    same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=2))
+    if weight.shape[1] != input.shape[1]:
+        raise ValueError(
+            f"{operation}: input has shape {input.shape}, expected (N, {weight.shape[1]}) "
+            f"for weight shape {weight.shape}"
+        )
+    return input, weight, *_optional_bias(operation, input, weight, bias)
+
+
+def _optional_bias(
+    operation: str, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, ...]:
     if bias is None:
         return ()
     same_type(operation, input, "bias", float_tensor(operation, "bias", bias))
@@ -148,46 +170,54 @@ def bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> 
     return (bias,)
 
 
-class Convolution(NamedTuple):
-    """The valid arguments of a convolution: the bias as a tuple, and the keyword arguments."""
-
-    bias: tuple
-    window: dict[str, Any]
-
-
-def convolution(
+def conv2d_arguments(
     operation: str,
     input: Tensor,
     weight: Tensor,
-    bias_or_none: Tensor | None,
+    bias: Tensor | None,
     stride: Pair,
     padding: Pair,
     groups: int,
-) -> Convolution:
+) -> Arguments:
+    """The arguments of a convolution, with the shape of its output."""
     float_tensor(operation, "input", input, ndim=4)
     same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
-    stride = pair(operation, "stride", stride, 1)
-    padding = pair(operation, "padding", padding, 0)
+    window = pair(operation, "stride", stride, 1), pair(operation, "padding", padding, 0)
     if not isinstance(groups, numbers.Integral) or groups < 1:
         raise ValueError(f"{operation}: groups must be an integer of at least 1, got {groups!r}")
-    conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
-    return Convolution(
-        bias(operation, input, weight, bias_or_none),
-        {"stride": stride, "padding": padding, "groups": groups},
+    output_shape = conv2d.output_shape(input.shape, weight.shape, *window, groups)
+    inputs = (input, weight, *_optional_bias(operation, input, weight, bias))
+    return Arguments(
+        inputs,
+        {
+            "stride": window[0],
+            "padding": window[1],
+            "groups": groups,
+            "output_shape": output_shape,
+        },
     )
 
 
-def window(operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair):
-    """The keyword arguments of a pooling operation."""
+def pool2d_arguments(
+    operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair
+) -> dict[str, Any]:
+    """The keyword arguments of pooling, with the shape of its output."""
     float_tensor(operation, "input", input, ndim=4)
     kernel_size = pair(operation, "kernel_size", kernel_size, 1)
     stride = kernel_size if stride is None else pair(operation, "stride", stride, 1)
     padding = pair(operation, "padding", padding, 0)
-    max_pool2d.output_shape(input.shape, kernel_size, stride, padding, operation)
-    return {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    output_shape = max_pool2d.output_shape(input.shape, kernel_size, stride, padding, operation)
+    return {
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "output_shape": output_shape,
+    }
 
 
-def normalization(operation: str, input: Tensor, size: int, alpha: float, beta: float, k: float):
+def local_response_norm_arguments(
+    operation: str, input: Tensor, size: int, alpha: float, beta: float, k: float
+) -> dict[str, Any]:
     """The keyword arguments of local response normalization."""
     float_tensor(operation, "input", input, ndim=4)
     if not isinstance(size, numbers.Integral) or size < 1:

@@ -215,16 +215,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (N, out_features).
     """
-    checks.float_tensor("linear", "input", input, ndim=2)
-    checks.same_type(
-        "linear", input, "weight", checks.float_tensor("linear", "weight", weight, ndim=2)
-    )
-    if weight.shape[1] != input.shape[1]:
-        raise ValueError(
-            f"linear: input has shape {input.shape}, expected (N, {weight.shape[1]}) "
-            f"for weight shape {weight.shape}"
-        )
-    return matmul_ops.Linear.apply(input, weight, *checks.bias("linear", input, weight, bias))
+    return matmul_ops.Linear.apply(*checks.linear_inputs("linear", input, weight, bias))
 
 
 def conv2d(
@@ -251,8 +242,8 @@ def conv2d(
     Returns:
         (N, out_channels, (H + 2 padding - KH) // stride + 1, likewise for W).
     """
-    arguments = checks.convolution("conv2d", input, weight, bias, stride, padding, groups)
-    return conv.Conv2d.apply(input, weight, *arguments.bias, **arguments.window)
+    arguments = checks.conv2d_arguments("conv2d", input, weight, bias, stride, padding, groups)
+    return conv.Conv2d.apply(*arguments.inputs, **arguments.parameters)
 
 
 def conv2d_relu(
@@ -267,8 +258,8 @@ def conv2d_relu(
 
     `nn.Sequential` uses it where a ReLU follows a convolution. Arguments as for `conv2d`.
     """
-    arguments = checks.convolution("conv2d_relu", input, weight, bias, stride, padding, groups)
-    return conv.Conv2dReLU.apply(input, weight, *arguments.bias, **arguments.window)
+    arguments = checks.conv2d_arguments("conv2d_relu", input, weight, bias, stride, padding, groups)
+    return conv.Conv2dReLU.apply(*arguments.inputs, **arguments.parameters)
 
 
 def max_pool2d(
@@ -285,7 +276,7 @@ def max_pool2d(
         (N, C, (H + 2 padding - kernel_size) // stride + 1, likewise for W). Among equal
         maxima the first in row-major order receives the gradient.
     """
-    window = checks.window("max_pool2d", input, kernel_size, stride, padding)
+    window = checks.pool2d_arguments("max_pool2d", input, kernel_size, stride, padding)
     return pool.MaxPool2d.apply(input, **window)
 
 
@@ -293,7 +284,7 @@ def avg_pool2d(
     input: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0
 ) -> Tensor:
     """Mean over windows; padded zeros count. Arguments as for `max_pool2d`."""
-    window = checks.window("avg_pool2d", input, kernel_size, stride, padding)
+    window = checks.pool2d_arguments("avg_pool2d", input, kernel_size, stride, padding)
     return pool.AvgPool2d.apply(input, **window)
 
 
@@ -334,7 +325,7 @@ def local_response_norm(
     Args:
         input: (N, C, H, W).
     """
-    norm = checks.normalization("local_response_norm", input, size, alpha, beta, k)
+    norm = checks.local_response_norm_arguments("local_response_norm", input, size, alpha, beta, k)
     return normalization.LocalResponseNorm.apply(input, **norm)
 
 
@@ -353,8 +344,8 @@ def local_response_norm_max_pool2d(
     `nn.Sequential` uses it where max-pooling follows the normalization. Arguments as for both.
     """
     operation = "local_response_norm_max_pool2d"
-    norm = checks.normalization(operation, input, size, alpha, beta, k)
-    window = checks.window(operation, input, kernel_size, stride, padding)
+    norm = checks.local_response_norm_arguments(operation, input, size, alpha, beta, k)
+    window = checks.pool2d_arguments(operation, input, kernel_size, stride, padding)
     return normalization.LocalResponseNormMaxPool2d.apply(input, **norm, **window)
 
 
