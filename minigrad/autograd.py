@@ -67,7 +67,8 @@ class Context:
     """What one call of a Function keeps from forward for backward.
 
     A Function may set any attribute on it (shapes, parameters); arrays go through
-    `save_for_backward`, which notices when they are changed before backward reads them.
+    `save_for_backward`. If one is overwritten before backward reads it, `saved` usually notices
+    (`Backend.fingerprint` says when not).
     """
 
     def __init__(self, backend: Backend, needs_input_grad: tuple[bool, ...]):
@@ -90,7 +91,7 @@ class Context:
 
     @property
     def saved(self) -> tuple:
-        """The saved arrays, in order; RuntimeError if one was changed in place since."""
+        """The saved arrays, in order; RuntimeError if one is seen to have changed since."""
         for position, (array, before) in enumerate(zip(self._saved, self._fingerprints)):
             if self.backend.fingerprint(array) != before:
                 raise RuntimeError(

@@ -92,11 +92,12 @@ class Backend:
         return contextlib.nullcontext(array)
 
     def fingerprint(self, array: Any) -> int:
-        """A number that changes when the array is overwritten.
+        """A number that almost always changes when the array is overwritten: a heuristic.
 
-        Arrays up to about a thousand elements are read whole, larger ones at evenly spaced
-        elements, so the cost does not grow with the array. On a GPU reading would stop the
-        stream, so changes are not noticed there.
+        Arrays of up to about a thousand elements are read whole, larger ones at evenly spaced
+        elements, so that the cost does not grow with the array; a change of a few elements
+        between these is missed. On a GPU the number is always 0, because reading would wait for
+        the stream: no change is noticed there.
         """
         if not isinstance(array, np.ndarray):
             return 0
