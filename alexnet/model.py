@@ -43,20 +43,13 @@ class AlexNet(nn.Module):
         # The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
         norm = {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
         self.features = nn.Sequential(
-            nn.Conv2d(3, c1, kernel_size=11, stride=4),
-            nn.ReLU(inplace=True),
-            nn.LocalResponseNorm(**norm),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2),
-            nn.ReLU(inplace=True),
-            nn.LocalResponseNorm(**norm),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2),
-            nn.ReLU(inplace=True),
+            nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4), nn.ReLU()),
+            nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+            nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2), nn.ReLU()),
+            nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+            nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
+            nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2), nn.ReLU()),
+            nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2), nn.ReLU()),
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
         side = image_size
@@ -102,18 +95,13 @@ class AlexNetOWT(nn.Module):
         _check(self, num_classes, image_size)
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (64, 192, 384, 256, 256, 4096))
         self.features = nn.Sequential(
-            nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(inplace=True),
+            nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2), nn.ReLU()),
             nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c1, c2, kernel_size=5, padding=2),
-            nn.ReLU(inplace=True),
+            nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2), nn.ReLU()),
             nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c3, c4, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c4, c5, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
+            nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
+            nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1), nn.ReLU()),
+            nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1), nn.ReLU()),
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
         self.avgpool = nn.AdaptiveAvgPool2d((6, 6))

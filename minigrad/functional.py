@@ -256,7 +256,7 @@ def conv2d_relu(
 ) -> Tensor:
     """relu(conv2d(...)) in one operation, which writes and keeps one array of images less.
 
-    `nn.Sequential` uses it where a ReLU follows a convolution. Arguments as for `conv2d`.
+    `nn.Fused` of a convolution and a ReLU uses it. Arguments as for `conv2d`.
     """
     arguments = checks.conv2d_arguments("conv2d_relu", input, weight, bias, stride, padding, groups)
     return conv.Conv2dReLU.apply(*arguments.inputs, **arguments.parameters)
@@ -341,7 +341,7 @@ def local_response_norm_max_pool2d(
 ) -> Tensor:
     """max_pool2d(local_response_norm(...)) in one operation, without the array between them.
 
-    `nn.Sequential` uses it where max-pooling follows the normalization. Arguments as for both.
+    `nn.Fused` of a normalization and a max-pooling uses it. Arguments as for both.
     """
     operation = "local_response_norm_max_pool2d"
     norm = checks.local_response_norm_arguments(operation, input, size, alpha, beta, k)

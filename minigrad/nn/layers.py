@@ -5,7 +5,6 @@ Weights begin as PyTorch's do, uniform in +-1 / sqrt(fan_in); networks choose th
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,12 +44,6 @@ class Conv2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.groups)
-
-    def fused_with(self, following: Module) -> Callable[[Tensor], Tensor] | None:
-        if type(following) is not ReLU:
-            return None
-        window = self.stride, self.padding, self.groups
-        return lambda input: F.conv2d_relu(input, self.weight, self.bias, *window)
 
     def describe(self) -> str:
         return (
@@ -133,13 +126,6 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
-
-    def fused_with(self, following: Module) -> Callable[[Tensor], Tensor] | None:
-        if type(following) is not MaxPool2d:
-            return None
-        norm = self.size, self.alpha, self.beta, self.k
-        window = following.kernel_size, following.stride, following.padding
-        return lambda input: F.local_response_norm_max_pool2d(input, *norm, *window)
 
     def describe(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -1,6 +1,6 @@
 """Module: a tree of layers whose parameters have names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,6 @@ class Module:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         return self.forward(*inputs)
-
-    def fused_with(self, following: "Module") -> Callable[[Tensor], Tensor] | None:
-        """What computes `following` of this module's output in one operation, if there is that."""
-        return None
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """Direct submodules with their attribute names, in order of definition."""
@@ -120,36 +116,12 @@ class Module:
         """The arguments shown in the printed form."""
         return ""
 
+    def _printed_children(self) -> Iterator[tuple[str, "Module"]]:
+        return self.named_children()
+
     def __repr__(self) -> str:
         children = "".join(
             f"\n  ({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
+            for name, child in self._printed_children()
         )
         return f"{type(self).__name__}({self.describe()}{children + chr(10) if children else ''})"
-
-
-class Sequential(Module):
-    """Modules applied one after the other; they are named "0", "1", ..."""
-
-    def __init__(self, *modules: Module):
-        for index, module in enumerate(modules):
-            setattr(self, str(index), module)
-
-    def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.named_children())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __getitem__(self, index: int) -> Module:
-        return list(self)[index]
-
-    def forward(self, input: Tensor) -> Tensor:
-        modules = list(self)
-        while modules:
-            module = modules.pop(0)
-            fused = module.fused_with(modules[0]) if modules else None
-            if fused:
-                modules.pop(0)
-            input = (fused or module)(input)
-        return input

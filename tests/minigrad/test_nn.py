@@ -159,24 +159,58 @@ def test_cross_entropy_layer(rng):
     assert nn.CrossEntropyLoss()(x, [0, 3, 1]).item() == F.cross_entropy(x, [0, 3, 1]).item()
 
 
-def test_sequential_computes_a_convolution_and_its_relu_in_one_operation(rng):
-    convolution = nn.Conv2d(2, 3, 3)
-    net = nn.Sequential(convolution, nn.ReLU(), convolution_after := nn.Conv2d(3, 2, 2))
+def test_fused_convolution_and_relu(rng):
+    convolution, after = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 2, 2)
+    net = nn.Sequential(nn.Fused(convolution, nn.ReLU()), after)
     image = mg.Tensor(rng.standard_normal((2, 2, 6, 5)).astype(np.float32))
     hidden = convolution(image).relu()
-    assert np.array_equal(net(image).data, convolution_after(hidden).data)
-    fused = nn.Sequential(convolution, nn.ReLU())(image)
+    assert np.array_equal(net(image).data, after(hidden).data)
+    fused = net.steps[0](image)
     assert np.array_equal(fused.data, hidden.data)
     assert (fused._node.function.__name__, hidden._node.function.__name__) == ("Conv2dReLU", "ReLU")
-    # A layer derived from ReLU may do something else.
-    assert convolution.fused_with(type("Other", (nn.ReLU,), {})()) is None
 
 
-def test_sequential_computes_normalization_and_max_pooling_in_one_operation(rng):
+def test_fused_normalization_and_max_pooling(rng):
     norm, pool = nn.LocalResponseNorm(3, 1.5, 0.5, 0.8), nn.MaxPool2d((3, 2), (2, 1), (1, 0))
     image = mg.Tensor(rng.standard_normal((2, 4, 6, 5)), requires_grad=True)
-    fused, separate = nn.Sequential(norm, pool)(image), pool(norm(image))
+    fused, separate = nn.Fused(norm, pool)(image), nn.Sequential(norm, pool)(image)
     assert np.array_equal(fused.data, separate.data)
     assert fused._node.function.__name__ == "LocalResponseNormMaxPool2d"
-    assert norm.fused_with(nn.AvgPool2d(2)) is None
-    assert norm.fused_with(type("Other", (nn.MaxPool2d,), {})(2)) is None
+    assert separate._node.function.__name__ == "MaxPool2d"
+
+
+@pytest.mark.parametrize(
+    "first, second, message",
+    [
+        (nn.Conv2d(1, 1, 1), nn.Tanh(), "Fused: no operation computes Conv2d with Tanh"),
+        # A derived layer may compute something else.
+        (nn.Conv2d(1, 1, 1), type("Other", (nn.ReLU,), {})(), "computes Conv2d with Other; there"),
+        (nn.LocalResponseNorm(3), type("Other", (nn.MaxPool2d,), {})(2), "Norm with Other"),
+    ],
+)
+def test_layers_that_no_operation_computes_together(first, second, message):
+    with pytest.raises(TypeError, match=message):
+        nn.Fused(first, second)
+
+
+def test_fused_layers_have_the_names_that_they_have_one_by_one():
+    def layers():
+        return nn.Conv2d(1, 2, 3), nn.ReLU(), nn.LocalResponseNorm(3), nn.MaxPool2d(2)
+
+    def names(net):
+        return [(name, type(module)) for name, module in net.named_modules()][1:]
+
+    conv, relu, norm, pool = layers()
+    fused = nn.Sequential(nn.Fused(conv, relu), nn.Fused(norm, pool), nn.Dropout(0.5))
+    apart = nn.Sequential(*layers(), nn.Dropout(0.5))
+    assert names(fused) == names(apart) and list(fused.state_dict()) == ["0.weight", "0.bias"]
+    assert fused[1] is relu and len(fused) == 5
+    assert not any(module.training for _, module in fused.eval().named_modules())
+    assert [name for name, _ in nn.Fused(conv, relu).named_parameters()] == ["0.weight", "0.bias"]
+    assert repr(fused).splitlines() == [
+        "Sequential(",
+        f"  (0-1): Fused({conv}, ReLU())",
+        f"  (2-3): Fused({norm}, {pool})",
+        "  (4): Dropout(p=0.5)",
+        ")",
+    ]
