@@ -1,5 +1,6 @@
 """AlexNet as the paper has it, and its one-weird-trick successor as torchvision has it."""
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -42,29 +43,27 @@ class AlexNet(nn.Module):
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (96, 256, 384, 384, 256, 4096))
         # The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
         norm = {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
-        self.features = nn.Sequential(
-            nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4), nn.ReLU()),
-            nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
-            nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2), nn.ReLU()),
-            nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
-            nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
-            nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2), nn.ReLU()),
-            nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2), nn.ReLU()),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-        )
-        side = image_size
-        for window, stride, padding in ((11, 4, 0), (3, 2, 0), (3, 2, 0), (3, 2, 0)):
-            side = (side + 2 * padding - window) // stride + 1
-        self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(c5 * side * side, hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, num_classes),
-        )
+        with _layer_initialization(init):
+            self.features = nn.Sequential(
+                nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4), nn.ReLU()),
+                nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+                nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2), nn.ReLU()),
+                nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+                nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+            )
+            self.classifier = nn.Sequential(
+                nn.Flatten(),
+                nn.Linear(_feature_count(self.features, image_size), hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, num_classes),
+            )
         initialize(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,27 +93,28 @@ class AlexNetOWT(nn.Module):
     ):
         _check(self, num_classes, image_size)
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (64, 192, 384, 256, 256, 4096))
-        self.features = nn.Sequential(
-            nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2), nn.ReLU()),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2), nn.ReLU()),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
-            nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1), nn.ReLU()),
-            nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1), nn.ReLU()),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-        )
-        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
-        self.flatten = nn.Flatten()
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(c5 * 6 * 6, hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, num_classes),
-        )
+        with _layer_initialization(init):
+            self.features = nn.Sequential(
+                nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+                nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+                nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+            )
+            self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+            self.flatten = nn.Flatten()
+            self.classifier = nn.Sequential(
+                nn.Dropout(dropout),
+                nn.Linear(c5 * 6 * 6, hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, hidden),
+                nn.ReLU(inplace=True),
+                nn.Linear(hidden, num_classes),
+            )
         initialize(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -138,6 +138,20 @@ def _check(model: nn.Module, num_classes: int, image_size: int) -> None:
 def _scaled(channels: int, width: float) -> int:
     """Channels at this width: even, because two groups share them, and at least 8."""
     return max(8, 2 * round(channels * width / 2))
+
+
+def _feature_count(features: nn.Sequential, image_size: int) -> int:
+    """Elements that the convolutional part gives for an image."""
+    shape = 1, 3, image_size, image_size
+    for layer in features:
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            shape = layer.output_shape(shape)
+    return math.prod(shape)
+
+
+def _layer_initialization(init: str) -> contextlib.AbstractContextManager:
+    """Layers made in this block initialize themselves only if `initialize` leaves them so."""
+    return contextlib.nullcontext() if init == "torch" else fill.skipped()
 
 
 def learned_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from minigrad import functional as F
+from minigrad.checks import Pair, pair
+from minigrad.kernels import conv2d, max_pool2d
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.tensor import Tensor
 
-Pair = int | tuple[int, int]
+Shape4 = tuple[int, int, int, int]
 
 
 class Conv2d(Module):
@@ -44,6 +46,12 @@ class Conv2d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.groups)
+
+    def output_shape(self, input_shape: Shape4) -> Shape4:
+        """(N, out_channels, OH, OW) for an input (N, C, H, W); ValueError if it does not fit."""
+        stride = pair("Conv2d", "stride", self.stride, 1)
+        padding = pair("Conv2d", "padding", self.padding, 0)
+        return conv2d.output_shape(input_shape, self.weight.shape, stride, padding, self.groups)
 
     def describe(self) -> str:
         return (
@@ -86,6 +94,17 @@ class _Pool2d(Module):
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
+
+    def output_shape(self, input_shape: Shape4) -> Shape4:
+        """(N, C, OH, OW) for an input (N, C, H, W); ValueError if the window does not fit."""
+        name = type(self).__name__
+        return max_pool2d.output_shape(
+            input_shape,
+            pair(name, "kernel_size", self.kernel_size, 1),
+            pair(name, "stride", self.stride, 1),
+            pair(name, "padding", self.padding, 0),
+            name,
+        )
 
     def describe(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"

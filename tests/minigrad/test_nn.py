@@ -1,5 +1,8 @@
 """Modules: names, modes, state; layers call their function with their parameters."""
 
+import contextlib
+import threading
+
 import numpy as np
 import pytest
 
@@ -77,15 +80,29 @@ def test_assigned_parameters_are_the_arrays_themselves():
     assert net.bias.dtype == np.float32
 
 
-def test_skipped_initialization_draws_nothing():
-    mg.manual_seed(3)
-    expected = nn.Linear(4, 3).weight.numpy()
-    mg.manual_seed(3)
+def test_skipped_initialization_fills_nothing_and_changes_no_later_draw():
+    def fill_and_draw():
+        mg.manual_seed(3)
+        with nn.init.skipped() if skipping else contextlib.nullcontext():
+            parameter = nn.init.constant_(nn.init.normal_(nn.Parameter(np.full(5, 7.0))), 1.0)
+            nn.Linear(50, 30)
+        return parameter.numpy(), nn.Linear(4, 3).weight.numpy()
+
+    skipping = False
+    filled, expected = fill_and_draw()
+    skipping = True
+    untouched, after = fill_and_draw()
+    assert (filled == 1).all() and (untouched == 7).all()
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_initialization_is_skipped_in_its_own_thread_only():
+    parameter = nn.Parameter(np.full(5, 7.0))
     with nn.init.skipped():
-        kept = nn.init.constant_(nn.init.normal_(nn.Parameter(np.full(5, 7.0))), 1.0)
-        nn.Linear(50, 30)
-    assert (kept.numpy() == 7).all()
-    np.testing.assert_array_equal(nn.Linear(4, 3).weight.numpy(), expected)
+        thread = threading.Thread(target=nn.init.constant_, args=(parameter, 1.0))
+        thread.start()
+        thread.join()
+    assert (parameter.numpy() == 1).all()
 
 
 def test_to_another_float_type_in_place():
@@ -152,6 +169,22 @@ def test_convolution_and_linear_layers(rng):
     y = x[0, 0]
     assert np.array_equal(linear(y).data, F.linear(y, linear.weight).data)
     assert nn.Linear(5, 3).bias.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2),
+        nn.MaxPool2d((4, 3), 2, 1),
+        nn.AvgPool2d((3, 2)),
+    ],
+    ids=repr,
+)
+def test_output_shape(layer, rng):
+    x = mg.Tensor(rng.standard_normal(IMAGE).astype(np.float32))
+    assert layer.output_shape(x.shape) == layer(x).shape
+    with pytest.raises(ValueError, match="does not fit input"):
+        layer.output_shape((1, 4, 1, 1))
 
 
 def test_cross_entropy_layer(rng):
