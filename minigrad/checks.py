@@ -7,7 +7,7 @@ the operation wants it.
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -104,12 +104,17 @@ def labels(operation: str, input: Tensor, target: Any) -> Any:
     return backend.backend_of(input.data).asarray(target)
 
 
+def _is_integer(value: Any) -> TypeGuard[int]:
+    return isinstance(value, numbers.Integral)
+
+
 def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, numbers.Integral) else value
+    """(vertical, horizontal), from a pair or from one integer for both."""
+    pair = (value, value) if _is_integer(value) else value
     if (
         not isinstance(pair, (tuple, list))
         or len(pair) != 2
-        or not all(isinstance(size, numbers.Integral) and size >= minimum for size in pair)
+        or not all(_is_integer(size) and size >= minimum for size in pair)
     ):
         raise ValueError(
             f"{operation}: {name} must be an integer of at least {minimum} or a pair of them, "
@@ -122,7 +127,7 @@ def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
     """Non-negative dimensions to reduce over; None means all."""
     if dim is None:
         return tuple(range(input.ndim))
-    dims = (dim,) if isinstance(dim, numbers.Integral) else tuple(dim)
+    dims = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)
     axes = tuple(dimension(operation, input, d) for d in dims)
     if len(set(axes)) != len(axes):
         raise ValueError(f"{operation}: dim {dim} names a dimension twice")
@@ -130,7 +135,8 @@ def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
 
 
 def dimension(operation: str, input: Tensor, dim: Any) -> int:
-    if not isinstance(dim, numbers.Integral) or not -input.ndim <= dim < input.ndim:
+    """The number of a dimension from 0, given from the first (0) or from the last (-1)."""
+    if not _is_integer(dim) or not -input.ndim <= dim < input.ndim:
         raise ValueError(f"{operation}: dim {dim} does not exist in shape {input.shape}")
     return int(dim) % input.ndim
 
@@ -183,7 +189,7 @@ def conv2d_arguments(
     float_tensor(operation, "input", input, ndim=4)
     same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
     window = pair(operation, "stride", stride, 1), pair(operation, "padding", padding, 0)
-    if not isinstance(groups, numbers.Integral) or groups < 1:
+    if not _is_integer(groups) or groups < 1:
         raise ValueError(f"{operation}: groups must be an integer of at least 1, got {groups!r}")
     output_shape = conv2d.output_shape(input.shape, weight.shape, *window, groups)
     inputs = (input, weight, *_optional_bias(operation, input, weight, bias))
@@ -206,7 +212,8 @@ def pool2d_arguments(
     kernel_size = pair(operation, "kernel_size", kernel_size, 1)
     stride = kernel_size if stride is None else pair(operation, "stride", stride, 1)
     padding = pair(operation, "padding", padding, 0)
-    output_shape = max_pool2d.output_shape(input.shape, kernel_size, stride, padding, operation)
+    N, C, H, W = input.shape
+    output_shape = max_pool2d.output_shape((N, C, H, W), kernel_size, stride, padding, operation)
     return {
         "kernel_size": kernel_size,
         "stride": stride,
@@ -220,7 +227,7 @@ def local_response_norm_arguments(
 ) -> dict[str, Any]:
     """The keyword arguments of local response normalization."""
     float_tensor(operation, "input", input, ndim=4)
-    if not isinstance(size, numbers.Integral) or size < 1:
+    if not _is_integer(size) or size < 1:
         raise ValueError(f"{operation}: size must be an integer >= 1, got {size!r}")
     if not k > 0 or not alpha >= 0:
         raise ValueError(f"{operation}: need k > 0 and alpha >= 0, got {k=}, {alpha=}")
@@ -270,7 +277,7 @@ def joined_dimension(operation: str, inputs: Sequence[Tensor], dim: int) -> int:
 def pad_widths(operation: str, input: Tensor, pad: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """(before, after) of every dimension, from PyTorch's order that begins with the last one."""
     float_tensor(operation, "input", input)
-    valid = all(isinstance(size, numbers.Integral) and size >= 0 for size in pad)
+    valid = all(_is_integer(size) and size >= 0 for size in pad)
     if len(pad) % 2 or len(pad) > 2 * input.ndim or not valid:
         raise ValueError(
             f"{operation}: pad must hold two sizes of at least 0 for each of up to {input.ndim} "

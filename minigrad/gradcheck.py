@@ -68,7 +68,16 @@ def gradcheck(
 
 
 class _Check:
-    def __init__(self, func, inputs, checked, eps, atol, rtol, rng):
+    def __init__(
+        self,
+        func: Callable[..., Tensor],
+        inputs: tuple[Any, ...],
+        checked: list[int],
+        eps: float,
+        atol: float,
+        rtol: float,
+        rng: np.random.Generator,
+    ):
         self.func, self.inputs, self.checked = func, inputs, checked
         self.eps, self.atol, self.rtol, self.rng = eps, atol, rtol, rng
         self.backend = backend_of(inputs[checked[0]].data)

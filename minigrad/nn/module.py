@@ -25,10 +25,11 @@ class Module:
 
     training = True
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Compute the output; subclasses define it, with arguments of their own."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
+    def __call__(self, *inputs: Any) -> Tensor:
         return self.forward(*inputs)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:

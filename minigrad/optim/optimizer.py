@@ -24,13 +24,13 @@ class Optimizer:
     state_names: tuple[str, ...] = ()
 
     def __init__(self, parameters: Iterable[Parameter] | Iterable[dict], defaults: dict):
-        parameters = list(parameters)
-        if not parameters:
+        given: list[Any] = list(parameters)
+        if not given:
             raise ValueError(f"{type(self).__name__}: got no parameters")
-        if not isinstance(parameters[0], dict):
-            parameters = [{"params": parameters}]
+        if not isinstance(given[0], dict):
+            given = [{"params": given}]
         self.groups: list[dict[str, Any]] = []
-        for group in parameters:
+        for group in given:
             unknown = set(group) - set(defaults) - {"params"}
             if unknown:
                 raise ValueError(
