@@ -1,4 +1,4 @@
-"""AlexNet as the paper has it, and its one-weird-trick successor as torchvision has it."""
+"""AlexNet as in the paper, and its "one weird trick" successor as in torchvision."""
 
 import contextlib
 import math
@@ -15,8 +15,8 @@ class AlexNet(nn.Module):
 
     The two columns that the paper computes on two GPUs are one network with two groups:
     conv2, conv4 and conv5 see the channels of their own column only, conv3 and the fully
-    connected layers see both. The paper's image size 224 gives its 55x55 conv1 output only
-    with three more rows and columns; 227 is the size that fits.
+    connected layers see both. With images of 224 pixels, the size in the paper,
+    conv1 could not give the 55x55 output that the paper states; with 227 pixels it does.
 
     60,965,224 parameters at 227 pixels and 1000 classes.
 
@@ -24,7 +24,7 @@ class AlexNet(nn.Module):
         num_classes: 2 or more.
         image_size: height and width of the input, at least 67 pixels.
         dropout: probability after fc6 and fc7 (section 4.2).
-        init: name of an entry of `INITIALIZERS`.
+        init: a name in `INITIALIZERS`.
         width: multiplies the number of channels and hidden units, for experiments and tests.
     """
 
@@ -166,9 +166,9 @@ UNITS_PER_CLASS = 50
 def _default(model: nn.Module) -> None:
     """He et al. (2015) for every layer but the last, zero biases, a small last layer.
 
-    Keeps the size of the signal from layer to layer in training, where dropout makes the units that
-    it leaves larger; so learning begins with the first step. The last layer starts with logits near
-    zero, where the loss is ln(num_classes).
+    Keeps the scale of the activations from layer to layer in training, where dropout scales up the
+    units that it keeps, so that learning begins with the first step. The last layer starts with
+    logits near zero, where the loss is ln(num_classes).
 
     With few classes the last hidden layer is made smaller. The curvature of the loss in the last
     layer's weights is |h|^2 / num_classes for its input h: with thousands of hidden units of size
@@ -177,7 +177,7 @@ def _default(model: nn.Module) -> None:
     """
     *_, last_hidden, last = learned_layers(model)
     small = min(1, math.sqrt(UNITS_PER_CLASS * len(last.weight) / last.weight.shape[1]))
-    kept = 1.0  # share of its inputs that dropout leaves a layer
+    kept = 1.0  # fraction of its inputs that dropout keeps
     for _, layer in model.named_modules():
         if isinstance(layer, nn.Dropout):
             kept = 1 - layer.p
@@ -210,9 +210,10 @@ def _code2012(model: nn.Module) -> None:
 
 
 def _torch(model: nn.Module) -> None:
-    """PyTorch's default, which the layers already have: uniform in +-1 / sqrt(fan_in)."""
+    """PyTorch's default, that of the layers themselves: uniform in +-1 / sqrt(fan_in)."""
 
 
+# Each fills every parameter, but "torch" leaves them as the layers filled them.
 INITIALIZERS: dict[str, Callable[[nn.Module], None]] = {
     "default": _default,
     "paper": _paper,
@@ -222,12 +223,12 @@ INITIALIZERS: dict[str, Callable[[nn.Module], None]] = {
 
 
 def initialize(model: nn.Module, name: str) -> None:
-    """Fill the parameters of a network by an entry of `INITIALIZERS`."""
+    """Fill the parameters of a network as an entry of `INITIALIZERS` does."""
     if name not in INITIALIZERS:
         raise ValueError(f"unknown init {name!r}: expected one of {', '.join(INITIALIZERS)}")
     INITIALIZERS[name](model)
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Number of learnt weights and biases."""
+    """Number of weights and biases."""
     return int(np.sum([parameter.numel() for parameter in model.parameters()]))

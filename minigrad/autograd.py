@@ -1,7 +1,7 @@
 """Reverse-mode automatic differentiation: Function, its Context, and the backward pass.
 
 A `Function` is one operation with its derivative. `Function.apply` runs ``forward`` on plain
-arrays and, if a gradient will be wanted, leaves a `Node` on the output tensor that remembers
+arrays and, if any input requires a gradient, attaches a `Node` to the output tensor that records
 the inputs. `run_backward` walks these nodes from the output to the leaves.
 """
 
@@ -36,7 +36,7 @@ def no_grad() -> Iterator[None]:
 
 
 class Differentiable(Protocol[Output]):
-    """What the graph needs to know of a tensor; `minigrad.Tensor` has it.
+    """What the graph needs of a tensor; `minigrad.Tensor` is the only implementation.
 
     Attributes:
         data: the array.
@@ -60,7 +60,7 @@ class Differentiable(Protocol[Output]):
         """Add an array to ``grad``."""
 
     def _output(self, array: Any, node: "Node | None") -> Output:
-        """The tensor of an operation's output, and of the call that computed it if recorded."""
+        """Wrap the output array of an operation; `node` is the recorded call, if there is one."""
 
 
 class Context:
@@ -84,6 +84,7 @@ class Context:
         self._fingerprints: tuple = ()
 
     def save_for_backward(self, *arrays: Any) -> None:
+        """Keep arrays for backward, if any input needs a gradient."""
         if not any(self.needs_input_grad):
             return
         self._saved = arrays
@@ -112,10 +113,12 @@ class Function:
 
     @staticmethod
     def forward(ctx: Context, *arrays: Any, **parameters: Any) -> Any:
+        """Compute the output array, and keep in `ctx` what backward needs."""
         raise NotImplementedError
 
     @staticmethod
     def backward(ctx: Context, grad_output: Any) -> Any:
+        """Compute the gradients of the inputs from that of the output."""
         raise NotImplementedError
 
     @classmethod
@@ -139,7 +142,7 @@ class Node:
         self.inputs = inputs
 
     def backward(self, grad_output: Any) -> list:
-        """Gradients of the inputs, with shape and dtype checked; then frees what was saved."""
+        """Gradients of the inputs, with shape and dtype checked; then free what was saved."""
         name = self.function.__name__
         if self.ctx is None:
             raise RuntimeError(
@@ -164,8 +167,7 @@ class Node:
                         f"{gradient.dtype} for input {position} of shape {tensor.shape} and "
                         f"{tensor.dtype}"
                     )
-                # A gradient that only looks at grad_output must not become a second
-                # parameter's .grad in the same memory.
+                # A view of grad_output is copied: two leaves must not share the memory of .grad.
                 is_on_same_device = type(gradient) is type(grad_output)
                 if (
                     tensor.is_leaf
@@ -208,7 +210,7 @@ def run_backward(root: Differentiable, gradient: Any) -> None:
     """Add d(root)/d(leaf), contracted with `gradient`, to the ``grad`` of every leaf.
 
     Several uses of a tensor add up in a fixed order, so results repeat bit for bit. The saved
-    arrays of each node, and the gradient of each intermediate tensor, are freed on the way.
+    arrays of each node, and the gradient of each intermediate tensor, are freed along the way.
     """
     order = _topological_order(root)
     gradients = {id(root): gradient}

@@ -1,7 +1,7 @@
 """Checks of the arguments of `minigrad.functional`, with one wording for each kind of mistake.
 
 Each takes the name of the operation for its message, and returns the argument in the form that
-the operation wants it.
+the operation needs.
 """
 
 import math
@@ -33,6 +33,7 @@ def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None)
 
 
 def same_type(operation: str, input: Tensor, name: str, other: Tensor) -> None:
+    """Raise TypeError unless `other` has the dtype and the device of the input."""
     if other.dtype != input.dtype:
         raise TypeError(
             f"{operation}: {name} is {other.dtype}, expected {input.dtype} as the input; "
@@ -71,7 +72,7 @@ def operands(operation: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
 
 
 def may_be_overwritten(operation: str, input: Tensor) -> None:
-    """A leaf's gradient belongs to its values: they stay as long as gradients are recorded."""
+    """Refuse to overwrite a leaf that requires a gradient while operations are recorded."""
     if input.is_leaf and input.requires_grad and is_grad_enabled():
         raise RuntimeError(
             f"{operation}: inplace=True would overwrite a leaf that requires a gradient: "
@@ -82,7 +83,7 @@ def may_be_overwritten(operation: str, input: Tensor) -> None:
 def labels(operation: str, input: Tensor, target: Any) -> Any:
     """Class labels, one for each row of `input` (N, C), as an int64 array of its device.
 
-    Labels on the host are checked there, so that nobody has to wait for the device.
+    Labels on the host are checked there, which does not synchronize with the device.
     """
     target = target.data if isinstance(target, Tensor) else target
     if not hasattr(target, "dtype"):
@@ -235,6 +236,7 @@ def local_response_norm_arguments(
 
 
 def float_dtype(dtype: Any) -> np.dtype:
+    """float32 or float64 as a NumPy dtype."""
     try:
         if np.dtype(dtype) in FLOAT_TYPES:
             return np.dtype(dtype)
@@ -244,7 +246,7 @@ def float_dtype(dtype: Any) -> np.dtype:
 
 
 def sizes(operation: str, input: Tensor, sizes: tuple) -> tuple[int, ...]:
-    """The sizes of a new shape for the same elements, given one by one or as a tuple."""
+    """A new shape for the same elements, given size by size or as a tuple."""
     float_tensor(operation, "input", input)
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])

@@ -1,8 +1,8 @@
 """The public operations. Every argument is checked here, before any kernel runs.
 
 Names, argument order and meaning are PyTorch's. A shape that does not fit raises ValueError,
-a wrong type TypeError; the message names the operation, the argument, what it got and what
-was expected. Tensors of one operation share one float dtype: nothing is converted silently.
+a wrong type raises TypeError; the message names the operation and the argument, and says what was
+passed and what was expected. Tensors of one operation share one float dtype: nothing is converted silently.
 """
 
 import numbers
@@ -82,8 +82,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0), with derivative 0 at 0 (paper, section 3.1).
 
     Args:
-        inplace: write into the memory of `input`, whose values are lost, where its memory format
-            allows. An operation that needs them for its gradient notices in `backward`.
+        inplace: overwrite the memory of `input`, if its memory format allows that. An operation
+            that needs the lost values for its gradient raises RuntimeError in `backward`.
 
     Raises:
         RuntimeError: `inplace` on a leaf that requires a gradient.
@@ -95,9 +95,9 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def to(input: Tensor, target: Any) -> Tensor:
-    """The tensor on another device ("cpu", "cuda") or in another float type, itself if it is so.
+    """The tensor on another device ("cpu", "cuda") or in another float type.
 
-    Its gradient comes back on the device and in the type of the input.
+    Without a change it is `input` itself. The gradient has the device and the type of `input`.
     """
     if isinstance(target, str) and target in ("cpu", "cuda"):
         return input if target == input.device else shape.ToDevice.apply(input, device=target)
@@ -131,12 +131,12 @@ def max(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def reshape(input: Tensor, *sizes: int) -> Tensor:
-    """The elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1, and follows from the others."""
     return shape.Reshape.apply(input, shape=checks.sizes("reshape", input, sizes))
 
 
 def flatten(input: Tensor, start_dim: int = 0) -> Tensor:
-    """Join all dimensions from `start_dim` on into one."""
+    """Join the dimensions from `start_dim` on into one."""
     kept = input.shape[: checks.dimension("flatten", input, start_dim)]
     return reshape(input, *kept, -1)
 
@@ -226,7 +226,7 @@ def conv2d(
     padding: Pair = 0,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation of images with learnt filters (paper, section 3.5).
+    """Cross-correlation of images with learned filters (paper, section 3.5).
 
     output[n, oc, oh, ow] = bias[oc] + sum over ic, kh, kw of
         weight[oc, ic, kh, kw] * input[n, ic + first channel of the group,
@@ -236,7 +236,7 @@ def conv2d(
         input: (N, C, H, W).
         weight: (out_channels, C / groups, KH, KW); out_channels divisible by groups.
         bias: (out_channels,) or None.
-        stride, padding: pixels, an int or a pair (vertical, horizontal); zeros are padded.
+        stride, padding: pixels, an int or a pair (vertical, horizontal); padding is zero.
         groups: output channels of a group see only the input channels of that group.
 
     Returns:
@@ -254,7 +254,7 @@ def conv2d_relu(
     padding: Pair = 0,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(...)) in one operation, which writes and keeps one array of images less.
+    """relu(conv2d(...)) in one operation, without the array between them.
 
     `nn.Fused` of a convolution and a ReLU uses it. Arguments as for `conv2d`.
     """
@@ -298,7 +298,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
         input: (N, C, H, W).
 
     Returns:
-        (N, C, *output_size); the input itself where that is its size.
+        (N, C, *output_size); the input itself if it has this size.
     """
     checks.float_tensor("adaptive_avg_pool2d", "input", input, ndim=4)
     OH, OW = checks.pair("adaptive_avg_pool2d", "output_size", output_size, 1)
@@ -314,7 +314,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """Normalization by the activity of neighbouring channels (paper, section 3.3).
+    """Normalization by the activity of neighboring channels (paper, section 3.3).
 
     output = input / (k + alpha / size * sum of input^2 over `size` channels around it) ^ beta
 
@@ -353,8 +353,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Set elements to zero with probability `p`, scale the others by 1 / (1 - p).
 
     The paper (section 4.2) instead multiplies by 1 - p at test time; the expectation is the
-    same. Without `training` the input is returned. Each call draws the next key from the
-    generator that `manual_seed` restarts.
+    same. Without `training` the input is returned. Each call takes the next random key;
+    `manual_seed` restarts them.
     """
     checks.float_tensor("dropout", "input", input)
     if not isinstance(p, numbers.Real) or not 0 <= p < 1:

@@ -21,13 +21,13 @@ class Tensor:
 
     Args:
         array: a NumPy (or CuPy) array, which is not copied, or anything `numpy.asarray`
-            takes; Python floats become float32.
+            accepts; Python floats become float32.
         requires_grad: record operations on this tensor so that `backward` fills ``grad``.
 
     Attributes:
         data: the array.
         grad: a Tensor of the same shape after `backward`, or None. Gradients of several
-            `backward` calls add up until it is set to None.
+            `backward` calls accumulate until it is set to None.
     """
 
     # NumPy must leave `array + tensor` to Tensor.__radd__.
@@ -53,14 +53,17 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The size of each dimension."""
         return self.data.shape
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self.data.ndim
 
     @property
     def dtype(self) -> np.dtype:
+        """The NumPy type of the elements."""
         return self.data.dtype
 
     @property
@@ -70,7 +73,7 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether this tensor was made by the user and not by an operation."""
+        """Whether this tensor was created directly and not by a recorded operation."""
         return self._node is None
 
     @property
@@ -79,7 +82,7 @@ class Tensor:
         return backends.backend_of(self.data).name
 
     def numel(self) -> int:
-        """Number of elements."""
+        """The number of elements."""
         return int(self.data.size)
 
     def __len__(self) -> int:
@@ -110,7 +113,7 @@ class Tensor:
         return self.numpy().item()
 
     def detach(self) -> "Tensor":
-        """The same values without the graph behind them."""
+        """The same values, in the same memory, without the graph."""
         return Tensor(self.data)
 
     # -- gradients ----------------------------------------------------------------------
@@ -120,7 +123,7 @@ class Tensor:
 
         Args:
             gradient: the gradient of some scalar with respect to this tensor, of the same
-                shape and dtype; may be left out where this tensor has one element.
+                shape and dtype; may be omitted if this tensor has one element.
 
         Raises:
             RuntimeError: nothing requires a gradient, the graph was already freed by an
@@ -195,7 +198,7 @@ class Tensor:
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of `data`; Python floats become float32 unless `dtype` says else."""
+    """A tensor with a copy of `data`; Python floats become float32 unless `dtype` is given."""
     array = np.array(data, dtype=dtype)
     if dtype is None and not hasattr(data, "dtype") and array.dtype == np.float64:
         array = array.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Layers with parameters, and how parameters begin."""
+"""Modules, layers and parameter initialization."""
 
 from minigrad.nn import init
 from minigrad.nn.containers import Fused, Sequential

@@ -1,7 +1,7 @@
 """The layers: each holds its parameters and calls one function of `minigrad.functional`.
 
-Weights begin as PyTorch's do, uniform in +-1 / sqrt(fan_in); networks choose their own start
-(`alexnet/model.py`).
+Weights and biases are initialized as in PyTorch, uniform in +-1 / sqrt(fan_in). A network may
+initialize them otherwise (see `alexnet/model.py`).
 """
 
 import math
@@ -20,7 +20,7 @@ Shape4 = tuple[int, int, int, int]
 
 
 class Conv2d(Module):
-    """`functional.conv2d` with a learnt weight (out, in / groups, KH, KW) and bias (out,)."""
+    """`functional.conv2d` with a learnable weight (out, in / groups, KH, KW) and bias (out,)."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Conv2d(Module):
 
 
 class Linear(Module):
-    """`functional.linear` with a learnt weight (out, in) and bias (out,)."""
+    """`functional.linear` with a learnable weight (out, in) and bias (out,)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         self.in_features, self.out_features = in_features, out_features

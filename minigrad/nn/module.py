@@ -10,14 +10,14 @@ from minigrad.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns."""
+    """A tensor that is learned: a weight or a bias of a module."""
 
     def __init__(self, array: Any, requires_grad: bool = True):
         super().__init__(array, requires_grad)
 
 
 class Module:
-    """Base of every layer and network: subclasses set parameters and modules as attributes.
+    """Base class of layers and networks: subclasses set parameters and modules as attributes.
 
     Attributes:
         training: whether `train` (True) or `eval` was called last; dropout reads it.
@@ -57,17 +57,17 @@ class Module:
             yield parameter
 
     def train(self, mode: bool = True) -> "Module":
-        """Switch this module and all below it to training (or evaluation) behaviour."""
+        """Switch this module and all below it to training (or evaluation) behavior."""
         for _, module in self.named_modules():
             module.training = mode
         return self
 
     def eval(self) -> "Module":
-        """Switch to evaluation behaviour."""
+        """Switch to evaluation behavior."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -85,8 +85,8 @@ class Module:
         """Copy parameters from a `state_dict`.
 
         Args:
-            assign: use the arrays of `state` themselves where they are of the right type and on
-                the device, instead of copying them.
+            assign: use the arrays of `state` themselves, instead of copying them, where type and device
+                are right.
 
         Raises:
             KeyError: a name is missing or unknown.

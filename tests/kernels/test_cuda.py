@@ -397,7 +397,7 @@ def cupy_that(driver=13000, runtime=13000, devices=1, error=None):
         (cupy_that(driver=0), "found no NVIDIA driver"),
         (
             cupy_that(driver=12080),
-            "driver for CUDA 12.8, and the CuPy that is installed needs one for 13.0",
+            "driver for CUDA 12.8, but the installed CuPy needs one for 13.0",
         ),
         (cupy_that(devices=0), "found no GPU"),
         (cupy_that(error=MemoryError("out of memory")), "3 of 81920 MiB free on the GPU"),
@@ -407,7 +407,7 @@ def cupy_that(driver=13000, runtime=13000, devices=1, error=None):
         ),
         (
             cupy_that(error=ImportError("libnvrtc.so.13: cannot open shared object file")),
-            "misses a library of CUDA: libnvrtc.so.13",
+            "cannot load a CUDA library: libnvrtc.so.13",
         ),
     ],
 )
