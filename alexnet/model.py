@@ -15,8 +15,8 @@ class AlexNet(nn.Module):
 
     The two columns that the paper computes on two GPUs are one network with two groups:
     conv2, conv4 and conv5 see the channels of their own column only, conv3 and the fully
-    connected layers see both. With images of 224 pixels, the size in the paper,
-    conv1 could not give the 55x55 output that the paper states; with 227 pixels it does.
+    connected layers see both. With images of 224 pixels, the size in the paper, conv1 could not
+    give the 55x55 output that the paper states; with 227 pixels it does.
 
     60,965,224 parameters at 227 pixels and 1000 classes.
 
