@@ -120,8 +120,8 @@ case("relu", nonzero(20_000), label="two pieces")
 CASES.append(
     Case(
         "cast to float32 and back",
-        "cast",
-        lambda input: F.cast(F.cast(input, np.float32), input.dtype),
+        "to",
+        lambda input: F.to(F.to(input, np.float32), input.dtype),
         (binary_fractions(3, 4),),
         lambda torch, x: x.to(torch.float32).to(x.dtype),
         eps=2**-10,

@@ -35,6 +35,7 @@ LADDER_OF_MINIGRAD = [
     ("ops",),
     ("checks",),
     ("functional",),
+    ("operators",),
     ("gradcheck", "io", "nn"),
     ("optim",),
     ("__init__",),

@@ -1,13 +1,13 @@
 """Convolution."""
 
 from minigrad.autograd import Function
-from minigrad.kernels import conv2d
 
 
 class Conv2d(Function):
     @staticmethod
-    def forward(ctx, input, weight, bias=None, *, stride, padding, groups):
-        output, arguments = _prepare(ctx, input, weight, bias, stride, padding, groups)
+    def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
+        output = ctx.empty_images(output_shape, input.dtype)
+        arguments = _prepare(ctx, input, weight, bias, stride, padding, groups)
         ctx.kernels.conv2d.forward(*arguments, output=output)
         ctx.save_for_backward(*arguments[:2])
         ctx.parameters = stride, padding, groups
@@ -22,8 +22,9 @@ class Conv2dReLU(Function):
     """relu(conv2d(...)): what lies between is neither written nor kept."""
 
     @staticmethod
-    def forward(ctx, input, weight, bias=None, *, stride, padding, groups):
-        output, arguments = _prepare(ctx, input, weight, bias, stride, padding, groups)
+    def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
+        output = ctx.empty_images(output_shape, input.dtype)
+        arguments = _prepare(ctx, input, weight, bias, stride, padding, groups)
         ctx.kernels.conv2d.forward_relu(*arguments, output=output)
         ctx.save_for_backward(*arguments[:2], output)
         ctx.parameters = stride, padding, groups
@@ -38,13 +39,11 @@ class Conv2dReLU(Function):
 
 
 def _prepare(ctx, input, weight, bias, stride, padding, groups):
-    """Memory for the output, and the arguments of the kernel."""
+    """The arguments of the kernel."""
     input, weight = ctx.images(input), ctx.contiguous(weight)
-    shape = conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
-    output = ctx.empty_images(shape, input.dtype)
     if bias is not None:
         bias = ctx.contiguous(bias)
-    return output, (input, weight, bias, stride, padding, groups)
+    return input, weight, bias, stride, padding, groups
 
 
 def _gradients(ctx, grad_output, input, weight):

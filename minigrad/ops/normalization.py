@@ -1,7 +1,6 @@
 """Normalization across channels."""
 
 from minigrad.autograd import Function
-from minigrad.kernels import max_pool2d
 
 
 class LocalResponseNorm(Function):
@@ -28,11 +27,11 @@ class LocalResponseNormMaxPool2d(Function):
     """max_pool2d(local_response_norm(...)): what lies between is neither written nor kept."""
 
     @staticmethod
-    def forward(ctx, input, *, size, alpha, beta, k, kernel_size, stride, padding):
+    def forward(ctx, input, *, size, alpha, beta, k, kernel_size, stride, padding, output_shape):
         input = ctx.images(input)
         window = kernel_size, stride, padding
-        shape = max_pool2d.output_shape(input.shape, *window)
-        output, argmax = ctx.empty_images(shape, input.dtype), ctx.empty_images(shape, "int32")
+        output = ctx.empty_images(output_shape, input.dtype)
+        argmax = ctx.empty_images(output_shape, "int32")
         ctx.parameters = size, alpha, beta, k, *window
         ctx.kernels.local_response_norm_max_pool2d.forward(
             input, *ctx.parameters, output=output, argmax=argmax

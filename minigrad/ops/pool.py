@@ -3,16 +3,15 @@
 import numpy as np
 
 from minigrad.autograd import Function
-from minigrad.kernels import avg_pool2d, max_pool2d
 
 
 class MaxPool2d(Function):
     @staticmethod
-    def forward(ctx, input, *, kernel_size, stride, padding):
+    def forward(ctx, input, *, kernel_size, stride, padding, output_shape):
         input = ctx.images(input)
         window = kernel_size, stride, padding
-        shape = max_pool2d.output_shape(input.shape, *window)
-        output, argmax = ctx.empty_images(shape, input.dtype), ctx.empty_images(shape, "int32")
+        output = ctx.empty_images(output_shape, input.dtype)
+        argmax = ctx.empty_images(output_shape, "int32")
         ctx.kernels.max_pool2d.forward(input, *window, output=output, argmax=argmax)
         ctx.save_for_backward(argmax)
         ctx.input_shape, ctx.window = input.shape, window
@@ -30,10 +29,10 @@ class MaxPool2d(Function):
 
 class AvgPool2d(Function):
     @staticmethod
-    def forward(ctx, input, *, kernel_size, stride, padding):
+    def forward(ctx, input, *, kernel_size, stride, padding, output_shape):
         input = ctx.images(input)
         window = kernel_size, stride, padding
-        output = ctx.empty_images(avg_pool2d.output_shape(input.shape, *window), input.dtype)
+        output = ctx.empty_images(output_shape, input.dtype)
         ctx.kernels.avg_pool2d.forward(input, *window, output=output)
         ctx.input_shape, ctx.window = input.shape, window
         return output

@@ -1,5 +1,6 @@
 """Operations that move elements and compute nothing."""
 
+from minigrad import backend
 from minigrad.autograd import Function
 
 
@@ -72,3 +73,14 @@ class Pad(Function):
     @staticmethod
     def backward(ctx, grad_output):
         return grad_output[ctx.inner]
+
+
+class ToDevice(Function):
+    @staticmethod
+    def forward(ctx, input, *, device):
+        ctx.target = backend.get(device)
+        return ctx.target.asarray(ctx.backend.asnumpy(input))
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return ctx.backend.asarray(ctx.target.asnumpy(grad_output))
