@@ -37,18 +37,16 @@ def no_grad() -> Iterator[None]:
 class Context:
     """What one call of a Function keeps from forward for backward.
 
+    Attributes:
+        backend: the device of the arrays: its array module, kernels and memory.
+        needs_input_grad: for each input, whether its gradient will be wanted.
+
     A Function may set any attribute on it (shapes, parameters); arrays go through
     `save_for_backward`, which notices when they are changed before backward reads them.
     """
 
     def __init__(self, backend: Backend, needs_input_grad: tuple[bool, ...]):
         self.backend = backend
-        self.xp = backend.xp
-        self.kernels = backend.kernels
-        self.empty = backend.empty
-        self.images = backend.images
-        self.empty_images = backend.empty_images
-        self.contiguous = backend.contiguous
         self.needs_input_grad = needs_input_grad
         self._saved: tuple = ()
         self._fingerprints: tuple = ()
@@ -138,7 +136,7 @@ class Node:
                     )
                 # A gradient that only looks at grad_output must not become a second
                 # parameter's .grad in the same memory.
-                if tensor.is_leaf and self.ctx.xp.may_share_memory(gradient, grad_output):
+                if tensor.is_leaf and self.ctx.backend.xp.may_share_memory(gradient, grad_output):
                     gradient = gradient.copy()
             checked.append(gradient)
         self.ctx, self.inputs = None, ()

@@ -4,6 +4,7 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.adam import factors
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
 _PIECE = 1 << 14  # elements
@@ -15,10 +16,7 @@ def update(
     add_first, add_second, step_size, root_factor = factors(lr, beta1, beta2, step)
     real = parameter.dtype.type
     _update(
-        parameter.reshape(-1),
-        gradient.reshape(-1),
-        first_moment.reshape(-1),
-        second_moment.reshape(-1),
+        *map(flat, (parameter, gradient, first_moment, second_moment)),
         real(weight_decay),
         (real(beta1), real(add_first)),
         (real(beta2), real(add_second)),

@@ -27,7 +27,6 @@ import math
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.shared.layout import cpu as layout
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
     GATHERED_ROWS,
@@ -53,17 +52,14 @@ SUMS = 1 << 19
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    images = layout.memory(input)
-    target = layout.begin(output)
-    if _short(images, groups) and padding != (0, 0):
-        images, padding = _pad(images, padding), (0, 0)
+    if _short(input, groups) and padding != (0, 0):
+        input, padding = _pad(input, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
     panels = _weight_panels(weight.reshape(groups, -1, *weight.shape[1:]), merged)
     if bias is None:
         bias = np.zeros(weight.shape[0], weight.dtype)
     wide = panels.shape[-1] == lanes_of(input.dtype, 3)
-    _multiply(images, panels, wide, bias, *stride, *padding, *weight.shape[2:], merged, target)
-    layout.finish(target, output)
+    _multiply(input, panels, wide, bias, *stride, *padding, *weight.shape[2:], merged, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
@@ -82,9 +78,8 @@ def mirrored(weight, groups):
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     OC, IC, KH, KW = grad_weight.shape
-    images, gradients = layout.memory(input), layout.memory(grad_output)
-    if _short(images, groups):
-        images, padding = _pad(images, padding), (0, 0)
+    if _short(input, groups):
+        input, padding = _pad(input, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
     run = KW * IC if merged else IC
     lanes = lanes_of(input.dtype)
@@ -95,7 +90,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     parts = -(-units // units_per_task)
     splits = -(-TASKS // parts)
     sums = pool.empty((splits, groups, units // groups // KH, KH, *tile), input.dtype)
-    _correlate(images, gradients, *stride, *padding, run, parts, sums)
+    _correlate(input, grad_output, *stride, *padding, run, parts, sums)
     _unpack_weights(sums, run, grad_weight)
 
 

@@ -31,7 +31,6 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.conv2d import cpu_direct
-from minigrad.kernels.shared.layout import cpu as layout
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
     GATHERED_ROWS,
@@ -74,7 +73,7 @@ def suits(output, weight, stride, groups):
     `output` and `weight` (or of their gradients) count.
     """
     OC, IC, KH, KW = weight.shape
-    N, _, OH, OW = output.shape
+    N, OH, OW, _ = output.shape
     channels = max(lanes_of(weight.dtype), 2 * ROWS)
     if stride != (1, 1) or KH != KW or not 3 <= KH <= 5 or min(IC, OC // groups) < channels:
         return False
@@ -85,7 +84,6 @@ def suits(output, weight, stride, groups):
 def forward(input, weight, bias, stride, padding, groups, *, output):
     """For stride 1, square filters of 2 to 5, and channels that fill a panel."""
     OC, IC, R, _ = weight.shape
-    images, target = layout.memory(input), layout.begin(output)
     if bias is None:
         bias = np.zeros(OC, weight.dtype)
     evaluate, evaluate_filter, interpolate = _matrices(R, weight.dtype)
@@ -93,12 +91,11 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     panels = -(-OC // groups // filter_lanes)
     filters = pool.empty((groups, panels, SIZE**2, IC, filter_lanes), weight.dtype)
     _evaluate_filters(weight, evaluate_filter, lanes, filters)
-    tiles = math.prod(_tiles(target.shape, SIZE + 1 - R))
+    tiles = math.prod(_tiles(output.shape, SIZE + 1 - R))
     block = min(BLOCK // (SIZE**2 * IC * input.itemsize), CHUNK, tiles * groups // TASKS)
     block = max(block // GATHERED_ROWS, 1) * GATHERED_ROWS
     wide = filter_lanes > lanes
-    _multiply(images, *padding, evaluate, lanes, filters, wide, interpolate, bias, block, target)
-    layout.finish(target, output)
+    _multiply(input, *padding, evaluate, lanes, filters, wide, interpolate, bias, block, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
@@ -112,15 +109,14 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     """For stride 1, square filters of 2 to 5, and channels that fill a panel."""
     OC, IC, R, _ = grad_weight.shape
-    images, gradients = layout.memory(input), layout.memory(grad_output)
-    C, M, dtype = images.shape[3], SIZE + 1 - R, input.dtype
+    C, M, dtype = input.shape[3], SIZE + 1 - R, input.dtype
     # The gradients of a tile are the filter here, and R x R sums are what it leaves.
     evaluate, evaluate_gradient, interpolate = _matrices(M, dtype)
     lanes = lanes_of(dtype)
     panels = -(-OC // groups // lanes)
     sums = pool.empty((groups, SIZE**2, panels, -(-IC // ROWS) * ROWS, lanes), dtype)
     sums[...] = 0
-    grid = _tiles(gradients.shape, M)
+    grid = _tiles(grad_output.shape, M)
     tiles = math.prod(grid)
     chunks = max(1, PIECE // (SIZE**2 * CHUNK * (C + OC) * input.itemsize))
     chunks = min(chunks, -(-tiles // CHUNK))
@@ -131,8 +127,10 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     )
     for first in range(0, tiles, chunks * CHUNK):
         count = min(tiles - first, chunks * CHUNK)
-        _evaluate(images, grid, first, count, M, *padding, evaluate, lanes, values)
-        _evaluate(gradients, grid, first, count, M, 0, 0, evaluate_gradient, lanes, gradient_values)
+        _evaluate(input, grid, first, count, M, *padding, evaluate, lanes, values)
+        _evaluate(
+            grad_output, grid, first, count, M, 0, 0, evaluate_gradient, lanes, gradient_values
+        )
         _correlate(values, gradient_values, count, C, OC, IC, sums)
     _interpolate_weights(sums, interpolate, grad_weight)
 

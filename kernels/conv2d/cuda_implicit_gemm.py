@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
 # Channels of a tile; of those that pad least the first is taken.
@@ -51,62 +51,57 @@ def suits(input, output, weight, groups):
 
 
 def forward(input, weight, bias, stride, padding, groups, relu, *, output):
-    target = layout.begin(output)
     packed = _pack(weight, groups, turned=False)
     window = weight.shape[2:], stride, padding
-    _multiply(layout.memory(input), packed, bias, relu, *window, target)
-    layout.finish(target, output)
+    _multiply(input, packed, bias, relu, *window, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     """For stride 1: the convolution of grad_output with the turned filters."""
-    target = layout.begin(grad_input)
     packed = _pack(weight, groups, turned=True)
     kernel_size = weight.shape[2:]
     padding = tuple(size - 1 - pad for size, pad in zip(kernel_size, padding))
     window = kernel_size, stride, padding
-    _multiply(layout.memory(grad_output), packed, None, False, *window, target)
-    layout.finish(target, grad_input)
+    _multiply(grad_output, packed, None, False, *window, grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
-    images, gradients = layout.memory(input), layout.memory(grad_output)
-    N, H, W, C = images.shape
-    _, OH, OW, OC = gradients.shape
+    N, H, W, C = input.shape
+    _, OH, OW, OC = grad_output.shape
     KH, KW = grad_weight.shape[2:]
     inner, outer, pixels = C // groups, OC // groups, N * OH * OW
     tile = _tile(outer, GRADIENT_TILES)
     tiles = -(-outer // tile) * -(-(KH * KW * inner) // _COLUMNS)
-    vector = _vector((images, inner), (gradients, outer))
+    vector = _vector((input, inner), (grad_output, outer))
     parts = _parts(tiles * groups, pixels, vector)
     partial = device.empty((parts, grad_weight.size), np.float32)
     _source.launch(
         f"weight_gradient<{tile}, {vector}>",
-        images.dtype,
+        input.dtype,
         (tiles, groups, parts),
-        *(images, gradients, partial, pixels, inner, outer, OC),
+        *(input, grad_output, partial, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, KH, KW, *stride, *padding),
         shared_memory=gradient_memory(tile),
     )
     _source.launch(
         "weight_gradient_total",
-        images.dtype,
+        input.dtype,
         device.blocks(grad_weight.size),
         *(partial, grad_weight, np.int64(grad_weight.size), parts, inner, KH, KW),
     )
 
 
-def _multiply(images, packed, bias, relu, kernel_size, stride, padding, target):
-    """target = windows of the images @ packed filters + bias, or 0 if relu and that is negative."""
+def _multiply(images, packed, bias, relu, kernel_size, stride, padding, output):
+    """output = windows of the images @ packed filters + bias, or 0 if relu and that is negative."""
     groups, outer, _, inner = packed.shape
     N, H, W, C = images.shape
-    _, OH, OW, OC = target.shape
+    _, OH, OW, OC = output.shape
     pixels, tile = N * OH * OW, _tile(outer, PRODUCT_TILES)
     _source.launch(
         f"implicit_gemm<{tile}, {_vector((images, inner))}>",
         images.dtype,
         (-(-pixels // _PIXELS) * -(-outer // tile), groups),
-        *(images, packed, bias, np.bool_(relu), target, pixels, inner, outer, OC),
+        *(images, packed, bias, np.bool_(relu), output, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, *kernel_size, *stride, *padding),
         shared_memory=product_memory(tile),
     )

@@ -1,12 +1,13 @@
 """Dropout in Numba: flat pieces; all random words of a piece, then its elements.
 
-Two loops instead of one, since each of them vectorises: counters side by side in the first,
+Two loops instead of one, since each of them vectorizes: counters side by side in the first,
 elements in the second.
 """
 
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
 _PIECE = 1 << 12  # elements, a multiple of 4; their random words stay in the L1 cache
@@ -16,7 +17,7 @@ def forward(input, p, key, *, output):
     seed, call = key
     scale = input.dtype.type(1 / (1 - p))
     threshold = np.uint64(round(p * 2**32))
-    _mask(input.reshape(-1), threshold, scale, np.uint64(seed), np.uint64(call), output.reshape(-1))
+    _mask(flat(input), threshold, scale, np.uint64(seed), np.uint64(call), flat(output))
 
 
 def backward(grad_output, p, key, *, grad_input):

@@ -8,37 +8,31 @@ normalization of its pixels.
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.local_response_norm.pixel import differentiate, normalize, reach
+from minigrad.kernels.local_response_norm import window_extent
+from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
 from minigrad.kernels.max_pool2d.window import begin, gather, keep_larger
-from minigrad.kernels.shared.layout import cpu as layout
 from minigrad.kernels.shared.threads import parallel_jit
 
 _ROWS = 8  # of the output in one task; where windows overlap, rows between two tasks are done twice
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
-    target, target_index = layout.begin(output), layout.begin(argmax)
     norm = _norm(input, size, alpha, beta, k)
-    _forward(layout.memory(input), norm, kernel_size, stride, padding, target, target_index)
-    layout.finish(target, output)
-    layout.finish(target_index, argmax)
+    _forward(input, norm, kernel_size, stride, padding, output, argmax)
 
 
 def backward(
     grad_output, argmax, input, size, alpha, beta, k, kernel_size, stride, padding, *, grad_input
 ):
-    target = layout.begin(grad_input)
-    gradients, indices = layout.memory(grad_output), layout.memory(argmax)
     norm = _norm(input, size, alpha, beta, k)
     window = kernel_size, stride, padding
-    _backward(gradients, indices, layout.memory(input), norm, window, target)
-    layout.finish(target, grad_input)
+    _backward(grad_output, argmax, input, norm, window, grad_input)
 
 
 def _norm(input, size, alpha, beta, k):
-    """The reach of a window of channels, and the constants in the float type of the input."""
+    """The extent of a window of channels, and the parameters in the float type of the input."""
     real = input.dtype.type
-    return *reach(size, input.shape[1]), real(alpha / size), real(beta), real(k)
+    return *window_extent(size, input.shape[-1]), real(alpha / size), real(beta), real(k)
 
 
 @parallel_jit

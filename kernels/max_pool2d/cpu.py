@@ -3,22 +3,15 @@
 from numba import prange
 
 from minigrad.kernels.max_pool2d.window import begin, gather, keep_larger
-from minigrad.kernels.shared.layout import cpu as layout
 from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):
-    target, target_index = layout.begin(output), layout.begin(argmax)
-    _forward(layout.memory(input), kernel_size, stride, padding, target, target_index)
-    layout.finish(target, output)
-    layout.finish(target_index, argmax)
+    _forward(input, kernel_size, stride, padding, output, argmax)
 
 
 def backward(grad_output, argmax, kernel_size, stride, padding, *, grad_input):
-    target = layout.begin(grad_input)
-    gradients, indices = layout.memory(grad_output), layout.memory(argmax)
-    _backward(gradients, indices, kernel_size, stride, padding, target)
-    layout.finish(target, grad_input)
+    _backward(grad_output, argmax, kernel_size, stride, padding, grad_input)
 
 
 @parallel_jit

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
 _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
@@ -10,13 +10,11 @@ _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
 
 def forward(images, offsets, flips, color_shift, mean, scale, *, output):
     H, W = images.shape[1:3]
-    N, _, OH, OW = output.shape
-    target = layout.begin(output)
+    N, OH, OW, _ = output.shape
     _source.launch(
         "prepare_images",
         output.dtype,
         device.blocks(N * OH, 1),
         *(images, offsets, flips, color_shift, mean, np.bool_(mean.ndim == 3), float(scale)),
-        *(target, np.int64(N * OH), H, W, OH, OW),
+        *(output, np.int64(N * OH), H, W, OH, OW),
     )
-    layout.finish(target, output)

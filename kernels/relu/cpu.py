@@ -2,18 +2,18 @@
 
 from numba import prange
 
-from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
 _PIECE = 1 << 14  # elements
 
 
 def forward(input, *, output):
-    _forward(layout.flat(input), layout.flat(output))
+    _forward(flat(input), flat(output))
 
 
 def backward(grad_output, output, *, grad_input):
-    _backward(layout.flat(grad_output), layout.flat(output), layout.flat(grad_input))
+    _backward(flat(grad_output), flat(output), flat(grad_input))
 
 
 @parallel_jit

@@ -3,6 +3,7 @@
 from numba import prange
 
 from minigrad.kernels.sgd import factors
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
 _PIECE = 1 << 14  # elements
@@ -11,9 +12,7 @@ _PIECE = 1 << 14  # elements
 def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
     real = parameter.dtype.type
     _update(
-        parameter.reshape(-1),
-        gradient.reshape(-1),
-        velocity.reshape(-1),
+        *map(flat, (parameter, gradient, velocity)),
         real(momentum),
         *map(real, factors(lr, weight_decay, form)),
     )

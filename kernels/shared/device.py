@@ -6,8 +6,6 @@ imported here.
 
 import numpy as np
 
-from minigrad.kernels.shared.layout import Layout
-
 THREADS = 256  # of a block, where a kernel does not say otherwise
 # Blocks per multiprocessor of kernels that loop over what is left: enough to keep it busy.
 _WAVES = 16
@@ -96,17 +94,3 @@ def _batch_stride(matrices) -> int:
 
 
 device = Device()
-
-
-def _turn(source, target):
-    target[...] = source.swapaxes(1, 2)
-
-
-class _ArrayModule:
-    """CuPy, looked up when it is used: it is connected after the kernels are imported."""
-
-    def __getattr__(self, name):
-        return getattr(device.cupy, name)
-
-
-layout = Layout(_ArrayModule(), device.empty, _turn)

@@ -19,6 +19,7 @@ error of long sums small.
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
     GATHERED_ROWS,
@@ -57,11 +58,11 @@ def matmul(a, b, *, output):
         # Where it is None, what narrow panels need is not even compiled.
         half = lanes == lanes_of(a.dtype, 0.5) if lanes < lanes_of(a.dtype) else None
         wide = lanes == lanes_of(a.dtype, 3)
-        _multiply_gathered(panels, lanes, half, wide, b_flat, output.reshape(-1), M, N, K)
+        _multiply_gathered(panels, lanes, half, wide, b_flat, flat(output), M, N, K)
     else:
         panels = pool.empty((-(-M // ROWS) * K * ROWS,), a.dtype)
         _pack_rows(a_flat, *a_strides, M, K, ROWS, panels)
-        _multiply(panels, b_flat, *b_strides, output.reshape(-1), M, N, K)
+        _multiply(panels, b_flat, *b_strides, flat(output), M, N, K)
 
 
 def _lanes_for(dtype, rows):

@@ -245,8 +245,8 @@ FAULTS = [
     Fault(
         "cuda norm with pool: too little shared memory",
         "kernels/local_response_norm_max_pool2d/cuda.py",
-        "return pixels * input.shape[1]",
-        "return (pixels - 1) * input.shape[1]",
+        "return pixels * input.shape[-1]",
+        "return (pixels - 1) * input.shape[-1]",
         NORM_POOL_TESTS,
         sanitizer="address",
     ),
