@@ -5,9 +5,14 @@ import numpy as np
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
-_source = Source("bias/cuda.cu", "bias_forward", "bias_partial_sums", "bias_total")
+_CHANNELS, _ROWS = 32, 8  # of a block at a time
 
-_CHANNELS, _ROWS = 32, 8  # as in the source
+_source = Source(
+    "bias/cuda.cu",
+    *("bias_forward", "bias_partial_sums", "bias_total"),
+    constants={"CHANNELS": _CHANNELS, "ROWS": _ROWS},
+)
+
 _ROWS_PER_PART, _MOST_PARTS = 64, 256
 
 

@@ -6,11 +6,13 @@ from minigrad.kernels.local_response_norm import window_extent
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
-_source = Source(
-    "local_response_norm/cuda.cu", "local_response_norm_forward", "local_response_norm_backward"
-)
+_TILE = 256  # elements of a block, one a thread
 
-_TILE = 256  # elements of a block, as in the source
+_source = Source(
+    "local_response_norm/cuda.cu",
+    *("local_response_norm_forward", "local_response_norm_backward"),
+    constants={"TILE": _TILE},
+)
 
 
 def forward(input, size, alpha, beta, k, *, output):

@@ -1,13 +1,11 @@
 // Local response normalization and max-pooling, without the array between them, in memory order
-// [N][H][W][C]. A warp takes a pixel at a time, its lanes neighbouring channels: no sum crosses
-// a warp. Forward keeps the normalized pixels of a tile in shared memory. Backward gathers the
+// [N][H][W][C]. A warp takes a pixel at a time, its lanes neighboring channels: no sum crosses a warp
+// (cuda.py defines LANES, the threads of a warp). Forward keeps the normalized pixels of a tile in shared memory. Backward gathers the
 // gradient of a normalized pixel from the windows that it won, so that sums need no atomics. Bytes:
 // every array once; where the windows of two tiles overlap, the input comes from the cache again.
 #include "../shared/common.cuh"
 #include "../local_response_norm/pixel.cuh"
 #include "../max_pool2d/window.cuh"
-
-constexpr int LANES = 32;
 
 // A block takes tile_rows x tile_columns pixels of the output, cut where the image ends.
 template <typename Real>

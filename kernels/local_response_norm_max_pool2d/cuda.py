@@ -15,13 +15,15 @@ from minigrad.kernels.max_pool2d import cuda as max_pool2d
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
+_LANES, _WARPS = 32, 8  # threads of a warp, warps of a block
+
 _source = Source(
     "local_response_norm_max_pool2d/cuda.cu",
     "local_response_norm_max_pool2d_forward",
     "local_response_norm_max_pool2d_backward",
+    constants={"LANES": _LANES},
 )
 
-_LANES, _WARPS = 32, 8  # of a block
 _TILES = ((2, 8), (2, 4), (2, 2), (1, 2), (1, 1))  # rows and columns of output pixels of a block
 _SHARED_MEMORY = 48 * 1024  # bytes of a block: several run side by side on every architecture
 # How often a pixel may be normalized on average. By the roofline of an H100, writing and reading an
