@@ -2,13 +2,22 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device
+from minigrad.kernels.shared.device import THREADS, device
 from minigrad.kernels.shared.source import Source
 
 # Channels of a tile; of those that pad least the first is taken.
 PRODUCT_TILES = (128, 96, 64, 48)
 GRADIENT_TILES = (128, 96, 64)
 _VECTORS = (4, 1)  # numbers copied at a time
+
+_STAGES = 4  # tiles that are copied or multiplied at a time
+_DEPTH = 16  # terms of the sum in a tile
+_PIXELS = 128  # of a tile of the output
+_COLUMNS = 128  # of a tile of the weight gradient
+# Rows in shared memory are padded: the fragments of a warp are read from 8 rows and 4 columns, or
+# from 4 rows and 8 columns, and then lie in 32 different banks.
+_ROW = _DEPTH + 4
+_SKEW = 8
 
 _source = Source(
     "conv2d/cuda_implicit_gemm.cu",
@@ -17,10 +26,16 @@ _source = Source(
     "pack_weights",
     "weight_gradient_total",
     types=("float32",),
+    constants={
+        "THREADS": THREADS,
+        "STAGES": _STAGES,
+        "DEPTH": _DEPTH,
+        "PIXELS": _PIXELS,
+        "COLUMNS": _COLUMNS,
+        "ROW": _ROW,
+        "SKEW": _SKEW,
+    },
 )
-
-# As in the source.
-_STAGES, _DEPTH, _PIXELS, _COLUMNS, _ROW, _SKEW = 4, 16, 128, 128, 20, 8
 
 
 def blocks_per_multiprocessor(vector):
@@ -51,14 +66,14 @@ def suits(input, output, weight, groups):
 
 
 def forward(input, weight, bias, stride, padding, groups, relu, *, output):
-    packed = _pack(weight, groups, turned=False)
+    packed = _pack(weight, groups, flipped=False)
     window = weight.shape[2:], stride, padding
     _multiply(input, packed, bias, relu, *window, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
-    """For stride 1: the convolution of grad_output with the turned filters."""
-    packed = _pack(weight, groups, turned=True)
+    """For stride 1: the convolution of grad_output with the flipped filters."""
+    packed = _pack(weight, groups, flipped=True)
     kernel_size = weight.shape[2:]
     padding = tuple(size - 1 - pad for size, pad in zip(kernel_size, padding))
     window = kernel_size, stride, padding
@@ -107,18 +122,18 @@ def _multiply(images, packed, bias, relu, kernel_size, stride, padding, output):
     )
 
 
-def _pack(weight, groups, turned):
-    """The filters as (groups, outer, taps, inner); turned ones have their channels exchanged."""
+def _pack(weight, groups, flipped):
+    """The filters as (groups, outer, taps, inner); flipped ones have their channels exchanged."""
     OC, inner, KH, KW = weight.shape
     outer = OC // groups
-    if turned:
+    if flipped:
         outer, inner = inner, outer
     packed = device.empty((groups, outer, KH * KW, inner), weight.dtype)
     _source.launch(
         "pack_weights",
         weight.dtype,
         device.blocks(weight.size),
-        *(weight, packed, np.int64(weight.size), outer, inner, KH, KW, np.bool_(turned)),
+        *(weight, packed, np.int64(weight.size), outer, inner, KH, KW, np.bool_(flipped)),
     )
     return packed
 
