@@ -2,30 +2,31 @@
 //
 //     output[pixel][oc] = sum over k of columns[pixel][k] * weights[oc][k],  k = (kh, kw, ic)
 //
-// With images in memory order [N][H][W][C] the ic of a filter tap are neighbors, so a tile of columns
-// is gathered straight from the image by asynchronous copies of up to 16 bytes, while the tensor cores
-// multiply the tile before. Products are TF32, sums float32. A block owns a tile of the output, eight
-// warps a part of it each. The input gradient is the same product: of grad_output with the filters
-// flipped in both directions.
+// With images (N, H, W, C) the channels of a filter tap are adjacent, so asynchronous copies of up
+// to 16 bytes gather a tile of columns straight from the image, while the tensor cores multiply
+// the previous tile. Products are TF32, sums float32. A block owns a tile of the output, each of
+// its eight warps a part of the tile. The input gradient is the same product, of grad_output with
+// the filters flipped in both directions.
 //
 //     grad_weight[oc][k] = sum over pixels of grad_output[pixel][oc] * columns[pixel][k]
 //
-// is a second kernel, whose sum is so long that several blocks share it: each writes its part to a
-// workspace, and a third kernel adds the parts up, always in the same order.
+// is a second kernel. Its sum is so long that several blocks share it: each writes its part to a
+// workspace, and a third kernel adds the parts, always in the same order.
 //
-// cuda_implicit_gemm.py defines the constants: THREADS of a block; STAGES, the tiles that are copied or
-// multiplied at a time; DEPTH, the terms of the sum in a tile; PIXELS and COLUMNS of a tile; ROW and
-// SKEW, which pad rows in shared memory.
+// cuda_implicit_gemm.py defines the constants: THREADS of a block; STAGES, the tiles that are
+// copied or multiplied at a time; DEPTH, the terms of the sum in a tile; PIXELS and COLUMNS of a
+// tile; ROW and SKEW, which pad rows in shared memory.
 //
-// Offsets in an array are int: `suits` in cuda_implicit_gemm.py leaves larger arrays to the other path.
+// Offsets in an array are int: `suits` in cuda_implicit_gemm.py leaves larger arrays to im2col.
 //
 // FLOPs: 2 * N*OH*OW * OC/G * K for each of the three. Bytes from memory: the arrays once, if the
-// second-level cache holds the rows of the image that neighbouring tiles share.
+// second-level cache holds the rows of the image that neighboring tiles share.
 #include "../shared/common.cuh"
 #include "../shared/ptx.cuh"
 
 // Blocks that share a multiprocessor: where there are two, one computes while the other waits. With
-// copies of single numbers, and from compute capability 10.0 on, two would not get enough registers.
+// copies of single numbers, and from compute capability 10.0 on, there are not enough registers for
+// two.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 template <int VECTOR>
 constexpr int BLOCKS = 1;
@@ -46,9 +47,8 @@ struct Corner {
     int top, left, offset;
 };
 
-__device__ __forceinline__ Corner corner_of(
-    int n, int oh, int ow, bool exists, int first_channel, const Windows& windows
-) {
+__device__ __forceinline__ Corner
+corner_of(int n, int oh, int ow, bool exists, int first_channel, const Windows& windows) {
     Corner corner;
     // A pixel that does not exist lies outside of every image.
     corner.top = exists ? oh * windows.SH - windows.PH : -(1 << 30);
@@ -76,12 +76,12 @@ struct Tap {
     }
 };
 
-// Copy VECTOR channels of a tap of a window; zeros outside of the image. `shift`: from the corner to
-// the tap, in memory. Where nothing is read the address does not matter.
+// Copy VECTOR channels of a tap of a window; zeros outside of the image. `shift` is the distance
+// from the corner to the tap in memory. Where nothing is read the address does not matter.
 template <int VECTOR>
 __device__ __forceinline__ void copy_tap(
-    float* shared, const float* images, const Corner& corner, const Tap& tap, int shift,
-    bool valid, const Windows& windows
+    float* shared, const float* images, const Corner& corner, const Tap& tap, int shift, bool valid,
+    const Windows& windows
 ) {
     const int h = corner.top + tap.kh, w = corner.left + tap.kw;
     valid = valid && h >= 0 && h < windows.H && w >= 0 && w < windows.W;
@@ -94,9 +94,10 @@ __device__ __forceinline__ int shift_of(const Tap& tap, const Windows& windows) 
 
 // sums += the products of `steps` pairs of tiles, by all threads of a block together.
 //
-//     copy_tiles(stage)                 starts to copy the next pair to a stage of shared memory
-//     read_a(stage, k, i, fragment)     rows 16 i to 16 i + 15 of the warp's part of A, terms k to k + 7
-//     read_b(stage, k, j, fragment)     columns 8 j to 8 j + 7 of its part of B
+//     copy_tiles(stage)                starts to copy the next pair to a stage of shared memory
+//     read_a(stage, k, i, fragment)    rows 16 i to 16 i + 15 of the warp's part of A, terms k to
+//                                      k + 7 of the sum
+//     read_b(stage, k, j, fragment)    columns 8 j to 8 j + 7 of its part of B, the same terms
 //
 // The copies are STAGES - 1 pairs ahead of the products.
 template <int M, int N, class CopyTiles, class ReadA, class ReadB>
@@ -109,8 +110,8 @@ __device__ __forceinline__ void multiply_tiles(
         copy_async_commit();
     }
     for (int step = 0; step < steps; step++) {
-        // The tiles of this step have arrived, for all threads; and all have used those before, whose
-        // memory the next copies take.
+        // The tiles of this step have arrived, for all threads; and all have used the previous
+        // ones, to whose memory the next copies go.
         copy_async_wait<STAGES - 2>();
         __syncthreads();
         if (step + STAGES - 1 < steps) copy_tiles((step + STAGES - 1) % STAGES);
@@ -140,8 +141,8 @@ template <int CHANNELS, int VECTOR>
 __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     const float* __restrict__ images, const float* __restrict__ weights,
     const float* __restrict__ bias, bool relu, float* __restrict__ output, int pixels, int inner,
-    int outer, int output_channels, int H, int W, int image_channels, int OH, int OW, int KH, int KW,
-    int SH, int SW, int PH, int PW
+    int outer, int output_channels, int H, int W, int image_channels, int OH, int OW, int KH,
+    int KW, int SH, int SW, int PH, int PW
 ) {
     const Windows windows = {H, W, image_channels, OH, OW, KH, KW, SH, SW, PH, PW};
     constexpr int WARPS_ACROSS = 2;  // along the channels; 4 along the pixels
@@ -152,7 +153,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     constexpr int MY_ROWS = PIXELS / ROWS_AT_ONCE;
 
     extern __shared__ __align__(16) float memory[];
-    float* columns_tiles = memory;                           // [STAGES][PIXELS][ROW]
+    float* columns_tiles = memory;                          // [STAGES][PIXELS][ROW]
     float* weights_tiles = memory + STAGES * PIXELS * ROW;  // [STAGES][CHANNELS][ROW]
 
     const int thread = threadIdx.x, group = blockIdx.y;
@@ -165,8 +166,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     const int place = thread % VECTORS * VECTOR;
     int first_row = thread / VECTORS;
     if (VECTOR == 4) {
-        // Bits 0 and 2 change places: the eight threads that write together then write to rows r and
-        // r + 4, whose banks differ, and not to rows r and r + 1, some of whose are the same.
+        // Bits 0 and 2 change places: the eight threads that write together then write to rows r
+        // and r + 4, whose banks differ, and not to rows r and r + 1, some of whose are the same.
         first_row = (first_row & ~5) | (first_row & 1) << 2 | (first_row >> 2 & 1);
     }
     Corner corners[MY_ROWS];
@@ -237,8 +238,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
                     const float offset = bias == nullptr ? 0.0f : bias[target];
                     const float value = sums[i][j][e] + offset;
                     // NaN stays NaN, as in kernels/relu.
-                    output[pixel * output_channels + target] =
-                        relu && value <= 0.0f ? 0.0f : value;
+                    output[pixel * output_channels + target] = relu && value <= 0.0f ? 0.0f : value;
                 }
             }
         }
@@ -274,9 +274,8 @@ __global__ void pack_weights(
 template <int CHANNELS, int VECTOR>
 __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
     const float* __restrict__ images, const float* __restrict__ grad_output,
-    float* __restrict__ partial, int pixels, int inner,
-    int outer, int output_channels, int H, int W, int image_channels, int OH, int OW, int KH,
-    int KW, int SH, int SW, int PH, int PW
+    float* __restrict__ partial, int pixels, int inner, int outer, int output_channels, int H,
+    int W, int image_channels, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
 ) {
     const Windows windows = {H, W, image_channels, OH, OW, KH, KW, SH, SW, PH, PW};
     constexpr int WARPS_ACROSS = 4;  // along the columns; 2 along the channels
@@ -288,7 +287,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
     constexpr int MY_ROWS = DEPTH / ROWS_AT_ONCE;
 
     extern __shared__ __align__(16) float memory[];
-    float* gradient_tiles = memory;                         // [STAGES][DEPTH][A_ROW]
+    float* gradient_tiles = memory;                          // [STAGES][DEPTH][A_ROW]
     float* columns_tiles = memory + STAGES * DEPTH * A_ROW;  // [STAGES][DEPTH][B_ROW]
 
     const int thread = threadIdx.x, group = blockIdx.y;
@@ -323,8 +322,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
 #pragma unroll
         for (int i = 0; i < MY_ROWS; i++) {
             const bool exists = pixel + i * ROWS_AT_ONCE < pixels;
-            const Corner corner =
-                corner_of(n[i], oh[i], ow[i], exists, group * inner, windows);
+            const Corner corner = corner_of(n[i], oh[i], ow[i], exists, group * inner, windows);
             float* shared = columns + (first_row + i * ROWS_AT_ONCE) * B_ROW + place;
             copy_tap<VECTOR>(shared, images, corner, tap, shift, column_exists, windows);
             ow[i] += DEPTH;

@@ -1,7 +1,7 @@
-// Cross entropy, one warp a row of logits; WARP threads and ROWS rows a block, both defined in cuda.py.
-// Each lane takes every 32nd logit; shuffles combine the results of the lanes, always in the same
-// order. Bytes: forward reads the logits twice, the second time from the cache; backward reads and
-// writes them once.
+// Cross entropy. A warp takes a row of logits, a block ROWS of them (cuda.py defines WARP and
+// ROWS). Each lane takes every 32nd logit; shuffles combine the results of the lanes, always in
+// the same order. Bytes: forward reads the logits twice, the second time from the cache; backward
+// reads and writes them once.
 #include "../shared/common.cuh"
 
 constexpr unsigned ALL_LANES = 0xffffffffu;

@@ -25,7 +25,7 @@ COLUMNS_TESTS = "tests/kernels/test_im2col.py -k cuda"
 TENSOR_CORES = "tests/kernels/test_cuda.py -k tensor_cores"
 
 # The copies that a step of the matrix product waits for.
-WAIT = """memory the next copies take.
+WAIT = """to whose memory the next copies go.
         copy_async_wait<STAGES - 2>();
         __syncthreads();
 """
