@@ -271,15 +271,15 @@ FAULTS = [
     Fault(
         "micro-kernel: gathered taps all take the first rows",
         "kernels/shared/microkernel.py",
-        "first = builder.mul(t, const(rows))",
-        "first = builder.mul(t, const(0))",
+        "first = self.builder.mul(t, _const(self.rows))",
+        "first = self.builder.mul(t, _const(0))",
         "tests/kernels/test_microkernel.py",
     ),
     Fault(
         "micro-kernel: always adds to what was there",
         "kernels/shared/microkernel.py",
-        "value.add_incoming(new, finished)",
-        "value.add_incoming(ir.Constant(vector, None), finished)",
+        "self._store(addresses, {finished: new_sums,",
+        "self._store(addresses, {finished: [self.zero] * len(new_sums),",
         "tests/kernels/test_microkernel.py",
     ),
     Fault(
