@@ -7,7 +7,7 @@ from minigrad.kernels.adam import factors
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PIECE = 1 << 14  # elements
+_PIECE_ELEMENTS = 1 << 14
 
 
 def update(
@@ -41,10 +41,16 @@ def _update(
 ):
     keep_first, add_first = first_factors
     keep_second, add_second = second_factors
-    for piece in prange(-(-parameter.size // _PIECE)):
-        start = piece * _PIECE
-        w, gradients = parameter[start : start + _PIECE], gradient[start : start + _PIECE]
-        m, v = first_moment[start : start + _PIECE], second_moment[start : start + _PIECE]
+    for piece in prange(-(-parameter.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        w, gradients = (
+            parameter[start : start + _PIECE_ELEMENTS],
+            gradient[start : start + _PIECE_ELEMENTS],
+        )
+        m, v = (
+            first_moment[start : start + _PIECE_ELEMENTS],
+            second_moment[start : start + _PIECE_ELEMENTS],
+        )
         for i in range(w.size):
             g = gradients[i] + weight_decay * w[i]
             m[i] = keep_first * m[i] + add_first * g

@@ -10,8 +10,8 @@ where g = oc // (OC / G) is the group of the output channel and input outside th
     weight, grad_weight     (OC, C / groups, KH, KW)
     bias                    (OC,) or None
 
-All arrays are C-contiguous. ``forward_relu`` writes max(output, 0) instead, without a pass of its
-own where a path can.
+All arrays are C-contiguous. ``forward_relu`` writes max(output, 0) instead, in the same
+pass where a path can.
 ``backward_input`` and ``backward_weight`` are the transposed maps of the same sum; the bias
 gradient is `kernels.bias`'s.
 

@@ -1,4 +1,4 @@
-"""Convolution on the GPU: which of the two paths takes a call.
+"""Convolution on the GPU: the choice between two paths.
 
 Where TF32 is allowed the tensor cores gather their columns themselves. Float64, exact float32 and
 input gradients with strides (or with padding as wide as the window) go through im2col.

@@ -1,7 +1,7 @@
-"""Dropout in Numba: flat pieces; all random words of a piece, then its elements.
+"""Dropout in Numba: one piece of the array a task; all its random words, then its elements.
 
-Two loops instead of one, since each of them vectorizes: counters side by side in the first,
-elements in the second.
+Two loops instead of one, since each of them vectorizes: over counters in the first, over elements
+in the second.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numba import prange
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
-_PIECE = 1 << 12  # elements, a multiple of 4; their random words stay in the L1 cache
+_PIECE_ELEMENTS = 1 << 12  # a multiple of 4; their random words stay in the L1 cache
 
 
 def forward(input, p, key, *, output):
@@ -27,10 +27,10 @@ def backward(grad_output, p, key, *, grad_input):
 @parallel_jit
 def _mask(input, threshold, scale, seed, call, output):
     zero = input.dtype.type(0)
-    for piece in prange(-(-input.size // _PIECE)):
-        start = piece * _PIECE
-        x, y = input[start : start + _PIECE], output[start : start + _PIECE]
-        random = np.empty(_PIECE, np.uint32)
+    for piece in prange(-(-input.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        x, y = input[start : start + _PIECE_ELEMENTS], output[start : start + _PIECE_ELEMENTS]
+        random = np.empty(_PIECE_ELEMENTS, np.uint32)
         _fill(random, start // 4, seed, call)
         for i in range(x.size):
             y[i] = x[i] * scale if random[i] >= threshold else zero

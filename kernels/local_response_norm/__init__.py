@@ -9,9 +9,9 @@
                       window holds c: c - (size - 1) // 2 <= j <= c + size // 2, 0 <= j < C
 
 at every image and position separately. All arrays have the shape (N, ..., C) and are C-contiguous.
-``size`` is the number of channels in a window, even or odd, also larger than C. ``alpha`` is divided by
-``size``, as in PyTorch; the paper's alpha multiplies the bare sum, so its 1e-4 is 5e-4 here.
-Nothing is saved for backward, which computes s again from ``input``: s costs less to compute
+``size`` is the number of channels in a window, even or odd, also larger than C. ``alpha`` is
+divided by ``size``, as in PyTorch; the paper's alpha multiplies the bare sum, so its 1e-4 is 5e-4
+here. Nothing is saved for backward, which computes s again from ``input``: s costs less to compute
 than to read.
 
 Cost per element, with size n: 2n + 4 FLOPs and two roots forward, 3n + 10 and two roots

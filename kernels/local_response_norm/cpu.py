@@ -1,4 +1,4 @@
-"""Local response normalization in Numba; `kernels/local_response_norm/pixel.py` has one pixel of it."""
+"""Local response normalization in Numba: all pixels; `pixel.py` has the arithmetic of one."""
 
 import numpy as np
 from numba import prange
@@ -8,7 +8,7 @@ from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
 from minigrad.kernels.shared.layout import rows
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PIXELS = 64  # of one task
+_TASK_PIXELS = 64
 
 
 def forward(input, size, alpha, beta, k, *, output):
@@ -29,20 +29,20 @@ def _constants(input, size, alpha, beta, k):
 @parallel_jit
 def _forward(input, before, after, alpha, beta, k, output):
     P, C = input.shape
-    for block in prange((P + _PIXELS - 1) // _PIXELS):
+    for block in prange((P + _TASK_PIXELS - 1) // _TASK_PIXELS):
         squares = np.zeros(before + C + after, input.dtype)
         total = np.empty(C, input.dtype)
-        for p in range(block * _PIXELS, min(block * _PIXELS + _PIXELS, P)):
+        for p in range(block * _TASK_PIXELS, min(block * _TASK_PIXELS + _TASK_PIXELS, P)):
             normalize(input[p], before, after, alpha, beta, k, squares, total, output[p])
 
 
 @parallel_jit
 def _backward(grad_output, input, before, after, alpha, beta, k, grad_input):
     P, C = input.shape
-    for block in prange((P + _PIXELS - 1) // _PIXELS):
+    for block in prange((P + _TASK_PIXELS - 1) // _TASK_PIXELS):
         squares = np.zeros(before + C + after, input.dtype)
         ratios = np.zeros(after + C + before, input.dtype)
         total = np.empty(C, input.dtype)
-        for p in range(block * _PIXELS, min(block * _PIXELS + _PIXELS, P)):
+        for p in range(block * _TASK_PIXELS, min(block * _TASK_PIXELS + _TASK_PIXELS, P)):
             dy, x, dx = grad_output[p], input[p], grad_input[p]
             differentiate(dy, x, before, after, alpha, beta, k, squares, ratios, total, dx)

@@ -25,10 +25,10 @@ _source = Source(
 )
 
 _TILES = ((2, 8), (2, 4), (2, 2), (1, 2), (1, 1))  # rows and columns of output pixels of a block
-_SHARED_MEMORY = 48 * 1024  # bytes of a block: several run side by side on every architecture
+_SHARED_BYTES = 48 * 1024  # of a block: several run side by side on every architecture
 # How often a pixel may be normalized on average. By the roofline of an H100, writing and reading an
 # array costs as much as two or three normalizations of it.
-_NORMALIZATIONS = 3
+_MOST_NORMALIZATIONS = 3
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
@@ -57,7 +57,7 @@ def backward(
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
     N, H, W, C = input.shape
     shared_memory = _WARPS * 2 * C * input.dtype.itemsize
-    if shared_memory > _SHARED_MEMORY:
+    if shared_memory > _SHARED_BYTES:
         grad_normalized = device.empty(input.shape, input.dtype)
         max_pool2d.backward(grad_output, argmax, *window, grad_input=grad_normalized)
         local_response_norm.backward(grad_normalized, input, *norm, grad_input=grad_input)
@@ -97,8 +97,8 @@ def _tile(input, output_size, kernel_size, stride):
             _pixels(input, tile, kernel_size, stride)
         )
         if (
-            _memory(input, tile, kernel_size, stride) <= _SHARED_MEMORY
-            and normalized <= _NORMALIZATIONS * H * W
+            _memory(input, tile, kernel_size, stride) <= _SHARED_BYTES
+            and normalized <= _MOST_NORMALIZATIONS * H * W
         ):
             return tile
     return None

@@ -25,7 +25,9 @@ def output_shape(
     padding: tuple[int, int],
     operation: str = "max_pool2d",
 ) -> tuple[int, int, int, int]:
-    """The shape (N, C, OH, OW) for an input (N, C, H, W), OH = floor((H + 2 * PH - KH) / SH) + 1 and the same in width.
+    """The shape (N, C, OH, OW) for an input (N, C, H, W).
+
+    OH = floor((H + 2 * PH - KH) / SH) + 1, and the same in width.
 
     Raises:
         ValueError: a window does not fit the padded input, or the padding is more than half

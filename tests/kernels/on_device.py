@@ -32,7 +32,7 @@ class Kernels:
 
 
 class ChannelsFirst:
-    """A family of kernels, or another module of them, for arrays (N, C, ...) instead of (N, ..., C).
+    """A family of kernels, or another module of them, for arrays (N, C, ...), not (N, ..., C).
 
     Arrays whose channels are last in memory are passed on as views, others as copies.
     """

@@ -87,7 +87,7 @@ def test_output_that_is_not_contiguous_is_refused(path, rng):
 def test_long_sums_are_split(dtype, rng, assert_close):
     """More channels and pixels than are summed at a time, and more tasks than one."""
     for shape in (
-        (cpu_direct.DEPTH + 7, (3, 35), 3, (1, 2), (1, 1), (0, 1), 1),
+        (cpu_direct.DEPTH_TERMS + 7, (3, 35), 3, (1, 2), (1, 1), (0, 1), 1),
         (70, (3, 35), lanes_of(dtype) + 1, (3, 3), (1, 1), (1, 1), 1),
         (4, (60, 60), 3, (3, 2), (1, 1), (0, 0), 1),
     ):
@@ -98,12 +98,12 @@ def test_long_sums_are_split(dtype, rng, assert_close):
 
 @pytest.mark.parametrize("bytes_at_a_time", [1, 1 << 40])
 def test_tiles_in_one_block_and_in_many(bytes_at_a_time, dtype, rng, assert_close, monkeypatch):
-    monkeypatch.setattr(cpu_winograd, "BLOCK", bytes_at_a_time)
-    monkeypatch.setattr(cpu_winograd, "PIECE", bytes_at_a_time)
+    monkeypatch.setattr(cpu_winograd, "BLOCK_BYTES", bytes_at_a_time)
+    monkeypatch.setattr(cpu_winograd, "VALUES_BYTES", bytes_at_a_time)
     input, weight, bias, grad_output, parameters = make_arrays(
         19, (32, (11, 10), 32, (3, 3), (1, 1), (1, 1), 1), dtype, rng
     )
-    assert input.shape[0] * 3 * 3 > 2 * cpu_winograd.CHUNK
+    assert input.shape[0] * 3 * 3 > 2 * cpu_winograd.CHUNK_TILES
     arrays = input, weight, bias, grad_output, parameters
     for result, expected in zip(run(cpu_winograd, *arrays), run(cpu_im2col, *arrays)):
         assert_close(result, expected)
@@ -114,7 +114,7 @@ def test_tiles_in_one_block_and_in_many(bytes_at_a_time, dtype, rng, assert_clos
 @pytest.mark.parametrize("R", [2, 3, 4, 5])
 def test_matrices_multiply_polynomials(R):
     """One line of a tile: the outputs are those of the filter slid over it, up to rounding."""
-    evaluate, evaluate_filter, interpolate = cpu_winograd._matrices(R, np.dtype(np.float64))
+    evaluate, evaluate_filter, interpolate = cpu_winograd.matrices(R, np.dtype(np.float64))
     line, taps = np.array([3.0, -1, 4, 1, -5, 9]), np.array([2.0, 6, -5, 3, 5])[:R]
     values = (line @ evaluate) * (taps @ evaluate_filter)
     np.testing.assert_allclose(interpolate @ values, np.correlate(line, taps, "valid"), atol=1e-12)

@@ -253,15 +253,15 @@ FAULTS = [
     Fault(
         "cuda norm with pool: tiles of which several blocks do not fit side by side",
         "kernels/local_response_norm_max_pool2d/cuda.py",
-        "_SHARED_MEMORY = 48 * 1024",
-        "_SHARED_MEMORY = 227 * 1024",
+        "_SHARED_BYTES = 48 * 1024",
+        "_SHARED_BYTES = 227 * 1024",
         "tests/kernels/test_cuda.py -k where_that_pays",
     ),
     Fault(
         "cuda norm with pool: pixels are normalized again without limit",
         "kernels/local_response_norm_max_pool2d/cuda.py",
-        "_NORMALIZATIONS = 3",
-        "_NORMALIZATIONS = 30",
+        "_MOST_NORMALIZATIONS = 3",
+        "_MOST_NORMALIZATIONS = 30",
         "tests/kernels/test_cuda.py -k where_that_pays",
     ),
     # Cross entropy.

@@ -7,6 +7,7 @@ BACKENDS = "tests/kernels/test_backends.py -k "
 NORM = "kernels/local_response_norm/pixel.py"
 DIRECT = "kernels/conv2d/cpu_direct.py"
 WINOGRAD = "kernels/conv2d/cpu_winograd.py"
+WINOGRAD_TILES = "kernels/conv2d/cpu_winograd_tiles.py"
 POOL = "kernels/max_pool2d/cpu.py"
 POOLED = "kernels/max_pool2d/window.py"
 NORM_POOL = "kernels/local_response_norm_max_pool2d/cpu.py"
@@ -122,28 +123,28 @@ FAULTS = [
     ),
     Fault(
         "winograd: filters not scaled",
-        WINOGRAD,
+        WINOGRAD_TILES,
         "[point**i / scale for i in range(R)]",
         "[point**i for i in range(R)]",
         "tests/kernels/test_conv2d.py -k winograd",
     ),
     Fault(
         "winograd: tiles overlap by a pixel too much",
-        WINOGRAD,
-        "row * M - PH, column * M - PW, g * IC, IC,",
-        "row * M - PH, column * (M - 1) - PW, g * IC, IC,",
+        WINOGRAD_TILES,
+        "row * M - PH, column * M - PW, channel, IC,",
+        "row * M - PH, column * (M - 1) - PW, channel, IC,",
         "tests/kernels/test_conv2d.py -k winograd",
     ),
     Fault(
         "winograd: every group reads the channels of the first",
         WINOGRAD,
-        "column * M - PW, g * IC, IC,",
-        "column * M - PW, 0, IC,",
+        "images, grid, first, count, g * IC, M,",
+        "images, grid, first, count, 0, M,",
         "tests/kernels/test_conv2d.py -k winograd",
     ),
     Fault(
         "winograd: pixels beyond the right edge read the next row",
-        WINOGRAD,
+        WINOGRAD_TILES,
         "inside = 0 <= h < H and 0 <= w < W",
         "inside = 0 <= h < H and 0 <= w",
         "tests/kernels/test_conv2d.py -k winograd",
@@ -151,7 +152,7 @@ FAULTS = [
     Fault(
         "winograd: no bias",
         WINOGRAD,
-        "source[c] + panel_bias[c]",
+        "source[c] + bias[c]",
         "source[c]",
         "tests/kernels/test_conv2d.py -k winograd",
     ),
@@ -165,8 +166,8 @@ FAULTS = [
     Fault(
         "winograd weight gradient: chunks after the first left out",
         WINOGRAD,
-        "for first in range(0, count, CHUNK):",
-        "for first in range(0, min(count, CHUNK), CHUNK):",
+        "for first in range(0, count, CHUNK_TILES):",
+        "for first in range(0, min(count, CHUNK_TILES), CHUNK_TILES):",
         "tests/kernels/test_conv2d.py -k tiles",
     ),
     Fault(
@@ -186,8 +187,8 @@ FAULTS = [
     Fault(
         "conv2d: last channels of a deep tap left out",
         DIRECT,
-        "for k0 in range(0, depth, DEPTH):",
-        "for k0 in range(0, depth - 7, DEPTH):",
+        "for k0 in range(0, depth, DEPTH_TERMS):",
+        "for k0 in range(0, depth - 7, DEPTH_TERMS):",
         "tests/kernels/test_conv2d.py",
     ),
     Fault(
@@ -234,15 +235,15 @@ FAULTS = [
         "tests/kernels/test_matmul.py",
     ),
     Fault(
-        "gemm: numbers between two reaches of a task are summed twice",
+        "gemm: numbers of a panel between two parts of a task are summed twice",
         "kernels/shared/matmul.py",
-        "reach = max(REACH // (lanes * DEPTH), 1) * DEPTH",
-        "reach = max(REACH // lanes, DEPTH)",
+        "reused = max(REUSED_NUMBERS // (lanes * DEPTH_TERMS), 1) * DEPTH_TERMS",
+        "reused = max(REUSED_NUMBERS // lanes, DEPTH_TERMS)",
         "tests/kernels/test_matmul.py",
     ),
     Fault(
         "conv2d winograd: the filters of every block go to the place of the first",
-        "kernels/conv2d/cpu_winograd.py",
+        WINOGRAD_TILES,
         "(panel * points * IC + first) * filter_lanes,",
         "panel * points * IC * filter_lanes,",
         "tests/kernels/test_conv2d.py",
@@ -349,8 +350,8 @@ FAULTS = [
     Fault(
         "norm with max pool: a window begins at the first row that is kept",
         NORM_POOL,
-        "begin(rows[top % KH, left]",
-        "begin(rows[0, left]",
+        "start_window(rows[top % KH, left]",
+        "start_window(rows[0, left]",
         "tests/kernels/test_local_response_norm_max_pool2d.py -k cpu",
     ),
     Fault(
@@ -363,8 +364,8 @@ FAULTS = [
     Fault(
         "norm with max pool: no band has the row between two bands",
         NORM_POOL,
-        "task % bands * _ROWS",
-        "task % bands * (_ROWS + 1)",
+        "task % bands * _TASK_ROWS",
+        "task % bands * (_TASK_ROWS + 1)",
         "tests/kernels/test_local_response_norm_max_pool2d.py -k cpu",
     ),
     Fault(
@@ -505,7 +506,7 @@ FAULTS = [
         "memory that is still viewed is given out again",
         "kernels/shared/memory.py",
         "        self._block = block\n",
-        "        self._block = block\n        home.append(block)\n",
+        "        self._block = block\n        free_blocks.append(block)\n",
         "tests/minigrad/test_autograd.py",
     ),
     # The checker.
