@@ -24,7 +24,7 @@ def output_shape(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> tuple[int, int, int, int]:
-    """The shape (N, C, OH, OW) for an input (N, C, H, W), with the formula and the errors of max-pooling."""
+    """The shape (N, C, OH, OW) for an input (N, C, H, W): formula and errors of max-pooling."""
     return max_pool2d.output_shape(
         input_shape, kernel_size, stride, padding, operation="avg_pool2d"
     )

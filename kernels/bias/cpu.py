@@ -6,7 +6,7 @@ from numba import prange
 from minigrad.kernels.shared.layout import rows
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PARTS = 64  # of the rows, each summed by one thread
+_PARTS = 64  # into which the rows are divided; each is summed by one thread
 
 
 def forward(input, bias, *, output):

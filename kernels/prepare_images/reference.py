@@ -13,6 +13,6 @@ def forward(images, offsets, flips, color_shift, mean, scale, *, output):
             for oh in range(OH):
                 for ow in range(OW):
                     column = OW - 1 - ow if flips[n] else ow
-                    grey = float(images[n, top + oh, left + column, c])
-                    grey += float(color_shift[n, c]) - float(mean_image[c, oh, ow])
-                    output[n, c, oh, ow] = grey * scale
+                    gray = float(images[n, top + oh, left + column, c])
+                    gray += float(color_shift[n, c]) - float(mean_image[c, oh, ow])
+                    output[n, c, oh, ow] = gray * scale

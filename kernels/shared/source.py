@@ -1,4 +1,4 @@
-"""Files of CUDA C: their headers, their compilation and their launches."""
+"""CUDA C sources: headers, compilation and launches."""
 
 import re
 from pathlib import Path
