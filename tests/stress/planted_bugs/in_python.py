@@ -459,6 +459,21 @@ FAULTS = [
         "while distance < last:",
         GRADIENTS + "getitem",
     ),
+    # The memory format.
+    Fault(
+        "images reach the kernels in whatever order they have in memory",
+        "minigrad/backend.py",
+        "return self.contiguous(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array)",
+        "return array.transpose(0, 2, 3, 1) if array.ndim == 4 else self.contiguous(array)",
+        BACKENDS + "max_pool2d",
+    ),
+    Fault(
+        "a kernel writes to a copy of its output",
+        "kernels/shared/layout.py",
+        "if not array.flags.c_contiguous:",
+        "if False:",
+        "tests/kernels/test_conv2d.py -k refused",
+    ),
     # Optimizers and the graph.
     Fault(
         "SGD in the paper's form: weight decay without the rate",
