@@ -66,6 +66,10 @@ class Differentiable(Protocol[Output]):
 class Context:
     """What one call of a Function keeps from forward for backward.
 
+    Attributes:
+        backend: the device of the arrays: its array module, kernels and memory.
+        needs_input_grad: for each input, whether its gradient will be wanted.
+
     A Function may set any attribute on it (shapes, parameters); arrays go through
     `save_for_backward`. If one is overwritten before backward reads it, `saved` usually notices
     (`Backend.fingerprint` says when not).
@@ -73,12 +77,6 @@ class Context:
 
     def __init__(self, backend: Backend, needs_input_grad: tuple[bool, ...]):
         self.backend = backend
-        self.xp = backend.xp
-        self.kernels = backend.kernels
-        self.empty = backend.empty
-        self.images = backend.images
-        self.empty_images = backend.empty_images
-        self.contiguous = backend.contiguous
         self.needs_input_grad = needs_input_grad
         self._saved: tuple = ()
         self._fingerprints: tuple = ()
@@ -172,7 +170,7 @@ class Node:
                 if (
                     tensor.is_leaf
                     and is_on_same_device
-                    and self.ctx.xp.may_share_memory(gradient, grad_output)
+                    and self.ctx.backend.xp.may_share_memory(gradient, grad_output)
                 ):
                     gradient = gradient.copy()
             checked.append(gradient)

@@ -25,12 +25,10 @@ class Backend:
     Attributes:
         name: "cpu" or "cuda".
         xp: the array module, NumPy or CuPy.
-        layout: the memory format of images.
     """
 
     name = "cpu"
     xp: ModuleType = np
-    layout = layout.cpu
 
     def __repr__(self) -> str:
         return f"Backend({self.name!r})"
@@ -50,23 +48,29 @@ class Backend:
         """A short description for people, such as "cpu (8 threads)"."""
         return f"cpu ({numba.get_num_threads()} threads)"
 
-    def empty_images(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """An uninitialized array, in the memory format of the kernels if it has 4 dimensions."""
-        if self.kernels.CHANNELS_LAST and len(shape) == 4:
-            return self.layout.empty(shape, dtype)
-        return self.empty(shape, dtype)
+    def contiguous(self, array: Any) -> Any:
+        """The array, C-contiguous: itself if it is so already."""
+        if array.ndim != 4 or array.flags.c_contiguous:
+            return np.ascontiguousarray(array)
+        copy = self.empty(array.shape, array.dtype)
+        layout.copy(array, copy)
+        return copy
+
+    def channels_last(self, array: Any) -> Any:
+        """Images (N, C, H, W) as a C-contiguous array (N, H, W, C), the form that kernels take.
+
+        A view where that is their order in memory, else a copy. An array that does not have 4
+        dimensions keeps its shape.
+        """
+        return self.contiguous(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array)
+
+    def channels_first(self, array: Any) -> Any:
+        """The inverse of `channels_last`: images (N, H, W, C) as a view (N, C, H, W)."""
+        return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
     def images(self, array: Any) -> Any:
-        """An array in the memory format of `empty_images`, itself if it is so already."""
-        if self.kernels.CHANNELS_LAST and array.ndim == 4:
-            return self.layout.channels_last(array)
-        return self.contiguous(array)
-
-    def contiguous(self, array: Any) -> Any:
-        """The array with its elements in the order of its dimensions, itself if they are."""
-        if self.kernels.CHANNELS_LAST and array.ndim == 4:
-            return self.layout.contiguous(array)
-        return self.xp.ascontiguousarray(array)
+        """Images (N, C, H, W) with their channels last in memory: themselves if they are so."""
+        return self.channels_first(self.channels_last(array))
 
     def asarray(self, array: Any) -> Any:
         """A NumPy array copied to this device; on the CPU, the array itself."""
@@ -109,7 +113,6 @@ class CudaBackend(Backend):
     """The GPU that CuPy uses: the first of those in CUDA_VISIBLE_DEVICES."""
 
     name = "cuda"
-    layout = device.layout
 
     def __init__(self) -> None:
         self.xp = cuda.connect()
@@ -123,6 +126,9 @@ class CudaBackend(Backend):
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         return device.device.empty(shape, dtype)
+
+    def contiguous(self, array: Any) -> Any:
+        return self.xp.ascontiguousarray(array)
 
     def asarray(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")

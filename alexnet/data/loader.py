@@ -102,7 +102,7 @@ class Batch:
     def prepare(self, backend: Backend) -> Any:
         """The network's input, float32 (N * V, 3, S, S) on the backend's device."""
         count, height, width, channels = self.images.shape
-        output = backend.empty_images((count, channels, height, width), np.float32)
+        output = backend.empty((count, height, width, channels), np.float32)
         mean = self.preprocessing.mean_image
         if mean is None:
             mean = np.array(self.preprocessing.mean, np.float32)
@@ -115,7 +115,7 @@ class Batch:
                 self.preprocessing.scale,
                 output=output,
             )
-        return output
+        return backend.channels_first(output)
 
 
 def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:

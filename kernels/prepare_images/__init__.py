@@ -1,6 +1,6 @@
 """From a batch of decoded crops to the input of the network.
 
-    output[n, c, h, w] = (images[n, h, w', c] + color_shift[n, c] - mean[c, h, w]) * scale
+    output[n, h, w, c] = (images[n, h, w', c] + color_shift[n, c] - mean[c, h, w]) * scale
 
 with w' = W - 1 - w where flips[n], else w. The crop is mirrored, the mean is not.
 
@@ -9,7 +9,7 @@ with w' = W - 1 - w where flips[n], else w. The crop is mirrored, the mean is no
     color_shift    float32 (N, 3), in gray levels
     mean           float32 (3,), or (3, H, W) for a mean image, in gray levels
     scale          a number
-    output         float32 (N, 3, H, W)
+    output         float32 (N, H, W, 3), C-contiguous
 
 Three FLOPs and 5 bytes an element (1 read, 4 written), plus the mean image, which stays in cache:
 memory-bound.

@@ -1,5 +1,5 @@
-// From bytes to the input of the network, in memory order [N][H][W][3]. A block takes rows of the
-// batch, its threads the row's pixels and colors. Bytes: 1 read and 4 written an element.
+// From bytes to the input of the network, (N, H, W, 3). A block takes rows of the batch, its
+// threads the row's pixels and colors. Bytes: 1 read and 4 written an element.
 #include "../shared/common.cuh"
 
 constexpr int COLORS = 3;

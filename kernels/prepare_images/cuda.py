@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
 _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
@@ -10,12 +10,10 @@ _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
 
 def forward(images, flips, color_shift, mean, scale, *, output):
     N, H, W, _ = images.shape
-    target = layout.begin(output)
     _source.launch(
         "prepare_images",
         output.dtype,
         device.blocks(N * H, 1),
         *(images, flips, color_shift, mean, np.bool_(mean.ndim == 3), float(scale)),
-        *(target, np.int64(N * H), H, W),
+        *(output, np.int64(N * H), H, W),
     )
-    layout.finish(target, output)

@@ -210,7 +210,7 @@ def test_weight_gradient_has_a_part_for_each_block_that_runs(
 
 
 def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monkeypatch):
-    monkeypatch.setattr("minigrad.kernels.conv2d.cuda_im2col._COLUMNS", 10_000)
+    monkeypatch.setattr("minigrad.kernels.conv2d.cuda_im2col._COLUMNS_BYTES", 10_000)
     case = ((5, 4, 7, 6), (6, 2, 3, 3), (1, 2), (1, 0), 2)
     input, weight = (rng.standard_normal(shape) for shape in case[:2])
     shape = conv2d_contract.output_shape(*case)
