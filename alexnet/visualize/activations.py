@@ -56,9 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 f"no layer {name!r} with feature maps; choose from {', '.join(with_maps)}"
             )
-    images = pictures.chosen(arguments, checkpoint)
+    images = pictures.select_images(arguments, checkpoint)
     device = backend.get(arguments.backend)
-    for image in pictures.prepared(arguments, checkpoint, images, device):
+    for image in pictures.prepare_images(arguments, checkpoint, images, device):
         maps = layers.activations(model, Tensor(image.inputs), arguments.layers)
         image_maps = {name: layer_maps[0] for name, layer_maps in maps.items()}
         figure = activations_figure(image.picture, image_maps, checkpoint.classes, arguments.maps)

@@ -192,10 +192,10 @@ def run(arguments: argparse.Namespace) -> int:
     square = arguments.square or max(1, size // SQUARE_SHARE)
     if square > size:
         raise UsageError(f"--square {square}: the network's images have {size} pixels")
-    images = pictures.chosen(arguments, checkpoint)
+    images = pictures.select_images(arguments, checkpoint)
     device = backend.get(arguments.backend)
     rows = []
-    for image in pictures.prepared(arguments, checkpoint, images, device):
+    for image in pictures.prepare_images(arguments, checkpoint, images, device):
         result = explain(model, image.inputs, square, device, arguments.batch_size)
         rows.append((image.picture, result))
         name = display_name(checkpoint.classes[result.predicted])
