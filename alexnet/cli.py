@@ -1,4 +1,4 @@
-"""What the commands share: types of options, exit codes, and errors in one line."""
+"""What the commands share: options and their types, exit codes, and errors in one line."""
 
 import argparse
 import errno
@@ -43,6 +43,23 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see --help)")
 
 
+class Option:
+    """An option that several commands have, defined once.
+
+    Args:
+        flags: its names, such as "-j" and "--workers".
+        keywords: of `argparse.ArgumentParser.add_argument`.
+    """
+
+    def __init__(self, *flags: str, **keywords: Any):
+        self.flags = flags
+        self.keywords = keywords
+
+    def add_to(self, parser: argparse._ActionsContainer, **keywords: Any) -> None:
+        """Add it to a parser or a group of one, with this command's own default or help."""
+        parser.add_argument(*self.flags, **{**self.keywords, **keywords})
+
+
 def number(kind: type, condition: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
     """An argparse type: a finite number that satisfies a condition."""
 
@@ -76,6 +93,10 @@ at_least_zero = number(float, lambda x: x >= 0, "a number of at least 0")
 share = number(float, lambda x: 0 < x < 1, "a number between 0 and 1")
 fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 seed = number(int, lambda n: 0 <= n < 2**63, "a whole number from 0 to 2^63 - 1")
+
+BACKEND = Option("--backend", choices=("cpu", "cuda"), help="default: cpu")
+BATCH_SIZE = Option("-b", "--batch-size", type=count, metavar="N")
+SEED = Option("--seed", type=seed, metavar="N")
 
 
 def output_file(*suffixes: str) -> Callable[[str], Path]:

@@ -7,9 +7,9 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.data import Dataset, load, recognize
+from alexnet.data import options as data_options
 from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
-from alexnet.data.sources import NAMES
 from alexnet.errors import CheckpointError, DataError
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
 from minigrad import backend, nn
@@ -25,18 +25,13 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """--data, --data-root and --split; what is left out is that of the run."""
-    parser.add_argument("--data", choices=NAMES, help="default: that of the run")
-    parser.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
+    """--data, --data-root, --split and --bad-images; the defaults are the data of the run."""
+    data_options.DATA.add_to(parser, help="default: that of the run")
+    data_options.DATA_ROOT.add_to(parser)
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="validation", help="which set"
     )
-    parser.add_argument(
-        "--bad-images",
-        choices=("error", "skip"),
-        default="error",
-        help="what to do with files that are no images; default: error",
-    )
+    data_options.BAD_IMAGES.add_to(parser, default="error")
 
 
 def add_views_option(parser: argparse.ArgumentParser) -> None:
@@ -47,18 +42,9 @@ def add_views_option(parser: argparse.ArgumentParser) -> None:
 
 def add_computing_options(parser: argparse.ArgumentParser) -> None:
     """--backend, --batch-size and --workers."""
-    parser.add_argument("--backend", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
-    parser.add_argument(
-        "-b", "--batch-size", type=cli.count, default=128, metavar="N", help="default: 128"
-    )
-    parser.add_argument(
-        "-j",
-        "--workers",
-        type=cli.count_or_zero,
-        default=2,
-        metavar="N",
-        help="threads that decode; default: 2",
-    )
+    cli.BACKEND.add_to(parser, default="cpu")
+    cli.BATCH_SIZE.add_to(parser, default=128, help="default: 128")
+    data_options.WORKERS.add_to(parser, default=2)
 
 
 def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:

@@ -31,7 +31,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from alexnet import cli, files
-from alexnet.data import sources
+from alexnet.data import options, sources
 from alexnet.data.bad_images import BadImages
 from alexnet.data.commands import shard_writer
 from alexnet.data.commands.shard_writer import WORK
@@ -54,9 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "source", metavar="SOURCE", help="the folder that holds the data; any word for --data demo"
     )
     parser.add_argument("destination", type=Path, metavar="DEST", help="a new or empty folder")
-    parser.add_argument(
-        "--data", choices=sources.NAMES, default="auto", help="what SOURCE holds; default: auto"
-    )
+    options.DATA.add_to(parser, default="auto", help="what SOURCE holds; default: auto")
     parser.add_argument(
         "--size",
         type=cli.count,
@@ -67,34 +65,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-rectangle", action="store_true", help="keep the whole image, not its middle square"
     )
-    parser.add_argument(
-        "--bad-images",
-        choices=("error", "skip"),
+    options.BAD_IMAGES.add_to(
+        parser,
         default="error",
         help="what to do about images that cannot be read; default: error",
     )
-    parser.add_argument(
-        "--max-bad-images",
-        type=cli.count_or_zero,
-        default=100,
-        metavar="N",
-        help="skip no more than N; default: %(default)s",
+    options.MAX_BAD_IMAGES.add_to(
+        parser, default=100, help="skip no more than N; default: %(default)s"
     )
-    parser.add_argument(
-        "-j",
-        "--workers",
+    options.WORKERS.add_to(
+        parser,
         type=cli.count,
         default=os.cpu_count() or 1,
-        metavar="N",
         help="threads that decode; default: one for each core",
     )
-    parser.add_argument(
-        "--seed",
-        type=cli.seed,
-        default=0,
-        metavar="N",
-        help="of the split, where the data have none; default: 0",
-    )
+    cli.SEED.add_to(parser, default=0, help="of the split, where the data have none; default: 0")
 
 
 def run(arguments: argparse.Namespace) -> int:
