@@ -10,7 +10,8 @@ from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.inference import load
-from alexnet.inference.results import Estimate, Results, evaluate, mean
+from alexnet.inference.evaluation import evaluate
+from alexnet.inference.results import Estimate, Results, mean
 from alexnet.run import progress
 from minigrad import backend
 
@@ -62,8 +63,8 @@ def _run(argv: list[str] | None) -> int:
     views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
     title = f"{len(results):,} {arguments.split} images, {views}"
     if arguments.json:
-        of_run = {"split": arguments.split, "views": arguments.views}
-        print(json.dumps(of_run | as_json(results, dataset), allow_nan=False))
+        source = {"split": arguments.split, "views": arguments.views}
+        print(json.dumps(source | as_json(results, dataset), allow_nan=False))
     else:
         print(cli.printable(f"{title}\n\n{as_text(results)}"))
     if arguments.confusion or arguments.errors:
@@ -84,7 +85,7 @@ def as_text(results: Results) -> str:
     names = [display_name(name) for name in results.classes]
     rows = [["", "", "95% interval", "chance"]]
     for k in (1, 5):
-        rows.append([f"top-{k}", *_percentages(results.accuracy(k)), f"{min(k / classes, 1):.1%}"])
+        rows.append([f"top-{k}", *results.accuracy(k).percentages(), f"{min(k / classes, 1):.1%}"])
     loss = mean(results.loss)
     interval = "unknown" if math.isinf(loss.low) else f"{loss.low:.3f} to {loss.high:.3f}"
     rows.append(["loss", f"{loss.value:.3f}", interval, f"{math.log(classes):.3f}"])
@@ -100,7 +101,7 @@ def as_text(results: Results) -> str:
             heading = f"the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
     rows = [[heading, "images", "top-1", "95% interval"]]
     for label in shown:
-        rows.append([names[label], f"{images[label]:,}", *_percentages(accuracies[label])])
+        rows.append([names[label], f"{images[label]:,}", *accuracies[label].percentages()])
     parts.append(_table(rows))
     if len(shown) < classes <= LISTED_CLASSES:
         parts.append(f"without images: {', '.join(n for n, c in zip(names, images) if not c)}")
@@ -170,10 +171,6 @@ def _known(value: float) -> float | None:
 
 def _interval(estimate: Estimate) -> list[float | None]:
     return [_known(estimate.low), _known(estimate.high)]
-
-
-def _percentages(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}"
 
 
 def _table(rows: list[list[str]], texts: int = 1) -> str:

@@ -301,7 +301,7 @@ def speed(trainer: Trainer) -> Finding:
                 learning += time.perf_counter() - started
                 count += len(batch)
     rate = count / learning
-    epochs = trainer.arguments["epochs"]
+    epochs = trainer.settings.epochs
     epoch = timedelta(seconds=math.ceil(len(loader.dataset) / rate))
     run = timedelta(seconds=epoch.total_seconds() * epochs)
     return Finding(

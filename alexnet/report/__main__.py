@@ -8,7 +8,7 @@ from pathlib import Path
 from alexnet import cli, files
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.inference import load
-from alexnet.inference.results import evaluate
+from alexnet.inference.evaluation import evaluate
 from alexnet.report import html as html_page
 from alexnet.report import images, sections
 from alexnet.report.html import Section

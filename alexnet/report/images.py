@@ -15,7 +15,6 @@ from alexnet.data.transforms import central_view
 from alexnet.errors import CheckpointError
 from alexnet.inference import load
 from alexnet.inference.evaluation import predict
-from alexnet.inference.results import Estimate
 from alexnet.predict import top_classes
 from alexnet.report.html import figure, picture, table
 from alexnet.report.sections import Missing, Report
@@ -36,7 +35,7 @@ def accuracy(report: Report) -> str:
     confusion = result_figures.confusion_matrix(results, title)
     alt = f"Confusion matrix of {title}: {results.accuracy().value:.1%} are right"
     names = [display_name(name) for name in results.classes]
-    rows = [["all images", f"{len(results):,}", *_percentages(results.accuracy())]]
+    rows = [["all images", f"{len(results):,}", *results.accuracy().percentages()]]
     of_class = results.accuracy_by_class()
     counts = np.bincount(results.labels, minlength=len(names))
     shown = [label for label in range(len(names)) if counts[label]]
@@ -46,7 +45,7 @@ def accuracy(report: Report) -> str:
         shown = shown[:EXTREME_CLASSES] + shown[-EXTREME_CLASSES:]
         which = f"of the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
     for label in shown:
-        rows.append([names[label], f"{counts[label]:,}", *_percentages(of_class[label])])
+        rows.append([names[label], f"{counts[label]:,}", *of_class[label].percentages()])
     classes = table(["class", "images", "top-1", "95% interval"], rows, f"Accuracy {which}")
     pairs = [
         [names[label], names[predicted], f"{count:,}", f"{share:.1%}"]
@@ -161,7 +160,3 @@ def index_of(report: Report, training: Dataset) -> Features:
 def _features(report: Report, dataset: Dataset) -> Features:
     loader = load.loader(report.arguments, report.checkpoint, dataset)
     return features(report.model, loader, backend.get(report.arguments.backend))
-
-
-def _percentages(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}"

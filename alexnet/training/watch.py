@@ -16,7 +16,8 @@ from tqdm import tqdm
 from alexnet.data.loader import Loader
 from alexnet.inference import layers
 from alexnet.run.metrics import Row
-from alexnet.training.trainer import Step, Trainer
+from alexnet.training.observer import Observer, Step
+from alexnet.training.trainer import Trainer
 from minigrad import Tensor, nn
 
 # The loss is stuck if, in a window of so many images of each class and of so many steps, its mean
@@ -58,8 +59,8 @@ def on_stderr(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
-class Watch:
-    """Observes a run; see `alexnet.training.trainer.Observer`.
+class Watch(Observer):
+    """Says what is wrong with a run that does not learn.
 
     Args:
         say: is given what was seen, and a second line about what helps.

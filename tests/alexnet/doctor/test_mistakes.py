@@ -13,7 +13,7 @@ from alexnet.doctor import OK, PROBLEM, WARNING, examine
 from alexnet.model import ARCHITECTURES, learned_layers
 from alexnet.training import watch
 from alexnet.training.build import build_trainer
-from alexnet.training.settings import resolve
+from alexnet.training.options import new_run
 from alexnet.training.trainer import Trainer
 from alexnet.training.watch import Watch
 from minigrad import nn
@@ -38,8 +38,14 @@ def build(photos, tmp_path):
     """A trainer as ``python -m alexnet.train`` makes one with these options."""
 
     def build(**options):
-        given = {"data_root": photos, "image_size": 67, "batch_size": 8, "workers": 0, **options}
-        return build_trainer(resolve(given, None), lambda: tmp_path)[0]
+        options = {
+            "data_root": str(photos),
+            "image_size": 67,
+            "batch_size": 8,
+            "workers": 0,
+            **options,
+        }
+        return build_trainer(new_run(options), lambda settings: tmp_path)[0]
 
     return build
 
@@ -202,7 +208,6 @@ def watched(monkeypatch):
     """What the watch says of a run of 180 steps, long enough for all its rules."""
     monkeypatch.setattr(watch, "LEAST_STEPS", 80)
     monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 160)
-    monkeypatch.setattr("alexnet.visualize.figures.training_curves", lambda *args: None)
 
     def watched(trainer):
         warnings = []

@@ -6,7 +6,7 @@ import pytest
 import minigrad as mg
 from alexnet.doctor import OK, PROBLEM, network_checks
 from alexnet.model import ARCHITECTURES, learned_layers
-from alexnet.training.recipes import Recipe
+from alexnet.training.settings import Settings
 from minigrad import nn, optim
 from tests.alexnet.narrow import NarrowAlexNet
 
@@ -107,7 +107,7 @@ def test_dropout_makes_the_last_layer_less_stable(rng):
 @pytest.mark.parametrize("num_classes", [2, 10])
 def test_the_default_start_is_stable_with_few_classes(name, num_classes, rng):
     model = ARCHITECTURES[name](num_classes, 67)
-    optimizer = optim.SGD(model.parameters(), Recipe.lr, Recipe.momentum)
+    optimizer = optim.SGD(model.parameters(), Settings.lr, Settings.momentum)
     images = rng.standard_normal((8, 3, 67, 67), np.float32)
     assert network_checks.head_stability(model, images, optimizer).verdict == OK
 

@@ -10,7 +10,9 @@ import minigrad as mg
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.training import watch
-from alexnet.training.trainer import Step, Trainer
+from alexnet.training.observer import Step
+from alexnet.training.settings import Settings
+from alexnet.training.trainer import Trainer
 from alexnet.training.watch import Watch, compare, dead_units, loss_of_guessing, sampled_weights
 from minigrad import nn, optim
 from tests.alexnet.training.trainer.tiny import Images
@@ -35,11 +37,6 @@ def network():
         nn.ReLU(inplace=True),
         nn.Linear(16, 3),
     )
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr("alexnet.visualize.figures.training_curves", lambda *args: None)
 
 
 @pytest.fixture
@@ -72,10 +69,9 @@ def said(tmp_path, short_windows):
         validation = options.get("validation") or images(60, seed=90 + seed)
         lines = []
         Trainer(
-            *(model, optimizer, optim.Schedule(optimizer), train_loader),
+            *(Settings(arch="tiny"), model, optimizer, optim.Schedule(optimizer), train_loader),
             Loader(validation, preprocessing, BATCH, workers=0),
             tmp_path,
-            architecture="tiny",
             observers=[Watch(lines.append, options.get("table_every", 0))],
         ).fit(epochs)
         return lines
