@@ -21,11 +21,10 @@ from alexnet.training.build import build_trainer
 from alexnet.training.dry_run import dry_run
 from alexnet.training.epoch_results import Curves, EpochLines, FilterSnapshots
 from alexnet.training.memory_plan import Plan
-from alexnet.training.observer import Observer
 from alexnet.training.options import COMMAND, continued_run, new_run, parse
 from alexnet.training.settings import Invocation, Settings
 from alexnet.training.step_log import StepLog, TensorBoard
-from alexnet.training.trainer import Trainer
+from alexnet.training.trainer import Observer, Trainer
 from alexnet.training.watch import Watch
 
 BAD_IMAGES = "bad_images.txt"

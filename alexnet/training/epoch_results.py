@@ -6,8 +6,7 @@ from alexnet import files
 from alexnet.model import learned_layers
 from alexnet.run import filter_snapshots
 from alexnet.run.metrics import Row
-from alexnet.training.observer import Observer
-from alexnet.training.trainer import Trainer
+from alexnet.training.trainer import Observer, Trainer
 from alexnet.visualize import figures
 from minigrad import nn
 

@@ -1,10 +1,33 @@
-"""Where a run stands, and the row of results of a complete epoch."""
+"""Where a run stands, what a step has measured, and the row of results of an epoch."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from alexnet.inference.results import Results
 from alexnet.run.metrics import Mean, Row
+
+
+class Step(NamedTuple):
+    """What is known after a step.
+
+    Attributes:
+        number: steps made since the beginning of the run.
+        epoch: the epoch it belongs to, from 1.
+        loss, top1: mean over the images of the batch.
+        lr: rate of the weights in this step.
+        images: in the batch.
+        seconds: since the last step, waiting for data included.
+        waiting: seconds of these that were spent waiting for data.
+    """
+
+    number: int
+    epoch: int
+    loss: float
+    top1: float
+    lr: float
+    images: int
+    seconds: float
+    waiting: float
 
 
 @dataclass

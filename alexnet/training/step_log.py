@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from alexnet.run.metrics import Row, RowLog
-from alexnet.training.observer import Observer, Step
-from alexnet.training.trainer import Trainer
+from alexnet.training.state import Step
+from alexnet.training.trainer import Observer, Trainer
 
 COLUMNS = ("step", "epoch", "loss", "top1", "lr", "images_per_s", "waiting")
 # How long events for TensorBoard may wait in the memory of the process.

@@ -16,15 +16,31 @@ from alexnet.inference.evaluation import evaluate
 from alexnet.inference.results import Results
 from alexnet.run import checkpoint_files, progress
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.run.metrics import MetricsLog, topk_correct
+from alexnet.run.metrics import MetricsLog, Row, topk_correct
 from alexnet.training import divergence
-from alexnet.training.observer import Observer, Step
 from alexnet.training.settings import Settings
-from alexnet.training.state import TrainingState
+from alexnet.training.state import Step, TrainingState
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
 from minigrad.optim import Optimizer, Schedule
 from minigrad.random import random_keys
+
+
+class Observer:
+    """Is told of every step and every epoch of a run; does nothing unless a method is overridden."""
+
+    def after_step(self, trainer: "Trainer", step: Step) -> None:
+        """The parameters are updated; their gradients are still there."""
+
+    def after_epoch(self, trainer: "Trainer", row: Row) -> None:
+        """The epoch is validated and its row written; its checkpoint is not saved yet.
+
+        What is written here exists wherever the checkpoint does, and may be written again by a
+        run that is continued from before it.
+        """
+
+    def after_checkpoint(self, trainer: "Trainer", row: Row) -> None:
+        """The checkpoint of the epoch is saved."""
 
 
 class _Stop(Exception):

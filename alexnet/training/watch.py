@@ -16,8 +16,8 @@ from tqdm import tqdm
 from alexnet.data.loader import Loader
 from alexnet.inference import layers
 from alexnet.run.metrics import Row
-from alexnet.training.observer import Observer, Step
-from alexnet.training.trainer import Trainer
+from alexnet.training.state import Step
+from alexnet.training.trainer import Observer, Trainer
 from minigrad import Tensor, nn
 
 # The loss is stuck if, in a window of so many images of each class and of so many steps, its mean

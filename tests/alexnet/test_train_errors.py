@@ -87,8 +87,8 @@ def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
         trainer.model.features[0].weight.data[...] = np.nan
         return step(trainer, batch)
 
-    step = Trainer._step
-    monkeypatch.setattr(Trainer, "_step", spoil)
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", spoil)
     code, message = error_of(resume, stopped)
     assert code == 5
     assert message == (
@@ -106,8 +106,8 @@ def test_weights_that_are_not_finite_are_never_saved(start, tmp_path, monkeypatc
             trainer.model.features[0].weight.data[0] = np.nan
         return result
 
-    step = Trainer._step
-    monkeypatch.setattr(Trainer, "_step", spoil)
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", spoil)
     for options in (("--max-steps", "3"), ("--save-every", "3")):
         folder = tmp_path / options[0]
         code, message = error_of(start, folder, *options)

@@ -26,8 +26,7 @@ import numba
 from alexnet import train
 from alexnet.model import ARCHITECTURES
 from alexnet.run.metrics import Row
-from alexnet.training.observer import Observer
-from alexnet.training.trainer import Trainer
+from alexnet.training.trainer import Observer, Trainer
 from tests.alexnet.narrow import NarrowAlexNet
 from tests.alexnet.runs import write_images
 from tests.stress.kill_training import MEMORY

@@ -134,7 +134,7 @@ def test_memory_that_runs_out_in_training(start, error_of, tmp_path, monkeypatch
     def fail(trainer, batch):
         raise MemoryError("Unable to allocate 3. GiB")
 
-    monkeypatch.setattr(Trainer, "_step", fail)
+    monkeypatch.setattr(Trainer, "step", fail)
     code, message = error_of(start, tmp_path / "run")
     assert code == 6
     assert message.startswith("out of memory (Unable to allocate 3. GiB): training needs about ")

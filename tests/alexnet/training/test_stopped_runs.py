@@ -42,9 +42,9 @@ def signal_in_step(monkeypatch):
                     signal.raise_signal(signal.SIGINT)
             return step(trainer, batch)
 
-        monkeypatch.setattr(Trainer, "_step", interrupted)
+        monkeypatch.setattr(Trainer, "step", interrupted)
 
-    step = Trainer._step
+    step = Trainer.step
     return signal_in_step
 
 

@@ -10,8 +10,8 @@ import minigrad as mg
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.training import watch
-from alexnet.training.observer import Step
 from alexnet.training.settings import Settings
+from alexnet.training.state import Step
 from alexnet.training.trainer import Trainer
 from alexnet.training.watch import Watch, compare, dead_units, loss_of_guessing, sampled_weights
 from minigrad import nn, optim

@@ -8,7 +8,7 @@ import pytest
 
 from alexnet.run.checkpoint import LAST, Checkpoint
 from alexnet.run.metrics import COLUMNS
-from alexnet.training.observer import Observer
+from alexnet.training.trainer import Observer
 from minigrad import Tensor
 from minigrad import functional as F
 from minigrad.autograd import is_grad_enabled

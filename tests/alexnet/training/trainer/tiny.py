@@ -6,7 +6,7 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.inference.results import Results
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.run.metrics import TIMING_COLUMNS
-from alexnet.training.observer import Observer
+from alexnet.training.trainer import Observer
 
 PREPROCESSING = Preprocessing(
     image_size=6, resize=8, mean=(120, 120, 120), scale=1 / 64, standard_deviations=(30, 20, 10)
