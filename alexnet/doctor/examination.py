@@ -25,7 +25,7 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     yield data_checks.images(loader, validation.dataset)
     yield data_checks.labels(loader, validation.dataset)
 
-    images, labels = layers.batch(loader, LOOKED_AT, trainer.backend)
+    images, labels = layers.sample_batch(loader, LOOKED_AT, trainer.backend)
     yield data_checks.network_input(Tensor(images).numpy(), trainer.settings.init)
     yield network_checks.parameters(model, optimizer)
     rate = optimizer.groups[0]["initial_lr"]

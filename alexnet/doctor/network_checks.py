@@ -37,7 +37,7 @@ class Signal(NamedTuple):
     """A layer's output on a batch, and its weight's gradient.
 
     Attributes:
-        title: name and kind.
+        layer: its name.
         size: root of the mean square of the output.
         share: standard deviation over the images, as a share of `size`.
         dead: share of units that are zero for every image.
@@ -45,7 +45,7 @@ class Signal(NamedTuple):
         divided: by a response normalization, as a multiple of what it divides no signal by.
     """
 
-    title: str
+    layer: str
     size: float
     share: float
     dead: float
@@ -56,7 +56,7 @@ class Signal(NamedTuple):
 def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
     """Does the optimizer learn every parameter, and do the units of a layer differ?"""
     learnt = {id(p) for group in optimizer.groups for p in group["params"]}
-    for name, layer in network_layers.layers(model):
+    for name, layer in network_layers.named_layers(model).items():
         for kind, parameter in layer.named_parameters():
             if not parameter.requires_grad or id(parameter) not in learnt:
                 why = (
@@ -67,7 +67,7 @@ def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
                 return Finding(
                     PROBLEM,
                     "parameters",
-                    f"the {kind} of {network_layers.title(name, layer)} is frozen: {why}",
+                    f"the {kind} of {name} is frozen: {why}",
                     "giving all parameters to the optimizer, with requires_grad",
                 )
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -76,7 +76,7 @@ def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
                 return Finding(
                     PROBLEM,
                     "parameters",
-                    f"all weights of {network_layers.title(name, layer)} are {weight.flat[0]:g}: its units "
+                    f"all weights of {name} are {weight.flat[0]:g}: its units "
                     "learn the same, or nothing",
                     "a random start: --init default",
                 )
@@ -109,18 +109,17 @@ def signals(
         if isinstance(layer, nn.LocalResponseNorm) and size:
             divided = found[-1].size / size / layer.k**layer.beta
         dead = dead_units(values) if isinstance(layer, nn.ReLU) else 0.0
-        title = network_layers.title(name, layer)
-        found.append(Signal(title, size, spread / size if size else 0.0, dead, step, divided))
+        found.append(Signal(name, size, spread / size if size else 0.0, dead, step, divided))
     model.zero_grad()
     return found, values
 
 
 def table(found: list[Signal]) -> str:
     """The signals as text."""
-    lines = [f"{'layer':<34}{'output size':>12}{'of it image':>13}{'dead':>7}{'step/weight':>13}"]
-    for title, size, share, dead, step, _ in found:
+    lines = [f"{'layer':<10}{'output size':>12}{'of it image':>13}{'dead':>7}{'step/weight':>13}"]
+    for name, size, share, dead, step, _ in found:
         lines.append(
-            f"{title:<34}{size:>12.2e}{share:>13.2%}{dead:>7.0%}"
+            f"{name:<10}{size:>12.2e}{share:>13.2%}{dead:>7.0%}"
             + ("" if step is None else f"{step:>13.1e}")
         )
     return "\n".join(lines)
@@ -131,15 +130,15 @@ def layers(found: list[Signal]) -> Finding:
     help_start = "--init default with --scale 0.0156"
     for signal in found:
         if not signal.size > 0:
-            seen = f"the output of {signal.title} is zero for all images"
+            seen = f"the output of {signal.layer} is zero for all images"
             return Finding(PROBLEM, "layers", seen, help_start)
         if signal.dead > DEAD:
-            seen = f"{signal.dead:.0%} of the units of {signal.title} are zero for all images"
+            seen = f"{signal.dead:.0%} of the units of {signal.layer} are zero for all images"
             return Finding(PROBLEM, "layers", seen, help_start)
         if signal.divided > STRONG_NORMALIZATION:
-            seen = f"{signal.title} divides by {signal.divided:.2g} times its constant"
+            seen = f"{signal.layer} divides by {signal.divided:.2g} times its constant"
             return Finding(WARNING, "layers", seen, "a smaller alpha, or a smaller --scale")
-    steps = {signal.title: signal.step for signal in found if signal.step is not None}
+    steps = {signal.layer: signal.step for signal in found if signal.step is not None}
     smallest = min(steps, key=steps.get)
     if steps[smallest] < TINY_STEP:
         seen = f"the gradient hardly reaches {smallest}: step/weight {steps[smallest]:.0e}"

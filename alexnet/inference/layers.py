@@ -1,4 +1,10 @@
-"""A network looked at layer by layer: what each makes of a batch."""
+"""The layers of a network: their names, what each makes of images, and what it costs.
+
+Every command calls a layer by its kind and by the number of the convolution or fully connected
+layer that it belongs to, as the paper counts them: conv1, relu1, norm1, pool1, conv2, ..., pool5,
+fc6, relu6, drop6, ..., fc8. A stage is such a layer with its ReLU, under the name of the layer:
+conv1 to conv5 and fc6 to fc8, the normalizations, and the poolings.
+"""
 
 import contextlib
 import math
@@ -9,21 +15,119 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.loader import Loader
+from alexnet.errors import CheckpointError
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
+_LEARNED = (nn.Conv2d, nn.Linear)
+_STAGE_KINDS = (*_LEARNED, nn.LocalResponseNorm, nn.MaxPool2d)
+_SHORT_NAMES = {
+    nn.Conv2d: "conv",
+    nn.Linear: "fc",
+    nn.ReLU: "relu",
+    nn.LocalResponseNorm: "norm",
+    nn.MaxPool2d: "pool",
+    nn.AdaptiveAvgPool2d: "avgpool",
+    nn.Dropout: "drop",
+}
 
-def layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The layers that compute something, by name, in the order in which they are defined.
 
-    That is the order in which the networks of this project apply them.
+    That is the order in which the networks of this project apply them. Other kinds of layers are
+    called by their type; a second one of a kind with the same number gets "_2" after its name.
     """
-    return [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
+    layers: dict[str, nn.Module] = {}
+    number = 0
+    for _, module in model.named_modules():
+        if list(module.named_children()):
+            continue
+        number += isinstance(module, _LEARNED)
+        kind = type(module)
+        name = base = f"{_SHORT_NAMES.get(kind, kind.__name__.lower())}{number}"
+        count = 1
+        while name in layers:
+            count += 1
+            name = f"{base}_{count}"
+        layers[name] = module
+    return layers
 
 
-def title(name: str, layer: nn.Module) -> str:
-    """A layer for people: "features.4 (Conv2d)"."""
-    return f"{name} ({type(layer).__name__})"
+def stages(model: nn.Module) -> dict[str, nn.Sequential]:
+    """The network cut into its stages: each takes what the one before it gives."""
+    modules: dict[str, list[nn.Module]] = {}
+    stage = ""
+    between: list[nn.Module] = []  # flattening and dropout belong to the stage after them
+    for name, module in named_layers(model).items():
+        if isinstance(module, _STAGE_KINDS):
+            stage = name
+            modules[stage] = [*between, module]
+            between = []
+        elif isinstance(module, nn.ReLU):
+            modules[stage].append(module)
+        else:
+            between.append(module)
+    return {name: nn.Sequential(*parts) for name, parts in modules.items()}
+
+
+def up_to(model: nn.Module, layer: str) -> nn.Sequential:
+    """The part of a network from its input to the output of a layer.
+
+    Raises:
+        ValueError: it has no such layer.
+    """
+    named = stages(model)
+    if layer not in named:
+        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(named)}")
+    names = list(named)
+    used = names[: names.index(layer) + 1]
+    # One flat sequence, so that layers are computed together where they can be.
+    return nn.Sequential(*(module for name in used for module in named[name]))
+
+
+def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str, np.ndarray]:
+    """The outputs of the stages asked for, for N prepared images: (N, C, H, W) or (N, C).
+
+    The network is left in evaluation mode.
+
+    Raises:
+        CheckpointError: one of them is not finite.
+    """
+    model.eval()
+    found = {}
+    with no_grad():
+        for name, stage in stages(model).items():
+            images = stage(images)
+            if name in layers:
+                found[name] = images.numpy().copy()
+                require_finite(found[name], name)
+    return found
+
+
+def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """conv1, conv2, ... from input to output."""
+    layers = [module for module in model.features if isinstance(module, nn.Conv2d)]
+    return {f"conv{number}": layer for number, layer in enumerate(layers, start=1)}
+
+
+def columns(model: nn.Module, name: str) -> int:
+    """In how many columns the channels of a layer are computed: 2 in the paper's network.
+
+    Where a layer, or the one that takes its channels, has groups, its channels belong to the
+    columns in equal parts and in order: of conv1's 96, the first 48 to column 1.
+    """
+    layers = list(convolutions(model).values())
+    number = int(name.removeprefix("conv")) - 1
+    return max(layer.groups for layer in layers[number : number + 2])
+
+
+def require_finite(output: np.ndarray, layer: str) -> None:
+    """Raise CheckpointError unless all numbers of a layer are finite."""
+    if not np.isfinite(output).all():
+        raise CheckpointError(
+            f"the network gives numbers in {layer} that are not finite: its training diverged"
+        )
 
 
 def outputs(
@@ -41,14 +145,14 @@ def outputs(
     try:
         with no_grad():
             values = Tensor(images)
-            for name, layer in layers(model):
+            for name, layer in named_layers(model).items():
                 values = layer(values)
                 yield name, layer, values
     finally:
         model.train(was_training)
 
 
-def batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray]:
+def sample_batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray]:
     """A few images of a loader's set, of mixed classes and without augmentation.
 
     Returns:
@@ -69,7 +173,7 @@ def batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer for one image: multiply-adds count a product and its addition as one."""
+    """What a layer costs for one image; a product and its addition are one multiply-add."""
 
     name: str
     kind: str
@@ -86,8 +190,8 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
     was_training = model.training
     model.eval()
     with no_grad():
-        layers = [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
-        for (name, layer), following in zip(layers, [*(m for _, m in layers[1:]), None]):
+        layers = named_layers(model)
+        for (name, layer), following in zip(layers.items(), [*list(layers.values())[1:], None]):
             output = layer(image)
             parameters = sum(p.numel() for p in layer.parameters())
             multiply_adds = _multiply_adds(layer, output)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alexnet.data import Dataset
+from alexnet.inference import layers
 from alexnet.inference.layers import layer_costs
 from alexnet.inference.results import Results
 from alexnet.model import parameter_count
@@ -25,7 +26,7 @@ from alexnet.report.html import figure, pairs, picture, slider, table, text
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.folder import RUN_JSON
 from alexnet.run.metrics import Row
-from alexnet.visualize import curves, layers, response_figures
+from alexnet.visualize import curves, response_figures
 from alexnet.visualize.kernel_figures import epoch_name, evenly, kernels_figure
 from alexnet.visualize.tuning import mean_circular_variance, tuning
 from minigrad import nn

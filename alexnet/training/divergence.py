@@ -23,13 +23,12 @@ def cause(model: nn.Module, images: Any) -> str:
         return f"{count:,} of the {images.size:,} values of the input are not finite"
     largest, largest_at = 0.0, ""
     for name, layer, output in layers.outputs(model, images):
-        title = layers.title(name, layer)
         if broken := _broken_parameters(layer):
-            return f"{broken} of {title} are not finite since the last update{_others(model, name)}"
+            return f"{broken} of {name} are not finite since the last update{_others(model, name)}"
         if count := _not_finite(output):
-            return f"the output of {title} overflows: {count:,} of {output.numel():,} values"
+            return f"the output of {name} overflows: {count:,} of {output.numel():,} values"
         if (size := float(np.abs(output.numpy()).max())) > largest:
-            largest, largest_at = size, title
+            largest, largest_at = size, name
     return (
         "without dropout every layer's output is finite; the largest value, "
         f"{largest:.1e}, comes from {largest_at}"
@@ -38,10 +37,11 @@ def cause(model: nn.Module, images: Any) -> str:
 
 def _others(model: nn.Module, first: str) -> str:
     """Where a broken gradient came from, which went on from there towards the input."""
-    broken = [(name, layer) for name, layer in layers.layers(model) if _broken_parameters(layer)]
-    if broken[-1][0] == first:
+    named = layers.named_layers(model)
+    broken = [name for name, layer in named.items() if _broken_parameters(layer)]
+    if broken[-1] == first:
         return ""
-    return f"; so are those of later layers, up to {layers.title(*broken[-1])}, where it began"
+    return f"; so are those of later layers, up to {broken[-1]}, where it began"
 
 
 def _broken_parameters(layer: nn.Module) -> str:

@@ -48,7 +48,7 @@ class Change(NamedTuple):
         learnt: the update without its part along the weights, which is all that decay does.
     """
 
-    title: str
+    layer: str
     weight: float
     update: float
     learnt: float
@@ -160,14 +160,14 @@ class Watch(Observer):
             if change.learnt < SMALLEST_UPDATE * change.weight:
                 self._warn(
                     "vanishing",
-                    f"the weights of {change.title} do not learn: an update is "
+                    f"the weights of {change.layer} do not learn: an update is "
                     f"{change.learnt / change.weight:.0e} of them, decay not counted",
                     "--init default, a larger --lr, and a look at the layers after it",
                 )
             elif change.update > LARGEST_UPDATE * change.weight:
                 self._warn(
                     "exploding",
-                    f"an update changes the weights of {change.title} by "
+                    f"an update changes the weights of {change.layer} by "
                     f"{change.update / max(change.weight, 1e-30):.0%} in one step; 0.1% is usual",
                     "a smaller --lr",
                 )
@@ -191,7 +191,7 @@ class Watch(Observer):
             )
 
     def _look_at_outputs(self, trainer: Trainer, row: Row) -> None:
-        images, labels = layers.batch(trainer.val_loader, PROBE_IMAGES, trainer.backend)
+        images, labels = layers.sample_batch(trainer.val_loader, PROBE_IMAGES, trainer.backend)
         scores = None
         for name, layer, output in layers.outputs(trainer.model, images):
             scores = output.numpy()
@@ -200,7 +200,7 @@ class Watch(Observer):
                 if dead > DEAD:
                     self._warn(
                         "dead",
-                        f"{dead:.0%} of the units of {layers.title(name, layer)} are zero for each "
+                        f"{dead:.0%} of the units of {name} are zero for each "
                         f"of {len(images)} images: they are dead and cannot recover",
                         "starting again with a smaller --lr, or with --init default",
                     )
@@ -229,31 +229,31 @@ def dead_units(outputs: np.ndarray) -> float:
 
 
 def sampled_weights(model: nn.Module) -> dict[str, np.ndarray]:
-    """Up to about `SAMPLE` evenly spaced weights of each layer that learns, by title."""
+    """Up to about `SAMPLE` evenly spaced weights of each layer that has weights, by name."""
     samples = {}
-    for name, layer in layers.layers(model):
+    for name, layer in layers.named_layers(model).items():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             flat = layer.weight.data.reshape(-1)[:: math.ceil(layer.weight.numel() / SAMPLE)]
-            samples[layers.title(name, layer)] = Tensor(flat).numpy().copy()
+            samples[name] = Tensor(flat).numpy().copy()
     return samples
 
 
 def compare(before: dict[str, np.ndarray], model: nn.Module) -> list[Change]:
     """What happened to the weights since their samples were taken."""
     changes = []
-    for title, after in sampled_weights(model).items():
-        weight = before[title].astype(np.float64)
+    for name, after in sampled_weights(model).items():
+        weight = before[name].astype(np.float64)
         update = after - weight
         along = (update @ weight) / max(weight @ weight, 1e-300) * weight
         sizes = (np.abs(values).mean() for values in (weight, update, update - along))
-        changes.append(Change(title, *map(float, sizes)))
+        changes.append(Change(name, *map(float, sizes)))
     return changes
 
 
 def table(changes: list[Change]) -> str:
     """One line a layer, as text."""
-    lines = [f"{'layer':<22}{'mean |w|':>12}{'mean |update|':>15}{'ratio':>10}"]
-    for title, weight, update, _ in changes:
+    lines = [f"{'layer':<10}{'mean |w|':>12}{'mean |update|':>15}{'ratio':>10}"]
+    for name, weight, update, _ in changes:
         ratio = update / weight if weight else math.inf
-        lines.append(f"{title:<22}{weight:>12.2e}{update:>15.2e}{ratio:>10.1e}")
+        lines.append(f"{name:<10}{weight:>12.2e}{update:>15.2e}{ratio:>10.1e}")
     return "\n".join(lines)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from alexnet import cli
 from alexnet.errors import UsageError
-from alexnet.inference import load
-from alexnet.visualize import figures, layers, pictures
+from alexnet.inference import layers, load
+from alexnet.visualize import figures, pictures
 from alexnet.visualize.pictures import Picture
 from alexnet.visualize.style import add_out_option, destination
 from minigrad import Tensor, backend

@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet.data.loader import Loader, sent_ahead
-from alexnet.visualize import layers
+from alexnet.inference import layers
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 

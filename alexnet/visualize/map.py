@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.visualize import embedding, figures, layers, pictures
+from alexnet.visualize import embedding, figures, pictures
 from alexnet.visualize.features import LAYER, features
 from alexnet.visualize.style import add_out_option, destination
 from minigrad import backend

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli, files
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.run import filter_snapshots
-from alexnet.visualize import layers
 from alexnet.visualize.figures import save
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.style import add_out_option, destination, folder_of, run_name

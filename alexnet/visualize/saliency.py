@@ -15,9 +15,9 @@ from PIL import Image
 from alexnet import cli
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.inference.evaluation import mean_log_probabilities
-from alexnet.visualize import figures, layers, pictures
+from alexnet.visualize import figures, pictures
 from alexnet.visualize.pictures import Picture
 from alexnet.visualize.style import add_out_option, destination
 from minigrad import Tensor, backend, nn, no_grad

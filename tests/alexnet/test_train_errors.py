@@ -92,8 +92,8 @@ def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
     code, message = error_of(resume, stopped)
     assert code == 5
     assert message == (
-        "the training loss is nan in epoch 2, step 2: 3,630 of the 3,630 weights of features.0 "
-        "(Conv2d) are not finite since the last update: try a smaller --lr; "
+        "the training loss is nan in epoch 2, step 2: 3,630 of the 3,630 weights of conv1 "
+        "are not finite since the last update: try a smaller --lr; "
         f"{stopped / LAST} is from before"
     )
     assert (stopped / LAST).read_bytes() == before

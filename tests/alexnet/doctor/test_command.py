@@ -76,8 +76,8 @@ def test_weights_of_zero(diagnosis, monkeypatch):
     monkeypatch.setitem(INITIALIZERS, "default", zero)
     code, findings = diagnosis()
     assert code == FOUND_A_PROBLEM
-    assert "all weights of features.0 (Conv2d) are 0" in findings["parameters"][1]
-    assert "the output of features.0 (Conv2d) is zero" in findings["layers"][1]
+    assert "all weights of conv1 are 0" in findings["parameters"][1]
+    assert "the output of conv1 is zero" in findings["layers"][1]
 
 
 @pytest.mark.parametrize("scale", ["1", "0.001"])

@@ -140,7 +140,7 @@ MISTAKES = {
         "overfitting", WARNING, "--lr 0.0001 is too small", "--lr 0.001", options={"lr": 1e-4}
     ),
     "zero weights": Mistake(
-        "parameters", PROBLEM, "all weights of features.0 (Conv2d) are 0", "random start",
+        "parameters", PROBLEM, "all weights of conv1 are 0", "random start",
         zero_weights,
     ),
     "input not centred": Mistake(
@@ -150,11 +150,11 @@ MISTAKES = {
         "preparation", PROBLEM, "at random", "without augmentation", augmented_validation
     ),
     "frozen layer": Mistake(
-        "parameters", PROBLEM, "weight of features.4 (Conv2d) is frozen: its requires_grad",
+        "parameters", PROBLEM, "weight of conv2 is frozen: its requires_grad",
         "requires_grad", frozen_layer,
     ),
     "layer that the optimizer lacks": Mistake(
-        "parameters", PROBLEM, "features.4 (Conv2d) is frozen: the optimizer does not have it",
+        "parameters", PROBLEM, "conv2 is frozen: the optimizer does not have it",
         "to the optimizer", layer_without_optimizer,
     ),
     "dropout in evaluation": Mistake(
@@ -169,7 +169,7 @@ MISTAKES = {
         validation_within_training,
     ),
     "normalization 1000 times too strong": Mistake(
-        "layers", WARNING, "features.2 (LocalResponseNorm) divides by", "smaller alpha",
+        "layers", WARNING, "norm1 divides by", "smaller alpha",
         strong_normalization,
     ),
 }  # fmt: skip
@@ -233,7 +233,7 @@ def test_good_settings(name, build, watched):
         ("labels shuffled", "as good as guessing"),
         ("constant labels", "have the label 'class2'"),
         ("rate 100 times too low", "as good as guessing"),
-        ("frozen layer", "the weights of features.4 (Conv2d) do not learn"),
+        ("frozen layer", "the weights of conv2 do not learn"),
     ],
 )
 def test_the_watch_sees_mistakes_in_as_long_a_run(name, said, build, watched):

@@ -39,14 +39,14 @@ def test_normalization_that_is_too_strong(images, labels):
     )
     model.features[2].alpha *= 1000
     finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
-    assert "features.2 (LocalResponseNorm) divides by" in finding.seen
+    assert "norm1 divides by" in finding.seen
 
 
 def test_a_frozen_layer(images, labels):
     model = NarrowAlexNet(3, 67)
     model.features[4].weight.requires_grad = False
     finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
-    assert (finding.verdict, "hardly reaches features.4 (Conv2d)" in finding.seen) == (
+    assert (finding.verdict, "hardly reaches conv2" in finding.seen) == (
         PROBLEM,
         True,
     )
@@ -56,7 +56,7 @@ def test_dead_units(images, labels):
     model = NarrowAlexNet(3, 67)
     model.features[8].bias.data[...] = -100
     finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
-    assert "100% of the units of features.9 (ReLU)" in finding.seen or "features.9" in finding.seen
+    assert finding.seen == "the output of relu3 is zero for all images"
     assert finding.verdict == PROBLEM
 
 

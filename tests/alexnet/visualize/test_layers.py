@@ -7,8 +7,8 @@ from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import BadImage, CheckpointError
+from alexnet.inference import layers
 from alexnet.model import AlexNet, AlexNetOWT
-from alexnet.visualize import layers
 from alexnet.visualize.features import features
 from minigrad import Tensor, backend, no_grad
 from minigrad import functional as F
