@@ -26,7 +26,7 @@ examples:
       what is taken for what, and the worst errors as pictures
   {NAME} best.safetensors --data-root photos --split test --json
 """
-# Up to so many classes are listed; of more, so many of the best and of the worst.
+# The largest number of classes that are all listed; of more, how many of the best and worst are.
 LISTED_CLASSES, EXTREME_CLASSES = 20, 5
 LISTED_PAIRS, LISTED_ERRORS = 10, 12
 

@@ -70,7 +70,7 @@ class RowLog:
         self._begun = False
 
     def append(self, row: Row, sync: bool = False) -> None:
-        """Add a row to both files; the first one of a new run begins them anew.
+        """Add a row to both files; the first row of a new run replaces what is in them.
 
         Args:
             sync: wait until the row is on the disk, where a power cut cannot take it away.

@@ -53,7 +53,7 @@ def initialize(model: nn.Module, pretrained: Checkpoint, classes: list[str]) -> 
     model.load_state_dict(own | taken)
     line = f"{len(taken)} of {len(own)} parameters taken"
     if left := [name for name in own if name not in taken]:
-        line += f"; {', '.join(left)} begin anew: the classes are not those of the checkpoint"
+        line += f"; {', '.join(left)} reinitialized: the classes are not those of the checkpoint"
     return line
 
 

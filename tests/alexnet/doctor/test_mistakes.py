@@ -76,7 +76,7 @@ def zero_weights(trainer: Trainer) -> None:
         layer.weight.data[...] = 0
 
 
-def input_not_centred(trainer: Trainer) -> None:
+def input_not_centered(trainer: Trainer) -> None:
     for loader in (trainer.train_loader, trainer.val_loader):
         loader.preprocessing = replace(loader.preprocessing, mean=(0, 0, 0))
 
@@ -143,8 +143,8 @@ MISTAKES = {
         "parameters", PROBLEM, "all weights of conv1 are 0", "random start",
         zero_weights,
     ),
-    "input not centred": Mistake(
-        "input", WARNING, "not centred", "subtracting the mean", input_not_centred
+    "input not centered": Mistake(
+        "input", WARNING, "not centered", "subtracting the mean", input_not_centered
     ),
     "augmented validation": Mistake(
         "preparation", PROBLEM, "at random", "without augmentation", augmented_validation
@@ -206,8 +206,8 @@ HEALTHY = {
 @pytest.fixture
 def watched(monkeypatch):
     """What the watch says of a run of 180 steps, long enough for all its rules."""
-    monkeypatch.setattr(watch, "LEAST_STEPS", 80)
-    monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 160)
+    monkeypatch.setattr(watch, "MIN_STEPS", 80)
+    monkeypatch.setattr(watch, "IMAGES_PER_CLASS", 160)
 
     def watched(trainer):
         warnings = []
