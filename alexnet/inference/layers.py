@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.loader import Loader
-from alexnet.errors import CheckpointError
+from alexnet.errors import DivergedNetwork
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
@@ -92,7 +92,7 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
     The network is left in evaluation mode.
 
     Raises:
-        CheckpointError: one of them is not finite.
+        DivergedNetwork: one of them is not finite.
     """
     model.eval()
     found = {}
@@ -123,9 +123,9 @@ def columns(model: nn.Module, name: str) -> int:
 
 
 def require_finite(output: np.ndarray, layer: str) -> None:
-    """Raise CheckpointError unless all numbers of a layer are finite."""
+    """Raise DivergedNetwork unless all numbers of a layer are finite."""
     if not np.isfinite(output).all():
-        raise CheckpointError(
+        raise DivergedNetwork(
             f"the network gives numbers in {layer} that are not finite: its training diverged"
         )
 

@@ -10,7 +10,7 @@ from alexnet.data import Dataset, load, recognize
 from alexnet.data import options as data_options
 from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
-from alexnet.errors import CheckpointError, DataError
+from alexnet.errors import DataError, DivergedNetwork
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
 from minigrad import backend, nn
 
@@ -52,6 +52,7 @@ def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
 
     Raises:
         CheckpointError: there is none that can be used.
+        DivergedNetwork: its parameters are not finite.
     """
     backend.get(arguments.backend)
     path = find(arguments.checkpoint, BEST, LAST)
@@ -59,7 +60,7 @@ def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
     for name, weights in checkpoint.model.items():
         # A sum is finite only if every number is, and needs no memory.
         if not np.isfinite(weights.sum()):
-            raise CheckpointError(
+            raise DivergedNetwork(
                 f"{path}: {name} has numbers that are not finite, its training diverged; "
                 "choose an earlier checkpoint"
             )
@@ -69,26 +70,26 @@ def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
 def dataset(
     arguments: argparse.Namespace, checkpoint: Checkpoint, split: str | None = None
 ) -> Dataset:
-    """The set that the options name; where they are silent, that of the run.
+    """The set that the options name, or the one of the run where they name none.
 
     Args:
-        split: instead of the one that the options name.
+        split: instead of the one of the options.
 
     Raises:
         DataError: there is no such set.
         CheckpointError: its classes are not those of the network.
     """
     split = split or arguments.split
-    of_run = checkpoint.arguments
-    root = arguments.data_root or of_run.get("data_root")
+    stored = checkpoint.arguments
+    root = arguments.data_root or stored.get("data_root")
     name = arguments.data
     if name is None:
-        name = "auto" if arguments.data_root else of_run.get("data", "demo")
+        name = "auto" if arguments.data_root else stored.get("data", "demo")
     if name == "auto":
         if root is None:
             raise DataError("--data auto needs the folder the data lie in: give --data-root DIR")
         name = recognize(root)
-    splits = load(name, root, of_run.get("seed", 0))
+    splits = load(name, root, stored.get("seed", 0))
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)

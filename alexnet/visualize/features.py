@@ -36,7 +36,7 @@ def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LA
     Feature maps (C, H, W) become vectors of C * H * W. The loader gives one view an image.
 
     Raises:
-        CheckpointError: an activation is not finite.
+        DivergedNetwork: an activation is not finite.
     """
     model.eval()
     network = layers.up_to(model, layer)
