@@ -1,7 +1,8 @@
-"""Files that appear complete, and safe on the disk, or not at all."""
+"""Files that appear complete, and safe on the disk, or not at all; locks of folders."""
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -60,6 +61,27 @@ def link(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file stands for, which is made for it; other processes cannot.
+
+    The lock ends with its process, however that ends. Where a network file system has no locks,
+    nothing is locked: work there must still be possible.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    with open(path, "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+                raise
+        yield
 
 
 def sync_folder(folder: Path) -> None:

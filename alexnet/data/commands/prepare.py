@@ -12,7 +12,6 @@ The command can be interrupted at any moment, and continues when it is given aga
 import argparse
 import contextlib
 import errno
-import fcntl
 import hashlib
 import itertools
 import math
@@ -176,12 +175,12 @@ def _require_same(before: dict[str, Any], now: dict[str, Any], destination: Path
 
 @contextlib.contextmanager
 def _locked(destination: Path) -> Iterator[None]:
-    """Keep other processes from preparing the same folder; a lock ends with its process."""
+    """Keep other processes from preparing the same folder."""
     work = destination / WORK
     work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "wb") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(files.locked(work / "lock"))
         except BlockingIOError as error:
             raise DataError(
                 f"{destination}: another process is preparing it; wait until it ends"

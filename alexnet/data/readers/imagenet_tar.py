@@ -7,7 +7,6 @@ Making the index means to read the header of every member; it is kept beside the
 tar are only ever compared with a pattern, never used as paths, and nothing is unpacked.
 """
 
-import contextlib
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from alexnet import files
 from alexnet.errors import BadImage, DataError
 
 # An image in a tar file: where its bytes begin, and how many there are.
@@ -196,15 +196,9 @@ def _read_index(path: Path, status: os.stat_result) -> np.ndarray | None:
 
 
 def _write_index(path: Path, status: os.stat_result, index: np.ndarray) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, tar=_key(status), index=index)
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        with files.replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, tar=_key(status), index=index)
     except OSError as error:
         logger.warning(
             "%s: cannot be written (%s), so the index will be made again next time",
