@@ -33,7 +33,7 @@ exit codes:
 
 
 class Parser(argparse.ArgumentParser):
-    """Of every command: its help ends with the exit codes, and wrong use is a `UsageError`."""
+    """The parser of every command: its help ends with the exit codes, wrong use is a `UsageError`."""
 
     def __init__(self, **options: Any):
         form = {"epilog": EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -100,7 +100,7 @@ SEED = Option("--seed", type=seed, metavar="N")
 
 
 def output_file(*suffixes: str) -> Callable[[str], Path]:
-    """An argparse type: a file to write, whose name ends in one of some ways; in any, if none."""
+    """An argparse type: a file to write, whose name has one of the suffixes, or any if none is given."""
 
     def parse(text: str) -> Path:
         path = Path(text)
@@ -117,7 +117,7 @@ picture = output_file(".png", ".svg")
 
 
 def writable(path: Path) -> Path:
-    """A file that is to be written after all computing; what would fail then fails now.
+    """Check before computing anything that a file can be written afterwards; returns its path.
 
     Raises:
         OSError: it is a folder, or lies in a folder that cannot be written to.
@@ -134,7 +134,7 @@ def writable(path: Path) -> Path:
 def run_subcommand(
     prog: str, description: str, modules: dict[str, ModuleType], argv: list[str] | None
 ) -> int:
-    """Run the one of several commands that `argv` names, and return its exit code.
+    """Run the command that `argv` names, one of several, and return its exit code.
 
     Args:
         modules: by the names of the commands; each has ``add_options(parser)`` and
@@ -157,27 +157,27 @@ def run_subcommand(
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
+    """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
-    """A text that can be printed: names of files hold anything, also what controls terminals."""
+    """The text with escapes for what cannot be printed, or controls terminals, as file names may."""
     encoding = sys.stdout.encoding or "utf-8"
     text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def one_line(name: str) -> str:
-    """A name of a file as it can be printed in a line: it may hold line breaks, too."""
+    """A file name with escapes for what cannot be printed in a line, line breaks included."""
     return printable(name.replace("\n", "\\n"))
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """What `run` returns; what is expected to go wrong becomes one line and a code of its own."""
+    """Run a command and return its exit code; an expected error is one line and a code of its own."""
     try:
         code = run()
-        sys.stdout.flush()  # or else Python finds out at its end what cannot be written
+        sys.stdout.flush()  # or Python would notice only as it exits that the output cannot be written
         return code
     except UsageError as error:
         code, message = 2, error
@@ -205,6 +205,6 @@ def exit_code(run: Callable[[], int]) -> int:
     say("error: " + " ".join(str(message).split()))
     try:
         sys.stdout.flush()
-    except OSError:  # Python would try once more at its end
+    except OSError:  # Python would try once more as it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

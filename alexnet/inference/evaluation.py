@@ -23,7 +23,7 @@ def predict(
 ) -> Iterator[tuple[Batch, np.ndarray]]:
     """Each batch of N images with the logarithms of their class probabilities, float64 (N, C).
 
-    Of several views of an image the probabilities are averaged (section 4.1 of the paper). The
+    The probabilities of several views of an image are averaged (section 4.1 of the paper). The
     network is left in evaluation mode.
     """
     model.eval()
@@ -72,11 +72,11 @@ def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
 def judge(
     log_probabilities: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """`predicted`, `probability`, `loss` and `rank` of `Results`, of (N, C) and (N,)."""
+    """`predicted`, `probability`, `loss` and `rank` of `Results` from (N, C) and labels (N,)."""
     label_scores = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
     rank = (log_probabilities >= label_scores).sum(axis=1)  # counts the label itself
     rank[np.isnan(log_probabilities).any(axis=1)] = np.iinfo(rank.dtype).max  # wrong for any k
-    # Where another class scores as high as the label, that one is taken to be predicted.
+    # If another class scores as high as the label, that class counts as predicted.
     others = log_probabilities.copy()
     np.put_along_axis(others, labels[:, np.newaxis], -np.inf, axis=1)
     predicted = np.where(rank == 1, labels, others.argmax(axis=1))

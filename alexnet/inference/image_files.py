@@ -1,6 +1,6 @@
-"""Images that someone names: files, folders, standard input. No data set, so nothing is required.
+"""Images named by the user: files, folders, standard input.
 
-Every image that cannot be used costs one line, and nothing else.
+An image that cannot be used is reported in one line; the others are not affected.
 """
 
 import io
@@ -24,7 +24,7 @@ UNKNOWN = -1
 
 
 class ImageFile(NamedTuple):
-    """An image that was asked for: what to call it, and the index of its true class or UNKNOWN."""
+    """An image asked for: its name, and the index of its true class or UNKNOWN."""
 
     name: str
     label: int = UNKNOWN
@@ -35,10 +35,10 @@ def find(
 ) -> list[ImageFile]:
     """The images that names stand for; a folder stands for all images below it, in order.
 
-    The true class is known where the folder of an image is called like one.
+    The true class is known if the folder of an image has the name of a class.
 
     Args:
-        refuse: told the name and what is wrong, where a name stands for no image.
+        refuse: called with a name that stands for no image, and what is wrong.
     """
     labels = {name: label for label, name in enumerate(classes)}
     found = []
@@ -67,13 +67,13 @@ def batches(
     workers: int,
     refuse: Callable[[str, str], None],
 ) -> Iterator[Batch]:
-    """The images as the network wants them; `indices` are places in `files`.
+    """Batches of the images, prepared for the network; `indices` are positions in `files`.
 
     Args:
-        batch_size: images in a batch; it is smaller by those that cannot be used.
+        batch_size: images in a batch, those that cannot be used included.
         views: 1, the middle of an image, or 10.
         workers: threads that decode.
-        refuse: told the name and what is wrong, where an image cannot be used.
+        refuse: called with the name of an image that cannot be used, and what is wrong.
     """
 
     def read(file: ImageFile) -> list | BadImage:

@@ -1,4 +1,4 @@
-"""What the commands that use a trained network share: its checkpoint, and images to use it on."""
+"""What commands that use a trained network share: the options, its checkpoint, and images for it."""
 
 import argparse
 from pathlib import Path
@@ -48,7 +48,7 @@ def add_computing_options(parser: argparse.ArgumentParser) -> None:
 
 
 def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
-    """The checkpoint, and its network on the backend asked for.
+    """The checkpoint of the options, and its network on their backend.
 
     Raises:
         CheckpointError: there is none that can be used.
@@ -99,7 +99,7 @@ def dataset(
 def loader(
     arguments: argparse.Namespace, checkpoint: Checkpoint, dataset: Dataset, views: int = 1
 ) -> Loader:
-    """Batches of a set as the network wants them, in the order of the set, without augmentation."""
+    """Batches of a set in its order, prepared for the network without augmentation."""
     return Loader(
         dataset,
         checkpoint.preprocessing,

@@ -23,13 +23,13 @@ class Estimate(NamedTuple):
 
 
 def proportion(successes: int, count: int) -> Estimate:
-    """A share with Wilson's score interval (1927), which is good for few images and near 0 and 1."""
+    """A share with Wilson's score interval (1927), which holds for few images and near 0 and 1."""
     if count == 0:
         return Estimate(math.nan, 0.0, 1.0)
     share = successes / count
     middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
     half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
-    # Rounding must not leave the share itself outside.
+    # Rounding must not push the share itself out of its interval.
     return Estimate(share, min(share, middle - half), max(share, middle + half))
 
 
@@ -43,7 +43,7 @@ def mean(values: np.ndarray) -> Estimate:
 
 
 class ConfusedPair(NamedTuple):
-    """Images of class `label` that were taken for class `predicted`; `share` of the label's."""
+    """Images of class `label` taken for class `predicted`: their number and share of the class."""
 
     label: int
     predicted: int
@@ -53,7 +53,7 @@ class ConfusedPair(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """What a network said of N images.
+    """The predictions of a network for N images.
 
     Attributes:
         classes: the names of the C classes.
@@ -95,7 +95,7 @@ class Results:
         return matrix
 
     def confused_pairs(self, count: int) -> list[ConfusedPair]:
-        """The errors that are most frequent, as a share of the images of the true class."""
+        """The most frequent confusions, by their share of the images of the true class."""
         confusion = self.confusion()
         images = confusion.sum(axis=1, keepdims=True)
         shares = confusion / np.maximum(images, 1)
@@ -109,7 +109,7 @@ class Results:
         ]
 
     def worst(self, count: int) -> np.ndarray:
-        """Positions in the arrays here of the errors with the highest loss, the worst first."""
+        """Positions in the arrays of the errors with the highest loss, the worst first."""
         return self._errors(-self.loss, count)
 
     def most_confident_errors(self, count: int) -> np.ndarray:

@@ -31,7 +31,7 @@ def create(folder: Path | None, data: str, architecture: str) -> Path:
                 number += 1
     else:
         folder.mkdir(parents=True, exist_ok=True)
-    # A run is large and can be repeated: it stays out of the user's repository.
+    # A run is large and can be repeated, so it stays out of the user's repository.
     gitignore = folder / ".gitignore"
     if not gitignore.exists():
         gitignore.write_text("*\n", encoding="utf-8")
@@ -66,10 +66,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def newest_to_continue(epochs: int | None) -> Path:
-    """The folder below runs/ whose run was saved last, of those not complete and not running.
+    """The folder below runs/ that was saved last, among runs neither complete nor running.
 
     Args:
-        epochs: how many are asked for; None for those of each run.
+        epochs: of a complete run; None for the number of each run.
 
     Raises:
         UsageError: there is none.

@@ -64,7 +64,7 @@ def _first_image(dataset: Dataset, bad_images: BadImages) -> np.ndarray:
 
 
 def collect_bad_images(settings: Settings, train: Dataset, validation: Dataset) -> BadImages:
-    """What collects the images of both sets that cannot be used."""
+    """The collector of the images of both sets that cannot be used."""
     limit = settings.max_bad_images
     if limit is None:
         limit = math.ceil(BAD_IMAGE_SHARE * (len(train) + len(validation)))

@@ -1,4 +1,4 @@
-"""Which layer a loss that is not finite comes from. Called when it has happened, not before."""
+"""Finds the layer that a loss which is not finite comes from, once there is such a loss."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def cause(model: nn.Module, images: Any) -> str:
     """The first layer, from input to output, with a value that is NaN or infinite, in words.
 
     Looks at the parameters of a layer before its output on the batch. The layers are applied
-    without dropout: where only its factor made a value overflow, the largest value is named.
+    without dropout: if a value overflowed only through its factor, the largest value is named.
 
     Args:
         images: the batch that failed, as the network got it: (N, 3, S, S).
@@ -36,7 +36,7 @@ def cause(model: nn.Module, images: Any) -> str:
 
 
 def _others(model: nn.Module, first: str) -> str:
-    """Where a broken gradient came from, which went on from there towards the input."""
+    """Where a broken gradient started: the backward pass carried it on towards the input."""
     named = layers.named_layers(model)
     broken = [name for name, layer in named.items() if _broken_parameters(layer)]
     if broken[-1] == first:
@@ -45,7 +45,7 @@ def _others(model: nn.Module, first: str) -> str:
 
 
 def _broken_parameters(layer: nn.Module) -> str:
-    """Those that are NaN or infinite: "3 of the 864 weights"; nothing where all are fine."""
+    """How many parameters are NaN or infinite, as "3 of the 864 weights"; empty if none are."""
     for name, parameter in layer.named_parameters():
         if count := _not_finite(parameter):
             return f"{count:,} of the {parameter.numel():,} {PLURAL[name]}"

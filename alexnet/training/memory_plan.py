@@ -1,4 +1,4 @@
-"""What a training run is going to need: memory, disk and time.
+"""What a training run will need: memory, disk and time.
 
 The memory of a run is estimated as
 
@@ -8,14 +8,14 @@ The memory of a run is estimated as
     +  decoded images * batches loaded ahead
     +  twice the gradients, where a batch is processed in parts: those of one more part, and sums
 
-No part shrinks before the run ends: memory that arrays leave is kept for the next ones of about
-their size. So what counts is not what is alive at one moment, but all blocks that there ever are:
-those of the outputs, of the layers' gradients and of packed panels (WORKING_FACTOR), and those of
-the watch, which looks at another number of images than a batch has.
+No part shrinks before the run ends: freed memory is kept for later arrays of about the same size.
+So what counts is not what is alive at one moment, but all blocks that ever existed: those of the
+outputs, of the layers' gradients and of packed panels (WORKING_FACTOR), and those of the watch,
+whose number of images is not that of a batch.
 
 WORKING_FACTOR and LIBRARY_BYTES were fitted to measured peaks of whole runs on the CPU; `python -m
-benchmarks.memory` compares. The kernels were compiled: a run that has to compile them takes up to
-0.3 GB more, and keeps it. A dry run compiles them.
+benchmarks.memory` compares. The kernels were compiled before: a run that has to compile them takes
+up to 0.3 GB more, and keeps it. A dry run compiles them.
 """
 
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Plan:
 
     @property
     def memory(self) -> int:
-        """What the run holds at its peak."""
+        """Bytes that the run holds at its peak."""
         return self._memory(self.batch_size, self.parts)
 
     def _memory(self, batch_size: int, parts: int) -> int:
@@ -84,7 +84,7 @@ class Plan:
             raise OutOfMemory(self.shortage(available))
 
     def shortage(self, available: int | None) -> str:
-        """What needs how much, how much there is, and what would fit, in one line."""
+        """One line: what needs how much, how much is available, and what would fit."""
         batch = self.memory - self.fixed
         text = (
             f"training needs about {_gigabytes(self.memory)} of memory, {_gigabytes(self.fixed)} "
@@ -118,7 +118,7 @@ def make(model: nn.Module, settings: Settings) -> Plan:
     pixels = 3 * settings.image_size**2
     outputs = FLOAT_BYTES * pixels + sum(cost.activation_bytes for cost in costs)
     on_host = settings.backend == "cpu"
-    # On a GPU the libraries are there before the free memory is looked at.
+    # On a GPU the libraries are loaded before the free memory is measured.
     libraries = LIBRARY_BYTES if on_host else 0
     arrays_loaded = 1 + BATCHES_AHEAD_PER_WORKER * settings.workers if on_host else 2
     states = OPTIMIZER_STATES[settings.optimizer]
@@ -140,7 +140,7 @@ def make(model: nn.Module, settings: Settings) -> Plan:
 def describe(
     plan: Plan, available: int | None, disk: int, seconds_per_step: float | None, steps: int
 ) -> str:
-    """The plan in lines for people.
+    """The plan as text.
 
     Args:
         available: bytes of memory, see `resources.available_memory`.

@@ -1,4 +1,4 @@
-"""What happens within the epochs: steps.csv and steps.jsonl, and scalars for TensorBoard."""
+"""Logs of single steps: steps.csv and steps.jsonl, and scalars for TensorBoard."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class StepLog(Observer):
         self._images, self._seconds, self._waiting = 0, 0.0, 0.0
 
     def keep_until(self, step: int) -> None:
-        """Go on with the files of an interrupted run, without the rows after `step`."""
+        """Continue the files of an interrupted run, without the rows after `step`."""
         self._files.keep_until(step)
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
