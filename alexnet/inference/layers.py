@@ -107,15 +107,15 @@ def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str
 
 def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
     """conv1, conv2, ... from input to output."""
-    layers = [module for module in model.features if isinstance(module, nn.Conv2d)]
-    return {f"conv{number}": layer for number, layer in enumerate(layers, start=1)}
+    layers = named_layers(model).items()
+    return {name: layer for name, layer in layers if isinstance(layer, nn.Conv2d)}
 
 
 def columns(model: nn.Module, name: str) -> int:
-    """In how many columns the channels of a layer are computed: 2 in the paper's network.
+    """The number of columns in which a convolution's channels are computed: 2 in the paper's network.
 
-    Where a layer, or the one that takes its channels, has groups, its channels belong to the
-    columns in equal parts and in order: of conv1's 96, the first 48 to column 1.
+    If the convolution, or the next one, which takes its channels, has groups, the channels belong
+    to the columns in equal parts and in order: the first 48 of conv1's 96 to column 1.
     """
     layers = list(convolutions(model).values())
     number = int(name.removeprefix("conv")) - 1
@@ -138,7 +138,7 @@ def outputs(
     Args:
         dropout: as in training.
 
-    An output is to be looked at before the next one is asked for: a ReLU may overwrite it.
+    Look at an output before asking for the next one: a ReLU may overwrite it.
     """
     was_training = model.training
     model.train(dropout)
@@ -153,7 +153,7 @@ def outputs(
 
 
 def sample_batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray]:
-    """A few images of a loader's set, of mixed classes and without augmentation.
+    """A few images of a loader's set, in random order and without augmentation.
 
     Returns:
         the network's input (N, 3, S, S) with N at most `count`, and the labels (N,).
