@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from alexnet import cli
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.style import INTENSITY, NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text, fitted, save
-from alexnet.visualize import layers, pictures
+from alexnet.visualize import pictures
 from alexnet.visualize.mosaic import mosaic
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture, class_name

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import COLORS, LARGE, NORMAL, PAGE_WIDTH, add_axes, add_text, fitted, frame, save
-from alexnet.visualize import embedding, layers, pictures
+from alexnet.visualize import embedding, pictures
 from alexnet.visualize.features import LAYER, features
 from alexnet.visualize.output import add_out_option, destination
 from minigrad import backend

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alexnet import cli
+from alexnet.data import options
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
@@ -54,10 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--distance", choices=nearest.DISTANCES, default="euclidean", help="default: euclidean"
     )
-    parser.add_argument(
-        "--subset",
-        type=cli.count,
-        metavar="N",
+    options.SUBSET.add_to(
+        parser,
         help="look among so many training images, of all classes in turn; default: all",
     )
     parser.add_argument(

@@ -37,9 +37,7 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
         metavar="N",
         help=f"N images of the set, of all classes in turn; default: {default}",
     )
-    parser.add_argument(
-        "--seed", type=cli.seed, default=0, metavar="N", help="decides which; default: 0"
-    )
+    cli.SEED.add_to(parser, default=0, help="decides which; default: 0")
 
 
 def select_images(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:

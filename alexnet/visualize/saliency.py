@@ -16,7 +16,7 @@ from PIL import Image
 from alexnet import cli
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.inference.evaluation import mean_log_probabilities
 from alexnet.style import (
     INTENSITY,
@@ -29,7 +29,7 @@ from alexnet.style import (
     frame,
     save,
 )
-from alexnet.visualize import layers, pictures
+from alexnet.visualize import pictures
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend, nn, no_grad
