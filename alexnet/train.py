@@ -59,7 +59,7 @@ def _run(argv: list[str] | None) -> int:
             return _new_folder(folder, settings, stack) if is_new else folder
 
         trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained)
-        trainer.train_loader.bad_images.write_to(trainer.folder / BAD_IMAGES)
+        trainer.train_loader.dataset.bad_images.write_to(trainer.folder / BAD_IMAGES)
         changes = run_folder.write_run_json(trainer.folder, asdict(trainer.settings), checkpoint)
         del checkpoint, pretrained  # their arrays are as large as the network
         for name, (before, now) in changes.items():
