@@ -98,7 +98,7 @@ class LocalResponseNormWithoutCrossTerm(LocalResponseNorm):
     @staticmethod
     def backward(ctx, grad_output):
         size, alpha, beta, k = ctx.parameters
-        (input,) = ctx.saved
+        input = ctx.backend.channels_first(*ctx.saved)
         return grad_output * (normalization_scale(input, size, alpha, k) ** -beta)
 
 
