@@ -42,11 +42,11 @@ def compiled_loops(input, weight, padded, output):
                     output[n, oc, oh, ow] = total
 
 
-def seconds(function, repeats):
-    """The shortest of several runs, after one that compiles what has to be compiled."""
+def shortest(function, seconds):
+    """The time of the fastest of the runs that fit into `seconds`; the first one compiles."""
     function()
     times = []
-    for _ in range(repeats):
+    while sum(times) < seconds:
         started = time.perf_counter()
         function()
         times.append(time.perf_counter() - started)
@@ -57,7 +57,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--channels", type=int, nargs=2, default=(256, 384), help="in and out")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0, help="to time each step for")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
     in_channels, out_channels = arguments.channels
@@ -73,9 +73,9 @@ def main(argv=None):
     print(f"{arguments.images} images of {in_channels}x13x13, {out_channels} filters of 3x3")
     print(f"{'':<22}{'ms':>10}{'GFLOP/s':>10}{'largest error':>15}")
 
-    def show(name, run, output, repeats=arguments.repeats, part=1.0):
+    def show(name, run, output, part=1.0):
         """Time a step; `part` is the share of the layer that it computes."""
-        ms = seconds(run, repeats) * 1e3 / part
+        ms = shortest(run, arguments.seconds) * 1e3 / part
         error = np.abs(output - expected[: len(output), : output.shape[1]]).max()
         relative = error / np.abs(expected).max()
         print(f"{name:<22}{ms:>10.1f}{flops / ms / 1e6:>10.4g}{relative:>15.1e}")
@@ -87,7 +87,6 @@ def main(argv=None):
         "loops in Python",
         lambda: reference.forward(*arrays, STRIDE, PADDING, GROUPS, output=one),
         one,
-        repeats=1,
         part=1 / (arguments.images * out_channels),
     )
     plain = np.empty(shape, np.float32)

@@ -306,6 +306,15 @@ def test_files_and_names_in_backticks_exist(page):
             assert pkgutil.resolve_name(text) is not None
 
 
+def test_the_architecture_names_every_module_of_the_engine_and_every_folder():
+    page = prose(ROOT / "docs/architecture.md")
+    engine = [path for path in (ROOT / "minigrad").glob("*.py") if path.stem != "__init__"]
+    assert not [path.name for path in engine if f"`{path.name}`" not in page]
+    for package, prefix in (("minigrad", ""), ("alexnet", "alexnet/")):
+        folders = [path.parent.name for path in (ROOT / package).glob("*/__init__.py")]
+        assert not [name for name in folders if f"`{prefix}{name}/`" not in page]
+
+
 def test_options_in_backticks_exist():
     sources = "\n".join(
         path.read_text(encoding="utf-8")
