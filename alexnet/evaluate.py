@@ -68,13 +68,14 @@ def _run(argv: list[str] | None) -> int:
         print(cli.printable(f"{title}\n\n{as_text(results)}"))
     if arguments.confusion or arguments.errors:
         # matplotlib takes half a second to import.
-        from alexnet.visualize import figures, result_figures
+        from alexnet import style
+        from alexnet.visualize import result_figures
 
         if arguments.confusion:
-            figures.save(result_figures.confusion_matrix(results, title), arguments.confusion)
+            style.save(result_figures.confusion_matrix(results, title), arguments.confusion)
         if arguments.errors:
             sheet = result_figures.error_sheet(results, dataset, checkpoint.preprocessing, title)
-            figures.save(sheet, arguments.errors)
+            style.save(sheet, arguments.errors)
     return 0
 
 

@@ -1,5 +1,6 @@
-"""AlexNet as the paper has it, and its one-weird-trick successor as torchvision has it."""
+"""AlexNet as in the paper, and its "one weird trick" successor as in torchvision."""
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -14,8 +15,8 @@ class AlexNet(nn.Module):
 
     The two columns that the paper computes on two GPUs are one network with two groups:
     conv2, conv4 and conv5 see the channels of their own column only, conv3 and the fully
-    connected layers see both. The paper's image size 224 gives its 55x55 conv1 output only
-    with three more rows and columns; 227 is the size that fits.
+    connected layers see both. With images of 224 pixels, the size in the paper, conv1 could not
+    give the 55x55 output that the paper states; with 227 pixels it does.
 
     60,965,224 parameters at 227 pixels and 1000 classes.
 
@@ -23,7 +24,7 @@ class AlexNet(nn.Module):
         num_classes: 2 or more.
         image_size: height and width of the input, at least 67 pixels.
         dropout: probability after fc6 and fc7 (section 4.2).
-        init: name of an entry of `INITIALIZERS`.
+        init: a name in `INITIALIZERS`.
         width: multiplies the number of channels and hidden units, for experiments and tests.
     """
 
@@ -42,36 +43,27 @@ class AlexNet(nn.Module):
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (96, 256, 384, 384, 256, 4096))
         # The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
         norm = {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
-        self.features = nn.Sequential(
-            nn.Conv2d(3, c1, kernel_size=11, stride=4),
-            nn.ReLU(inplace=True),
-            nn.LocalResponseNorm(**norm),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2),
-            nn.ReLU(inplace=True),
-            nn.LocalResponseNorm(**norm),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-        )
-        side = image_size
-        for window, stride, padding in ((11, 4, 0), (3, 2, 0), (3, 2, 0), (3, 2, 0)):
-            side = (side + 2 * padding - window) // stride + 1
-        self.classifier = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(c5 * side * side, hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, num_classes),
-        )
+        with _layer_initialization(init):
+            self.features = nn.Sequential(
+                nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4), nn.ReLU()),
+                nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+                nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2), nn.ReLU()),
+                nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+                nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+            )
+            self.classifier = nn.Sequential(
+                nn.Flatten(),
+                nn.Linear(_feature_count(self.features, image_size), hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, num_classes),
+            )
         initialize(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -101,32 +93,28 @@ class AlexNetOWT(nn.Module):
     ):
         _check(self, num_classes, image_size)
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (64, 192, 384, 256, 256, 4096))
-        self.features = nn.Sequential(
-            nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c1, c2, kernel_size=5, padding=2),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(c2, c3, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c3, c4, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(c4, c5, kernel_size=3, padding=1),
-            nn.ReLU(inplace=True),
-            nn.MaxPool2d(kernel_size=3, stride=2),
-        )
-        self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
-        self.flatten = nn.Flatten()
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(c5 * 6 * 6, hidden),
-            nn.ReLU(inplace=True),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(inplace=True),
-            nn.Linear(hidden, num_classes),
-        )
+        with _layer_initialization(init):
+            self.features = nn.Sequential(
+                nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4, padding=2), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+                nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+                nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1), nn.ReLU()),
+                nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1), nn.ReLU()),
+                nn.MaxPool2d(kernel_size=3, stride=2),
+            )
+            self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
+            self.flatten = nn.Flatten()
+            self.classifier = nn.Sequential(
+                nn.Dropout(dropout),
+                nn.Linear(c5 * 6 * 6, hidden),
+                nn.ReLU(inplace=True),
+                nn.Dropout(dropout),
+                nn.Linear(hidden, hidden),
+                nn.ReLU(inplace=True),
+                nn.Linear(hidden, num_classes),
+            )
         initialize(self, init)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -152,6 +140,20 @@ def _scaled(channels: int, width: float) -> int:
     return max(8, 2 * round(channels * width / 2))
 
 
+def _feature_count(features: nn.Sequential, image_size: int) -> int:
+    """Elements that the convolutional part gives for an image."""
+    shape = 1, 3, image_size, image_size
+    for layer in features:
+        if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
+            shape = layer.output_shape(shape)
+    return math.prod(shape)
+
+
+def _layer_initialization(init: str) -> contextlib.AbstractContextManager:
+    """Layers made in this block initialize themselves only if `initialize` leaves them so."""
+    return contextlib.nullcontext() if init == "torch" else fill.skipped()
+
+
 def learned_layers(model: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     """The convolutions and fully connected layers from input to output."""
     return [m for _, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -164,9 +166,9 @@ UNITS_PER_CLASS = 50
 def _default(model: nn.Module) -> None:
     """He et al. (2015) for every layer but the last, zero biases, a small last layer.
 
-    Keeps the size of the signal from layer to layer in training, where dropout makes the units that
-    it leaves larger; so learning begins with the first step. The last layer starts with logits near
-    zero, where the loss is ln(num_classes).
+    Keeps the scale of the activations from layer to layer in training, where dropout scales up the
+    units that it keeps, so that learning begins with the first step. The last layer starts with
+    logits near zero, where the loss is ln(num_classes).
 
     With few classes the last hidden layer is made smaller. The curvature of the loss in the last
     layer's weights is |h|^2 / num_classes for its input h: with thousands of hidden units of size
@@ -175,7 +177,7 @@ def _default(model: nn.Module) -> None:
     """
     *_, last_hidden, last = learned_layers(model)
     small = min(1, math.sqrt(UNITS_PER_CLASS * len(last.weight) / last.weight.shape[1]))
-    kept = 1.0  # share of its inputs that dropout leaves a layer
+    kept = 1.0  # fraction of its inputs that dropout keeps
     for _, layer in model.named_modules():
         if isinstance(layer, nn.Dropout):
             kept = 1 - layer.p
@@ -208,9 +210,10 @@ def _code2012(model: nn.Module) -> None:
 
 
 def _torch(model: nn.Module) -> None:
-    """PyTorch's default, which the layers already have: uniform in +-1 / sqrt(fan_in)."""
+    """PyTorch's default, that of the layers themselves: uniform in +-1 / sqrt(fan_in)."""
 
 
+# Each fills every parameter, but "torch" leaves them as the layers filled them.
 INITIALIZERS: dict[str, Callable[[nn.Module], None]] = {
     "default": _default,
     "paper": _paper,
@@ -220,12 +223,12 @@ INITIALIZERS: dict[str, Callable[[nn.Module], None]] = {
 
 
 def initialize(model: nn.Module, name: str) -> None:
-    """Fill the parameters of a network by an entry of `INITIALIZERS`."""
+    """Fill the parameters of a network as an entry of `INITIALIZERS` does."""
     if name not in INITIALIZERS:
         raise ValueError(f"unknown init {name!r}: expected one of {', '.join(INITIALIZERS)}")
     INITIALIZERS[name](model)
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Number of learnt weights and biases."""
+    """Number of weights and biases."""
     return int(np.sum([parameter.numel() for parameter in model.parameters()]))

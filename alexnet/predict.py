@@ -1,4 +1,4 @@
-"""``python -m alexnet.predict``: what a trained network sees in images."""
+"""``python -m alexnet.predict``: the most probable classes of images."""
 
 import argparse
 import json
@@ -16,6 +16,7 @@ from alexnet.errors import UsageError
 from alexnet.inference import image_files, load
 from alexnet.inference.evaluation import predict
 from alexnet.inference.image_files import UNKNOWN, ImageFile
+from alexnet.inference.results import top_classes
 from minigrad import backend
 
 NAME = "python -m alexnet.predict"
@@ -31,7 +32,7 @@ examples:
       as figure 4 of the paper; a folder called like a class tells what is true
 """
 SOME_IMAGES_FAILED = 3
-PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # which fit a page
+PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # fit a page
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,7 +103,7 @@ def _run(argv: list[str] | None) -> int:
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
-    """The images asked for, of the command line and of a list."""
+    """The names of the images, from the command line and from a list."""
     names = list(arguments.images)
     if arguments.list == image_files.STANDARD_INPUT:
         names += os.fsdecode(sys.stdin.buffer.read()).splitlines()
@@ -115,14 +116,6 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     if not names:
         raise UsageError("no image is given (see --help)")
     return names
-
-
-def top_classes(
-    probabilities: np.ndarray, classes: list[str], count: int
-) -> list[tuple[str, float]]:
-    """The most probable classes with their probabilities (C,), the most probable first."""
-    order = np.argsort(-probabilities, kind="stable")[:count]
-    return [(classes[i], float(probabilities[i])) for i in order]
 
 
 def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> str:
@@ -144,7 +137,7 @@ def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) 
 
 
 def _text(name: str) -> str:
-    """A name of a file, which need not be text, as JSON can hold it."""
+    """The name of a file as text for JSON; it may hold bytes that are no text."""
     return name.encode("utf-8", "replace").decode()
 
 
@@ -160,7 +153,8 @@ def _draw(
     path: Path,
 ) -> None:
     # matplotlib takes half a second to import.
-    from alexnet.visualize import figures, result_figures
+    from alexnet import style
+    from alexnet.visualize import result_figures
 
     items = [
         result_figures.Prediction(
@@ -171,7 +165,7 @@ def _draw(
         )
         for image, file, top in pictured
     ]
-    figures.save(result_figures.predictions(items), path)
+    style.save(result_figures.predictions(items), path)
 
 
 def main(argv: list[str] | None = None) -> int:

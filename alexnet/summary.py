@@ -1,4 +1,4 @@
-"""``python -m alexnet.summary``: what each layer of a network computes, and what it costs."""
+"""``python -m alexnet.summary``: shape, parameters and cost of each layer of a network."""
 
 import argparse
 import sys

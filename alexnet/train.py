@@ -143,7 +143,7 @@ def _run(argv: list[str] | None) -> int:
             return _new_folder(folder, settings, stack) if is_new else folder
 
         trainer, needed = build_trainer(settings, make_folder, checkpoint, beginning)
-        trainer.train_loader.bad_images.write_to(trainer.folder / BAD_IMAGES)
+        trainer.train_loader.dataset.bad_images.write_to(trainer.folder / BAD_IMAGES)
         changes = run_folder.write_run_json(trainer.folder, settings, checkpoint)
         del checkpoint, beginning  # their arrays are as large as the network
         for name, (before, now) in changes.items():

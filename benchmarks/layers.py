@@ -99,7 +99,7 @@ class Result:
 def walk(model: nn.Module, image_size: int, batch_size: int, device: str = "cpu") -> list[Layer]:
     """The layers of a network from input to output; reshaping costs nothing and is left out.
 
-    Each is timed alone, as PyTorch's are, also where `nn.Sequential` computes two in one operation.
+    Each is timed alone, as PyTorch's are, also where the network fuses two.
 
     Args:
         device: where the model is; it is run once, for the shapes.

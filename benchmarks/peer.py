@@ -16,7 +16,11 @@ def import_torch() -> ModuleType | None:
 
 
 def layer(torch: ModuleType, module: nn.Module) -> Any:
-    """PyTorch's layer with the settings and the weights of ours."""
+    """PyTorch's layer with the settings and the weights of ours.
+
+    Raises:
+        TypeError: no such layer is known here.
+    """
     peers, unfilled = torch.nn, torch.nn.utils.skip_init
     if isinstance(module, nn.Conv2d):
         twin = unfilled(
@@ -27,9 +31,11 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
             module.stride,
             module.padding,
             groups=module.groups,
+            bias=module.bias is not None,
         )
     elif isinstance(module, nn.Linear):
-        twin = unfilled(peers.Linear, module.in_features, module.out_features)
+        has_bias = module.bias is not None
+        twin = unfilled(peers.Linear, module.in_features, module.out_features, has_bias)
     elif isinstance(module, nn.MaxPool2d):
         twin = peers.MaxPool2d(module.kernel_size, module.stride, module.padding)
     elif isinstance(module, nn.LocalResponseNorm):
@@ -40,20 +46,27 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
         twin = peers.Dropout(module.p)
     elif isinstance(module, nn.Flatten):
         twin = peers.Flatten()
-    else:
+    elif isinstance(module, nn.ReLU):
         twin = peers.ReLU(module.inplace)
-    with torch.no_grad():
-        for (_, own), (_, other) in zip(module.named_parameters(), twin.named_parameters()):
-            other.copy_(torch.from_numpy(own.numpy()))
+    else:
+        raise TypeError(f"no layer of PyTorch is known for {type(module).__name__}")
+    for own, other in zip(module.parameters(), twin.parameters(), strict=True):
+        other.data = torch.from_numpy(own.numpy()).clone()
     return twin
 
 
 def network(torch: ModuleType, model: nn.Module, without_norm: bool = False) -> Any:
     """PyTorch's network of the same layers, in the order in which ours registers them.
 
+    Each ReLU is in place, as in torchvision, also where ours is fused with a convolution.
+
     Args:
         without_norm: leave out local response normalization, which PyTorch has no fast kernel for.
     """
     leaves = [module for _, module in model.named_modules() if not list(module.named_children())]
     kept = [m for m in leaves if not (without_norm and isinstance(m, nn.LocalResponseNorm))]
-    return torch.nn.Sequential(*[layer(torch, module) for module in kept])
+    twins = [
+        torch.nn.ReLU(inplace=True) if isinstance(module, nn.ReLU) else layer(torch, module)
+        for module in kept
+    ]
+    return torch.nn.Sequential(*twins)

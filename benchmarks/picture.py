@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet.visualize.figures import REFERENCE, TRAINING, VALIDATION
+from alexnet.style import REFERENCE, TRAINING, VALIDATION
 from benchmarks.machine import Peaks
 
 OURS, TORCH = TRAINING, VALIDATION

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alexnet.model import ARCHITECTURES
-from alexnet.visualize.figures import REFERENCE, TRAINING, VALIDATION
+from alexnet.style import REFERENCE, TRAINING, VALIDATION
 from benchmarks import machine, peer
 from benchmarks.contestant import OURS
 from benchmarks.report import add_json_option, positive, save

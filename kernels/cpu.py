@@ -31,6 +31,3 @@ __all__ = [
     "relu",
     "sgd",
 ]
-
-# Whether images lie in memory with their channels last.
-CHANNELS_LAST = True

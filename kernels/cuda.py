@@ -34,9 +34,6 @@ __all__ = [
     "sources",
 ]
 
-# Whether images lie in memory with their channels last.
-CHANNELS_LAST = True
-
 
 def sources() -> dict[str, Source]:
     """The CUDA C sources of all families, by their paths."""

@@ -6,8 +6,9 @@ from minigrad.backend import BackendError
 from minigrad.cuda import set_float32_matmul_precision
 from minigrad.gradcheck import GradcheckError, gradcheck
 from minigrad.io import load, save
+from minigrad.operators import Tensor  # defined in minigrad.tensor, complete from here on
 from minigrad.random import manual_seed
-from minigrad.tensor import Tensor, tensor
+from minigrad.tensor import tensor
 
 __version__ = "0.1.0"
 

@@ -1,19 +1,20 @@
 """Reverse-mode automatic differentiation: Function, its Context, and the backward pass.
 
 A `Function` is one operation with its derivative. `Function.apply` runs ``forward`` on plain
-arrays and, if a gradient will be wanted, leaves a `Node` on the output tensor that remembers
+arrays and, if any input requires a gradient, attaches a `Node` to the output tensor that records
 the inputs. `run_backward` walks these nodes from the output to the leaves.
 """
 
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from minigrad.backend import Backend, backend_of
 
-if TYPE_CHECKING:
-    from minigrad.tensor import Tensor
+Output = TypeVar("Output", covariant=True)
 
 _mode = threading.local()
 
@@ -34,26 +35,54 @@ def no_grad() -> Iterator[None]:
         _mode.enabled = before
 
 
+class Differentiable(Protocol[Output]):
+    """What the graph needs of a tensor; `minigrad.Tensor` is the only implementation.
+
+    Attributes:
+        data: the array.
+        _node: the call that computed it, None for a leaf.
+    """
+
+    data: Any
+    requires_grad: bool
+    _node: "Node | None"
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def is_leaf(self) -> bool: ...
+
+    def _accumulate_grad(self, gradient: Any) -> None:
+        """Add an array to ``grad``."""
+
+    def _output(self, array: Any, node: "Node | None") -> Output:
+        """Wrap the output array of an operation; `node` is the recorded call, if there is one."""
+
+
 class Context:
     """What one call of a Function keeps from forward for backward.
 
+    Attributes:
+        backend: the device of the arrays: its array module, kernels and memory.
+        needs_input_grad: for each input, whether its gradient will be wanted.
+
     A Function may set any attribute on it (shapes, parameters); arrays go through
-    `save_for_backward`, which notices when they are changed before backward reads them.
+    `save_for_backward`. If one is overwritten before backward reads it, `saved` usually notices
+    (`Backend.fingerprint` says when not).
     """
 
     def __init__(self, backend: Backend, needs_input_grad: tuple[bool, ...]):
         self.backend = backend
-        self.xp = backend.xp
-        self.kernels = backend.kernels
-        self.empty = backend.empty
-        self.images = backend.images
-        self.empty_images = backend.empty_images
-        self.contiguous = backend.contiguous
         self.needs_input_grad = needs_input_grad
         self._saved: tuple = ()
         self._fingerprints: tuple = ()
 
     def save_for_backward(self, *arrays: Any) -> None:
+        """Keep arrays for backward, if any input needs a gradient."""
         if not any(self.needs_input_grad):
             return
         self._saved = arrays
@@ -61,7 +90,7 @@ class Context:
 
     @property
     def saved(self) -> tuple:
-        """The saved arrays, in order; RuntimeError if one was changed in place since."""
+        """The saved arrays, in order; RuntimeError if one is seen to have changed since."""
         for position, (array, before) in enumerate(zip(self._saved, self._fingerprints)):
             if self.backend.fingerprint(array) != before:
                 raise RuntimeError(
@@ -82,24 +111,22 @@ class Function:
 
     @staticmethod
     def forward(ctx: Context, *arrays: Any, **parameters: Any) -> Any:
+        """Compute the output array, and keep in `ctx` what backward needs."""
         raise NotImplementedError
 
     @staticmethod
     def backward(ctx: Context, grad_output: Any) -> Any:
+        """Compute the gradients of the inputs from that of the output."""
         raise NotImplementedError
 
     @classmethod
-    def apply(cls, *inputs: "Tensor", **parameters: Any) -> "Tensor":
+    def apply(cls, *inputs: Differentiable[Output], **parameters: Any) -> Output:
         """Run the operation on tensors and record it if any of them requires a gradient."""
-        from minigrad.tensor import Tensor
-
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
-        output = Tensor(cls.forward(ctx, *(x.data for x in inputs), **parameters))
-        if any(needs_input_grad):
-            output.requires_grad = True
-            output._node = Node(cls, ctx, inputs)
-        return output
+        output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
+        node = Node(cls, ctx, inputs) if any(needs_input_grad) else None
+        return inputs[0]._output(output, node)
 
 
 class Node:
@@ -107,13 +134,13 @@ class Node:
 
     __slots__ = ("function", "ctx", "inputs")
 
-    def __init__(self, function: type[Function], ctx: Context, inputs: tuple["Tensor", ...]):
+    def __init__(self, function: type[Function], ctx: Context, inputs: tuple[Differentiable, ...]):
         self.function = function
         self.ctx: Context | None = ctx
         self.inputs = inputs
 
     def backward(self, grad_output: Any) -> list:
-        """Gradients of the inputs, with shape and dtype checked; then frees what was saved."""
+        """Gradients of the inputs, with shape and dtype checked; then free what was saved."""
         name = self.function.__name__
         if self.ctx is None:
             raise RuntimeError(
@@ -123,7 +150,9 @@ class Node:
         try:
             gradients = self.function.backward(self.ctx, grad_output)
         except RuntimeError as error:
-            raise RuntimeError(f"{name}: {error}") from error
+            # The same exception, so that handlers of its class still find it.
+            error.args = (f"{name}: {error}",)
+            raise
         if not isinstance(gradients, tuple):
             gradients = (gradients,)
         checked = []
@@ -136,23 +165,27 @@ class Node:
                         f"{gradient.dtype} for input {position} of shape {tensor.shape} and "
                         f"{tensor.dtype}"
                     )
-                # A gradient that only looks at grad_output must not become a second
-                # parameter's .grad in the same memory.
-                if tensor.is_leaf and self.ctx.xp.may_share_memory(gradient, grad_output):
+                # A view of grad_output is copied: two leaves must not share the memory of .grad.
+                is_on_same_device = type(gradient) is type(grad_output)
+                if (
+                    tensor.is_leaf
+                    and is_on_same_device
+                    and self.ctx.backend.xp.may_share_memory(gradient, grad_output)
+                ):
                     gradient = gradient.copy()
             checked.append(gradient)
         self.ctx, self.inputs = None, ()
         return checked
 
 
-def _topological_order(root: "Tensor") -> list["Tensor"]:
+def _topological_order(root: Differentiable) -> list[Differentiable]:
     """Tensors that require a gradient, each after everything it was computed from.
 
     Iterative, because a graph of many thousand operations would exhaust Python's stack.
     """
-    order: list[Tensor] = []
+    order: list[Differentiable] = []
     visited = {id(root)}
-    stack: list[tuple[Tensor, Iterator]] = [(root, _parents(root))]
+    stack: list[tuple[Differentiable, Iterator]] = [(root, _parents(root))]
     while stack:
         tensor, parents = stack[-1]
         for parent in parents:
@@ -166,16 +199,16 @@ def _topological_order(root: "Tensor") -> list["Tensor"]:
     return order
 
 
-def _parents(tensor: "Tensor") -> Iterator["Tensor"]:
+def _parents(tensor: Differentiable) -> Iterator[Differentiable]:
     inputs = tensor._node.inputs if tensor._node is not None else ()
     return (parent for parent in inputs if parent.requires_grad)
 
 
-def run_backward(root: "Tensor", gradient: Any) -> None:
+def run_backward(root: Differentiable, gradient: Any) -> None:
     """Add d(root)/d(leaf), contracted with `gradient`, to the ``grad`` of every leaf.
 
     Several uses of a tensor add up in a fixed order, so results repeat bit for bit. The saved
-    arrays of each node, and the gradient of each intermediate tensor, are freed on the way.
+    arrays of each node, and the gradient of each intermediate tensor, are freed along the way.
     """
     order = _topological_order(root)
     gradients = {id(root): gradient}

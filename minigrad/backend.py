@@ -1,6 +1,6 @@
-"""What a device is: an array module, hand-written kernels, memory, and copies to and from it.
+"""A device: its array module, hand-written kernels, memory, and copies to and from it.
 
-``get("cpu")`` is NumPy with the Numba kernels, ``get("cuda")`` CuPy with those in CUDA C.
+``get("cpu")`` is NumPy with kernels in Numba, ``get("cuda")`` is CuPy with kernels in CUDA C.
 """
 
 import contextlib
@@ -24,20 +24,18 @@ class Backend:
 
     Attributes:
         name: "cpu" or "cuda".
-        xp: its array module.
-        layout: the memory format of its images.
+        xp: the array module, NumPy or CuPy.
     """
 
     name = "cpu"
     xp: ModuleType = np
-    layout = layout.cpu
 
     def __repr__(self) -> str:
         return f"Backend({self.name!r})"
 
     @functools.cached_property
     def kernels(self) -> ModuleType:
-        """Its hand-written kernels, imported when they are first used."""
+        """The hand-written kernels, imported on first use."""
         from minigrad.kernels import cpu
 
         return cpu
@@ -47,68 +45,74 @@ class Backend:
         return memory.pool.empty(shape, dtype)
 
     def describe(self) -> str:
-        """What computes, in a few words."""
+        """A short description for people, such as "cpu (8 threads)"."""
         return f"cpu ({numba.get_num_threads()} threads)"
 
-    def empty_images(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """An uninitialized array, in the memory format of the kernels if it has 4 dimensions."""
-        if self.kernels.CHANNELS_LAST and len(shape) == 4:
-            return self.layout.empty(shape, dtype)
-        return self.empty(shape, dtype)
+    def contiguous(self, array: Any) -> Any:
+        """The array, C-contiguous: itself if it is so already."""
+        if array.ndim != 4 or array.flags.c_contiguous:
+            return np.ascontiguousarray(array)
+        copy = self.empty(array.shape, array.dtype)
+        layout.copy(array, copy)
+        return copy
+
+    def channels_last(self, array: Any) -> Any:
+        """Images (N, C, H, W) as a C-contiguous array (N, H, W, C), the form that kernels take.
+
+        A view where that is their order in memory, else a copy. An array that does not have 4
+        dimensions keeps its shape.
+        """
+        return self.contiguous(array.transpose(0, 2, 3, 1) if array.ndim == 4 else array)
+
+    def channels_first(self, array: Any) -> Any:
+        """The inverse of `channels_last`: images (N, H, W, C) as a view (N, C, H, W)."""
+        return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
     def images(self, array: Any) -> Any:
-        """An array in the memory format of `empty_images`, itself if it is so already."""
-        if self.kernels.CHANNELS_LAST and array.ndim == 4:
-            return self.layout.channels_last(array)
-        return self.contiguous(array)
-
-    def contiguous(self, array: Any) -> Any:
-        """The array with its elements in the order of its dimensions, itself if they are."""
-        if self.kernels.CHANNELS_LAST and array.ndim == 4:
-            return self.layout.contiguous(array)
-        return self.xp.ascontiguousarray(array)
+        """Images (N, C, H, W) with their channels last in memory: themselves if they are so."""
+        return self.channels_first(self.channels_last(array))
 
     def asarray(self, array: Any) -> Any:
-        """A NumPy array on this device (itself on the CPU)."""
+        """A NumPy array copied to this device; on the CPU, the array itself."""
         return self.xp.asarray(array)
 
     def asnumpy(self, array: Any) -> np.ndarray:
-        """An array of this device as a NumPy array (itself on the CPU)."""
+        """An array of this device copied to NumPy; on the CPU, the array itself."""
         return array if isinstance(array, np.ndarray) else self.xp.asnumpy(array)
 
     def add_at(self, total: Any, index: Any, values: Any) -> None:
-        """total[index] += values, in which an element that is named several times gets them all.
+        """total[index] += values, where the values of repeated indices add up.
 
-        The order of the additions is the same every time. `total` is C-contiguous.
+        The additions have a fixed order. `total` is C-contiguous.
         """
         np.add.at(total, index, values)
 
     def transfer(self, array: np.ndarray) -> contextlib.AbstractContextManager:
-        """Begin to copy an array to the device, beside what is computed there.
+        """Start copying an array to the device, while the device computes.
 
         Returns:
-            a context manager whose block may use the array on the device.
+            a context manager that waits for the copy and gives the array on the device.
         """
         return contextlib.nullcontext(array)
 
     def fingerprint(self, array: Any) -> int:
-        """A number that changes when the array is overwritten.
+        """A number that almost always changes when the array is overwritten: a heuristic.
 
-        Arrays up to about a thousand elements are read whole, larger ones at evenly spaced
-        elements, so the cost does not grow with the array. On a GPU reading would stop the
-        stream, so changes are not noticed there.
+        Arrays of up to about a thousand elements are read whole, larger ones at evenly spaced
+        elements, so that the cost does not grow with the array; a change of a few elements
+        between these is missed. On a GPU the number is always 0, because reading would wait for
+        the stream: no change is noticed there.
         """
         if not isinstance(array, np.ndarray):
             return 0
         flat = array.ravel(order="K")
-        return zlib.crc32(np.ascontiguousarray(flat[:: max(1, flat.size // 512)]))
+        return zlib.crc32(flat[:: max(1, flat.size // 512)].tobytes())
 
 
 class CudaBackend(Backend):
-    """The GPU that CuPy has chosen (the first one; CUDA_VISIBLE_DEVICES decides which that is)."""
+    """The GPU that CuPy uses: the first of those in CUDA_VISIBLE_DEVICES."""
 
     name = "cuda"
-    layout = device.layout
 
     def __init__(self) -> None:
         self.xp = cuda.connect()
@@ -123,6 +127,9 @@ class CudaBackend(Backend):
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         return device.device.empty(shape, dtype)
 
+    def contiguous(self, array: Any) -> Any:
+        return self.xp.ascontiguousarray(array)
+
     def asarray(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")
 
@@ -131,15 +138,15 @@ class CudaBackend(Backend):
         return f"cuda ({properties['name'].decode()})"
 
     def free_memory(self) -> int:
-        """Bytes that can still be allocated on the GPU."""
+        """Bytes that can be allocated on the GPU."""
         free, _ = self.xp.cuda.Device().mem_info
         return free + self.xp.get_default_memory_pool().free_bytes()
 
     def add_at(self, total: Any, index: Any, values: Any) -> None:
-        """By sorting: CuPy's own ``add.at`` adds in the order in which the threads come.
+        """By sorting, because CuPy's ``add.at`` has no fixed order.
 
         Equal positions become neighbors, in the order of the values, and log2 of their number
-        passes add up pairs of neighbors, pairs of pairs and so on, until the first has the sum.
+        passes add pairs of neighbors, pairs of pairs and so on, until the first has the sum.
         """
         xp = self.xp
         positions = xp.arange(total.size).reshape(total.shape)[index].reshape(-1)
@@ -167,7 +174,7 @@ def get(name: str) -> Backend:
     """The backend called "cpu" or "cuda".
 
     Raises:
-        BackendError: the backend cannot run on this machine.
+        BackendError: the backend cannot be used on this machine.
         ValueError: there is no backend of that name.
     """
     global _cuda

@@ -1,23 +1,22 @@
 """Checks of the arguments of `minigrad.functional`, with one wording for each kind of mistake.
 
 Each takes the name of the operation for its message, and returns the argument in the form that
-the operation wants it.
+the operation needs.
 """
 
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
 from minigrad import backend
 from minigrad.autograd import is_grad_enabled
 from minigrad.kernels import conv2d, max_pool2d
-from minigrad.tensor import FLOAT_TYPES, Tensor
+from minigrad.tensor import FLOAT_TYPES, Dim, Tensor
 
 Pair = int | tuple[int, int]
-Dim = int | tuple[int, ...] | None
 
 
 def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
@@ -34,6 +33,7 @@ def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None)
 
 
 def same_type(operation: str, input: Tensor, name: str, other: Tensor) -> None:
+    """Raise TypeError unless `other` has the dtype and the device of the input."""
     if other.dtype != input.dtype:
         raise TypeError(
             f"{operation}: {name} is {other.dtype}, expected {input.dtype} as the input; "
@@ -72,7 +72,7 @@ def operands(operation: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
 
 
 def may_be_overwritten(operation: str, input: Tensor) -> None:
-    """A leaf's gradient belongs to its values: they stay as long as gradients are recorded."""
+    """Refuse to overwrite a leaf that requires a gradient while operations are recorded."""
     if input.is_leaf and input.requires_grad and is_grad_enabled():
         raise RuntimeError(
             f"{operation}: inplace=True would overwrite a leaf that requires a gradient: "
@@ -83,7 +83,7 @@ def may_be_overwritten(operation: str, input: Tensor) -> None:
 def labels(operation: str, input: Tensor, target: Any) -> Any:
     """Class labels, one for each row of `input` (N, C), as an int64 array of its device.
 
-    Labels on the host are checked there, so that nobody has to wait for the device.
+    Labels on the host are checked there, which does not synchronize with the device.
     """
     target = target.data if isinstance(target, Tensor) else target
     if not hasattr(target, "dtype"):
@@ -105,12 +105,17 @@ def labels(operation: str, input: Tensor, target: Any) -> Any:
     return backend.backend_of(input.data).asarray(target)
 
 
+def _is_integer(value: Any) -> TypeGuard[int]:
+    return isinstance(value, numbers.Integral)
+
+
 def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, numbers.Integral) else value
+    """(vertical, horizontal), from a pair or from one integer for both."""
+    pair = (value, value) if _is_integer(value) else value
     if (
         not isinstance(pair, (tuple, list))
         or len(pair) != 2
-        or not all(isinstance(size, numbers.Integral) and size >= minimum for size in pair)
+        or not all(_is_integer(size) and size >= minimum for size in pair)
     ):
         raise ValueError(
             f"{operation}: {name} must be an integer of at least {minimum} or a pair of them, "
@@ -123,7 +128,7 @@ def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
     """Non-negative dimensions to reduce over; None means all."""
     if dim is None:
         return tuple(range(input.ndim))
-    dims = (dim,) if isinstance(dim, numbers.Integral) else tuple(dim)
+    dims = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)
     axes = tuple(dimension(operation, input, d) for d in dims)
     if len(set(axes)) != len(axes):
         raise ValueError(f"{operation}: dim {dim} names a dimension twice")
@@ -131,13 +136,36 @@ def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
 
 
 def dimension(operation: str, input: Tensor, dim: Any) -> int:
-    if not isinstance(dim, numbers.Integral) or not -input.ndim <= dim < input.ndim:
+    """The number of a dimension from 0, given from the first (0) or from the last (-1)."""
+    if not _is_integer(dim) or not -input.ndim <= dim < input.ndim:
         raise ValueError(f"{operation}: dim {dim} does not exist in shape {input.shape}")
     return int(dim) % input.ndim
 
 
-def bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple:
-    """The bias as a tuple to append to the inputs: empty where there is none."""
+class Arguments(NamedTuple):
+    """The valid arguments of a `Function`: its tensors, and what it takes by keyword."""
+
+    inputs: tuple[Tensor, ...]
+    parameters: dict[str, Any]
+
+
+def linear_inputs(
+    operation: str, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, ...]:
+    """(input, weight), and the bias if there is one."""
+    float_tensor(operation, "input", input, ndim=2)
+    same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=2))
+    if weight.shape[1] != input.shape[1]:
+        raise ValueError(
+            f"{operation}: input has shape {input.shape}, expected (N, {weight.shape[1]}) "
+            f"for weight shape {weight.shape}"
+        )
+    return input, weight, *_optional_bias(operation, input, weight, bias)
+
+
+def _optional_bias(
+    operation: str, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, ...]:
     if bias is None:
         return ()
     same_type(operation, input, "bias", float_tensor(operation, "bias", bias))
@@ -149,49 +177,58 @@ def bias(operation: str, input: Tensor, weight: Tensor, bias: Tensor | None) -> 
     return (bias,)
 
 
-class Convolution(NamedTuple):
-    """The valid arguments of a convolution: the bias as a tuple, and the keyword arguments."""
-
-    bias: tuple
-    window: dict[str, Any]
-
-
-def convolution(
+def conv2d_arguments(
     operation: str,
     input: Tensor,
     weight: Tensor,
-    bias_or_none: Tensor | None,
+    bias: Tensor | None,
     stride: Pair,
     padding: Pair,
     groups: int,
-) -> Convolution:
+) -> Arguments:
+    """The arguments of a convolution, with the shape of its output."""
     float_tensor(operation, "input", input, ndim=4)
     same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
-    stride = pair(operation, "stride", stride, 1)
-    padding = pair(operation, "padding", padding, 0)
-    if not isinstance(groups, numbers.Integral) or groups < 1:
+    window = pair(operation, "stride", stride, 1), pair(operation, "padding", padding, 0)
+    if not _is_integer(groups) or groups < 1:
         raise ValueError(f"{operation}: groups must be an integer of at least 1, got {groups!r}")
-    conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
-    return Convolution(
-        bias(operation, input, weight, bias_or_none),
-        {"stride": stride, "padding": padding, "groups": groups},
+    output_shape = conv2d.output_shape(input.shape, weight.shape, *window, groups)
+    inputs = (input, weight, *_optional_bias(operation, input, weight, bias))
+    return Arguments(
+        inputs,
+        {
+            "stride": window[0],
+            "padding": window[1],
+            "groups": groups,
+            "output_shape": output_shape,
+        },
     )
 
 
-def window(operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair):
-    """The keyword arguments of a pooling operation."""
+def pool2d_arguments(
+    operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair
+) -> dict[str, Any]:
+    """The keyword arguments of pooling, with the shape of its output."""
     float_tensor(operation, "input", input, ndim=4)
     kernel_size = pair(operation, "kernel_size", kernel_size, 1)
     stride = kernel_size if stride is None else pair(operation, "stride", stride, 1)
     padding = pair(operation, "padding", padding, 0)
-    max_pool2d.output_shape(input.shape, kernel_size, stride, padding, operation)
-    return {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+    N, C, H, W = input.shape
+    output_shape = max_pool2d.output_shape((N, C, H, W), kernel_size, stride, padding, operation)
+    return {
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "output_shape": output_shape,
+    }
 
 
-def normalization(operation: str, input: Tensor, size: int, alpha: float, beta: float, k: float):
+def local_response_norm_arguments(
+    operation: str, input: Tensor, size: int, alpha: float, beta: float, k: float
+) -> dict[str, Any]:
     """The keyword arguments of local response normalization."""
     float_tensor(operation, "input", input, ndim=4)
-    if not isinstance(size, numbers.Integral) or size < 1:
+    if not _is_integer(size) or size < 1:
         raise ValueError(f"{operation}: size must be an integer >= 1, got {size!r}")
     if not k > 0 or not alpha >= 0:
         raise ValueError(f"{operation}: need k > 0 and alpha >= 0, got {k=}, {alpha=}")
@@ -199,6 +236,7 @@ def normalization(operation: str, input: Tensor, size: int, alpha: float, beta: 
 
 
 def float_dtype(dtype: Any) -> np.dtype:
+    """float32 or float64 as a NumPy dtype."""
     try:
         if np.dtype(dtype) in FLOAT_TYPES:
             return np.dtype(dtype)
@@ -208,7 +246,7 @@ def float_dtype(dtype: Any) -> np.dtype:
 
 
 def sizes(operation: str, input: Tensor, sizes: tuple) -> tuple[int, ...]:
-    """The sizes of a new shape for the same elements, given one by one or as a tuple."""
+    """A new shape for the same elements, given size by size or as a tuple."""
     float_tensor(operation, "input", input)
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
@@ -241,7 +279,7 @@ def joined_dimension(operation: str, inputs: Sequence[Tensor], dim: int) -> int:
 def pad_widths(operation: str, input: Tensor, pad: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """(before, after) of every dimension, from PyTorch's order that begins with the last one."""
     float_tensor(operation, "input", input)
-    valid = all(isinstance(size, numbers.Integral) and size >= 0 for size in pad)
+    valid = all(_is_integer(size) and size >= 0 for size in pad)
     if len(pad) % 2 or len(pad) > 2 * input.ndim or not valid:
         raise ValueError(
             f"{operation}: pad must hold two sizes of at least 0 for each of up to {input.ndim} "

@@ -1,6 +1,6 @@
-"""The GPU through CuPy: its connection, and copies to it that run beside its computation.
+"""The GPU through CuPy: the connection to it, and copies to it that overlap with computation.
 
-CuPy is imported here only, and only by `connect`.
+CuPy is imported only here, by `connect`.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from minigrad.kernels.shared.device import device
 
 
 class BackendError(RuntimeError):
-    """A backend that cannot be used here; the message says what is missing."""
+    """A backend cannot be used on this machine; the message says what is missing."""
 
 
 def connect() -> ModuleType:
@@ -38,13 +38,13 @@ def connect() -> ModuleType:
             )
         if driver // 1000 < needed // 1000:
             raise BackendError(
-                f"backend 'cuda' found a driver for CUDA {_version(driver)}, and the CuPy that is "
-                f"installed needs one for {_version(needed)}: update the driver"
+                f"backend 'cuda' found a driver for CUDA {_version(driver)}, but the installed CuPy "
+                f"needs one for {_version(needed)}: update the driver"
                 + (", or pip install '.[cuda12]'" if driver // 1000 == 12 else "")
             )
         if runtime.getDeviceCount() == 0:
             raise BackendError("backend 'cuda' found no GPU: use --backend cpu")
-        # Now, with a message, and not in the first step: cuBLAS, the compiler, and some memory.
+        # cuBLAS, the compiler and some memory: what fails here fails with a message.
         cupy.cuda.device.get_cublas_handle()
         cupy.ones(1)
         device.connect(cupy)
@@ -53,12 +53,12 @@ def connect() -> ModuleType:
         free, total = cupy.cuda.Device().mem_info
         raise BackendError(
             f"backend 'cuda' has {free >> 20} of {total >> 20} MiB free on the GPU, too little to "
-            "begin: end what else runs there, or use --backend cpu"
+            "start: stop the other programs on it, or use --backend cpu"
         ) from error
     except ImportError as error:
         raise BackendError(
-            f"backend 'cuda' misses a library of CUDA: {error}; pip install '.[cuda12]' (or "
-            "'.[cuda13]') brings them"
+            f"backend 'cuda' cannot load a CUDA library: {error}; pip install '.[cuda12]' (or "
+            "'.[cuda13]') installs them"
         ) from error
     except RuntimeError as error:
         if isinstance(error, BackendError):
@@ -74,10 +74,10 @@ def _version(number: int) -> str:
 
 
 class Transfers:
-    """Copies to the GPU on a stream of their own.
+    """Copies to the GPU on a separate stream.
 
-    The array is first copied to pinned memory, from which the device reads by itself. A pair of
-    pinned and device memory is used again when the computation has done with it.
+    An array is first copied to pinned memory, which the device reads without the host. A pair of
+    pinned and device memory is reused once the computation is done with it.
     """
 
     def __init__(self, cupy: ModuleType):
@@ -94,7 +94,7 @@ class Transfers:
             staging.consumed.synchronize()
         else:
             staging = _Staging(self.cupy, array.nbytes)
-            # Kept for good: a transfer that nobody waits for may still be writing.
+            # Never freed: a transfer that nobody waited for may still be writing.
             self.all.append(staging)
             # The memory may come from an array that pending kernels still read.
             self.stream.wait_event(self.cupy.cuda.get_current_stream().record())
@@ -102,7 +102,7 @@ class Transfers:
 
 
 class _Staging:
-    """Pinned memory on the host, and as much on the device."""
+    """Pinned memory on the host, and as much memory on the device."""
 
     def __init__(self, cupy: ModuleType, size: int):
         memory = cupy.cuda.alloc_pinned_memory(size)
@@ -113,7 +113,7 @@ class _Staging:
 
 
 class _Transfer:
-    """One copy under way."""
+    """A copy in progress."""
 
     def __init__(self, transfers: Transfers, staging: _Staging, array: np.ndarray):
         self.transfers, self.staging = transfers, staging
@@ -133,10 +133,10 @@ class _Transfer:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """How exactly the GPU multiplies float32 in matrix products and convolutions.
+    """Set the precision of float32 matrix products and convolutions on the GPU.
 
     Args:
-        precision: "highest", in float32 (the default), or "high", in TF32 on tensor cores: factors
+        precision: "highest" is float32 (the default), "high" is TF32 on tensor cores: factors
             are rounded to 10 bits of mantissa, sums stay float32. The CPU always uses float32.
     """
     if precision not in ("highest", "high"):

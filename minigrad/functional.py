@@ -1,8 +1,8 @@
 """The public operations. Every argument is checked here, before any kernel runs.
 
 Names, argument order and meaning are PyTorch's. A shape that does not fit raises ValueError,
-a wrong type TypeError; the message names the operation, the argument, what it got and what
-was expected. Tensors of one operation share one float dtype: nothing is converted silently.
+a wrong type raises TypeError; the message names the operation and the argument, and says what was
+passed and what was expected. Tensors of one operation share one float dtype: nothing is converted silently.
 """
 
 import numbers
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend, checks
-from minigrad.checks import Dim, Pair
+from minigrad.checks import Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
 from minigrad.ops import dropout as dropout_ops
 from minigrad.ops import matmul as matmul_ops
 from minigrad.random import random_keys
-from minigrad.tensor import Tensor
+from minigrad.tensor import Dim, Tensor
 
 # -- elementwise --------------------------------------------------------------------------
 
@@ -82,8 +82,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(input, 0), with derivative 0 at 0 (paper, section 3.1).
 
     Args:
-        inplace: write into the memory of `input`, whose values are lost, where its memory format
-            allows. An operation that needs them for its gradient notices in `backward`.
+        inplace: overwrite the memory of `input`, if its memory format allows that. An operation
+            that needs the lost values for its gradient raises RuntimeError in `backward`.
 
     Raises:
         RuntimeError: `inplace` on a leaf that requires a gradient.
@@ -94,13 +94,16 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return elementwise.ReLU.apply(input, inplace=inplace)
 
 
-def cast(input: Tensor, dtype: Any) -> Tensor:
-    """The tensor in float32 or float64; its gradient comes back in the input's dtype."""
+def to(input: Tensor, target: Any) -> Tensor:
+    """The tensor on another device ("cpu", "cuda") or in another float type.
+
+    Without a change it is `input` itself. The gradient has the device and the type of `input`.
+    """
+    if isinstance(target, str) and target in ("cpu", "cuda"):
+        return input if target == input.device else shape.ToDevice.apply(input, device=target)
     checks.float_tensor("to", "input", input)
-    dtype = checks.float_dtype(dtype)
-    if dtype == input.dtype:
-        return input
-    return elementwise.Cast.apply(input, dtype=dtype)
+    dtype = checks.float_dtype(target)
+    return input if dtype == input.dtype else elementwise.Cast.apply(input, dtype=dtype)
 
 
 # -- reductions ---------------------------------------------------------------------------
@@ -128,12 +131,12 @@ def max(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 
 def reshape(input: Tensor, *sizes: int) -> Tensor:
-    """The elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1, and follows from the others."""
     return shape.Reshape.apply(input, shape=checks.sizes("reshape", input, sizes))
 
 
 def flatten(input: Tensor, start_dim: int = 0) -> Tensor:
-    """Join all dimensions from `start_dim` on into one."""
+    """Join the dimensions from `start_dim` on into one."""
     kept = input.shape[: checks.dimension("flatten", input, start_dim)]
     return reshape(input, *kept, -1)
 
@@ -212,16 +215,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (N, out_features).
     """
-    checks.float_tensor("linear", "input", input, ndim=2)
-    checks.same_type(
-        "linear", input, "weight", checks.float_tensor("linear", "weight", weight, ndim=2)
-    )
-    if weight.shape[1] != input.shape[1]:
-        raise ValueError(
-            f"linear: input has shape {input.shape}, expected (N, {weight.shape[1]}) "
-            f"for weight shape {weight.shape}"
-        )
-    return matmul_ops.Linear.apply(input, weight, *checks.bias("linear", input, weight, bias))
+    return matmul_ops.Linear.apply(*checks.linear_inputs("linear", input, weight, bias))
 
 
 def conv2d(
@@ -232,7 +226,7 @@ def conv2d(
     padding: Pair = 0,
     groups: int = 1,
 ) -> Tensor:
-    """Cross-correlation of images with learnt filters (paper, section 3.5).
+    """Cross-correlation of images with learned filters (paper, section 3.5).
 
     output[n, oc, oh, ow] = bias[oc] + sum over ic, kh, kw of
         weight[oc, ic, kh, kw] * input[n, ic + first channel of the group,
@@ -242,14 +236,14 @@ def conv2d(
         input: (N, C, H, W).
         weight: (out_channels, C / groups, KH, KW); out_channels divisible by groups.
         bias: (out_channels,) or None.
-        stride, padding: pixels, an int or a pair (vertical, horizontal); zeros are padded.
+        stride, padding: pixels, an int or a pair (vertical, horizontal); padding is zero.
         groups: output channels of a group see only the input channels of that group.
 
     Returns:
         (N, out_channels, (H + 2 padding - KH) // stride + 1, likewise for W).
     """
-    arguments = checks.convolution("conv2d", input, weight, bias, stride, padding, groups)
-    return conv.Conv2d.apply(input, weight, *arguments.bias, **arguments.window)
+    arguments = checks.conv2d_arguments("conv2d", input, weight, bias, stride, padding, groups)
+    return conv.Conv2d.apply(*arguments.inputs, **arguments.parameters)
 
 
 def conv2d_relu(
@@ -260,12 +254,12 @@ def conv2d_relu(
     padding: Pair = 0,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(...)) in one operation, which writes and keeps one array of images less.
+    """relu(conv2d(...)) in one operation, without the array between them.
 
-    `nn.Sequential` uses it where a ReLU follows a convolution. Arguments as for `conv2d`.
+    `nn.Fused` of a convolution and a ReLU uses it. Arguments as for `conv2d`.
     """
-    arguments = checks.convolution("conv2d_relu", input, weight, bias, stride, padding, groups)
-    return conv.Conv2dReLU.apply(input, weight, *arguments.bias, **arguments.window)
+    arguments = checks.conv2d_arguments("conv2d_relu", input, weight, bias, stride, padding, groups)
+    return conv.Conv2dReLU.apply(*arguments.inputs, **arguments.parameters)
 
 
 def max_pool2d(
@@ -282,7 +276,7 @@ def max_pool2d(
         (N, C, (H + 2 padding - kernel_size) // stride + 1, likewise for W). Among equal
         maxima the first in row-major order receives the gradient.
     """
-    window = checks.window("max_pool2d", input, kernel_size, stride, padding)
+    window = checks.pool2d_arguments("max_pool2d", input, kernel_size, stride, padding)
     return pool.MaxPool2d.apply(input, **window)
 
 
@@ -290,7 +284,7 @@ def avg_pool2d(
     input: Tensor, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0
 ) -> Tensor:
     """Mean over windows; padded zeros count. Arguments as for `max_pool2d`."""
-    window = checks.window("avg_pool2d", input, kernel_size, stride, padding)
+    window = checks.pool2d_arguments("avg_pool2d", input, kernel_size, stride, padding)
     return pool.AvgPool2d.apply(input, **window)
 
 
@@ -304,7 +298,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
         input: (N, C, H, W).
 
     Returns:
-        (N, C, *output_size); the input itself where that is its size.
+        (N, C, *output_size); the input itself if it has this size.
     """
     checks.float_tensor("adaptive_avg_pool2d", "input", input, ndim=4)
     OH, OW = checks.pair("adaptive_avg_pool2d", "output_size", output_size, 1)
@@ -320,7 +314,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Pair) -> Tensor:
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
-    """Normalization by the activity of neighbouring channels (paper, section 3.3).
+    """Normalization by the activity of neighboring channels (paper, section 3.3).
 
     output = input / (k + alpha / size * sum of input^2 over `size` channels around it) ^ beta
 
@@ -331,7 +325,7 @@ def local_response_norm(
     Args:
         input: (N, C, H, W).
     """
-    norm = checks.normalization("local_response_norm", input, size, alpha, beta, k)
+    norm = checks.local_response_norm_arguments("local_response_norm", input, size, alpha, beta, k)
     return normalization.LocalResponseNorm.apply(input, **norm)
 
 
@@ -347,11 +341,11 @@ def local_response_norm_max_pool2d(
 ) -> Tensor:
     """max_pool2d(local_response_norm(...)) in one operation, without the array between them.
 
-    `nn.Sequential` uses it where max-pooling follows the normalization. Arguments as for both.
+    `nn.Fused` of a normalization and a max-pooling uses it. Arguments as for both.
     """
     operation = "local_response_norm_max_pool2d"
-    norm = checks.normalization(operation, input, size, alpha, beta, k)
-    window = checks.window(operation, input, kernel_size, stride, padding)
+    norm = checks.local_response_norm_arguments(operation, input, size, alpha, beta, k)
+    window = checks.pool2d_arguments(operation, input, kernel_size, stride, padding)
     return normalization.LocalResponseNormMaxPool2d.apply(input, **norm, **window)
 
 
@@ -359,8 +353,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Set elements to zero with probability `p`, scale the others by 1 / (1 - p).
 
     The paper (section 4.2) instead multiplies by 1 - p at test time; the expectation is the
-    same. Without `training` the input is returned. Each call draws the next key from the
-    generator that `manual_seed` restarts.
+    same. Without `training` the input is returned. Each call takes the next random key;
+    `manual_seed` restarts them.
     """
     checks.float_tensor("dropout", "input", input)
     if not isinstance(p, numbers.Real) or not 0 <= p < 1:

@@ -11,7 +11,7 @@ from minigrad.tensor import Tensor
 
 
 class GradcheckError(AssertionError):
-    """A gradient that disagrees with finite differences, or a function they cannot judge."""
+    """A gradient disagrees with finite differences, or the function cannot be checked by them."""
 
 
 def gradcheck(
@@ -36,10 +36,10 @@ def gradcheck(
             must be float64.
         eps: size of the perturbation.
         atol, rtol: the check fails where |analytic - numerical| > atol + rtol * |numerical|.
-        mode: "full" compares every element of the Jacobian, at the cost of two evaluations an
-            input element and one backward an output element. "direction" compares the slope
+        mode: "full" compares every element of the Jacobian, at the cost of two evaluations per
+            input element and one backward pass per output element. "direction" compares the slope
             along one random direction through all inputs, at the cost of three evaluations.
-        seed: of the random output gradients and directions.
+        seed: for the random output gradients and directions.
 
     Returns:
         True.
@@ -68,7 +68,16 @@ def gradcheck(
 
 
 class _Check:
-    def __init__(self, func, inputs, checked, eps, atol, rtol, rng):
+    def __init__(
+        self,
+        func: Callable[..., Tensor],
+        inputs: tuple[Any, ...],
+        checked: list[int],
+        eps: float,
+        atol: float,
+        rtol: float,
+        rng: np.random.Generator,
+    ):
         self.func, self.inputs, self.checked = func, inputs, checked
         self.eps, self.atol, self.rtol, self.rng = eps, atol, rtol, rng
         self.backend = backend_of(inputs[checked[0]].data)
@@ -79,7 +88,7 @@ class _Check:
 
     def backward(self, grad_output: np.ndarray) -> list[np.ndarray]:
         """Analytic gradients of the checked inputs for this output gradient."""
-        # The function may go on from its own inputs' graph, so fresh leaves are used.
+        # The inputs may belong to a graph, so fresh leaves are used.
         leaves = list(self.inputs)
         for i in self.checked:
             leaves[i] = Tensor(self.inputs[i].data, requires_grad=True)

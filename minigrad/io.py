@@ -1,4 +1,4 @@
-"""Arrays and text in one safetensors file."""
+"""Arrays and text in a safetensors file."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 
 class CheckpointError(Exception):
-    """A file that cannot be read as a checkpoint, or does not fit the model."""
+    """A file cannot be read as a checkpoint, or does not fit the model."""
 
 
 def save(
@@ -19,24 +19,24 @@ def save(
 ) -> None:
     """Write arrays by name, and strings as metadata.
 
-    It is written under a temporary name beside `path` and then renamed, so that the file appears
+    The file is written under a temporary name beside `path` and then renamed, so that it appears
     complete or not at all.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     path = Path(path)
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         save_file(contiguous, temporary, metadata or {})
-        # The library makes files that only their owner may read.
+        # The library creates files that only their owner may read.
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except SafetensorError as error:
-        # The library tells the system's error number in its text only.
+        # The library reports the system's error number only in its message.
         found = re.search(r"os error (\d+)", str(error))
         number = int(found[1]) if found else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
@@ -50,7 +50,7 @@ def load(
     """The arrays and the metadata of a file written by `save`.
 
     Args:
-        leave_out: arrays whose names begin so are not read.
+        leave_out: a prefix; arrays whose names start with it are not read.
 
     Raises:
         CheckpointError: the file is missing or not a safetensors file.

@@ -1,11 +1,11 @@
-"""The keys of all random numbers: dropout masks and initial parameters."""
+"""Keys of random numbers: those of dropout masks and of parameter initialization."""
 
 
 class RandomKeys:
     """Source of the keys of all random numbers: ``(seed, call)``, call counting from 0.
 
     Kernels and initializers draw counter-based random numbers from such a key, so a draw
-    depends on the seed and on how many were made before it, on nothing else.
+    depends only on the seed and on the number of draws before it.
     """
 
     def __init__(self, seed: int = 0, call: int = 0):
@@ -13,6 +13,7 @@ class RandomKeys:
         self.call = call
 
     def next(self) -> tuple[int, int]:
+        """The key of the next draw."""
         key = (self.seed, self.call)
         self.call += 1
         return key

@@ -1,6 +1,10 @@
-"""Tensor: an array that knows how to compute gradients. Its operators are `functional`'s."""
+"""Tensor: an array that knows how to compute gradients.
 
-from typing import Any
+Its operators, and methods such as `sum`, are functions of `minigrad.functional`: see
+minigrad/operators.py.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,19 +13,21 @@ from minigrad.autograd import Node, run_backward
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
+Dim = int | tuple[int, ...] | None
+
 
 class Tensor:
     """An n-dimensional array with an optional gradient.
 
     Args:
         array: a NumPy (or CuPy) array, which is not copied, or anything `numpy.asarray`
-            takes; Python floats become float32.
+            accepts; Python floats become float32.
         requires_grad: record operations on this tensor so that `backward` fills ``grad``.
 
     Attributes:
         data: the array.
         grad: a Tensor of the same shape after `backward`, or None. Gradients of several
-            `backward` calls add up until it is set to None.
+            `backward` calls accumulate until it is set to None.
     """
 
     # NumPy must leave `array + tensor` to Tensor.__radd__.
@@ -47,14 +53,17 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The size of each dimension."""
         return self.data.shape
 
     @property
     def ndim(self) -> int:
+        """The number of dimensions."""
         return self.data.ndim
 
     @property
     def dtype(self) -> np.dtype:
+        """The NumPy type of the elements."""
         return self.data.dtype
 
     @property
@@ -64,7 +73,7 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        """Whether this tensor was made by the user and not by an operation."""
+        """Whether this tensor was created directly and not by a recorded operation."""
         return self._node is None
 
     @property
@@ -73,7 +82,7 @@ class Tensor:
         return backends.backend_of(self.data).name
 
     def numel(self) -> int:
-        """Number of elements."""
+        """The number of elements."""
         return int(self.data.size)
 
     def __len__(self) -> int:
@@ -104,16 +113,8 @@ class Tensor:
         return self.numpy().item()
 
     def detach(self) -> "Tensor":
-        """The same values without the graph behind them."""
+        """The same values, in the same memory, without the graph."""
         return Tensor(self.data)
-
-    def to(self, target: Any) -> "Tensor":
-        """The tensor on another device ("cpu", "cuda") or in another float type."""
-        if isinstance(target, str) and target in ("cpu", "cuda"):
-            if target == self.device:
-                return self
-            return Tensor(backends.get(target).asarray(self.numpy()), self.requires_grad)
-        return F.cast(self, target)
 
     # -- gradients ----------------------------------------------------------------------
 
@@ -122,7 +123,7 @@ class Tensor:
 
         Args:
             gradient: the gradient of some scalar with respect to this tensor, of the same
-                shape and dtype; may be left out where this tensor has one element.
+                shape and dtype; may be omitted if this tensor has one element.
 
         Raises:
             RuntimeError: nothing requires a gradient, the graph was already freed by an
@@ -155,91 +156,50 @@ class Tensor:
     def _accumulate_grad(self, gradient: Any) -> None:
         self.grad = Tensor(gradient if self.grad is None else self.grad.data + gradient)
 
-    # -- operators and methods: one line each into functional -----------------------------
+    def _output(self, array: Any, node: Node | None) -> "Tensor":
+        """The output of an operation on this tensor: a Tensor, even if this is a Parameter."""
+        output = Tensor(array)
+        if node is not None:
+            output.requires_grad = True
+            output._node = node
+        return output
 
-    def __add__(self, other):
-        return F.add(self, other)
+    # -- operators and methods ------------------------------------------------------------
 
-    def __radd__(self, other):
-        return F.add(other, self)
-
-    def __sub__(self, other):
-        return F.subtract(self, other)
-
-    def __rsub__(self, other):
-        return F.subtract(other, self)
-
-    def __mul__(self, other):
-        return F.multiply(self, other)
-
-    def __rmul__(self, other):
-        return F.multiply(other, self)
-
-    def __truediv__(self, other):
-        return F.divide(self, other)
-
-    def __rtruediv__(self, other):
-        return F.divide(other, self)
-
-    def __neg__(self):
-        return F.negative(self)
-
-    def __pow__(self, exponent):
-        return F.pow(self, exponent)
-
-    def __matmul__(self, other):
-        return F.matmul(self, other)
-
-    def __getitem__(self, index):
-        return F.getitem(self, index)
-
-    def exp(self) -> "Tensor":
-        return F.exp(self)
-
-    def log(self) -> "Tensor":
-        return F.log(self)
-
-    def sqrt(self) -> "Tensor":
-        return F.sqrt(self)
-
-    def tanh(self) -> "Tensor":
-        return F.tanh(self)
-
-    def sigmoid(self) -> "Tensor":
-        return F.sigmoid(self)
-
-    def relu(self) -> "Tensor":
-        return F.relu(self)
-
-    def sum(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> "Tensor":
-        return F.sum(self, dim, keepdim)
-
-    def mean(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> "Tensor":
-        return F.mean(self, dim, keepdim)
-
-    def max(self, dim: int | tuple[int, ...] | None = None, keepdim: bool = False) -> "Tensor":
-        return F.max(self, dim, keepdim)
-
-    def reshape(self, *shape: int) -> "Tensor":
-        return F.reshape(self, *shape)
-
-    def permute(self, *dims: int) -> "Tensor":
-        return F.permute(self, *dims)
-
-    def transpose(self, dim0: int, dim1: int) -> "Tensor":
-        return F.transpose(self, dim0, dim1)
-
-    def flatten(self, start_dim: int = 0) -> "Tensor":
-        return F.flatten(self, start_dim)
+    if TYPE_CHECKING:
+        # Functions of `minigrad.functional`, which needs Tensor, so that this module cannot import
+        # it; minigrad/operators.py installs them. `help(Tensor.sum)` shows the documentation.
+        def __add__(self, other: Any) -> "Tensor": ...
+        def __radd__(self, other: Any) -> "Tensor": ...
+        def __sub__(self, other: Any) -> "Tensor": ...
+        def __rsub__(self, other: Any) -> "Tensor": ...
+        def __mul__(self, other: Any) -> "Tensor": ...
+        def __rmul__(self, other: Any) -> "Tensor": ...
+        def __truediv__(self, other: Any) -> "Tensor": ...
+        def __rtruediv__(self, other: Any) -> "Tensor": ...
+        def __neg__(self) -> "Tensor": ...
+        def __pow__(self, exponent: float) -> "Tensor": ...
+        def __matmul__(self, other: "Tensor") -> "Tensor": ...
+        def __getitem__(self, index: Any) -> "Tensor": ...
+        def exp(self) -> "Tensor": ...
+        def log(self) -> "Tensor": ...
+        def sqrt(self) -> "Tensor": ...
+        def tanh(self) -> "Tensor": ...
+        def sigmoid(self) -> "Tensor": ...
+        def relu(self, inplace: bool = False) -> "Tensor": ...
+        def sum(self, dim: Dim = None, keepdim: bool = False) -> "Tensor": ...
+        def mean(self, dim: Dim = None, keepdim: bool = False) -> "Tensor": ...
+        def max(self, dim: Dim = None, keepdim: bool = False) -> "Tensor": ...
+        def reshape(self, *sizes: Any) -> "Tensor": ...
+        def permute(self, *dims: Any) -> "Tensor": ...
+        def transpose(self, dim0: int, dim1: int) -> "Tensor": ...
+        def flatten(self, start_dim: int = 0) -> "Tensor": ...
+        def to(self, target: Any) -> "Tensor": ...
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of `data`; Python floats become float32 unless `dtype` says else."""
+    """A tensor with a copy of `data`; Python floats become float32 unless `dtype` is given."""
     array = np.array(data, dtype=dtype)
     if dtype is None and not hasattr(data, "dtype") and array.dtype == np.float64:
         array = array.astype(np.float32)
     return Tensor(array, requires_grad)
-
-
-# At the end: functional needs Tensor, whose methods need functional.
-from minigrad import functional as F  # noqa: E402

@@ -1,9 +1,9 @@
 """The table of operations: gradients, adjoints, backends and PyTorch are tested from it.
 
-Parameters have values at which a mistake shows: windows, strides and padding are not square,
-the constants of local response normalization are near 1, and batches lie around the number of
-images that the blocked convolution computes side by side (16 in float64, 32 in float32 with
-AVX-512; from half of that on it is used). Inputs keep away from kinks by construction.
+Parameters have values at which a mistake shows: windows, strides and padding are not square, and
+the constants of local response normalization are near 1. Channels and pixels are fewer and more
+than the vectors and tiles of the fast kernels hold, and seldom a multiple of them. Inputs keep away
+from kinks by construction.
 """
 
 from collections.abc import Callable
@@ -120,8 +120,8 @@ case("relu", nonzero(20_000), label="two pieces")
 CASES.append(
     Case(
         "cast to float32 and back",
-        "cast",
-        lambda input: F.cast(F.cast(input, np.float32), input.dtype),
+        "to",
+        lambda input: F.to(F.to(input, np.float32), input.dtype),
         (binary_fractions(3, 4),),
         lambda torch, x: x.to(torch.float32).to(x.dtype),
         eps=2**-10,
@@ -282,7 +282,13 @@ for channels, size in ((1, 1), (1, 3), (2, 5), (7, 5), (7, 9), (15, 4), (17, 5))
     )
 case("local_response_norm", normal(1, 3, 33, 35), label="two blocks", size=3, alpha=2.0, k=1.0)
 case(
-    "local_response_norm", normal(17, 16, 6, 5), label="AlexNet", large=True, size=5, alpha=5e-4, k=2.0
+    "local_response_norm",
+    normal(17, 16, 6, 5),
+    label="AlexNet",
+    large=True,
+    size=5,
+    alpha=5e-4,
+    k=2.0,
 )  # fmt: skip
 
 

@@ -15,15 +15,15 @@ LONGEST_FILE = 400
 # Each room may import itself and those above it in its list.
 ROOMS_OF_ALEXNET = [
     ("errors", "files", "model"),
-    ("cli",),
+    ("cli", "style"),
     ("data",),
     ("run",),
     ("inference",),
     ("visualize",),
     ("training",),
     ("doctor",),
-    ("train", "evaluate", "predict", "summary"),
     ("report",),
+    ("train", "evaluate", "predict", "summary"),
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
@@ -35,6 +35,7 @@ LADDER_OF_MINIGRAD = [
     ("ops",),
     ("checks",),
     ("functional",),
+    ("operators",),
     ("gradcheck", "io", "nn"),
     ("optim",),
     ("__init__",),

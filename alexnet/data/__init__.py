@@ -1,16 +1,17 @@
-"""The data sets: `load` gives the sets of a source by name, or finds out what a folder holds.
+"""Data sets: `load` opens one by the name of its source, `recognize` finds out what a folder holds.
 
 dataset      what a data set is; subsets
-sources      which sources there are, and which of them a folder holds
-demo, cifar, folder, imagenet, parquet, shards    the sources, one a module
-pickled      what a pickle holds, found out without running it
+sources      the table of all sources, and how a folder is recognized
+readers/     one module a source: demo, cifar, folder, imagenet, parquet, shards
+images       decoding: from the bytes of an image file to its pixels
+resizing     scaling, and the central square
+bad_images   data sets of which images that cannot be used are skipped
+transforms   preprocessing and augmentation: from an image to the views that the network gets
+loader       batches of views, decoded ahead by threads
+statistics   mean and principal components of the colors, mean image
 labels       the words behind ImageNet's classes
-images       from the bytes of an image file to its pixels
-bad_images   what happens to images that cannot be decoded
-transforms   what is done to an image on its way into the network
-loader       when, and by which thread
-inspection, contact_sheet    what `check` finds out, and its picture
-fetch, prepare, check    the commands of ``python -m alexnet.data``
+identity     whether two data sets are the same
+commands/    ``python -m alexnet.data``: fetch, prepare, check
 """
 
 from alexnet.data.dataset import Dataset, Splits, Subset

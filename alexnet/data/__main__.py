@@ -1,6 +1,6 @@
-"""``python -m alexnet.data``: commands that get data ready; each is a module of its own.
+"""``python -m alexnet.data``: commands that prepare data, one module each.
 
-Such a module has ``add_options(parser)`` and ``run(arguments)``, which returns the exit code.
+A module has ``add_options(parser)`` and ``run(arguments)``, which returns the exit code.
 """
 
 import sys

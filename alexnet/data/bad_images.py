@@ -1,4 +1,4 @@
-"""What happens to images that cannot be used: an error, or a list of them, up to a limit."""
+"""Images that cannot be used: the first one is an error, or up to a limit they are skipped."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ logger = logging.getLogger("alexnet.data")
 
 
 class BadImages:
-    """The images of a run that could not be read.
+    """The images of a run that cannot be used, of all its data sets together.
 
     Args:
         skip: go on without them; by default the first one is an error.
@@ -32,9 +32,9 @@ class BadImages:
         self._lock = threading.Lock()
 
     def write_to(self, path: Path) -> None:
-        """Keep a list of them in a file from now on, a line each; no file without any.
+        """From now on, list them in a file, one a line; the first one creates the file.
 
-        Lines from before, of a run that is continued, are kept and not repeated.
+        The lines of a run that is continued are kept and not repeated.
         """
         with self._lock:
             self._list = path
@@ -43,23 +43,11 @@ class BadImages:
             for problem in self.found.values():
                 self._write(problem)
 
-    def read(self, dataset: Dataset, index: int, square: int | None = None) -> np.ndarray | None:
-        """An image of a data set, or None where it is to be skipped.
-
-        Raises:
-            DataError: it cannot be used, and is not to be skipped or one too many.
-        """
-        try:
-            return dataset.image(index, square)
-        except BadImage as error:
-            self.add(dataset.name(index), str(error))
-            return None
-
     def add(self, name: str, problem: str) -> None:
-        """Note an image that cannot be used; once, however often it is met.
+        """Note an image that cannot be used; once, however often it is read.
 
         Raises:
-            DataError: it is not to be skipped, or one too many.
+            DataError: bad images are not skipped, or there are more than the limit.
         """
         if not self.skip:
             raise DataError(
@@ -82,3 +70,51 @@ class BadImages:
             self._listed.add(line)
             with open(self._list, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
+
+
+class Skipping:
+    """A data set of which bad images are skipped: its `image` gives None for them.
+
+    Args:
+        bad_images: notes them, and decides when they are an error.
+    """
+
+    def __init__(self, dataset: Dataset, bad_images: BadImages):
+        self.dataset = dataset
+        self.bad_images = bad_images
+
+    @property
+    def classes(self) -> list[str]:
+        return self.dataset.classes
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.dataset.labels
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def image(self, index: int, square: int | None = None) -> np.ndarray | None:
+        """As `Dataset.image`, or None if the image is skipped.
+
+        Raises:
+            DataError: it cannot be used, and may not be skipped.
+        """
+        try:
+            return self.dataset.image(index, square)
+        except BadImage as error:
+            self.bad_images.add(self.name(index), str(error))
+            return None
+
+    def name(self, index: int) -> str:
+        return self.dataset.name(index)
+
+    @property
+    def mean_image(self) -> np.ndarray | None:
+        """That of prepared data, float32 (3, S, S); None for other data."""
+        return getattr(self.dataset, "mean_image", None)
+
+
+def underlying(dataset: Dataset | Skipping) -> Dataset:
+    """The data set itself, whose `image` raises `BadImage`."""
+    return dataset.dataset if isinstance(dataset, Skipping) else dataset

@@ -8,15 +8,15 @@ from alexnet.errors import DataError
 
 
 class Dataset(Protocol):
-    """Labelled images.
+    """Labeled images.
 
-    `labels[i]` (int64) is an index into `classes`. Images are in the order of their classes, and
-    in each class in the order of their names or numbers: the same images have the same indices
-    in whatever form they are kept, and with them the same place in training.
+    `labels[i]` (int64) is an index into `classes`. Images are sorted by class, and within a class
+    by name or number: the same images have the same indices in every format, and so the same
+    place in training.
 
-    Where images are kept as image files, `file(index)` gives one as it is stored, as a path or an
-    open binary file. Where damage can be found without decoding, `verify()` looks for it and
-    raises `DataError`. Both serve ``python -m alexnet.data check`` and are optional.
+    Two methods are optional, for ``python -m alexnet.data check``. `file(index)` gives an image
+    file as it is stored, as a path or an open binary file. `verify()` looks for damage without
+    decoding, and raises `DataError`.
     """
 
     classes: list[str]
@@ -28,8 +28,8 @@ class Dataset(Protocol):
         """Image `index` as uint8 (H, W, 3), RGB; sizes may differ between images.
 
         Args:
-            square: the caller needs the central square only, and no more than this many pixels
-                of its side: it may be given instead of the image, scaled down to them.
+            square: the caller needs only the central square, at no more than this many pixels
+                a side. The result may be that square, scaled down, instead of the whole image.
 
         Raises:
             BadImage: it is damaged or missing.
@@ -37,7 +37,7 @@ class Dataset(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """Where image `index` is, for people: a path, or a place in a file."""
+        """Where image `index` comes from, for messages: a path, or a place in a file."""
         ...
 
 
@@ -46,10 +46,10 @@ Splits = dict[str, Dataset]
 
 
 class Subset:
-    """`count` images of a data set, as evenly divided among its classes as they allow.
+    """`count` images of a data set, divided among its classes as evenly as possible.
 
-    The images are the first of a shuffle of the whole set that is a function of `seed` alone,
-    so a smaller subset is a part of every larger one.
+    They are the first of a shuffle of the whole set that depends on `seed` alone, so a smaller
+    subset is part of every larger one.
     """
 
     def __init__(self, dataset: Dataset, count: int, seed: int = 0):

@@ -1,4 +1,4 @@
-"""What tells whether two data sets are the same, without reading their images."""
+"""Whether two data sets are the same, without reading their images."""
 
 import hashlib
 import json

@@ -1,7 +1,7 @@
-"""From the bytes of an image file to its pixels.
+"""Decoding: from the bytes of an image file to its pixels.
 
-Whatever the file is, the outcome is an RGB image or a `BadImage` that names it: bytes from
-strangers can make a decoder raise nearly anything.
+Any file becomes an RGB image or a `BadImage` that names it: hostile bytes can make a decoder raise
+nearly any exception.
 """
 
 import contextlib
@@ -15,26 +15,19 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from alexnet.data.resizing import central_square, shorter_side
 from alexnet.errors import BadImage
 
-# Pillow looks at the contents, not at the name: without this list a file called x.jpg could
-# reach decoders that start other programs.
+# Pillow goes by the contents, not by the name: without this list, a file called x.jpg could reach
+# decoders that start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 )
-# A longer image would become huge when its shorter side is enlarged to the network's input.
+# A narrower image would become huge when its shorter side is enlarged to the network's input.
 MAX_ASPECT_RATIO = 100
 MAX_FILE_BYTES = 2**30
-# Pillow warns of what does no harm, such as cut-off EXIF data, but also of a small file that unpacks
-# into hundreds of megabytes.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-
-# It also logs errors, which without any handler Python would print.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-# What undoes the rotation that a camera noted in the EXIF tag "orientation".
+# Undoes the rotation that a camera noted in the EXIF tag "orientation".
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -46,13 +39,30 @@ UPRIGHT = {
 }
 
 
-def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.ndarray:
-    """The image in a file as uint8 (H, W, 3) RGB, upright; of an animation the first frame.
+def _silence_pillow() -> None:
+    """Print nothing that Pillow warns about or logs, but make a decompression bomb an error.
 
-    Transparent parts become white. 16-bit grey keeps its upper 8 bits.
+    Warning filters belong to the whole process. They are set once, when this module is imported:
+    images are decoded in threads, which cannot set and restore them around each image.
+    """
+    # Pillow warns of harmless things, such as cut-off EXIF data.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+    # A small file may unpack into hundreds of megabytes.
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    # Without a handler, Python would print the errors that a library logs.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+_silence_pillow()
+
+
+def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.ndarray:
+    """The image in a file as uint8 (H, W, 3) RGB, upright; the first frame of an animation.
+
+    Transparent parts become white. 16-bit gray keeps its upper 8 bits.
 
     Args:
-        name: what to call the file in an error.
+        name: of the file, for errors.
         square: see `Dataset.image`.
 
     Raises:
@@ -70,15 +80,15 @@ def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.nd
         if orientation in UPRIGHT:
             image = image.transpose(UPRIGHT[orientation])
         if square is not None and _is_plain(image):
-            image = _central_square(image, square)
+            return central_square(image, min(square, shorter_side(image)))
         return _to_rgb(image)
 
 
 def kinds(file: Path | BinaryIO, name: str) -> list[str]:
-    """What the header of an image file tells: its format, and whether it is of an unusual kind.
+    """The format of an image file, and what is unusual about it, by its header alone.
 
     Raises:
-        BadImage: as `decode`, but it does not look at the pixels.
+        BadImage: the file is missing, or not an image of a known format.
     """
     with _opened(file, name) as image:
         stored_as = str(image.tile[0].args if image.tile else "")
@@ -96,13 +106,13 @@ def kinds(file: Path | BinaryIO, name: str) -> list[str]:
 
 @contextlib.contextmanager
 def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
-    """An image file; whatever is wrong with it, or raised inside, becomes a `BadImage`."""
+    """An open image file; any error, here or within the block, becomes a `BadImage`."""
     try:
         if isinstance(file, Path):
             if file.stat().st_size > MAX_FILE_BYTES:
                 raise BadImage(f"{name}: larger than {MAX_FILE_BYTES:,} bytes")
-            # From memory no decoder gets more bytes than there are, whatever length a header
-            # claims; from a file it would first reserve as many.
+            # Given a file, a decoder reserves as many bytes as the header claims; given memory,
+            # it gets no more than there are.
             file = io.BytesIO(file.read_bytes())
         with Image.open(file, formats=FORMATS) as image:
             yield image
@@ -118,7 +128,7 @@ def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
 
 
 def _decode_smaller(image: Image.Image, size: int) -> None:
-    """Let the JPEG decoder scale by 1/2, 1/4 or 1/8, which is cheaper than decoding it all."""
+    """Let the JPEG decoder scale by 1/2, 1/4 or 1/8, which is cheaper than decoding all pixels."""
     width, height = image.size
     shorter = min(width, height)
     if shorter > size:
@@ -126,19 +136,11 @@ def _decode_smaller(image: Image.Image, size: int) -> None:
         image.draft(None, (width * size // shorter, height * size // shorter))
 
 
-def _central_square(image: Image.Image, size: int) -> Image.Image:
-    """`transforms.central_square`, never enlarged, without the copies that make an array of all."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    return square.resize((size, size), Image.Resampling.BILINEAR) if side > size else square
-
-
 def _orientation(image: Image.Image) -> int | None:
     try:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:
-        return None  # the picture can be good where its EXIF data are not
+        return None  # the pixels can be good where the EXIF data are damaged
 
 
 def _is_animated(image: Image.Image) -> bool:
@@ -156,8 +158,8 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     if _is_plain(image):
         return np.asarray(image)  # convert() would copy it
     if image.mode.startswith("I"):
-        grey = np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)
-        return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
+        gray = np.clip(np.asarray(image) // 256, 0, 255).astype(np.uint8)
+        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
     if image.mode == "F":
         raise ValueError("floating-point pixels have no fixed range; save it with 8 bits")
     if image.has_transparency_data:

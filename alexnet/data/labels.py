@@ -4,7 +4,8 @@ import functools
 from collections import Counter
 from pathlib import Path
 
-# Lists of the 1,000 classes differ in a few words ("crane" is both a bird and a machine).
+# Share of the words that must agree: lists of the 1,000 classes differ in a few ("crane" is both a
+# bird and a machine).
 SAME_LIST = 0.95
 
 
@@ -16,26 +17,26 @@ def words() -> dict[str, str]:
 
 
 def display_name(class_name: str) -> str:
-    """What to show for a class: "tench (n01440764)" for a synset, any other name as it is."""
+    """The name of a class for people: "tench (n01440764)" for a synset, any other name as it is."""
     if class_name not in words():
         return class_name
     return f"{_first(words()[class_name])} ({class_name})"
 
 
 def caption(class_name: str) -> str:
-    """What to call a class in a picture: "tench"; with its synset only where words are ambiguous."""
+    """The name of a class in a picture: "tench"; with its synset if the word is ambiguous."""
     first = _first(words().get(class_name, class_name))
     unique = class_name in words() and _times()[first] == 1
     return first if unique else display_name(class_name)
 
 
 def shortened(name: str, length: int) -> str:
-    """A name for a picture, of at most so many letters."""
+    """A name for a picture, cut off after `length` letters."""
     name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
     return name if len(name) <= length else name[: length - 1] + "…"
 
 
-def synsets_of(names: list[str]) -> list[str] | None:
+def find_synsets(names: list[str]) -> list[str] | None:
     """The synset that each name stands for, or None where not all are names from ImageNet.
 
     A name is a synset, its words, or the first of them, and must mean one synset only; in a list
@@ -58,7 +59,7 @@ def synsets_of(names: list[str]) -> list[str] | None:
 
 @functools.cache
 def _times() -> Counter[str]:
-    """How many synsets begin with the same word."""
+    """How many synsets have the same first word."""
     return Counter(_first(text) for text in words().values())
 
 

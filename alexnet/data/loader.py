@@ -1,8 +1,8 @@
 """Batches of a data set, decoded ahead by threads.
 
-Which images a batch holds and how they are augmented is a function of the seed, the epoch and the
-index of the image, so any number of workers gives the same batches, and an epoch can be entered at
-any batch. Images stay uint8 until `Batch.prepare` turns them into the network's input, on its device.
+The images of a batch and their augmentation depend on the seed, the epoch and the index of the
+image alone: any number of workers gives the same batches, and an epoch can begin at any batch.
+Images stay uint8 until `Batch.prepare` turns them into the network's input, on its device.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import Skipping
 from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
@@ -38,12 +38,12 @@ BATCHES_AHEAD_PER_WORKER = 2
 
 @dataclass
 class Batch:
-    """N images in V views each, and what `prepare` has to do with them.
+    """N images in V views each, and how `prepare` turns them into the network's input.
 
     Attributes:
-        images: uint8 (N * V, S, S, 3), the views of an image one after the other.
-        flips: bool (N * V,), which of them to mirror.
-        color_shift: float32 (N * V, 3), grey levels to add.
+        images: uint8 (N * V, S, S, 3), all views of an image one after the other.
+        flips: bool (N * V,), which views to mirror.
+        color_shift: float32 (N * V, 3), gray levels to add.
         labels: int64 (N,).
         indices: int64 (N,), which images of the data set they are.
     """
@@ -56,19 +56,38 @@ class Batch:
     preprocessing: Preprocessing
     _transfer: contextlib.AbstractContextManager | None = None
 
+    @classmethod
+    def from_views(
+        cls,
+        views: list[View],
+        labels: np.ndarray,
+        indices: np.ndarray,
+        preprocessing: Preprocessing,
+    ) -> "Batch":
+        """A batch of N * V views, all views of an image one after the other."""
+        crops, flips, color_shifts = zip(*views)
+        return cls(
+            np.stack(crops),
+            np.array(flips, np.bool_),
+            np.stack(color_shifts),
+            labels,
+            indices,
+            preprocessing,
+        )
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def split(self, parts: int) -> list["Batch"]:
-        """The batch in at most so many parts, whose sizes differ by one image at most."""
+        """The batch in at most `parts` parts, whose sizes differ by one image at most."""
         if parts == 1:
             return [self]
         parts, views = min(parts, len(self)), len(self.images) // len(self)
-        of_views = self.images, self.flips, self.color_shift
+        view_arrays = self.images, self.flips, self.color_shift
         edges = [len(self) * part // parts for part in range(parts + 1)]
         return [
             Batch(
-                *(array[views * first : views * end] for array in of_views),
+                *(array[views * first : views * end] for array in view_arrays),
                 self.labels[first:end],
                 self.indices[first:end],
                 self.preprocessing,
@@ -77,31 +96,30 @@ class Batch:
         ]
 
     def send(self, backend: Backend) -> None:
-        """Begin to copy the images to the backend's device, for `prepare`."""
+        """Start copying the images to the backend's device, for `prepare`."""
         self._transfer = backend.transfer(self.images)
 
     def prepare(self, backend: Backend) -> Any:
         """The network's input, float32 (N * V, 3, S, S) on the backend's device."""
         count, height, width, channels = self.images.shape
-        output = backend.empty_images((count, channels, height, width), np.float32)
+        output = backend.empty((count, height, width, channels), np.float32)
         mean = self.preprocessing.mean_image
         if mean is None:
             mean = np.array(self.preprocessing.mean, np.float32)
         with self._transfer or backend.transfer(self.images) as images:
             backend.kernels.prepare_images.forward(
                 images,
-                backend.asarray(np.zeros((count, 2), np.int32)),
                 backend.asarray(self.flips),
                 backend.asarray(self.color_shift),
                 backend.asarray(mean),
                 self.preprocessing.scale,
                 output=output,
             )
-        return output
+        return backend.channels_first(output)
 
 
 def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
-    """The batches; the next one's images are on their way while one is worked on."""
+    """The batches; while one is in use, the images of the next are being copied."""
     current = None
     for following in batches:
         following.send(backend)
@@ -113,10 +131,10 @@ def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
 
 
 class Timed:
-    """An iterator that knows how long it was waited for.
+    """An iterator that measures how long its user waits for it.
 
     Attributes:
-        seconds: spent in `next`, in all.
+        seconds: total time spent in `next`.
     """
 
     def __init__(self, iterator: Iterator):
@@ -141,27 +159,25 @@ class Loader:
     """Batches of a data set; the last one of an epoch holds what is left.
 
     Args:
-        dataset: where images and labels come from.
-        preprocessing: size of the crops, and what turns them into the network's input.
+        dataset: where images and labels come from; skipped images make a batch smaller.
+        preprocessing: size of the crops, and how they become the network's input.
         batch_size: images in a batch.
         seed: decides order and augmentation.
-        augmentation: the random part, for training; without it the crop is the middle one.
+        augmentation: random views, for training; without it, the center of each image.
         ten_views: the ten views of the paper's tests instead of one.
-        bad_images: what to do with images that cannot be used; skipped ones make a batch smaller.
         shuffle: a new random order in each epoch; otherwise the order of the data set.
-        workers: threads that decode ahead; 0 decodes in the calling thread, when asked.
+        workers: threads that decode ahead; with 0, the calling thread decodes each batch itself.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | Skipping,
         preprocessing: Preprocessing,
         batch_size: int,
         *,
         seed: int = 0,
         augmentation: Augmentation | None = None,
         ten_views: bool = False,
-        bad_images: BadImages | None = None,
         shuffle: bool = False,
         workers: int = 2,
     ):
@@ -176,10 +192,9 @@ class Loader:
         self.seed = seed
         self.augmentation = augmentation
         self.ten_views = ten_views
-        self.bad_images = bad_images or BadImages()
-        # What of an image is needed: all of it, where crops may come from anywhere.
-        anywhere = augmentation is not None and augmentation.crop == "resized"
-        self._square = None if anywhere else preprocessing.resize
+        # "resized" crops may come from anywhere in the image, all others from its central square.
+        whole = augmentation is not None and augmentation.crop == "resized"
+        self._square = None if whole else preprocessing.resize
         self.shuffle = shuffle
         self.workers = workers
 
@@ -188,9 +203,9 @@ class Loader:
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from number `start` on.
+        """The batches of an epoch, beginning with number `start`.
 
-        What goes wrong in a worker is raised here. Closing the iterator ends the threads.
+        Errors in a worker are raised here. Closing the iterator ends the threads.
         """
         order = self._order(epoch)
         parts = [
@@ -229,12 +244,12 @@ class Loader:
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
             try:
-                image = self.bad_images.read(self.dataset, index, self._square)
+                image = self.dataset.image(index, self._square)
                 if image is not None:
                     used.append(index)
                     views += self._views(image, epoch, index)
             except DataError:
-                raise  # it says all that is to be said
+                raise  # its message is complete
             except Exception as error:
                 error.add_note(f"while loading {self.dataset.name(index)}")
                 raise
@@ -243,14 +258,8 @@ class Loader:
                 f"none of the {len(indices)} images of a batch can be used; "
                 "python -m alexnet.data check lists what is wrong with the data"
             )
-        crops, flips, color_shifts = zip(*views)
-        return Batch(
-            np.stack(crops),
-            np.array(flips, np.bool_),
-            np.stack(color_shifts),
-            self.dataset.labels[used],
-            np.array(used),
-            self.preprocessing,
+        return Batch.from_views(
+            views, self.dataset.labels[used], np.array(used), self.preprocessing
         )
 
     def _views(self, image: np.ndarray, epoch: int, index: int) -> list[View]:

@@ -14,8 +14,8 @@ class Source(NamedTuple):
     """A kind of data.
 
     Attributes:
-        found_in: whether a folder holds data of this kind; looks at names only.
-        open: the sets in a folder. The seed decides a split that the data do not have.
+        found_in: whether a folder holds data of this kind, by names alone.
+        open: the sets in a folder; the seed decides the split where the data have none.
         looks_like: what `found_in` looks for, in words.
     """
 
@@ -24,7 +24,7 @@ class Source(NamedTuple):
     looks_like: str
 
 
-# In the order in which a folder is asked what it is.
+# In the order in which `recognize` tries them.
 SOURCES = {
     "shards": Source(
         shards.found_in,
@@ -79,8 +79,8 @@ def load(name: str, root: str | Path | None = None, seed: int = 0) -> Splits:
     """The sets of a source: "train", "validation", and "test" where there is one.
 
     Args:
-        name: one of `NAMES`; "auto" finds out what `root` holds.
-        root: the folder the data lie in; the demo set needs none.
+        name: one of `NAMES`; "auto" recognizes what `root` holds.
+        root: the folder with the data; the demo set needs none.
         seed: decides the demo images, and the split of a folder without one.
 
     Raises:

@@ -1,21 +1,21 @@
-"""Statistics of a training set: mean colour, principal components of the colours, mean image."""
+"""Statistics of a training set: mean color, principal components of the colors, mean image."""
 
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import Skipping
 from alexnet.data.dataset import Dataset
-from alexnet.data.transforms import central_square, shorter_side
+from alexnet.data.resizing import central_square, shorter_side
 from alexnet.errors import DataError
 
-# Length of the side of the square that an image is reduced to, here and in prepared data.
+# Side in pixels of the square that an image is reduced to, here and in prepared data.
 SQUARE = 256
 
 
 class ColorStatistics(NamedTuple):
-    """Mean and principal components of a data set's colours, as `Preprocessing` takes them."""
+    """Mean and principal components of a data set's colors, as `Preprocessing` takes them."""
 
     mean: tuple[float, float, float]
     eigenvectors: tuple[tuple[float, float, float], ...]
@@ -27,19 +27,19 @@ def reduced_square(image: np.ndarray, size: int = SQUARE) -> np.ndarray:
     return central_square(image, min(size, shorter_side(image)))
 
 
-def color_statistics(dataset: Dataset, bad_images: BadImages, count: int = 1000) -> ColorStatistics:
-    """Mean and principal components of the colours of `count` evenly spaced images.
+def color_statistics(dataset: Dataset | Skipping, count: int = 1000) -> ColorStatistics:
+    """Mean and principal components of the colors of `count` evenly spaced images.
 
-    Every image has the same weight. The components come with the largest standard deviation
-    first, and with the sign that makes the entry of largest magnitude positive.
+    Every image has the same weight. The component with the largest standard deviation comes
+    first; the sign of each makes its entry of largest magnitude positive.
     """
     indices = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
     images, mean, second_moment = 0, np.zeros(3), np.zeros((3, 3))
     for index in indices:
-        image = bad_images.read(dataset, index, SQUARE)
+        image = dataset.image(index, SQUARE)
         if image is None:
             continue
-        # Sums of integers are exact in float64, so the threads of the BLAS cannot change them.
+        # Sums of integers are exact in float64: they do not depend on the BLAS's threads.
         pixels = reduced_square(image).reshape(-1, 3).astype(np.float64)
         mean += pixels.sum(axis=0) / len(pixels)
         second_moment += pixels.T @ pixels / len(pixels)
@@ -61,10 +61,10 @@ def color_statistics(dataset: Dataset, bad_images: BadImages, count: int = 1000)
     )
 
 
-def mean_image(dataset: Dataset, size: int, bad_images: BadImages) -> np.ndarray:
-    """The mean over all images of their central squares, float32 (3, size, size), grey levels.
+def mean_image(dataset: Dataset | Skipping, size: int) -> np.ndarray:
+    """The mean over all images of their central squares, float32 (3, size, size), gray levels.
 
-    Prepared data have it already, for the size they were prepared with.
+    Prepared data come with it, for the size they were prepared with.
     """
     prepared = getattr(dataset, "mean_image", None)
     if prepared is not None and prepared.shape[1] == size:
@@ -74,7 +74,7 @@ def mean_image(dataset: Dataset, size: int, bad_images: BadImages) -> np.ndarray
         range(len(dataset)), "mean image", unit=" images", delay=2, leave=False, disable=None
     )
     for index in progress:
-        image = bad_images.read(dataset, index, size)
+        image = dataset.image(index, size)
         if image is not None:
             total += central_square(image, size)
             images += 1

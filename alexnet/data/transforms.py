@@ -1,9 +1,9 @@
-"""What is done to an image on its way into the network, and the random part of it.
+"""Preprocessing and augmentation: from an image to the views that the network gets.
 
-Section 2 of the paper: the image is reduced to a square of 256 pixels, and the mean grey levels
+Section 2 of the paper: the image is reduced to a square of 256 pixels, and the mean gray levels
 are subtracted. Section 4.1, in training only: a smaller square is cut out at a random place, half
-of the images are mirrored, and a random colour along the principal components of the training
-set's colours is added. In tests, the mean over ten views of the image (`ten_views`).
+of the images are mirrored, and a random color along the principal components of the training
+set's colors is added. In tests, the mean over ten views of the image (`ten_views`).
 """
 
 import math
@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+
+from alexnet.data.resizing import central_square, resized
 
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1
 CROPS = ("random", "resized", "center")
@@ -23,19 +24,19 @@ ASPECT_RATIO = (3 / 4, 4 / 3)
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """The fixed part of the way from an image to the network's input; checkpoints store it.
+    """How every image becomes the network's input; checkpoints store it.
 
-    The input is (crop + colour shift - mean) * scale, in grey levels of 0 to 255.
+    The input is (crop + color shift - mean) * scale, in gray levels of 0 to 255.
 
     Attributes:
         image_size: height and width of the network's input.
         resize: height and width of the central square that crops are taken from; 256 for the
             paper's crop of 227, and in that proportion by default.
-        mean: grey level to subtract from red, green and blue.
+        mean: gray level to subtract from red, green and blue.
         mean_image: float32 (3, image_size, image_size) to subtract instead of `mean`.
         scale: factor after the subtraction; 1 in the paper.
-        eigenvectors: column i is the i-th principal component of the colours (3, 3).
-        standard_deviations: of the colours along each component, in grey levels.
+        eigenvectors: column i is the i-th principal component of the colors (3, 3).
+        standard_deviations: of the colors along each component, in gray levels.
     """
 
     image_size: int
@@ -59,14 +60,14 @@ class Preprocessing:
             raise ValueError(f"mean_image must have the shape {shape}, got {self.mean_image.shape}")
 
     def to_metadata(self) -> dict[str, Any]:
-        """All fields but the mean image, as a dict that JSON can hold."""
+        """All fields except the mean image, as a dict for JSON."""
         return asdict(self) | {"mean_image": None}
 
     @classmethod
     def from_metadata(
         cls, metadata: dict[str, Any], mean_image: np.ndarray | None = None
     ) -> "Preprocessing":
-        """The inverse of `to_metadata`, also after a way through JSON."""
+        """The inverse of `to_metadata`, also after a round trip through JSON."""
         fields = metadata | {"mean_image": mean_image}
         fields["mean"] = tuple(fields["mean"])
         fields["eigenvectors"] = tuple(tuple(row) for row in fields["eigenvectors"])
@@ -76,7 +77,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The random part: place of the crop, mirroring, and colour noise.
+    """The random part of a training view: place of the crop, mirroring, and color noise.
 
     Attributes:
         crop: "random", a square of the network's size from the central square; "resized", any
@@ -93,7 +94,7 @@ class Augmentation:
 
 
 class View(NamedTuple):
-    """A crop, uint8 (S, S, 3); whether to mirror it; grey levels (3,) to add to its colours."""
+    """A crop, uint8 (S, S, 3); whether to mirror it; gray levels (3,) to add to its colors."""
 
     crop: np.ndarray
     flip: bool
@@ -104,10 +105,10 @@ NO_SHIFT = np.zeros(3, np.float32)
 
 
 def random_generator(seed: int, stream: int, epoch: int, index: int = 0) -> np.random.Generator:
-    """Random numbers that are a function of the four arguments and of nothing drawn before.
+    """Random numbers that depend on the four arguments alone, not on earlier draws.
 
-    The arguments are key and counter of Philox (Salmon et al., 2011), so no state has to be
-    saved, and neither the order of the draws nor the thread that makes them matters.
+    The arguments are key and counter of Philox (Salmon et al., 2011): there is no state to save,
+    and neither the order of the draws nor the thread matters.
     """
     key = np.array([seed % 2**64, stream], np.uint64)
     counter = np.array([0, 0, epoch, index], np.uint64)
@@ -115,13 +116,13 @@ def random_generator(seed: int, stream: int, epoch: int, index: int = 0) -> np.r
 
 
 def color_deviations(preprocessing: Preprocessing, form: str) -> np.ndarray:
-    """Grey levels (3,) by which a factor of 1 moves a colour along each principal component.
+    """Gray levels (3,) by which a factor of 1 moves a color along each principal component.
 
-    With standard deviations s_i of the colours, in grey levels:
+    With standard deviations s_i of the colors, in gray levels:
 
         "2012"      s_i, as in the authors' code
-        "paper"     s_i^2, the eigenvalues, as section 4.1 is written; thousands of grey levels
-        "pytorch"   s_i^2 / 255, the eigenvalues of colours between 0 and 1, as in the many
+        "paper"     s_i^2, the eigenvalues, as section 4.1 is written; thousands of gray levels
+        "pytorch"   s_i^2 / 255, the eigenvalues of colors between 0 and 1, as in the many
                     replications that came with Torch and PyTorch
     """
     deviations = np.array(preprocessing.standard_deviations)
@@ -136,13 +137,13 @@ def training_view(
     epoch: int,
     index: int,
 ) -> View:
-    """A random view of an image: a function of the arguments alone.
+    """A random view of an image, which depends on the arguments alone.
 
-    The colour shift is sum_i a_i * d_i * e_i over the principal components e_i of the colours,
+    The color shift is sum_i a_i * d_i * e_i over the principal components e_i of the colors,
     with d_i from `color_deviations` and a_i ~ N(0, color_noise).
     """
     generator = random_generator(seed, AUGMENTATION_STREAM, epoch, index)
-    # All numbers are always drawn: turning one augmentation off leaves the others as they were.
+    # All numbers are always drawn, so turning one augmentation off does not change the others.
     down, right, side = generator.random(3)
     factors = augmentation.color_noise * generator.standard_normal(3)
     deviations = factors * color_deviations(preprocessing, augmentation.color_noise_form)
@@ -153,7 +154,7 @@ def training_view(
         height, width = _random_size(*image.shape[:2], generator)
         top = int(down * (image.shape[0] - height + 1))
         left = int(right * (image.shape[1] - width + 1))
-        crop = _resized(image[top : top + height, left : left + width], size)
+        crop = resized(image[top : top + height, left : left + width], size, size)
     elif augmentation.crop == "random":
         square = central_square(image, preprocessing.resize)
         places = preprocessing.resize - size + 1
@@ -164,14 +165,14 @@ def training_view(
 
 
 def central_view(image: np.ndarray, preprocessing: Preprocessing) -> View:
-    """The middle of an image, as it is."""
+    """The center of an image, not mirrored."""
     size, resize = preprocessing.image_size, preprocessing.resize
     middle = (resize - size) // 2
     return View(_cut(central_square(image, resize), middle, middle, size), False, NO_SHIFT)
 
 
 def ten_views(image: np.ndarray, preprocessing: Preprocessing) -> list[View]:
-    """The four corners and the middle of an image, each as it is and mirrored (section 4.1)."""
+    """The four corners and the center of an image, then the same mirrored (section 4.1)."""
     size, resize = preprocessing.image_size, preprocessing.resize
     square = central_square(image, resize)
     last, middle = resize - size, (resize - size) // 2
@@ -180,29 +181,8 @@ def ten_views(image: np.ndarray, preprocessing: Preprocessing) -> list[View]:
     return [View(crop, flip, NO_SHIFT) for flip in (False, True) for crop in crops]
 
 
-def central_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The central square of an image (H, W, 3), scaled to (size, size, 3)."""
-    height, width = image.shape[:2]
-    side = min(height, width)
-    return _resized(_cut(image, (height - side) // 2, (width - side) // 2, side), size)
-
-
-def shorter_side(image: np.ndarray) -> int:
-    """The smaller one of height and width."""
-    return min(image.shape[:2])
-
-
 def _cut(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
     return image[top : top + size, left : left + size]
-
-
-def _resized(image: np.ndarray, size: int) -> np.ndarray:
-    """Scale to (size, size, 3), bilinear with antialiasing."""
-    if image.shape[:2] == (size, size):
-        return image
-    # Pillow wants the rows of an array without gaps.
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _random_size(height: int, width: int, generator: np.random.Generator) -> tuple[int, int]:

@@ -6,10 +6,10 @@ import math
 import numpy as np
 
 from alexnet.data import Dataset, Subset
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping, underlying
 from alexnet.data.commands.inspection import find_copies, inspect
 from alexnet.data.loader import Batch, Loader
-from alexnet.data.transforms import central_square
+from alexnet.data.resizing import central_square
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
 
 DATA_CHECK = "python -m alexnet.data check says more"
@@ -59,7 +59,7 @@ def counts(train: Dataset, validation: Dataset) -> Finding:
 
 def images(loader: Loader, validation: Dataset) -> Finding:
     """Can the images be read, and is none in both sets, twice in validation, or under two labels?"""
-    sets = {"train": loader.dataset, "validation": validation}
+    sets = {"train": underlying(loader.dataset), "validation": underlying(validation)}
     looked_at = {
         name: Subset(dataset, min(SEARCHED, len(dataset)), loader.seed)
         for name, dataset in sets.items()
@@ -138,10 +138,10 @@ def _thumbnails(
     chosen = of_classes[np.linspace(0, len(of_classes) - 1, COMPARED).round().astype(int)]
     chosen = np.unique(chosen)
     # What cannot be read is another check's subject.
-    bad_images = BadImages(skip=True, limit=len(dataset))
+    dataset = Skipping(underlying(dataset), BadImages(skip=True, limit=len(dataset)))
     rows, used = [], []
     for index in chosen:
-        image = bad_images.read(dataset, index, loader.preprocessing.resize)
+        image = dataset.image(index, loader.preprocessing.resize)
         if image is not None:
             rows.append(central_square(image, THUMBNAIL))
             used.append(index)

@@ -1,0 +1,1 @@
+"""What a trained network says of images: loading it, evaluation, results, and its layers."""

@@ -1,7 +1,4 @@
-"""Images that someone names: files, folders, standard input. No data set, so nothing is required.
-
-Every image that cannot be used costs one line, and nothing else.
-"""
+"""Images that a user names: files, folders of them, and standard input."""
 
 import io
 import os
@@ -16,29 +13,52 @@ import numpy as np
 from alexnet.data.images import MAX_FILE_BYTES, decode
 from alexnet.data.loader import Batch
 from alexnet.data.readers.folder import files_below
-from alexnet.data.transforms import Preprocessing, central_view, ten_views
+from alexnet.data.transforms import Preprocessing, View, central_view, ten_views
 from alexnet.errors import BadImage, DataError
 
 STANDARD_INPUT = "-"
-UNKNOWN = -1
+UNKNOWN = -1  # the label of an image whose class is not known
 
 
 class ImageFile(NamedTuple):
-    """An image that was asked for: what to call it, and the index of its true class or UNKNOWN."""
+    """An image that was asked for: its name, and the index of its true class or UNKNOWN."""
 
     name: str
     label: int = UNKNOWN
 
 
+class ImageFiles:
+    """Images in files, whose classes are not known: a `Dataset` of which all labels are UNKNOWN."""
+
+    def __init__(self, files: list[str], classes: list[str]):
+        self.files = files
+        self.classes = classes
+        self.labels = np.full(len(files), UNKNOWN, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def image(self, index: int, square: int | None = None) -> np.ndarray:
+        return decode(Path(self.files[index]), self.name(index), square)
+
+    def name(self, index: int) -> str:
+        return self.files[index]
+
+
+def expand(path: str) -> list[str]:
+    """The image files below a folder, sorted by name; of anything else the path itself."""
+    return files_below(Path(path)) if os.path.isdir(path) else [path]
+
+
 def find(
     names: list[str], classes: list[str], refuse: Callable[[str, str], None]
 ) -> list[ImageFile]:
-    """The images that names stand for; a folder stands for all images below it, in order.
+    """The images that names stand for; a folder stands for all images below it.
 
-    The true class is known where the folder of an image is called like one.
+    An image in a folder with the name of a class is taken to be of that class.
 
     Args:
-        refuse: told the name and what is wrong, where a name stands for no image.
+        refuse: called with a name and what is wrong with it, if no image can be found.
     """
     labels = {name: label for label, name in enumerate(classes)}
     found = []
@@ -47,7 +67,7 @@ def find(
             found.append(ImageFile(name))
             continue
         try:
-            files = files_below(Path(name)) if os.path.isdir(name) else [name]
+            files = expand(name)
         except DataError as error:
             refuse(name, str(error))
             continue
@@ -67,16 +87,16 @@ def batches(
     workers: int,
     refuse: Callable[[str, str], None],
 ) -> Iterator[Batch]:
-    """The images as the network wants them; `indices` are places in `files`.
+    """Batches for the network; their `indices` are positions in `files`.
 
     Args:
-        batch_size: images in a batch; it is smaller by those that cannot be used.
+        batch_size: images in a batch, less those that cannot be used.
         views: 1, the middle of an image, or 10.
         workers: threads that decode.
-        refuse: told the name and what is wrong, where an image cannot be used.
+        refuse: called with a name and what is wrong, if an image cannot be used.
     """
 
-    def read(file: ImageFile) -> list | BadImage:
+    def read(file: ImageFile) -> list[View] | BadImage:
         try:
             image = _decode(file.name, preprocessing.resize)
         except BadImage as error:
@@ -96,15 +116,8 @@ def batches(
                     used.append(index)
                     all_views += result
             if used:
-                crops, flips, color_shifts = zip(*all_views)
-                yield Batch(
-                    np.stack(crops),
-                    np.array(flips, np.bool_),
-                    np.stack(color_shifts),
-                    np.array([files[index].label for index in used]),
-                    np.array(used),
-                    preprocessing,
-                )
+                labels = np.array([files[index].label for index in used])
+                yield Batch.from_views(all_views, labels, np.array(used), preprocessing)
 
 
 def _decode(name: str, square: int) -> np.ndarray:

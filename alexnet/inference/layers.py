@@ -21,6 +21,17 @@ def layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
 
 
+def steps(model: nn.Module) -> list[nn.Module]:
+    """The layers as the network applies them: two that are computed together are one `nn.Fused`."""
+    if isinstance(model, nn.Sequential):
+        children = list(model.steps)
+    else:
+        children = [child for _, child in model.named_children()]
+    if isinstance(model, nn.Fused) or not children:
+        return [model]
+    return [step for child in children for step in steps(child)]
+
+
 def title(name: str, layer: nn.Module) -> str:
     """A layer for people: "features.4 (Conv2d)"."""
     return f"{name} ({type(layer).__name__})"
@@ -58,7 +69,6 @@ def batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray
         loader.dataset,
         loader.preprocessing,
         min(count, len(loader.dataset)),
-        bad_images=loader.bad_images,
         shuffle=True,
         workers=0,
     )
@@ -83,11 +93,12 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
     """The cost of every layer, found by sending one image through the layers in order."""
     image = Tensor(np.zeros((1, 3, image_size, image_size), np.float32))
     costs = []
+    pairs = [step.layers for step in steps(model) if isinstance(step, nn.Fused)]
+    fused = {layer for pair in pairs for layer in pair}
     was_training = model.training
     model.eval()
     with no_grad():
-        layers = [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
-        for (name, layer), following in zip(layers, [*(m for _, m in layers[1:]), None]):
+        for name, layer in layers(model):
             output = layer(image)
             parameters = sum(p.numel() for p in layer.parameters())
             multiply_adds = _multiply_adds(layer, output)
@@ -95,8 +106,8 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
             # only here, where it is off.
             shared = np.may_share_memory(image.data, output.data)
             is_view = shared and not isinstance(layer, nn.Dropout)
-            # Where max-pooling follows the normalization, nobody writes what lies between.
-            is_skipped = isinstance(layer, nn.LocalResponseNorm) and layer.fused_with(following)
+            # Two fused layers write one array. It is listed with the convolution or the pooling.
+            is_skipped = layer in fused and isinstance(layer, nn.ReLU | nn.LocalResponseNorm)
             memory = 0 if is_view or is_skipped else 4 * math.prod(output.shape)
             image = output
             costs.append(

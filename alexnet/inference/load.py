@@ -7,7 +7,7 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.data import Dataset, load, recognize
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
 from alexnet.data.sources import NAMES
 from alexnet.errors import CheckpointError, DataError
@@ -93,16 +93,16 @@ def dataset(
         CheckpointError: its classes are not those of the network.
     """
     split = split or arguments.split
-    of_run = checkpoint.arguments
-    root = arguments.data_root or of_run.get("data_root")
+    run_options = checkpoint.arguments
+    root = arguments.data_root or run_options.get("data_root")
     name = arguments.data
     if name is None:
-        name = "auto" if arguments.data_root else of_run.get("data", "demo")
+        name = "auto" if arguments.data_root else run_options.get("data", "demo")
     if name == "auto":
         if root is None:
             raise DataError("--data auto needs the folder the data lie in: give --data-root DIR")
         name = recognize(root)
-    splits = load(name, root, of_run.get("seed", 0))
+    splits = load(name, root, run_options.get("seed", 0))
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)
@@ -113,11 +113,11 @@ def loader(
     arguments: argparse.Namespace, checkpoint: Checkpoint, dataset: Dataset, views: int = 1
 ) -> Loader:
     """Batches of a set as the network wants them, in the order of the set, without augmentation."""
+    bad_images = BadImages(arguments.bad_images == "skip", limit=len(dataset))
     return Loader(
-        dataset,
+        Skipping(dataset, bad_images),
         checkpoint.preprocessing,
         max(1, arguments.batch_size // views),
         ten_views=views == 10,
-        bad_images=BadImages(arguments.bad_images == "skip", limit=len(dataset)),
         workers=arguments.workers,
     )

@@ -50,6 +50,19 @@ def mean(values: np.ndarray) -> Estimate:
     return Estimate(value, value - half, value + half)
 
 
+def top_classes(
+    probabilities: np.ndarray, classes: list[str], count: int
+) -> list[tuple[str, float]]:
+    """The `count` most probable of C classes, each with its probability, the most probable first.
+
+    Args:
+        probabilities: (C,).
+        classes: their names.
+    """
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [(classes[i], float(probabilities[i])) for i in order]
+
+
 class ConfusedPair(NamedTuple):
     """Images of class `label` that were taken for class `predicted`; `share` of the label's."""
 

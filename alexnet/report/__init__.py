@@ -1,0 +1,1 @@
+"""``python -m alexnet.report``: one HTML page about a run; `content` is what its sections share."""

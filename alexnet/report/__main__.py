@@ -1,4 +1,4 @@
-"""``python -m alexnet.report``: everything of a run in one HTML file that needs nothing else."""
+"""``python -m alexnet.report``: all about a run in one HTML file that needs no other file."""
 
 import argparse
 import sys
@@ -10,9 +10,9 @@ from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.inference import load
 from alexnet.inference.results import evaluate
 from alexnet.report import html as html_page
-from alexnet.report import images, sections
+from alexnet.report import neighbors, network, results, run
+from alexnet.report.content import Images, Missing, Report, missing
 from alexnet.report.html import Section
-from alexnet.report.sections import Images, Missing, Report, missing
 from alexnet.run import filter_snapshots, progress
 from alexnet.run.metrics import read_rows
 from alexnet.visualize import layers
@@ -29,15 +29,15 @@ examples:
 
 # In the order of the page: id, heading, function.
 SECTIONS = (
-    ("setup", "Setup", sections.setup),
-    ("curves", "Learning curves", sections.learning_curves),
-    ("filters", "Filters of the first layer", sections.filters),
-    ("responses", "Orientation tuning", sections.responses),
-    ("accuracy", "Accuracy by class and confusion", images.accuracy),
-    ("samples", "Predictions", images.samples),
-    ("neighbours", "Nearest neighbours", images.similar_images),
-    ("budget", "Speed and cost by layer", sections.budget),
-    ("environment", "Environment", sections.environment),
+    ("setup", "Setup", run.setup),
+    ("curves", "Learning curves", run.learning_curves),
+    ("filters", "Filters of the first layer", network.filters),
+    ("responses", "Orientation tuning", network.responses),
+    ("accuracy", "Accuracy by class and confusion", results.accuracy),
+    ("samples", "Predictions", results.samples),
+    ("neighbours", "Nearest neighbors", neighbors.similar_images),
+    ("budget", "Speed and cost by layer", network.budget),
+    ("environment", "Environment", run.environment),
 )
 
 
@@ -61,19 +61,19 @@ def _run(argv: list[str] | None) -> int:
     if folder.is_file():
         raise UsageError(f"{folder} is a file: give the folder of the run")
     path = arguments.out or folder / "report.html"
-    if folder.is_dir():  # else what is wrong is said below
+    if folder.is_dir():  # otherwise `read_run` says what is wrong
         cli.writable(path)
     report = read_run(arguments)
     parts = [_section(report, *section) for section in SECTIONS]
     title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
-    page = html_page.page(title, sections.headline(report), parts)
+    page = html_page.page(title, run.headline(report), parts)
     files.write(path, page.encode())
     print(cli.printable(str(path)))
     return 0
 
 
 def read_run(arguments: argparse.Namespace) -> Report:
-    """What the sections tell of. Of images that cannot be used it tells why."""
+    """Everything that the sections are written from; why, where images cannot be used."""
     checkpoint, model = load.network(arguments)
     report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
     try:
@@ -89,15 +89,15 @@ def read_run(arguments: argparse.Namespace) -> Report:
         dataset = load.dataset(arguments, checkpoint)
         loader = load.loader(arguments, checkpoint, dataset)
         with progress.for_this_terminal()(arguments.split, len(dataset), 0) as told:
-            results = evaluate(model, loader, backend.get(arguments.backend), told)
-        report.images = Images(dataset, results)
+            evaluated = evaluate(model, loader, backend.get(arguments.backend), told)
+        report.images = Images(dataset, evaluated)
     except (DataError, CheckpointError) as error:
         report.no_images = str(error)
     return report
 
 
 def _section(report: Report, id: str, heading: str, write: Callable[[Report], str]) -> Section:
-    """A section, or one line that says why it is not there and what would bring it."""
+    """A section, or one line that says why it is left out and what would bring it."""
     try:
         return Section(id, heading, write(report))
     except Missing as error:

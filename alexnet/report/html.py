@@ -1,16 +1,17 @@
-"""HTML pages in one file: pictures are inside, and nothing is loaded from anywhere."""
+"""HTML pages in one file: pictures are embedded, and nothing is loaded from elsewhere."""
 
 import base64
 import io
-import warnings
 from html import escape
 from string import Template
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-# How a picture is kept: curves as SVG, which stays sharp; kernels as PNG, which keeps every pixel;
-# photographs as JPEG, which is small.
+from alexnet.style import boxes_for_missing_letters
+
+# Curves are SVG, which stays sharp; kernels PNG, which keeps every pixel; photographs JPEG, which
+# is small.
 MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png", "jpg": "image/jpeg"}
 DOTS_PER_INCH = 130
 PIXELS_PER_INCH = 96  # of CSS
@@ -28,15 +29,13 @@ def picture(figure: Figure, alt: str, kind: str = "svg", hidden: bool = False) -
     """A figure as an <img> that holds it.
 
     Args:
-        alt: what it shows, for those who do not see it.
+        alt: what it shows, for readers who cannot see it.
         kind: a key of `MEDIA_TYPES`.
-        hidden: not shown, until a script does.
+        hidden: until a script shows it.
     """
     file = io.BytesIO()
     options = {"svg": {"metadata": {"Date": None}}, "jpg": {"pil_kwargs": {"quality": 85}}}
-    with warnings.catch_warnings():
-        # A letter of a name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+    with boxes_for_missing_letters():
         figure.savefig(file, format=kind, dpi=DOTS_PER_INCH, **options.get(kind, {}))
     width, height = (round(side * PIXELS_PER_INCH) for side in figure.get_size_inches())
     data = base64.b64encode(file.getvalue()).decode()
@@ -50,14 +49,14 @@ def figure(content: str, caption: str, scroll: bool = True) -> str:
     """A picture, as HTML, and a caption below it.
 
     Args:
-        scroll: on narrow screens it is not shrunk below what can be read, but scrolls sideways.
+        scroll: on narrow screens it scrolls sideways and stays readable, instead of shrinking.
     """
     content = _scrolling(content, caption) if scroll else content
     return f"<figure>{content}<figcaption>{text(caption)}</figcaption></figure>"
 
 
 def slider(images: list[str], labels: list[str], name: str) -> str:
-    """Pictures of which one is shown, and a slider that chooses it; without a script the last.
+    """Pictures of which a slider shows one at a time; without scripts, the last one.
 
     Args:
         images: from `picture`, all but the last one hidden.
@@ -78,8 +77,8 @@ def slider(images: list[str], labels: list[str], name: str) -> str:
 def table(header: list[str], rows: list[list[str]], caption: str, texts: int = 1) -> str:
     """A table of texts under a caption.
 
-    The first cell of a row names it. The first `texts` cells are set to the left, the others, which
-    are numbers, to the right.
+    The first cell of a row names it. The first `texts` cells are aligned to the left; the others
+    are numbers, aligned to the right.
     """
 
     def row(values: list[str], scopes: list[str]) -> str:
@@ -97,7 +96,7 @@ def table(header: list[str], rows: list[list[str]], caption: str, texts: int = 1
 
 
 def pairs(values: list[tuple[str, object]]) -> str:
-    """Names with their values, side by side where there is room."""
+    """Names and values, side by side where there is room."""
     items = "".join(
         f"<div><dt>{text(name)}</dt><dd>{'–' if value is None else text(value)}</dd></div>"
         for name, value in values
@@ -106,12 +105,12 @@ def pairs(values: list[tuple[str, object]]) -> str:
 
 
 def text(value: object) -> str:
-    """A value as text in HTML; names of files need not be text."""
+    """A value as text for HTML; names of files may hold bytes that are no text."""
     return escape(str(value).encode("utf-8", "replace").decode())
 
 
 def _scrolling(content: str, label: str) -> str:
-    """HTML in a part of the page that scrolls sideways, also by keyboard."""
+    """HTML in a part of the page that scrolls sideways, by mouse or keyboard."""
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{text(label)}">{content}</div>'
     )
@@ -126,7 +125,7 @@ def page(title: str, introduction: str, sections: list[Section]) -> str:
     return _PAGE.substitute(title=text(title), introduction=introduction, links=links, body=body)
 
 
-# The policy forbids the browser to load anything at all; the empty icon spares it to ask for one.
+# The policy forbids the browser to load anything; with the empty icon it does not ask for one.
 _PAGE = Template("""\
 <!DOCTYPE html>
 <html lang="en">

@@ -1,0 +1,1 @@
+"""Training: from settings to a trained network, and what watches over it."""

@@ -10,10 +10,11 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.data import Dataset, Subset, load, recognize
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
+from alexnet.data.resizing import shorter_side
 from alexnet.data.statistics import color_statistics, mean_image
-from alexnet.data.transforms import Augmentation, Preprocessing, central_view, shorter_side
+from alexnet.data.transforms import Augmentation, Preprocessing, central_view
 from alexnet.errors import DataError, UsageError
 from alexnet.model import ARCHITECTURES
 from alexnet.run import progress
@@ -50,7 +51,8 @@ def build_trainer(
     if checkpoint:
         checkpoint.require(settings["arch"], train.classes)
     bad_images = _bad_images(settings, train, validation)
-    settings["image_size"] = _image_size(settings, train, bad_images)
+    train, validation = Skipping(train, bad_images), Skipping(validation, bad_images)
+    settings["image_size"] = _image_size(settings, train)
     model = _build_model(settings, len(train.classes))
     needed = _plan(settings, model)
     if check_memory:
@@ -62,9 +64,8 @@ def build_trainer(
     if loaded := checkpoint or beginning:
         preprocessing = loaded.preprocessing
     else:
-        preprocessing = _preprocessing(settings, train, bad_images)
+        preprocessing = _preprocessing(settings, train)
     recipe = Recipe(**{field.name: settings[field.name] for field in fields(Recipe)})
-    of_loader = {"bad_images": bad_images, "workers": settings["workers"]}
     train_loader = Loader(
         train,
         preprocessing,
@@ -72,9 +73,9 @@ def build_trainer(
         seed=settings["seed"],
         augmentation=_augmentation(settings),
         shuffle=True,
-        **of_loader,
+        workers=settings["workers"],
     )
-    val_loader = Loader(validation, preprocessing, recipe.batch_size, **of_loader)
+    val_loader = Loader(validation, preprocessing, recipe.batch_size, workers=settings["workers"])
     optimizer = _build_optimizer(model, recipe)
     trainer = Trainer(
         model,
@@ -133,34 +134,32 @@ def _bad_images(settings: dict[str, Any], train: Dataset, validation: Dataset) -
     return BadImages(settings["bad_images"] == "skip", limit)
 
 
-def _image_size(settings: dict[str, Any], train: Dataset, bad_images: BadImages) -> int:
+def _image_size(settings: dict[str, Any], train: Skipping) -> int:
     """The size given, or one that suits the images."""
     if settings["image_size"] is not None:
         return settings["image_size"]
-    if shorter_side(_first_image(train, bad_images)) < SMALL_IMAGE:
+    if shorter_side(_first_image(train)) < SMALL_IMAGE:
         return SIZE_FOR_SMALL_IMAGES
     return ARCHITECTURES[settings["arch"]].default_image_size
 
 
-def _preprocessing(
-    settings: dict[str, Any], train: Dataset, bad_images: BadImages
-) -> Preprocessing:
+def _preprocessing(settings: dict[str, Any], train: Skipping) -> Preprocessing:
     """What turns images into the network's input, with the statistics of the training set."""
     preprocessing = Preprocessing(
         image_size=settings["image_size"],
         scale=settings["scale"],
-        **color_statistics(train, bad_images)._asdict(),
+        **color_statistics(train)._asdict(),
     )
     if settings["mean"] == "channel":
         return preprocessing
-    whole = mean_image(train, preprocessing.resize, bad_images).transpose(1, 2, 0)
+    whole = mean_image(train, preprocessing.resize).transpose(1, 2, 0)
     middle = central_view(whole, preprocessing).crop.transpose(2, 0, 1)
     return replace(preprocessing, mean_image=np.ascontiguousarray(middle))
 
 
-def _first_image(dataset: Dataset, bad_images: BadImages) -> np.ndarray:
+def _first_image(dataset: Skipping) -> np.ndarray:
     for index in range(len(dataset)):
-        image = bad_images.read(dataset, index)
+        image = dataset.image(index)
         if image is not None:
             return image
     raise DataError("none of the training images can be used")

@@ -1,4 +1,4 @@
-"""What the layers of a network answer to an image: their feature maps."""
+"""Feature maps: what the layers of a network compute for an image."""
 
 import argparse
 import math
@@ -9,17 +9,20 @@ from matplotlib.figure import Figure
 from alexnet import cli
 from alexnet.errors import UsageError
 from alexnet.inference import load
-from alexnet.visualize import figures, layers, pictures
-from alexnet.visualize.pictures import Picture
-from alexnet.visualize.style import add_out_option, destination
+from alexnet.style import INTENSITY, NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text, fitted, save
+from alexnet.visualize import layers, pictures
+from alexnet.visualize.mosaic import mosaic
+from alexnet.visualize.output import add_out_option, destination
+from alexnet.visualize.pictures import Picture, class_name
 from minigrad import Tensor, backend
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 MAPS = 48
 COLUMNS = 16
 TILE = 32  # pixels of a map in the picture, at least
-COLORS = "inferno"  # from black to light yellow; even in brightness, also for the colour-blind
 BACKGROUND = "0.75"
+# Inches: the image above the maps, the title of a layer, and its scale at the right.
+HEADER, TITLE, SCALE, MARGIN = 1.6, 0.3, 0.75, 0.1
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,14 +58,13 @@ def run(arguments: argparse.Namespace) -> int:
             )
     images = pictures.chosen(arguments, checkpoint)
     device = backend.get(arguments.backend)
-    for index, inputs in pictures.prepared(arguments, checkpoint, images, device):
-        maps = layers.activations(model, Tensor(inputs), arguments.layers)
-        (picture,) = pictures.shown(images, [index], checkpoint.preprocessing)
-        of_image = {name: of_layer[0] for name, of_layer in maps.items()}
-        figure = activations_figure(picture, of_image, checkpoint.classes, arguments.maps)
-        file = pictures.numbered(path, index, len(images))
-        figures.save(figure, file)
-        print(cli.printable(f"{cli.one_line(images.name(index))}: {file}"))
+    for image in pictures.prepared(arguments, checkpoint, images, device):
+        maps = layers.activations(model, Tensor(image.inputs), arguments.layers)
+        image_maps = {name: layer_maps[0] for name, layer_maps in maps.items()}
+        figure = activations_figure(image.picture, image_maps, checkpoint.classes, arguments.maps)
+        file = pictures.numbered(path, image.index, len(images))
+        save(figure, file)
+        print(cli.printable(f"{image.name}: {file}"))
     return 0
 
 
@@ -72,67 +74,74 @@ def activations_figure(
     """An image above the strongest feature maps of some layers.
 
     All maps of a layer have one scale: black is zero (or below, where there is no ReLU), the
-    lightest colour the 99.9th percentile of the layer, so that single peaks do not darken the rest.
+    lightest color the 99.9th percentile of the layer, so that single peaks do not darken the rest.
 
     Args:
         maps: (C, H, W) of each layer.
         count: of the C maps those with the largest mean are shown, in their order in the layer.
     """
-    mosaics = {}
-    for name, of_layer in maps.items():
-        strongest = np.sort(np.argsort(-of_layer.mean(axis=(1, 2)), kind="stable")[:count])
-        # Small maps would stand far apart: the space between maps is whole pixels.
-        enlarged = math.ceil(TILE / of_layer.shape[1])
-        tiles = of_layer[strongest].repeat(enlarged, axis=1).repeat(enlarged, axis=2)
-        mosaics[name] = pictures.mosaic(tiles, COLUMNS, tiles.shape[1] // 16)
-
-    top, left, right, heading = 1.6, 0.1, 0.75, 0.3  # inches
-    width = pictures.WIDTH - left - right
+    mosaics = {name: _mosaic(layer_maps, count) for name, layer_maps in maps.items()}
+    width = PAGE_WIDTH - MARGIN - SCALE
     heights = [width * m.shape[0] / m.shape[1] for m in mosaics.values()]
-    height = top + sum(heights) + heading * len(heights) + 0.1
-    figure = Figure(figsize=(pictures.WIDTH, height))
+    height = HEADER + sum(heights) + TITLE * len(heights) + MARGIN
+    figure = Figure(figsize=(PAGE_WIDTH, height))
+    _draw_header(figure, picture, class_name(classes, picture.label))
+    top = HEADER
+    for (name, image), layer_height in zip(mosaics.items(), heights):
+        top += TITLE
+        _draw_layer(figure, top, layer_height, name, maps[name], image, count)
+        top += layer_height
+    return figure
 
-    def axes_at(x: float, from_top: float, w: float, h: float):
-        place = (x / pictures.WIDTH, 1 - (from_top + h) / height, w / pictures.WIDTH, h / height)
-        return figure.add_axes(place)
 
-    side = top - 0.2
-    image = axes_at(left, 0.1, side, side)
-    image.imshow(picture.pixels)
-    image.set_axis_off()
-    name = figures.fitted(pictures.class_name(classes, picture.label), 3.0, 11, "bold")
-    text = (
-        "Each layer's maps share one scale: black is 0, the lightest colour\n"
+def _mosaic(maps: np.ndarray, count: int) -> np.ndarray:
+    """The `count` strongest of a layer's maps (C, H, W) in one picture."""
+    strongest = np.sort(np.argsort(-maps.mean(axis=(1, 2)), kind="stable")[:count])
+    # Small maps would stand far apart: the space between maps is whole pixels.
+    enlarged = math.ceil(TILE / maps.shape[1])
+    tiles = maps[strongest].repeat(enlarged, axis=1).repeat(enlarged, axis=2)
+    return mosaic(tiles, COLUMNS, background=np.nan)
+
+
+def _draw_header(figure: Figure, picture: Picture, name: str) -> None:
+    """The image; beside it, its class and what the colors mean."""
+    side = HEADER - 2 * MARGIN
+    axes = add_axes(figure, MARGIN, MARGIN, side, side)
+    axes.imshow(picture.pixels)
+    axes.set_axis_off()
+    left = MARGIN + side + 0.2
+    name = fitted(name, 3.0, 11, "bold")
+    title = f"Feature maps{f' of “{name}”' if name else ''}"
+    add_text(figure, left, 0.2, title, fontsize=11, weight="bold")
+    explanation = (
+        "Each layer's maps share one scale: black is 0, the lightest color\n"
         "the value beside the bar or more (99.9% of the layer are below it)."
     )
-    style = {"va": "top", "parse_math": False}
-    x = (left + side + 0.2) / pictures.WIDTH
-    figure.text(
-        x,
-        1 - 0.2 / height,
-        f"Feature maps{f' of “{name}”' if name else ''}",
-        fontsize=11,
-        weight="bold",
-        **style,
-    )
-    figure.text(x, 1 - 0.5 / height, text, fontsize=8, linespacing=1.4, **style)
+    add_text(figure, left, 0.5, explanation, fontsize=NORMAL, linespacing=1.4)
 
-    place = top
-    for (name, tiles), tall in zip(mosaics.items(), heights):
-        of_layer = maps[name]
-        channels, rows, columns = of_layer.shape
-        shown = min(count, channels)
-        which = f"all {channels}" if shown == channels else f"the strongest {shown} of {channels}"
-        axes = axes_at(left, place + heading, width, tall)
-        white = float(np.quantile(of_layer, 0.999)) or 1.0
-        drawn = axes.imshow(tiles, cmap=COLORS, vmin=0, vmax=white, interpolation="nearest")
-        axes.set_facecolor(BACKGROUND)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_title(f"{name}: {which} maps, {rows}×{columns}", fontsize=8, loc="left", pad=3)
-        bar_axes = axes_at(left + width + 0.08, place + heading, 0.1, tall)
-        bar = figure.colorbar(drawn, cax=bar_axes, ticks=[0, white])
-        bar.ax.set_yticklabels(["0", f"{white:.2g}"], fontsize=7)
-        bar.outline.set_linewidth(0.5)
-        place += heading + tall
-    return figure
+
+def _draw_layer(
+    figure: Figure,
+    top: float,
+    height: float,
+    name: str,
+    maps: np.ndarray,
+    image: np.ndarray,
+    count: int,
+) -> None:
+    """The maps (C, H, W) of a layer as one picture, with its title and its scale."""
+    channels, rows, columns = maps.shape
+    shown = min(count, channels)
+    which = f"all {channels}" if shown == channels else f"the strongest {shown} of {channels}"
+    width = PAGE_WIDTH - MARGIN - SCALE
+    axes = add_axes(figure, MARGIN, top, width, height)
+    white = float(np.quantile(maps, 0.999)) or 1.0
+    drawn = axes.imshow(image, cmap=INTENSITY, vmin=0, vmax=white, interpolation="nearest")
+    axes.set_facecolor(BACKGROUND)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_title(f"{name}: {which} maps, {rows}×{columns}", fontsize=NORMAL, loc="left", pad=3)
+    bar_axes = add_axes(figure, MARGIN + width + 0.08, top, 0.1, height)
+    bar = figure.colorbar(drawn, cax=bar_axes, ticks=[0, white])
+    bar.ax.set_yticklabels(["0", f"{white:.2g}"], fontsize=SMALL)
+    bar.outline.set_linewidth(0.5)

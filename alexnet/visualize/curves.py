@@ -13,22 +13,17 @@ from alexnet import cli
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import filter_snapshots
 from alexnet.run.metrics import Row, read_rows
-from alexnet.visualize.figures import save
-from alexnet.visualize.style import (
-    COLORS,
-    GREY,
-    NORMAL,
-    PAGE_WIDTH,
-    SMALL,
-    add_out_option,
-    plain,
-    run_name,
-)
+from alexnet.style import COLORS, GRAY, NORMAL, PAGE_WIDTH, SMALL, plain, save
+from alexnet.visualize.output import add_out_option, run_name
 from alexnet.visualize.tuning import mean_circular_variance
+
+_MARGINS = {
+    "left": 0.065, "right": 0.99, "top": 0.95, "bottom": 0.08, "wspace": 0.28, "hspace": 0.42
+}  # fmt: skip
 
 
 class Run(NamedTuple):
-    """What is drawn of a run: its name, its rows, and circular variance by epoch where known."""
+    """What is drawn of a run: its name, its rows, and circular variance by epoch, if known."""
 
     name: str
     rows: list[Row]
@@ -43,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the curves, and print where."""
+    """Draw the curves and print the path of the picture."""
     if len(arguments.runs) > len(COLORS):
         raise UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
     runs = [read(folder) for folder in arguments.runs]
@@ -54,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read(folder: Path) -> Run:
-    """A run as its folder tells.
+    """Read a run from its folder.
 
     Raises:
-        CheckpointError: the folder has no complete epoch, or is none of a run.
+        CheckpointError: the folder has no complete epoch, or is no run folder.
     """
     rows = read_rows(folder)
     if not rows:
@@ -67,7 +62,7 @@ def read(folder: Path) -> Run:
 
 
 def curves_figure(runs: list[Run]) -> Figure:
-    """Six panels; colours tell the runs apart, dashes training from validation.
+    """Six panels; colors tell the runs apart, dashes training from validation.
 
     The last one, mean circular variance of conv1's kernels, is left out if no run has snapshots.
     """
@@ -93,6 +88,7 @@ def curves_figure(runs: list[Run]) -> Figure:
     )
     for axes, title in zip(grid, titles):
         plain(axes)
+        axes.tick_params(labelsize=SMALL)
         axes.set_title(title, fontsize=NORMAL, loc="left")
         axes.set_xlabel("epoch", fontsize=SMALL)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -105,11 +101,6 @@ def curves_figure(runs: list[Run]) -> Figure:
     variance.set_visible(selectivity)
     _legend(above, runs)
     return figure
-
-
-_MARGINS = {
-    "left": 0.065, "right": 0.99, "top": 0.95, "bottom": 0.08, "wspace": 0.28, "hspace": 0.42
-}  # fmt: skip
 
 
 def _draw(axes: Axes, run: Run, column: str, color: str, style: str) -> None:
@@ -125,7 +116,7 @@ def _line(axes: Axes, epochs: list[int], values: list[float], color: str, style:
 def _legend(figure: Figure, runs: list[Run]) -> None:
     lines = [Line2D([], [], color=color, lw=2) for color in COLORS[: len(runs)]]
     names = [run_name(run.name, 70) for run in runs]
-    styles = [Line2D([], [], color=GREY, linestyle=style) for style in ("-", "--")]
+    styles = [Line2D([], [], color=GRAY, linestyle=style) for style in ("-", "--")]
     options = {"frameon": False, "fontsize": NORMAL, "borderaxespad": 0.4}
     for text in figure.legend(lines, names, loc="upper left", **options).get_texts():
         text.set_parse_math(False)

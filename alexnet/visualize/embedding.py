@@ -4,8 +4,9 @@ import numpy as np
 from tqdm import trange
 
 ITERATIONS = 750
-EXAGGERATED, EXAGGERATION = 250, 12.0
-MOMENTA = (0.5, 0.8)  # while exaggerated, and after
+# P is multiplied by EXAGGERATION in the first iterations.
+EXAGGERATED_ITERATIONS, EXAGGERATION = 250, 12.0
+MOMENTA = (0.5, 0.8)  # in these iterations, and after them
 INITIAL_STD = 1e-4
 SMALLEST_GAIN = 0.01
 SEARCH_STEPS = 50
@@ -24,8 +25,8 @@ def pca(values: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, np.ndarray
     Returns:
         float64 (N, dimensions), and the share of the variance of each, (dimensions,).
     """
-    centred = values - values.mean(axis=0, dtype=np.float64)
-    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    centerd = values - values.mean(axis=0, dtype=np.float64)
+    left, singular, right = np.linalg.svd(centerd, full_matrices=False)
     largest = np.abs(right[:dimensions]).argmax(axis=1)
     signs = np.where(right[np.arange(dimensions), largest] < 0, -1, 1)
     variances = singular**2
@@ -34,10 +35,10 @@ def pca(values: np.ndarray, dimensions: int = 2) -> tuple[np.ndarray, np.ndarray
 
 
 def tsne(values: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> tuple[np.ndarray, float]:
-    """t-SNE (van der Maaten and Hinton 2008): neighbours in D dimensions stay neighbours in two.
+    """t-SNE (van der Maaten and Hinton 2008): neighbors in D dimensions stay neighbors in two.
 
-    Exact, with all pairs. p_ij is how probable it is that i has j for a neighbour under a Gaussian
-    whose width gives each i about `perplexity` neighbours; q_ij is the same of the points in the
+    Exact, with all pairs. p_ij is how probable it is that i has j for a neighbor under a Gaussian
+    whose width gives each i about `perplexity` neighbors; q_ij is the same of the points in the
     plane, under a Student's t. The points move down the gradient of KL(P || Q),
 
         dC/dy_i = 4 sum_j (p_ij - q_ij) (y_i - y_j) / (1 + |y_i - y_j|^2)
@@ -62,7 +63,7 @@ def tsne(values: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> tuple[n
     rate = max(len(values) / EXAGGERATION, 50.0)  # Belkina et al. 2019, times the 4 of the gradient
     step, gains = np.zeros_like(points), np.ones_like(points)
     for iteration in trange(ITERATIONS, desc="t-SNE", leave=False, disable=None):
-        early = iteration < EXAGGERATED
+        early = iteration < EXAGGERATED_ITERATIONS
         gradient = pairs.gradient(points, EXAGGERATION if early else 1.0)
         # A step size grows while a coordinate keeps its direction (Jacobs 1988).
         gains = np.where((gradient > 0) != (step > 0), gains + 0.2, gains * 0.8)
@@ -101,7 +102,7 @@ def joint_probabilities(values: np.ndarray, perplexity: float) -> np.ndarray:
 
 
 class _Pairs:
-    """What all pairs of points in the plane contribute, in memory that every pass uses again."""
+    """The terms of all pairs of points in the plane, in memory that every pass reuses."""
 
     def __init__(self, p: np.ndarray):
         self.p = p

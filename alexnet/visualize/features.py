@@ -1,4 +1,4 @@
-"""What a layer says about every image of a set, as vectors that can be compared."""
+"""The activations of a layer for every image of a set, as vectors that can be compared."""
 
 import contextlib
 from typing import NamedTuple
@@ -16,13 +16,12 @@ LAYER = "fc7"
 
 
 class Features(NamedTuple):
-    """Of N images.
+    """The features of N images.
 
     Attributes:
         values: float32 (N, D), the activations.
         labels: int64 (N,).
-        indices: int64 (N,), which images of the data set they are; those that could not be used
-            are left out.
+        indices: int64 (N,), which images of the data set they are; skipped images are missing.
     """
 
     values: np.ndarray
@@ -45,7 +44,7 @@ def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LA
     batches = loader.batches(0)
     with (
         contextlib.closing(batches),
-        # disable=None: only on a terminal.
+        # disable=None: shown on a terminal only.
         tqdm(
             total=len(loader.dataset), desc=layer, unit=" images", leave=False, disable=None
         ) as bar,
@@ -54,7 +53,7 @@ def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LA
             with no_grad():
                 output = network(Tensor(batch.prepare(backend))).numpy()
             if values is None:
-                # Filled batch by batch: a list of parts would need the memory twice in the end.
+                # Filled batch by batch: to join a list of parts would need the memory twice.
                 values = np.empty((len(loader.dataset), output[0].size), np.float32)
             layers.require_finite(output, layer)
             values[done : done + len(batch)] = output.reshape(len(batch), -1)

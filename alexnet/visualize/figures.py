@@ -1,20 +1,15 @@
-"""Pictures of a run."""
+"""The picture of a training run: loss and accuracy over the epochs."""
 
 import math
-import warnings
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from alexnet import files
 from alexnet.run.metrics import Row
-
-# Okabe and Ito's palette: these two stay apart for colour-blind readers and in print.
-TRAINING, VALIDATION, REFERENCE = "#0072B2", "#D55E00", "#767676"
+from alexnet.style import REFERENCE, TRAINING, VALIDATION, plain
 
 
 def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
@@ -40,9 +35,7 @@ def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
 
     for axes in (loss, accuracy):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="0.92")
-        axes.set_axisbelow(True)
+        plain(axes)
     loss.legend(frameon=False)
     accuracy.legend(frameon=False)
     with files.replacing(path) as temporary:
@@ -59,40 +52,3 @@ def _curve(axes: Axes, rows: list[Row], column: str, label: str, color: str, sty
 
 def _reference(axes: Axes, level: float, label: str) -> None:
     axes.axhline(level, color=REFERENCE, linewidth=0.9, linestyle=":", label=label)
-
-
-def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """A text that is at most so wide, shortened at its end where it would be wider.
-
-    Args:
-        width: inches.
-        size, weight: of the font; points.
-    """
-    font = FontProperties(size=size, weight=weight)
-
-    def inches(text: str) -> float:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph", UserWarning)
-            points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
-        return points / 72
-
-    text = text.encode("utf-8", "replace").decode()  # a name of a file need not be text
-    if inches(text) <= width:
-        return text
-    length = len(text) - 1
-    while length and inches(f"{text[:length].rstrip()}…") > width:
-        length -= 1
-    return f"{text[:length].rstrip()}…"
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as the format that the name of the file ends in; all of it or nothing.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    with warnings.catch_warnings():
-        # A letter of a name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
-        with files.replacing(path) as temporary:
-            figure.savefig(temporary, dpi=150)

@@ -1,4 +1,4 @@
-"""Kernels: conv1's as in the paper, through the epochs too; later ones as slices or image patches."""
+"""Kernels: conv1's as in the paper or over the epochs; later layers' as slices or image patches."""
 
 import argparse
 import contextlib
@@ -13,8 +13,8 @@ from alexnet.errors import CheckpointError, UsageError
 from alexnet.inference import load
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.style import save
 from alexnet.visualize import layers, receptive_fields
-from alexnet.visualize.figures import save
 from alexnet.visualize.kernel_figures import (
     NORMALIZATIONS,
     animation,
@@ -24,8 +24,8 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
+from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
 from alexnet.visualize.patches import patch, strongest
-from alexnet.visualize.style import add_out_option, destination, folder_of, run_name
 from minigrad import backend, nn
 
 CHANNELS, PATCHES = 12, 9
@@ -76,7 +76,7 @@ def _channels(text: str) -> list[int]:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw what the options say, and print where."""
+    """Draw what the options say and print the path of the picture."""
     kind = "-epochs" if arguments.epochs else "-patches" if arguments.patches else ""
     animated = arguments.out is not None and arguments.out.suffix.lower() == ".gif"
     if animated and not arguments.epochs:
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.patches:
         figure = _patches_figure(arguments, checkpoint, model, channels, title)
     elif arguments.epochs:
-        folder = folder_of(arguments.checkpoint)
+        folder = run_folder(arguments.checkpoint)
         snapshots = filter_snapshots.require(folder)
         if any(kernels.shape != layer.weight.shape for kernels in snapshots.values()):
             raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
@@ -146,7 +146,7 @@ def _patches_figure(
     rows = np.full((len(channels), PATCHES, size, size, 3), 255, np.uint8)
     for row, activations, images, positions in zip(rows, *found):
         for i, activation in enumerate(activations):
-            if activation > 0:  # else the channel was never excited, or there are fewer images
+            if activation > 0:  # otherwise the channel was never active, or there are fewer images
                 row[i] = patch(dataset, images[i], positions[i], windows, preprocessing)
     labels = [
         f"channel {channel}\n" + (f"up to {highest:.3g}" if highest > 0 else "never active")

@@ -1,4 +1,4 @@
-"""Pictures of kernels: conv1's in colour as the paper's figure 3, later ones slice by slice."""
+"""Pictures of kernels: conv1's in color, as the paper's figure 3; later layers' slice by slice."""
 
 import io
 import math
@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet.visualize.style import NORMAL, PAGE_WIDTH, SMALL
+from alexnet.style import NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text
+from alexnet.visualize.mosaic import mosaic
 
 NORMALIZATIONS = {
     "filter": "each kernel at full contrast",
@@ -17,8 +18,8 @@ NORMALIZATIONS = {
     "joint": "contrast relative to the strongest weight of the layer",
 }
 PER_ROW = 16  # kernels, as in the paper's figure
-MAX_EPOCHS = 8  # that fit a page
-MAX_FRAMES = 60
+MAX_EPOCHS = 8  # fit a page
+MAX_FRAMES = 60  # of an animation
 FRAME_DOTS_PER_INCH = 100
 MARGIN, LABEL, TITLE, GAP = 0.06, 0.24, 0.42, 0.12  # inches
 # Orange for negative weights, purple for positive ones, white for zero.
@@ -26,7 +27,7 @@ DIVERGING = matplotlib.colormaps["PuOr"]
 
 
 def pictures(kernels: np.ndarray, normalize: str, columns: int) -> np.ndarray:
-    """Kernels (..., C, 3, KH, KW) as colours (..., C, KH, KW, 3) from 0 to 1; 0.5 is a weight of 0.
+    """Kernels (..., C, 3, KH, KW) as colors (..., C, KH, KW, 3) from 0 to 1; 0.5 is a weight of 0.
 
     Args:
         normalize: what has full contrast, an entry of `NORMALIZATIONS`. "column" and "joint"
@@ -43,40 +44,25 @@ def pictures(kernels: np.ndarray, normalize: str, columns: int) -> np.ndarray:
     return np.moveaxis(0.5 + 0.5 * contrast, -3, -1)
 
 
-def mosaic(tiles: np.ndarray, per_row: int) -> np.ndarray:
-    """Pictures (N, H, W, 3) from 0 to 1 row by row in one, with white between them."""
-    count, height, width, _ = tiles.shape
-    gap = max(1, height // 16)
-    rows = math.ceil(count / per_row)
-    per_row = min(per_row, count)
-    result = np.ones((rows * (height + gap) - gap, per_row * (width + gap) - gap, 3))
-    for i, tile in enumerate(tiles):
-        top, left = i // per_row * (height + gap), i % per_row * (width + gap)
-        result[top : top + height, left : left + width] = tile
-    return result
-
-
 def kernels_figure(
     kernels: np.ndarray, columns: int, title: str, normalize: str = "filter"
 ) -> Figure:
     """conv1's kernels (C, 3, KH, KW) as the paper's figure 3: a block for each column."""
     blocks = np.split(pictures(kernels, normalize, columns), columns)
-    images = [mosaic(block, PER_ROW) for block in blocks]
+    images = [_mosaic(block) for block in blocks]
     left = MARGIN + (LABEL if columns > 1 else 0)
     width = PAGE_WIDTH - left - MARGIN
     heights = [width * len(image) / image.shape[1] for image in images]
     height = TITLE + sum(heights) + GAP * len(heights)
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
-    top = height - TITLE
+    _title(figure, title, f"{NORMALIZATIONS[normalize]}; gray is a weight of 0")
+    top = TITLE
     for number, (image, block_height) in enumerate(zip(images, heights), start=1):
-        top -= block_height
-        place = left / PAGE_WIDTH, top / height, width / PAGE_WIDTH, block_height / height
-        axes = figure.add_axes(place)
+        axes = add_axes(figure, left, top, width, block_height)
         _picture(axes, image)
         if columns > 1:
             axes.set_ylabel(f"column {number}", fontsize=NORMAL)
-        top -= GAP
+        top += block_height + GAP
     return figure
 
 
@@ -86,7 +72,7 @@ def epochs_figure(
     """The kernels (C, 3, KH, KW) of up to eight epochs from the first to the last, two a row."""
     epochs = evenly(list(snapshots), MAX_EPOCHS)
     colors = pictures(np.stack([snapshots[epoch] for epoch in epochs]), normalize, columns)
-    images = [_stacked(of_epoch, columns) for of_epoch in colors]
+    images = [_stacked(kernel_colors, columns) for kernel_colors in colors]
     across = min(2, len(epochs))
     rows = math.ceil(len(epochs) / across)
     width = (PAGE_WIDTH - 2 * MARGIN - GAP * (across - 1)) / across
@@ -94,12 +80,10 @@ def epochs_figure(
     caption = 0.2
     height = TITLE + rows * (panel + caption + GAP)
     figure = Figure(figsize=(PAGE_WIDTH, height))
-    _title(figure, title, f"{NORMALIZATIONS[normalize]}; grey is a weight of 0")
+    _title(figure, title, f"{NORMALIZATIONS[normalize]}; gray is a weight of 0")
     for i, (epoch, image) in enumerate(zip(epochs, images)):
-        bottom = height - TITLE - (i // across + 1) * (panel + caption + GAP) + GAP
-        left = MARGIN + i % across * (width + GAP)
-        place = left / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, panel / height
-        axes = figure.add_axes(place)
+        top = TITLE + i // across * (panel + caption + GAP) + caption
+        axes = add_axes(figure, MARGIN + i % across * (width + GAP), top, width, panel)
         _picture(axes, image)
         axes.set_title(epoch_name(epoch), fontsize=NORMAL, pad=3)
     return figure
@@ -169,7 +153,8 @@ def patches_figure(patches: np.ndarray, labels: list[str], title: str) -> Figure
     _title(
         figure,
         title,
-        "the strongest first, one of an image; grey: not seen by the channel; white: no other image excites it",
+        "the strongest first, one of an image; gray: not seen by the channel; white: no other "
+        "image excites it",
     )
     return figure
 
@@ -187,7 +172,7 @@ def epoch_name(epoch: int) -> str:
 def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figure, list[Axes]]:
     """A page with rows of pictures (N, H, W, 3), each with a label and `above` inches of space."""
     label = 0.95
-    images = [mosaic(row, len(row)) for row in rows]
+    images = [_mosaic(row, len(row)) for row in rows]
     largest = 0.75 / images[0].shape[0] * images[0].shape[1]  # small pictures stay small
     width = min(PAGE_WIDTH - label - MARGIN, largest)
     cell = width * images[0].shape[0] / images[0].shape[1]
@@ -196,13 +181,16 @@ def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figu
     figure = Figure(figsize=(PAGE_WIDTH, height))
     all_axes = []
     for i, (image, text) in enumerate(zip(images, labels)):
-        bottom = height - TITLE - i * step - above - cell
-        place = label / PAGE_WIDTH, bottom / height, width / PAGE_WIDTH, cell / height
-        axes = figure.add_axes(place)
+        axes = add_axes(figure, label, TITLE + i * step + above, width, cell)
         _picture(axes, image)
         axes.set_ylabel(text, fontsize=SMALL, rotation=0, ha="right", va="center")
         all_axes.append(axes)
     return figure, all_axes
+
+
+def _mosaic(tiles: np.ndarray, per_row: int = PER_ROW) -> np.ndarray:
+    """Pictures (N, H, W, 3) in one, no wider than they need, on white."""
+    return mosaic(tiles, min(per_row, len(tiles)), background=1.0)
 
 
 def _picture(axes: Axes, image: np.ndarray) -> None:
@@ -213,15 +201,12 @@ def _picture(axes: Axes, image: np.ndarray) -> None:
 
 def _stacked(colors: np.ndarray, columns: int) -> np.ndarray:
     """The blocks of the columns in one picture, with white between them."""
-    blocks = [mosaic(block, PER_ROW) for block in np.split(colors, columns)]
+    blocks = [_mosaic(block) for block in np.split(colors, columns)]
     between = np.ones((6, blocks[0].shape[1], 3))
     parts = [part for block in blocks for part in (between, block)][1:]
     return np.concatenate(parts)
 
 
 def _title(figure: Figure, title: str, explanation: str) -> None:
-    height = figure.get_figheight()
-    style = {"va": "top", "parse_math": False}
-    left = MARGIN / PAGE_WIDTH
-    figure.text(left, 1 - MARGIN / height, title, fontsize=NORMAL, weight="bold", **style)
-    figure.text(left, 1 - (MARGIN + 0.16) / height, explanation, fontsize=SMALL, **style)
+    add_text(figure, MARGIN, MARGIN, title, fontsize=NORMAL, weight="bold")
+    add_text(figure, MARGIN, MARGIN + 0.16, explanation, fontsize=SMALL)

@@ -7,6 +7,7 @@ pool2 and pool5 the poolings; fc6 and fc7 are the hidden layers with their ReLU,
 import numpy as np
 
 from alexnet.errors import CheckpointError
+from alexnet.inference.layers import steps
 from minigrad import Tensor, nn, no_grad
 
 _PREFIXES = {nn.Conv2d: "conv", nn.Linear: "fc", nn.LocalResponseNorm: "norm", nn.MaxPool2d: "pool"}
@@ -40,9 +41,13 @@ def up_to(model: nn.Module, layer: str) -> nn.Sequential:
     if layer not in named:
         raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(named)}")
     names = list(named)
-    used = names[: names.index(layer) + 1]
-    # One flat sequence, so that layers are computed together where they can be.
-    return nn.Sequential(*(module for name in used for module in named[name]))
+    used = {module for name in names[: names.index(layer) + 1] for module in named[name]}
+    parts: list[nn.Module] = []
+    for step in steps(model):
+        single = step.layers if isinstance(step, nn.Fused) else (step,)
+        kept = [module for module in single if module in used]
+        parts += [step] if len(kept) == len(single) else kept
+    return nn.Sequential(*parts)
 
 
 def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str, np.ndarray]:

@@ -12,19 +12,18 @@ from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
 from alexnet.inference import load
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.visualize import embedding, figures, layers, pictures
+from alexnet.style import COLORS, LARGE, NORMAL, PAGE_WIDTH, add_axes, add_text, fitted, frame, save
+from alexnet.visualize import embedding, layers, pictures
 from alexnet.visualize.features import LAYER, features
-from alexnet.visualize.style import add_out_option, destination
+from alexnet.visualize.output import add_out_option, destination
 from minigrad import backend
 
 COUNT = 1000
 CELLS = 30  # thumbnails along the longer side of the map
-# Okabe and Ito's palette without yellow, which is too pale for small marks; with markers of
-# which every neighbour in the list differs, 35 classes can be told apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# In turn with the 7 colors: marks next to each other in the list differ in both.
 MARKERS = ("o", "s", "^", "D", "v")
 MAX_CLASSES = 20
-LEGEND, MAX_HEIGHT = 1.7, pictures.WIDTH  # inches
+LEGEND, MAX_HEIGHT = 1.7, PAGE_WIDTH  # inches
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=cli.number(float, lambda x: x > 1, "a number above 1"),
         default=30.0,
         metavar="P",
-        help="t-SNE: about how many neighbours of an image count; default: 30",
+        help="t-SNE: about how many neighbors of an image count; default: 30",
     )
     load.add_computing_options(parser)
     add_out_option(parser, "map.png beside the checkpoint; the images go to map-images.png")
@@ -53,26 +52,24 @@ def run(arguments: argparse.Namespace) -> int:
         )
     images = pictures.chosen(arguments, checkpoint)
     loader = load.loader(arguments, checkpoint, images)
-    of_images = features(model, loader, backend.get(arguments.backend), arguments.layer)
-    count = len(of_images.values)
+    image_features = features(model, loader, backend.get(arguments.backend), arguments.layer)
+    count = len(image_features.values)
     if count < 4:
         raise UsageError(f"a map needs at least 4 images, got {count}")
     if arguments.method == "pca":
-        points, shares = embedding.pca(of_images.values)
+        points, shares = embedding.pca(image_features.values)
         title = f"PCA of {arguments.layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
     else:
-        # With few images nearly all would be neighbours of each other.
+        # With few images nearly all would be neighbors of each other.
         perplexity = min(arguments.perplexity, (count - 1) / 3)
-        points, divergence = embedding.tsne(of_images.values, perplexity, arguments.seed)
+        points, divergence = embedding.tsne(image_features.values, perplexity, arguments.seed)
         title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
     title += f", {count:,} images"
 
-    of_pictures = path.with_stem(f"{path.stem}-images")
-    figures.save(map_figure(points, of_images.labels, checkpoint.classes, title), path)
-    figures.save(
-        thumbnails_figure(points, images, of_images.indices, checkpoint, title), of_pictures
-    )
-    print(cli.printable(f"{title}: {path}, {of_pictures}"))
+    images_path = path.with_stem(f"{path.stem}-images")
+    save(map_figure(points, image_features.labels, checkpoint.classes, title), path)
+    save(thumbnails_figure(points, images, image_features.indices, checkpoint, title), images_path)
+    print(cli.printable(f"{title}: {path}, {images_path}"))
     return 0
 
 
@@ -82,11 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
 def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title: str) -> Figure:
     """Images as marks, by class.
 
-    Of more than 20 classes, the 20 with the most images are marked, the others grey.
+    Of more than 20 classes, the 20 with the most images are marked, the others gray.
 
     Args:
         points: (N, 2).
-        labels: (N,), -1 where it is not known.
+        labels: (N,), -1 if unknown.
     """
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     most = np.argsort(-counts, kind="stable")[:MAX_CLASSES]
@@ -106,13 +103,13 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
             marker=marker,
             linewidths=0.3,
             edgecolors="white",
-            label=figures.fitted(pictures.class_name(classes, label), LEGEND - 0.38, 8),
+            label=fitted(pictures.class_name(classes, label), LEGEND - 0.38, NORMAL),
         )
     legend = figure.legend(
         loc="upper left",
-        bbox_to_anchor=((pictures.WIDTH - 1.65) / pictures.WIDTH, axes.get_position().y1),
+        bbox_to_anchor=((PAGE_WIDTH - 1.65) / PAGE_WIDTH, axes.get_position().y1),
         frameon=False,
-        fontsize=8,
+        fontsize=NORMAL,
         markerscale=1.8,
         handletextpad=0.2,
         borderaxespad=0,
@@ -146,23 +143,21 @@ def thumbnails_figure(
 def _page(title: str, low: np.ndarray, high: np.ndarray, legend: int) -> tuple[Figure, Axes]:
     """A figure with a title, and axes without numbers for points from `low` to `high` (2,).
 
-    It is as high as the points need at the width of a page, with the same scale in both directions.
+    Its height is what the points need at the width of a page, with one scale in both directions.
 
     Args:
-        legend: how many entries of a legend have space at the right.
+        legend: entries of the legend at the right, for which space is left.
     """
     space = 0.06 * (high - low).max()
     across, up = (high - low) + (space or 1.0)
-    width = pictures.WIDTH - 0.2 - (LEGEND if legend else 0)
+    width = PAGE_WIDTH - 0.2 - (LEGEND if legend else 0)
     height = float(np.clip(width * up / across, max(2.0, 0.17 * legend), MAX_HEIGHT))
     page = height + 0.5
-    figure = Figure(figsize=(pictures.WIDTH, page))
-    figure.text(0.1 / pictures.WIDTH, 1 - 0.12 / page, title, va="top", fontsize=9, weight="bold")
-    axes = figure.add_axes(
-        (0.1 / pictures.WIDTH, 0.1 / page, width / pictures.WIDTH, height / page)
-    )
+    figure = Figure(figsize=(PAGE_WIDTH, page))
+    add_text(figure, 0.1, 0.12, title, fontsize=LARGE, weight="bold")
+    axes = add_axes(figure, 0.1, 0.4, width, height)
     half = np.array([width, height]) * max(across / width, up / height) / 2
     xlim, ylim = zip((low + high) / 2 - half, (low + high) / 2 + half)
-    axes.set(xticks=[], yticks=[], xlim=xlim, ylim=ylim)
-    axes.spines[:].set(color="0.7", linewidth=0.5)
+    frame(axes, "0.7")
+    axes.set(xlim=xlim, ylim=ylim)
     return figure, axes

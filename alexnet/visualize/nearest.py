@@ -1,7 +1,7 @@
-"""Images near to others in the space of a layer's activations (section 6.1 of the paper).
+"""Nearest images in the space of a layer's activations (section 6.1 of the paper).
 
-The features of a training set are its index. It is kept in a file, and used again for the same
-network and the same images only.
+The features of a training set are its index. It is kept in a file, and used again only for the
+same network and the same images.
 """
 
 import hashlib
@@ -18,8 +18,8 @@ from alexnet.visualize.features import Features
 from minigrad import io
 
 DISTANCES = ("euclidean", "cosine")
-# Rows that are compared at a time: 256 queries with 50,000 images need 100 MB.
-QUERIES, INDEXED = 256, 4096
+# Rows compared at a time: 256 queries and 50,000 images need 100 MB.
+QUERY_ROWS, INDEX_ROWS = 256, 4096
 
 
 class OtherIndex(Exception):
@@ -32,7 +32,7 @@ class OtherIndex(Exception):
 def identity(checkpoint: Checkpoint, dataset: Dataset, layer: str) -> dict[str, str]:
     """What an index belongs to: checksums of a network with its preprocessing, and of its images.
 
-    Images are told apart by names and labels, not by their pixels, which would all have to be read.
+    Images are identified by names and labels; to compare pixels, all would have to be read.
     """
     network = hashlib.blake2b(digest_size=16)
     arrays = dict(checkpoint.model)
@@ -82,7 +82,7 @@ def load(path: Path, belongs_to: dict[str, str]) -> Features:
     return index
 
 
-# -- search -----------------------------------------------------------------------------------------
+# -- search ---------------------------------------------------------------------------------------
 
 
 def nearest(
@@ -90,7 +90,7 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k rows of an index that are nearest to each query, the nearest first.
 
-    Of rows at the same distance the earlier one comes first.
+    Of rows at the same distance, the earlier one comes first.
 
     Args:
         queries: (Q, D).
@@ -105,12 +105,12 @@ def nearest(
     """
     positions = np.empty((len(queries), k), np.int64)
     distances = np.empty((len(queries), k))
-    for first in range(0, len(queries), QUERIES):
-        block = queries[first : first + QUERIES].astype(np.float64)
+    for first in range(0, len(queries), QUERY_ROWS):
+        block = queries[first : first + QUERY_ROWS].astype(np.float64)
         to_all = np.empty((len(block), len(index)))
-        for start in range(0, len(index), INDEXED):
-            rows = index[start : start + INDEXED].astype(np.float64)
-            to_all[:, start : start + INDEXED] = _distances(block, rows, distance)
+        for start in range(0, len(index), INDEX_ROWS):
+            rows = index[start : start + INDEX_ROWS].astype(np.float64)
+            to_all[:, start : start + INDEX_ROWS] = _distances(block, rows, distance)
         for i, row in enumerate(to_all):
             chosen = _smallest(row, k)
             positions[first + i], distances[first + i] = chosen, row[chosen]
@@ -140,17 +140,17 @@ def _smallest(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def precision(
-    neighbour_labels: np.ndarray, labels: np.ndarray, num_classes: int
+    neighbor_labels: np.ndarray, labels: np.ndarray, num_classes: int
 ) -> tuple[float, list[float | None]]:
-    """precision@k: the share of the k neighbours that are of the query's own class.
+    """precision@k: the share of the k neighbors that are of the query's own class.
 
     Args:
-        neighbour_labels: (Q, k).
+        neighbor_labels: (Q, k).
         labels: (Q,), of the queries.
 
     Returns:
         its mean over all queries, and over those of each class: None where a class has none.
     """
-    shares = (neighbour_labels == labels[:, np.newaxis]).mean(axis=1)
-    of_class = [shares[labels == label] for label in range(num_classes)]
-    return float(shares.mean()), [float(s.mean()) if len(s) else None for s in of_class]
+    shares = (neighbor_labels == labels[:, np.newaxis]).mean(axis=1)
+    class_shares = [shares[labels == label] for label in range(num_classes)]
+    return float(shares.mean()), [float(s.mean()) if len(s) else None for s in class_shares]

@@ -14,16 +14,30 @@ from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
 from alexnet.inference import load
+from alexnet.inference.image_files import UNKNOWN
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.visualize import figures, nearest, pictures
+from alexnet.style import (
+    LARGE,
+    PAGE_WIDTH,
+    RIGHT,
+    SMALL,
+    WRONG,
+    add_axes,
+    add_text,
+    fitted,
+    frame,
+    save,
+)
+from alexnet.visualize import nearest, pictures
 from alexnet.visualize.features import LAYER, Features, features
+from alexnet.visualize.output import add_out_option, destination, run_folder
 from alexnet.visualize.pictures import Picture
-from alexnet.visualize.style import add_out_option, destination, folder_of
 from minigrad import backend, nn
 
-NEIGHBOURS = 6  # in the paper's figure
+NEIGHBORS = 6  # in the paper's figure
 MAX_COLUMNS = 10  # of which the names can be read
-TEXT, GAP = 0.34, 0.08  # inches: two lines below each image, and space between images
+# Inches: the title, two lines below each image, space between images, the mark before a name.
+HEADER, TEXT, GAP, MARK = 0.55, 0.34, 0.08, 0.14
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +47,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-k",
         type=cli.count,
-        default=NEIGHBOURS,
+        default=NEIGHBORS,
         metavar="K",
-        help=f"neighbours of each image; default: {NEIGHBOURS}",
+        help=f"neighbors of each image; default: {NEIGHBORS}",
     )
     parser.add_argument(
         "--distance", choices=nearest.DISTANCES, default="euclidean", help="default: euclidean"
@@ -56,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         action="store_true",
-        help="also find the neighbours of every image of the set, and count how many are of its "
+        help="also find the neighbors of every image of the set, and count how many are of its "
         "class",
     )
     load.add_computing_options(parser)
@@ -67,7 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.split == "train":
         raise UsageError(
-            "the neighbours are training images, and each would find itself: choose another --split"
+            "the neighbors are training images, and each would find itself: choose another --split"
         )
     checkpoint, model = load.network(arguments)
     path = destination(arguments, "neighbours.png")
@@ -79,16 +93,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.k > len(index.values):
         raise UsageError(f"-k {arguments.k}: there are {len(index.values)} images to find")
 
-    of_queries = _features(arguments, checkpoint, model, queries)
-    found = nearest.nearest(of_queries.values, index.values, arguments.k, arguments.distance)
+    query_features = _features(arguments, checkpoint, model, queries)
+    found = nearest.nearest(query_features.values, index.values, arguments.k, arguments.distance)
     results = {"k": arguments.k, "distance": arguments.distance, "layer": LAYER}
-    results["queries"] = _listed(queries, of_queries, training, index, *found)
+    results["queries"] = _listed(queries, query_features, training, index, *found)
     if arguments.precision:
         whole = load.dataset(arguments, checkpoint)
         results |= _precision(arguments, checkpoint, model, whole, index)
 
-    figure = neighbours_figure(
-        pictures.shown(queries, of_queries.indices, checkpoint.preprocessing),
+    figure = neighbors_figure(
+        pictures.shown(queries, query_features.indices, checkpoint.preprocessing),
         [
             pictures.shown(training, index.indices[row], checkpoint.preprocessing)
             for row in found[0]
@@ -98,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"Nearest of {len(index.values):,} training images by "
         f"{arguments.distance.replace('euclid', 'Euclid')} distance in {LAYER}",
     )
-    figures.save(figure, path)
+    save(figure, path)
     results["picture"] = str(path)
     print(json.dumps(results, indent=2) if arguments.json else cli.printable(_text(results)))
     return 0
@@ -118,7 +132,7 @@ def _index(
     arguments: argparse.Namespace, checkpoint: Checkpoint, model: nn.Module, training: Dataset
 ) -> Features:
     """The index from its file, if it belongs to this network and these images; else a new one."""
-    path = arguments.index or folder_of(arguments.checkpoint) / "index.safetensors"
+    path = arguments.index or run_folder(arguments.checkpoint) / "index.safetensors"
     belongs_to = nearest.identity(checkpoint, training, LAYER)
     if path.exists():
         try:
@@ -140,30 +154,34 @@ def _precision(
     index: Features,
 ) -> dict[str, Any]:
     """precision@k of all images of a set, with the chance level: the share of a class."""
-    of_set = _features(arguments, checkpoint, model, dataset)
-    positions, _ = nearest.nearest(of_set.values, index.values, arguments.k, arguments.distance)
-    mean, of_class = nearest.precision(index.labels[positions], of_set.labels, len(dataset.classes))
+    set_features = _features(arguments, checkpoint, model, dataset)
+    positions, _ = nearest.nearest(
+        set_features.values, index.values, arguments.k, arguments.distance
+    )
+    mean, class_precisions = nearest.precision(
+        index.labels[positions], set_features.labels, len(dataset.classes)
+    )
     shares = np.bincount(index.labels, minlength=len(dataset.classes)) / len(index.labels)
     return {
-        "images": len(of_set.labels),
+        "images": len(set_features.labels),
         "precision": mean,
-        "chance": float(shares[of_set.labels].mean()),
-        "precision_of_class": dict(zip(dataset.classes, of_class)),
+        "chance": float(shares[set_features.labels].mean()),
+        "precision_of_class": dict(zip(dataset.classes, class_precisions)),
     }
 
 
 def _listed(
     queries: Dataset,
-    of_queries: Features,
+    query_features: Features,
     training: Dataset,
     index: Features,
     positions: np.ndarray,
     distances: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """Each query with its neighbours, by name and class."""
+    """Each query with its neighbors, by name and class."""
 
     def described(dataset: Dataset, image: int, label: int) -> dict[str, Any]:
-        known = None if label == pictures.UNKNOWN else dataset.classes[label]
+        known = None if label == UNKNOWN else dataset.classes[label]
         return {"name": dataset.name(image), "class": known}
 
     return [
@@ -175,7 +193,7 @@ def _listed(
             ]
         }
         for image, label, row, row_distances in zip(
-            of_queries.indices, of_queries.labels, positions, distances
+            query_features.indices, query_features.labels, positions, distances
         )
     ]
 
@@ -183,7 +201,7 @@ def _listed(
 def _text(results: dict[str, Any]) -> str:
     lines = []
     for query in results["queries"]:
-        classes = ", ".join(display_name(neighbour["class"]) for neighbour in query["neighbours"])
+        classes = ", ".join(display_name(neighbor["class"]) for neighbor in query["neighbours"])
         true = display_name(query["class"]) if query["class"] else "class unknown"
         lines.append(f"{cli.one_line(query['name'])} ({true}): {classes}")
     if "precision" in results:
@@ -202,71 +220,70 @@ def _text(results: dict[str, Any]) -> str:
 # -- the picture -----------------------------------------------------------------------------------
 
 
-def neighbours_figure(
+def neighbors_figure(
     queries: list[Picture],
-    neighbours: list[list[Picture]],
+    neighbors: list[list[Picture]],
     distances: np.ndarray,
     classes: list[str],
     title: str,
 ) -> Figure:
-    """A row for each query: the image, and its neighbours from the nearest on.
+    """A row for each query: the image, and its neighbors from the nearest on.
 
-    At most `pictures.MAX_ROWS` queries and `MAX_COLUMNS` neighbours of each are drawn.
-
-    Those of the query's class have a blue frame and a tick, others a dashed orange one and a cross.
+    At most `pictures.MAX_ROWS` queries and `MAX_COLUMNS` neighbors of each are drawn. Those of
+    the query's class have a blue frame and a tick, others a dashed orange one and a cross.
 
     Args:
         distances: (Q, k).
         classes: names of the labels.
     """
     queries = queries[: pictures.MAX_ROWS]
-    columns = 1 + min(len(neighbours[0]), MAX_COLUMNS)
-    cell = (pictures.WIDTH - 0.2) / (columns + 0.3)  # the query stands apart by 0.3 of a cell
-    row = cell - GAP + TEXT
-    above = 0.55
-    height = above + len(queries) * row
-    figure = Figure(figsize=(pictures.WIDTH, height))
-    figure.text(0.1 / pictures.WIDTH, 1 - 0.15 / height, title, va="top", fontsize=9, weight="bold")
+    columns = 1 + min(len(neighbors[0]), MAX_COLUMNS)
+    cell = (PAGE_WIDTH - 0.2) / (columns + 0.3)  # the query stands apart by 0.3 of a cell
+    side = cell - GAP
+    figure = Figure(figsize=(PAGE_WIDTH, HEADER + len(queries) * (side + TEXT)))
+    add_text(figure, 0.1, 0.15, title, fontsize=LARGE, weight="bold")
     explanation = "Below each image: its class and its distance."
-    if any(query.label != pictures.UNKNOWN for query in queries):
+    if any(query.label != UNKNOWN for query in queries):
         explanation += (
             " Blue frame, ✓: the class of the query; dashed orange frame, ✗: another one."
         )
-    figure.text(0.1 / pictures.WIDTH, 1 - 0.32 / height, explanation, va="top", fontsize=7)
-
-    def name_of(label: int, width: float) -> str:
-        return figures.fitted(pictures.class_name(classes, label), width, 7)
-
-    def draw(i: int, left: float, picture: Picture, note: str) -> Axes:
-        bottom = height - above - i * row - (cell - GAP)
-        side = cell - GAP
-        axes = figure.add_axes(
-            (left / pictures.WIDTH, bottom / height, side / pictures.WIDTH, side / height)
-        )
-        axes.imshow(picture.pixels)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color="0.6", linewidth=0.5)
-        axes.set_xlabel(note, fontsize=7, labelpad=2, linespacing=1.1, parse_math=False)
-        return axes
-
-    for i, query in enumerate(queries):
-        name = name_of(query.label, cell - GAP)
-        draw(i, 0.1, query, f"{name}\nquery" if name else "query")
-        for j, neighbour in enumerate(neighbours[i][:MAX_COLUMNS]):
-            name = name_of(
-                neighbour.label, cell - GAP - (0.14 if query.label != pictures.UNKNOWN else 0)
-            )
-            right = neighbour.label == query.label
-            if query.label != pictures.UNKNOWN:
-                name = f"{'✓' if right else '✗'} {name}"
-            axes = draw(i, 0.1 + (j + 1.3) * cell, neighbour, f"{name}\n{_short(distances[i, j])}")
-            if query.label != pictures.UNKNOWN:
-                style = (
-                    {"color": pictures.RIGHT} if right else {"color": pictures.WRONG, "ls": "--"}
-                )
-                axes.spines[:].set(linewidth=1.8, **style)
+    add_text(figure, 0.1, 0.32, explanation, fontsize=SMALL)
+    for row, query in enumerate(queries):
+        top = HEADER + row * (side + TEXT)
+        name = _fitted_name(classes, query, side)
+        note = f"{name}\nquery" if name else "query"
+        _draw(add_axes(figure, 0.1, top, side, side), query, note)
+        for column, neighbor in enumerate(neighbors[row][:MAX_COLUMNS]):
+            axes = add_axes(figure, 0.1 + (column + 1.3) * cell, top, side, side)
+            _draw_neighbor(axes, neighbor, query, distances[row, column], classes, side)
     return figure
 
 
-def _short(distance: float) -> str:
-    return f"{distance:#.3g}"
+def _fitted_name(classes: list[str], picture: Picture, width: float) -> str:
+    return fitted(pictures.class_name(classes, picture.label), width, SMALL)
+
+
+def _draw(axes: Axes, picture: Picture, note: str) -> None:
+    """A picture, and a note of two lines below it."""
+    axes.imshow(picture.pixels)
+    frame(axes, "0.6")
+    axes.set_xlabel(note, fontsize=SMALL, labelpad=2, linespacing=1.1, parse_math=False)
+
+
+def _draw_neighbor(
+    axes: Axes,
+    neighbor: Picture,
+    query: Picture,
+    distance: float,
+    classes: list[str],
+    width: float,
+) -> None:
+    """A neighbor with its class and its distance; its frame tells whether the class is right."""
+    judged, right = query.label != UNKNOWN, neighbor.label == query.label
+    name = _fitted_name(classes, neighbor, width - (MARK if judged else 0))
+    if judged:
+        name = f"{'✓' if right else '✗'} {name}"
+    _draw(axes, neighbor, f"{name}\n{distance:#.3g}")
+    if judged:
+        style = {"color": RIGHT} if right else {"color": WRONG, "ls": "--"}
+        axes.spines[:].set(linewidth=1.8, **style)

@@ -1,4 +1,4 @@
-"""The image patches that excite a channel most: what a kernel that has no colours looks for."""
+"""The image patches that excite a channel most: what the kernels of later layers look for."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from alexnet.visualize.receptive_fields import Box, receptive_field
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
-UNSEEN = 128  # grey level of what an activation cannot depend on
+UNSEEN = 128  # gray level of what an activation cannot depend on
 
 
 class Strongest(NamedTuple):
@@ -74,11 +74,11 @@ def patch(
     windows: list[tuple[int, int, int]],
     preprocessing: Preprocessing,
 ) -> np.ndarray:
-    """What an activation has seen of an image, uint8 (H, W, 3), all of the same size.
+    """The part of an image that an activation depends on, uint8 (H, W, 3), always of one size.
 
-    It is cut from the image as the network gets it, with its own colours, and as large as the
+    It is cut from the image as the network gets it, with its own colors, and as large as the
     receptive field, or as the image where that is smaller. What the activation cannot have seen
-    is grey: beyond the border of the image, or beyond the receptive field.
+    is gray: beyond the border of the image, or beyond the receptive field.
     """
     image = dataset.image(index, preprocessing.resize)
     crop = central_view(image, preprocessing).crop

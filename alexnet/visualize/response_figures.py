@@ -5,18 +5,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from alexnet.style import COLORS, GRAY, NORMAL, PAGE_HEIGHT, PAGE_WIDTH, SMALL, plain
 from alexnet.visualize.kernel_figures import pictures
-from alexnet.visualize.style import COLORS, GREY, NORMAL, PAGE_HEIGHT, PAGE_WIDTH, SMALL, plain
 from alexnet.visualize.tuning import FREQUENCIES, ORIENTATIONS, Tuning
 
 ACROSS, DOWN = 3, 8  # kernels on a page
 MARKERS = ("o", "^")
+_MARGINS = {
+    "left": 0.07, "right": 0.985, "top": 0.91, "bottom": 0.075, "wspace": 0.2, "hspace": 0.42
+}  # fmt: skip
+_TITLE = {"fontsize": NORMAL, "loc": "left"}
+# White, so that no line of the grid runs through the words.
+_LEGEND = {"fontsize": SMALL, "loc": "upper left", "framealpha": 1, "edgecolor": "white"}
 
 
 def overview_figure(
     tuning: Tuning, columns: int, title: str, variance_by_epoch: dict[int, float]
 ) -> Figure:
-    """Histograms of circular variance and colour selectivity, tuning of all, change with training.
+    """Histograms of circular variance and color selectivity, tuning of all, change with training.
 
     Args:
         columns: of conv1, equal parts of the kernels.
@@ -32,51 +38,52 @@ def overview_figure(
     variance.set_xlabel("circular variance", fontsize=SMALL)
     _histogram(color, tuning.color_selectivity, columns)
     # Not up to where the legend is.
-    color.axvline(2 / 3, 0, 0.74, color=GREY, ls=":", lw=1, label="expected of random kernels")
+    color.axvline(2 / 3, 0, 0.74, color=GRAY, ls=":", lw=1, label="expected of random kernels")
     color.legend(**_LEGEND)
-    color.set_title("colour selectivity: 0 grey levels only, 1 colour only", **_TITLE)
-    color.set_xlabel("share of energy that is colour", fontsize=SMALL)
+    color.set_title("color selectivity: 0 gray levels only, 1 color only", **_TITLE)
+    color.set_xlabel("share of energy that is color", fontsize=SMALL)
 
+    _draw_preferred(preferred, tuning, columns)
+    _draw_epochs(over_epochs, variance_by_epoch)
+    for axes in grid.ravel():
+        plain(axes)
+        axes.tick_params(labelsize=SMALL)
+    return figure
+
+
+def _draw_preferred(axes: Axes, tuning: Tuning, columns: int) -> None:
+    """Orientation and frequency of the best grating of each kernel."""
     parts = zip(
         np.split(tuning.orientation, columns),
         np.split(tuning.frequency, columns),
         np.split(tuning.circular_variance, columns),
     )
-    for number, (orientation, frequency, of_column) in enumerate(parts):
-        size = 4 + 36 * (1 - np.nan_to_num(of_column, nan=1.0))
+    for number, (orientation, frequency, column_variance) in enumerate(parts):
+        size = 4 + 36 * (1 - np.nan_to_num(column_variance, nan=1.0))
         style = {"color": COLORS[number], "marker": MARKERS[number], "alpha": 0.65, "lw": 0}
-        preferred.scatter(orientation, frequency, s=size, **style)
+        axes.scatter(orientation, frequency, s=size, **style)
     if columns > 1:
         marks = [f"column {number}" for number in range(1, columns + 1)]
-        preferred.legend(marks, **_LEGEND | {"loc": "upper center", "ncols": columns})
-    preferred.set_title("best grating of each kernel; larger: more selective", **_TITLE)
-    preferred.set(xlim=(-5, 180), xticks=range(0, 181, 45), ylim=(0, 0.58))  # a legend above 0.5
-    preferred.set_xlabel("orientation of the bars, degrees (90: vertical)", fontsize=SMALL)
-    preferred.set_ylabel("cycles per pixel", fontsize=SMALL)
+        axes.legend(marks, **_LEGEND | {"loc": "upper center", "ncols": columns})
+    axes.set_title("best grating of each kernel; larger: more selective", **_TITLE)
+    axes.set(xlim=(-5, 180), xticks=range(0, 181, 45), ylim=(0, 0.58))  # a legend above 0.5
+    axes.set_xlabel("orientation of the bars, degrees (90: vertical)", fontsize=SMALL)
+    axes.set_ylabel("cycles per pixel", fontsize=SMALL)
 
+
+def _draw_epochs(axes: Axes, variance_by_epoch: dict[int, float]) -> None:
+    """Mean circular variance over the epochs."""
     if variance_by_epoch:
         marker = "o" if len(variance_by_epoch) <= 30 else None
         epochs, means = list(variance_by_epoch), list(variance_by_epoch.values())
-        over_epochs.plot(epochs, means, color=COLORS[2], marker=marker, ms=3.5)
+        axes.plot(epochs, means, color=COLORS[2], marker=marker, ms=3.5)
     else:
-        over_epochs.text(0.5, 0.5, "not known: train with --snapshot-filters",
-                         fontsize=NORMAL, ha="center", color=GREY,
-                         transform=over_epochs.transAxes)  # fmt: skip
-    over_epochs.set_ylim(0, 1)
-    over_epochs.set_title("mean circular variance through training", **_TITLE)
-    over_epochs.set_xlabel("epoch (0: before training)", fontsize=SMALL)
-    over_epochs.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    for axes in grid.ravel():
-        plain(axes)
-    return figure
-
-
-_MARGINS = {
-    "left": 0.07, "right": 0.985, "top": 0.91, "bottom": 0.075, "wspace": 0.2, "hspace": 0.42
-}  # fmt: skip
-_TITLE = {"fontsize": NORMAL, "loc": "left"}
-# White, so that no line of the grid runs through the words.
-_LEGEND = {"fontsize": SMALL, "loc": "upper left", "framealpha": 1, "edgecolor": "white"}
+        style = {"fontsize": NORMAL, "ha": "center", "color": GRAY, "transform": axes.transAxes}
+        axes.text(0.5, 0.5, "not known: train with --snapshot-filters", **style)
+    axes.set_ylim(0, 1)
+    axes.set_title("mean circular variance through training", **_TITLE)
+    axes.set_xlabel("epoch (0: before training)", fontsize=SMALL)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _histogram(axes: Axes, values: np.ndarray, columns: int) -> None:

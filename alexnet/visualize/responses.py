@@ -1,4 +1,4 @@
-"""What conv1's kernels are tuned to: orientation, spatial frequency, colour."""
+"""What conv1's kernels are tuned to: orientation, spatial frequency, color."""
 
 import argparse
 import csv
@@ -13,10 +13,10 @@ import numpy as np
 from alexnet import cli, files
 from alexnet.inference import load
 from alexnet.run import filter_snapshots
+from alexnet.style import save
 from alexnet.visualize import layers
-from alexnet.visualize.figures import save
+from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
-from alexnet.visualize.style import add_out_option, destination, folder_of, run_name
 from alexnet.visualize.tuning import (
     Tuning,
     grating_response,
@@ -31,7 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=("fourier", "gratings"),
         default="fourier",
-        help="fourier (default): exact; gratings: measured with drawn ones that are shown to the layer",
+        help="fourier (default): exact; gratings: measured, by drawing gratings and showing them "
+        "to the layer",
     )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument(
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
-    folder = folder_of(arguments.checkpoint)
+    folder = run_folder(arguments.checkpoint)
     _, model = load.network(arguments)
     path = destination(arguments, "responses.png")
     conv1 = layers.convolutions(model)["conv1"]
@@ -56,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     measured = grating_response(conv1) if arguments.method == "gratings" else None
     result = tuning(kernels, measured)
     by_epoch = {
-        epoch: mean_circular_variance(of_epoch)
-        for epoch, of_epoch in filter_snapshots.load(folder).items()
+        epoch: mean_circular_variance(epoch_kernels)
+        for epoch, epoch_kernels in filter_snapshots.load(folder).items()
     }
     rows = kernel_rows(result, columns)
     if arguments.csv:
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(
             f"column {column['column']}: {column['kernels']} kernels, "
             f"{column['undefined']} without a response; circular variance "
-            f"{_text(column['circular_variance'])}, colour selectivity "
+            f"{_text(column['circular_variance'])}, color selectivity "
             f"{_text(column['color_selectivity'])} (means)"
         )
     print(cli.printable(str(path)))

@@ -1,4 +1,4 @@
-"""Pictures of what a network says of images; each function returns a figure as wide as a page."""
+"""Pictures of predictions and errors; each function returns a figure as wide as a page."""
 
 import math
 from typing import NamedTuple
@@ -13,24 +13,23 @@ from alexnet.data import Dataset
 from alexnet.data.labels import caption
 from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.inference.results import Results
-from alexnet.visualize.figures import VALIDATION, fitted
+from alexnet.style import PAGE_WIDTH, VERMILION, fitted
 
-WIDTH = 7.4  # inches: a page of A4 within its margins
 # Up to so many classes every cell of a confusion matrix has its number, or every row its name.
 NUMBERED_CLASSES, NAMED_CLASSES = 20, 40
 ERRORS_PER_KIND, ERROR_COLUMNS = 12, 6
 PREDICTION_COLUMNS = 4
-# Pale enough for black text on top; the frame tells the true class without colour, too.
+# Pale enough for black text on top; the frame tells the true class without color, too.
 BAR, TRUE_BAR = "#A9CDE5", "#F5C19A"
 
 
 class Prediction(NamedTuple):
-    """What a network says of an image.
+    """The most probable classes of an image.
 
     Attributes:
         image: uint8 (H, W, 3).
         name: of the image.
-        label: the true class, or None where it is not known.
+        label: the true class, or None if unknown.
         top: class and probability of the most probable classes, the most probable first.
     """
 
@@ -47,7 +46,7 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     confusion = results.confusion()
     images = confusion.sum(axis=1, keepdims=True)
     shares = np.where(images > 0, confusion / np.maximum(images, 1), np.nan)
-    figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
+    figure = Figure(figsize=(PAGE_WIDTH, 6.6), layout="constrained")
     axes = figure.subplots()
     # The square root: errors of a few percent are what one looks for.
     picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
@@ -97,7 +96,7 @@ def error_sheet(
         ),
     ]
     rows = math.ceil(max(1, len(kinds[0][1])) / ERROR_COLUMNS)
-    figure = Figure(figsize=(WIDTH, 0.3 + 2 * (0.3 + rows * 1.62)), layout="constrained")
+    figure = Figure(figsize=(PAGE_WIDTH, 0.3 + 2 * (0.3 + rows * 1.62)), layout="constrained")
     figure.suptitle(title, fontsize=10, x=0.006, ha="left", parse_math=False)
     for part, (heading, errors) in zip(figure.subfigures(2, 1), kinds):
         part.suptitle(heading, fontsize=9, weight="bold", x=0.006, ha="left")
@@ -128,7 +127,7 @@ def predictions(items: list[Prediction]) -> Figure:
     """Figure 4 (left) of the paper: each image, its true class, and bars of the most probable."""
     columns = min(PREDICTION_COLUMNS, len(items))
     rows = math.ceil(len(items) / columns)
-    cell = WIDTH / PREDICTION_COLUMNS
+    cell = PAGE_WIDTH / PREDICTION_COLUMNS
     bars = max(len(item.top) for item in items)
     # A bar is an eighth of a picture high; with it come its space and the name below the picture.
     height = rows * (1 + 0.12 * bars) * cell
@@ -170,7 +169,7 @@ def _draw_bars(axes: Axes, item: Prediction, bars: int) -> None:
             probability,
             height=0.82,
             color=TRUE_BAR if right else BAR,
-            edgecolor=VALIDATION if right else BAR,
+            edgecolor=VERMILION if right else BAR,
         )
         style = {"fontsize": 7, "va": "center", "weight": "bold" if right else "normal"}
         axes.text(

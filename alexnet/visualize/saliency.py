@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -17,15 +18,27 @@ from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
 from alexnet.inference import load
 from alexnet.inference.evaluation import mean_log_probabilities
-from alexnet.visualize import figures, layers, pictures
+from alexnet.style import (
+    INTENSITY,
+    NORMAL,
+    PAGE_WIDTH,
+    SMALL,
+    add_axes,
+    add_text,
+    fitted,
+    frame,
+    save,
+)
+from alexnet.visualize import layers, pictures
+from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
-from alexnet.visualize.style import add_out_option, destination
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad.backend import Backend
 
 SQUARE_SHARE = 6  # of the image's side, by default
 STEPS_PER_SQUARE = 3
-# Red where the probability falls, blue where it rises: colour-blind readers can tell them apart.
+CELL, GAP, HEADER, TITLE = 2.1, 0.12, 0.36, 0.42  # inches; a title above each picture
+# Red where the probability falls, blue where it rises: color-blind readers can tell them apart.
 CHANGES = colormaps["RdBu"]
 
 
@@ -48,20 +61,20 @@ class Saliency(NamedTuple):
 # -- what is computed ----------------------------------------------------------------------------
 
 
-def input_gradient(model: nn.Module, inputs: Any, gradient_of_scores: Any) -> Any:
+def input_gradient(model: nn.Module, inputs: Any, score_gradient: Any) -> Any:
     """The gradient of a function of the class scores to the network's input (N, 3, S, S).
 
     In evaluation mode; the parameters are left without gradients.
 
     Args:
         inputs: an array (N, 3, S, S) on the network's device.
-        gradient_of_scores: (N, C), of the function to the scores: 1 for a class and 0 for all
+        score_gradient: (N, C), of the function to the scores: 1 for a class and 0 for all
             others gives the gradient of the score of that class.
     """
     model.eval()
     images = Tensor(inputs, requires_grad=True)
     with _frozen(model):
-        model(images).backward(gradient_of_scores)
+        model(images).backward(score_gradient)
     return images.grad.data
 
 
@@ -79,7 +92,7 @@ def _frozen(model: nn.Module) -> Iterator[None]:
 
 
 def gradient_map(model: nn.Module, inputs: Any, label: int, device: Backend) -> np.ndarray:
-    """How much the score of a class depends on each pixel: |gradient|, the largest of the colours.
+    """How much the score of a class depends on each pixel: |gradient|, the largest of the colors.
 
     Section 3 of Simonyan, Vedaldi and Zisserman (2014), "Deep inside convolutional networks".
 
@@ -91,9 +104,9 @@ def gradient_map(model: nn.Module, inputs: Any, label: int, device: Backend) -> 
     """
     with no_grad():
         scores = model(Tensor(inputs)).numpy()
-    of_score = np.zeros_like(scores)
-    of_score[:, label] = 1
-    gradient = input_gradient(model, inputs, device.asarray(of_score))
+    score_gradient = np.zeros_like(scores)
+    score_gradient[:, label] = 1
+    gradient = input_gradient(model, inputs, device.asarray(score_gradient))
     return np.abs(device.asnumpy(gradient)[0]).max(axis=0)
 
 
@@ -102,7 +115,7 @@ def occlusion_map(
 ) -> np.ndarray:
     """The probability of a class while a square of the image is covered, for all its places.
 
-    The square has the training set's mean colour, which the network gets as 0. Its centres are a
+    The square has the training set's mean color, which the network gets as 0. Its centers are a
     third of its side apart and cover the image up to the border, where it is cut off. Section 4.2
     of Zeiler and Fergus (2014), "Visualizing and understanding convolutional networks".
 
@@ -111,12 +124,12 @@ def occlusion_map(
         square: side of the square, pixels.
 
     Returns:
-        float64 (G, G), row and column of the centre; the G places divide the image evenly.
+        float64 (G, G), row and column of the center; the G places divide the image evenly.
     """
     model.eval()
     image = np.ascontiguousarray(device.asnumpy(inputs)[0])
-    centres = occlusion_centres(image.shape[1], square)
-    places = [(y, x) for y in centres for x in centres]
+    centers = occlusion_centers(image.shape[1], square)
+    places = [(y, x) for y in centers for x in centers]
     probabilities = []
     for first in range(0, len(places), batch_size):
         part = places[first : first + batch_size]
@@ -128,10 +141,10 @@ def occlusion_map(
             logits = model(Tensor(device.images(device.asarray(covered)))).numpy()
         log_probabilities = mean_log_probabilities(logits[:, np.newaxis])
         probabilities.append(np.exp(log_probabilities[:, label]))
-    return np.concatenate(probabilities).reshape(len(centres), len(centres))
+    return np.concatenate(probabilities).reshape(len(centers), len(centers))
 
 
-def occlusion_centres(image_size: int, square: int) -> np.ndarray:
+def occlusion_centers(image_size: int, square: int) -> np.ndarray:
     """Where the middle of the square goes, along one side: middles of equal parts of the image."""
     count = max(1, round(image_size * STEPS_PER_SQUARE / square))
     return (np.arange(count) + 0.5) * image_size / count
@@ -182,12 +195,12 @@ def run(arguments: argparse.Namespace) -> int:
     images = pictures.chosen(arguments, checkpoint)
     device = backend.get(arguments.backend)
     rows = []
-    for index, inputs in pictures.prepared(arguments, checkpoint, images, device):
-        result = explain(model, inputs, square, device, arguments.batch_size)
-        rows += zip(pictures.shown(images, [index], checkpoint.preprocessing), [result])
+    for image in pictures.prepared(arguments, checkpoint, images, device):
+        result = explain(model, image.inputs, square, device, arguments.batch_size)
+        rows.append((image.picture, result))
         name = display_name(checkpoint.classes[result.predicted])
-        print(cli.printable(f"{cli.one_line(images.name(index))}: {name} {result.probability:.1%}"))
-    figures.save(saliency_figure(rows, checkpoint.classes, square), path)
+        print(cli.printable(f"{image.name}: {name} {result.probability:.1%}"))
+    save(saliency_figure(rows, checkpoint.classes, square), path)
     print(cli.printable(f"picture: {path}"))
     return 0
 
@@ -198,74 +211,76 @@ def run(arguments: argparse.Namespace) -> int:
 def saliency_figure(
     rows: list[tuple[Picture, Saliency]], classes: list[str], square: int
 ) -> Figure:
-    """A row for each image, of at most `pictures.MAX_ROWS`: the image, the gradient, and the change by occlusion."""
-    cell, gap, left, above, heading = 2.1, 0.12, 0.1, 0.36, 0.42  # inches
-    row = cell + heading
+    """A row for each image: the image, the gradient, and what occlusion changes.
+
+    Args:
+        rows: of which `pictures.MAX_ROWS` are drawn.
+        square: side of the square that covered the image, pixels.
+    """
     rows = rows[: pictures.MAX_ROWS]
-    height = above + len(rows) * row + 0.12
-    figure = Figure(figsize=(pictures.WIDTH, height))
-
-    def axes_at(column: int, i: int, width: float = cell, shift: float = 0.0):
-        x, top = left + column * (cell + gap) + shift, above + i * row + heading
-        place = (
-            x / pictures.WIDTH,
-            1 - (top + cell) / height,
-            width / pictures.WIDTH,
-            cell / height,
-        )
-        axes = figure.add_axes(place)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color="0.6", linewidth=0.5)
-        return axes
-
+    figure = Figure(figsize=(PAGE_WIDTH, HEADER + len(rows) * (CELL + TITLE) + 0.12))
     headings = (
         "image",
-        "gradient of the class score,\nlargest of the colours",
+        "gradient of the class score,\nlargest of the colors",
         f"change of the probability while a\ngrey square of {square} pixels is there",
     )
     for column, text in enumerate(headings):
-        x = (left + column * (cell + gap)) / pictures.WIDTH
-        figure.text(x, 1 - 0.08 / height, text, va="top", fontsize=8, weight="bold")
-    for i, (picture, result) in enumerate(rows):
-        image, gradient, occlusion = (axes_at(column, i) for column in range(3))
-        names = [pictures.class_name(classes, n) for n in (result.predicted, picture.label)]
-        predicted, true = (figures.fitted(name, cell - 0.75, 8) for name in names)
-        title = f"taken for: {predicted}, {result.probability:.0%}"
-        if true:
-            title = f"is: {true}\n{title}"
-        image.set_title(title, fontsize=8, loc="left", pad=3, parse_math=False)
-        image.imshow(picture.pixels)
-        # Single pixels of large gradient would leave all others black.
-        light = float(np.quantile(result.gradient, 0.99)) or 1.0
-        gradient.imshow(result.gradient, cmap="inferno", vmin=0, vmax=light)
-        gradient.set_title("black: 0; lightest: the largest 1%", fontsize=7, loc="left", pad=3)
-
-        change = result.occlusion - result.probability
-        most = max(float(np.abs(change).max()), 0.01)
-        occlusion.imshow(_over_picture(change / most, picture.pixels))
-        occlusion.set_title(
-            f"then between {result.occlusion.min():.1%} and {result.occlusion.max():.1%}",
-            fontsize=7,
-            loc="left",
-            pad=3,
+        add_text(figure, _left(column), 0.08, text, fontsize=NORMAL, weight="bold")
+    for row, (picture, result) in enumerate(rows):
+        top = HEADER + row * (CELL + TITLE) + TITLE
+        image, gradient, occlusion = (
+            add_axes(figure, _left(column), top, CELL, CELL) for column in range(3)
         )
-        bar = figure.colorbar(
-            ScalarMappable(Normalize(-most, most), CHANGES),
-            cax=axes_at(2, i, width=0.12, shift=cell + 0.06),
-            ticks=[-most, 0, most],
-        )
-        labels = [f"−{most:.0%}", "0", f"+{most:.0%}"]
-        bar.ax.set_yticklabels(labels, fontsize=7)
-        bar.outline.set(linewidth=0.5)
+        scale = add_axes(figure, _left(2) + CELL + 0.06, top, 0.12, CELL)
+        for axes in (image, gradient, occlusion, scale):
+            frame(axes, "0.6")
+        _draw_image(image, picture, result, classes)
+        _draw_gradient(gradient, result)
+        _draw_occlusion(occlusion, scale, picture, result)
     return figure
 
 
+def _left(column: int) -> float:
+    return 0.1 + column * (CELL + GAP)
+
+
+def _draw_image(axes: Axes, picture: Picture, result: Saliency, classes: list[str]) -> None:
+    names = [pictures.class_name(classes, n) for n in (result.predicted, picture.label)]
+    predicted, true = (fitted(name, CELL - 0.75, NORMAL) for name in names)
+    title = f"taken for: {predicted}, {result.probability:.0%}"
+    if true:
+        title = f"is: {true}\n{title}"
+    axes.set_title(title, fontsize=NORMAL, loc="left", pad=3, parse_math=False)
+    axes.imshow(picture.pixels)
+
+
+def _draw_gradient(axes: Axes, result: Saliency) -> None:
+    # Single pixels of large gradient would leave all others black.
+    light = float(np.quantile(result.gradient, 0.99)) or 1.0
+    axes.imshow(result.gradient, cmap=INTENSITY, vmin=0, vmax=light)
+    axes.set_title("black: 0; lightest: the largest 1%", fontsize=SMALL, loc="left", pad=3)
+
+
+def _draw_occlusion(axes: Axes, scale: Axes, picture: Picture, result: Saliency) -> None:
+    """The change of the probability over the image, and its scale."""
+    change = result.occlusion - result.probability
+    most = max(float(np.abs(change).max()), 0.01)
+    axes.imshow(_over_picture(change / most, picture.pixels))
+    least, highest = result.occlusion.min(), result.occlusion.max()
+    title = f"then between {least:.1%} and {highest:.1%}"
+    axes.set_title(title, fontsize=SMALL, loc="left", pad=3)
+    changes = ScalarMappable(Normalize(-most, most), CHANGES)
+    bar = axes.figure.colorbar(changes, cax=scale, ticks=[-most, 0, most])
+    bar.ax.set_yticklabels([f"−{most:.0%}", "0", f"+{most:.0%}"], fontsize=SMALL)
+    bar.outline.set(linewidth=0.5)
+
+
 def _over_picture(change: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """A map (G, G) of -1 to 1 in colours over a grey picture, which stays as it is where it is 0."""
+    """A map (G, G) of -1 to 1 in colors over a gray picture, which stays as it is where it is 0."""
     size = len(pixels)
     smooth = Image.fromarray(change.astype(np.float32)).resize(
         (size, size), Image.Resampling.BILINEAR
     )
     colors = CHANGES((np.asarray(smooth) + 1) / 2)[:, :, :3]
-    grey = pixels.mean(axis=2, keepdims=True) / 255
-    return colors * (0.3 + 0.7 * grey)
+    gray = pixels.mean(axis=2, keepdims=True) / 255
+    return colors * (0.3 + 0.7 * gray)

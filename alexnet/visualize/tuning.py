@@ -1,4 +1,4 @@
-"""What conv1's kernels are tuned to: orientation, spatial frequency, colour.
+"""What conv1's kernels are tuned to: orientation, spatial frequency, color.
 
 A grating is a luminance wave, the same in red, green and blue. Its orientation is that of its
 bars, in degrees anticlockwise from horizontal as seen in the image: 0 for horizontal bars, 45 for
@@ -16,12 +16,12 @@ ORIENTATIONS = np.arange(0, 180, 5.0)
 FREQUENCIES = np.arange(1, 26) / 50
 PHASES = 8
 # A kernel that answers the best grating a thousand times weaker than the strongest kernel does is
-# dead, or its three colours cancel: its tuning is that of rounding errors.
+# dead, or its three colors cancel: its tuning is that of rounding errors.
 NO_RESPONSE = 1e-3
 
 
 class Tuning(NamedTuple):
-    """Of C kernels; where one does not respond, NaN.
+    """The tuning of C kernels; NaN for a kernel that does not respond.
 
     Attributes:
         response: (C, F, O), see `fourier_response`.
@@ -70,7 +70,7 @@ def fourier_response(
     """Responses (C, F, O) of kernels (C, 3, KH, KW) to gratings of amplitude 1 in their best phase.
 
     A kernel is linear, so its response to a drifting grating is a wave; the wave's amplitude is
-    |sum over x, y of k(x, y) exp(-2 pi i f (x sin theta + y cos theta))| with the colours of the
+    |sum over x, y of k(x, y) exp(-2 pi i f (x sin theta + y cos theta))| with the colors of the
     kernel summed, y downwards: the kernel's Fourier amplitude.
     """
     waves = np.exp(-2j * np.pi * _cycles(frequencies, orientations, kernels.shape[2:]))
@@ -99,11 +99,11 @@ def grating_response(
     for i, frequency in enumerate(frequencies):
         cycles = _cycles(np.array([frequency]), orientations, (image_size, image_size))[0]
         waves = np.cos(2 * np.pi * (cycles[:, np.newaxis] + shifts[:, np.newaxis, np.newaxis]))
-        grey = waves.reshape(-1, 1, image_size, image_size).astype(np.float32)
+        gray = waves.reshape(-1, 1, image_size, image_size).astype(np.float32)
         with no_grad():
-            output = conv1(Tensor(np.repeat(grey, 3, axis=1))).numpy()[:, :, middle, middle]
-        of_phase = output.reshape(len(orientations), phases, -1)
-        harmonic = np.tensordot(np.exp(-2j * np.pi * shifts), of_phase, axes=(0, 1))
+            output = conv1(Tensor(np.repeat(gray, 3, axis=1))).numpy()[:, :, middle, middle]
+        phase_outputs = output.reshape(len(orientations), phases, -1)
+        harmonic = np.tensordot(np.exp(-2j * np.pi * shifts), phase_outputs, axes=(0, 1))
         response[:, i] = 2 / phases * np.abs(harmonic).T
     return response
 
@@ -132,11 +132,11 @@ def circular_variance(response: np.ndarray, orientations: np.ndarray) -> np.ndar
 
 
 def color_selectivity(kernels: np.ndarray) -> np.ndarray:
-    """Share (C,) of the energy of kernels (C, 3, KH, KW) that is colour, not luminance; NaN if 0.
+    """Share (C,) of the energy of kernels (C, 3, KH, KW) that is color, not luminance; NaN if 0.
 
     At each pixel a kernel's weights for red, green and blue are a vector; its part along
-    (1, 1, 1) answers to luminance, the rest to colour only. 0 for a kernel that sees grey levels
-    only, 1 for one that no grey image excites, 2/3 on average for random ones. A kernel of less
+    (1, 1, 1) answers to luminance, the rest to color only. 0 for a kernel that sees gray levels
+    only, 1 for one that no gray image excites, 2/3 on average for random ones. A kernel of less
     than a thousandth of the largest one's norm is dead.
     """
     kernels = kernels.astype(np.float64)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data.commands.shard_writer import WORK, Finish, write_shard
+from alexnet.data.commands.shard_writer import WORK, FolderWriter, write_shard
 from alexnet.data.loader import Batch, Loader, sent_ahead
 from alexnet.data.readers.shards import ShardDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
@@ -94,9 +94,9 @@ def _write(folder: Path, count: int) -> ShardDataset:
     (folder / WORK).mkdir()
     images = ((index, squares.image(index)) for index in range(count))
     record = write_shard(folder, "train", 0, 0, images, None)
-    finish = Finish(folder, SIZE, {})
-    finish.add_split("train", squares, [record])
-    return finish.train
+    writer = FolderWriter(folder, SIZE, {})
+    writer.add_split("train", squares, [record])
+    return writer.train
 
 
 def _endless(loader: Loader) -> Iterator[Batch]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.inference.layers import steps
 from benchmarks import peer
 from benchmarks.gpu_check import contestants
 from benchmarks.gpu_check.contestants import PRECISIONS, set_precision
@@ -52,15 +53,14 @@ class Unit:
         return "d input" in self.layers[0].passes
 
 
-def units(layers: list[Layer]) -> list[Unit]:
-    """The layers as the network computes them."""
+def units(network: nn.Module, layers: list[Layer]) -> list[Unit]:
+    """The layers of a network as it computes them."""
+    firsts = {step.layers[0] for step in steps(network) if isinstance(step, nn.Fused)}
     found = []
-    remaining = list(layers)
-    while remaining:
-        taken = [remaining.pop(0)]
-        if remaining and taken[0].module.fused_with(remaining[0].module):
-            taken.append(remaining.pop(0))
-        found.append(Unit("+".join(layer.name for layer in taken), tuple(taken)))
+    remaining = iter(layers)
+    for layer in remaining:
+        taken = (layer, next(remaining)) if layer.module in firsts else (layer,)
+        found.append(Unit("+".join(layer.name for layer in taken), taken))
     return found
 
 
@@ -77,7 +77,7 @@ def run(options: Options, report: Report) -> None:
         network = contestants.network(arch, options).to("cuda")
         side = contestants.image_size(arch, options)
         rows = []
-        for unit in units(walk(network, side, options.batch, "cuda")):
+        for unit in units(network, walk(network, side, options.batch, "cuda")):
             rows += _time_unit(unit, clock, torch, options)
             report.result(f"{arch}, batch {options.batch}", rows)
     if not clock.host_was_ahead:
@@ -117,7 +117,8 @@ def _ours(
 ) -> dict[str, Callable[[], list[Callable]]]:
     """For each pass, what makes the calls to be timed."""
     device = backend.get("cuda")
-    module = nn.Sequential(*(layer.module for layer in unit.layers))
+    modules = [layer.module for layer in unit.layers]
+    module = nn.Fused(*modules) if len(modules) == 2 else modules[0]
     input = Tensor(device.images(device.asarray(unit.input)), requires_grad=unit.input_learns)
     gradient = Tensor(device.images(device.asarray(grad_output)))
 

@@ -4,9 +4,10 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.adam import factors
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PIECE = 1 << 14  # elements
+_PIECE_ELEMENTS = 1 << 14
 
 
 def update(
@@ -15,10 +16,7 @@ def update(
     add_first, add_second, step_size, root_factor = factors(lr, beta1, beta2, step)
     real = parameter.dtype.type
     _update(
-        parameter.reshape(-1),
-        gradient.reshape(-1),
-        first_moment.reshape(-1),
-        second_moment.reshape(-1),
+        *map(flat, (parameter, gradient, first_moment, second_moment)),
         real(weight_decay),
         (real(beta1), real(add_first)),
         (real(beta2), real(add_second)),
@@ -43,10 +41,16 @@ def _update(
 ):
     keep_first, add_first = first_factors
     keep_second, add_second = second_factors
-    for piece in prange(-(-parameter.size // _PIECE)):
-        start = piece * _PIECE
-        w, gradients = parameter[start : start + _PIECE], gradient[start : start + _PIECE]
-        m, v = first_moment[start : start + _PIECE], second_moment[start : start + _PIECE]
+    for piece in prange(-(-parameter.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        w, gradients = (
+            parameter[start : start + _PIECE_ELEMENTS],
+            gradient[start : start + _PIECE_ELEMENTS],
+        )
+        m, v = (
+            first_moment[start : start + _PIECE_ELEMENTS],
+            second_moment[start : start + _PIECE_ELEMENTS],
+        )
         for i in range(w.size):
             g = gradients[i] + weight_decay * w[i]
             m[i] = keep_first * m[i] + add_first * g

@@ -5,20 +5,15 @@ Backward gathers, as in max-pooling: a row of grad_input adds up the windows tha
 
 from numba import prange
 
-from minigrad.kernels.shared.layout import cpu as layout
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):
-    target = layout.begin(output)
-    _forward(layout.memory(input), kernel_size, stride, padding, target)
-    layout.finish(target, output)
+    _forward(input, kernel_size, stride, padding, output)
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
-    target = layout.begin(grad_input)
-    _backward(layout.memory(grad_output), kernel_size, stride, padding, target)
-    layout.finish(target, grad_input)
+    _backward(grad_output, kernel_size, stride, padding, grad_input)
 
 
 @parallel_jit

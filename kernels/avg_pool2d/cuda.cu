@@ -1,4 +1,4 @@
-// Average pooling of images in memory order [N][H][W][C]; work is divided as in max-pooling.
+// Average pooling of images (N, H, W, C). Work is divided as in max-pooling.
 #include "../shared/common.cuh"
 
 template <typename Real>

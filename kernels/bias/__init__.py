@@ -1,11 +1,11 @@
 """Adding one number per channel.
 
-    forward     output[n, c, ...] = input[n, c, ...] + bias[c]
-    backward    grad_bias[c] = sum over n and all positions of grad_output[n, c, ...]
+    forward     output[..., c] = input[..., c] + bias[c]
+    backward    grad_bias[c] = sum over all images and positions of grad_output[..., c]
 
-``input``, ``output``, ``grad_output`` have the shape (N, C) or (N, C, ...), ``bias`` and
-``grad_bias`` (C,). The gradient of the input is ``grad_output`` itself. ``output`` may be
-``input``.
+``input``, ``output``, ``grad_output`` have the shape (N, C) or (N, H, W, C) and are C-contiguous,
+``bias`` and ``grad_bias`` (C,). The gradient of the input is ``grad_output`` itself. ``output`` may
+be ``input``.
 
 The sum runs in float64 whatever the dtype: it has N*H*W terms (387,200 in the first layer of
 AlexNet at batch 128), too many for float32, and memory is slower than the conversion.

@@ -3,23 +3,19 @@
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.layout import rows
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PARTS = 64  # of the rows, each summed by one thread
+_PARTS = 64  # into which the rows are divided; each is summed by one thread
 
 
 def forward(input, bias, *, output):
-    C = input.shape[1]
-    target = layout.begin(output)
-    _forward(layout.memory(input).reshape(-1, C), bias, target.reshape(-1, C))
-    layout.finish(target, output)
+    _forward(rows(input), bias, rows(output))
 
 
 def backward(grad_output, *, grad_bias):
-    rows = layout.memory(grad_output).reshape(-1, grad_output.shape[1])
-    sums = np.zeros((_PARTS, rows.shape[1]))
-    _sum_parts(rows, sums)
+    sums = np.zeros((_PARTS, grad_bias.size))
+    _sum_parts(rows(grad_output), sums)
     grad_bias[...] = sums.sum(axis=0)
 
 

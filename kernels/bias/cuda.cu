@@ -1,9 +1,7 @@
 // Bias. A row is what belongs to one pixel, or to one image behind a linear layer: C numbers that
-// are neighbours in memory. Threads are 32 channels wide, so that a warp reads a cache line.
+// are neighbors in memory. A block takes ROWS rows and CHANNELS = 32 channels at a time (both are
+// defined in cuda.py), so that a warp reads a cache line.
 #include "../shared/common.cuh"
-
-constexpr int CHANNELS = 32;  // of a block
-constexpr int ROWS = 8;       // of a block at a time
 
 template <typename Real>
 __global__ void bias_forward(

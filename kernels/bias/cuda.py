@@ -2,37 +2,40 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
-_source = Source("bias/cuda.cu", "bias_forward", "bias_partial_sums", "bias_total")
+_CHANNELS, _ROWS = 32, 8  # of a block at a time
 
-_CHANNELS, _ROWS = 32, 8  # as in the source
+_source = Source(
+    "bias/cuda.cu",
+    *("bias_forward", "bias_partial_sums", "bias_total"),
+    constants={"CHANNELS": _CHANNELS, "ROWS": _ROWS},
+)
+
 _ROWS_PER_PART, _MOST_PARTS = 64, 256
 
 
 def forward(input, bias, *, output):
-    target = layout.begin(output)
-    rows, channels = input.size // input.shape[1], input.shape[1]
+    rows, channels = input.size // bias.size, bias.size
     _source.launch(
         "bias_forward",
         input.dtype,
         device.blocks(rows, _ROWS),
-        *(layout.memory(input), bias, target, np.int64(rows), channels),
+        *(input, bias, output, np.int64(rows), channels),
         threads=(_CHANNELS, _ROWS),
     )
-    layout.finish(target, output)
 
 
 def backward(grad_output, *, grad_bias):
-    rows, channels = grad_output.size // grad_output.shape[1], grad_output.shape[1]
+    rows, channels = grad_output.size // grad_bias.size, grad_bias.size
     parts = max(1, min(rows // _ROWS_PER_PART, _MOST_PARTS))
     partial = device.empty((parts, channels), np.float64)
     _source.launch(
         "bias_partial_sums",
         grad_output.dtype,
         (-(-channels // _CHANNELS), parts),
-        *(layout.memory(grad_output), partial, np.int64(rows), channels),
+        *(grad_output, partial, np.int64(rows), channels),
         threads=(_CHANNELS, _ROWS),
     )
     _source.launch(

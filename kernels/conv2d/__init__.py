@@ -1,16 +1,17 @@
 """2-d convolution (cross-correlation) with stride, zero padding and groups.
 
-    output[n, oc, oh, ow] = bias[oc] + sum over ic, kh, kw of
-        weight[oc, ic, kh, kw] * input[n, g * C/G + ic, oh * SH + kh - PH, ow * SW + kw - PW]
+    output[n, oh, ow, oc] = bias[oc] + sum over ic, kh, kw of
+        weight[oc, ic, kh, kw] * input[n, oh * SH + kh - PH, ow * SW + kw - PW, g * C/G + ic]
 
 where g = oc // (OC / G) is the group of the output channel and input outside the image is 0.
 
-    input     (N, C, H, W)
-    weight    (OC, C / groups, KH, KW)
-    bias      (OC,) or None
-    output    (N, OC, OH, OW)
+    input, grad_input       (N, H, W, C)
+    output, grad_output     (N, OH, OW, OC)
+    weight, grad_weight     (OC, C / groups, KH, KW)
+    bias                    (OC,) or None
 
-``forward_relu`` writes max(output, 0) instead, without a pass of its own where a path can.
+All arrays are C-contiguous. ``forward_relu`` writes max(output, 0) instead, in the same
+pass where a path can.
 ``backward_input`` and ``backward_weight`` are the transposed maps of the same sum; the bias
 gradient is `kernels.bias`'s.
 
@@ -21,7 +22,11 @@ from minigrad.kernels.im2col import output_size
 
 
 def output_shape(input_shape, weight_shape, stride, padding, groups):
-    """(N, OC, OH, OW); ValueError where input, weight and groups do not fit together."""
+    """(N, OC, OH, OW) for an input shape (N, C, H, W).
+
+    Raises:
+        ValueError: input, weight and groups do not fit together.
+    """
     N, C = input_shape[:2]
     OC, IC, KH, KW = weight_shape
     if OC % groups:

@@ -1,8 +1,8 @@
-"""Convolution on the CPU: which of the three paths takes a call.
+"""Convolution on the CPU: the choice among three paths.
 
 Most layers with many channels take Winograd's, which multiplies least. The direct path takes all
 others but the input gradient with strides (or with padding as wide as the window), where most
-products would be with zeros: there the columns are written and added up.
+products would be with zeros: that goes through im2col.
 """
 
 from minigrad.kernels.conv2d import cpu_direct, cpu_im2col, cpu_winograd

@@ -1,13 +1,13 @@
 """Convolution as a matrix product whose columns are never written: the direct path.
 
 With channels last in memory the pixel under a filter tap is a run of adjacent numbers. The
-micro-kernel (`kernels/shared/microkernel.py`) takes several output pixels at a time; for each tap it is
-told where their input pixels begin, which replaces im2col, and multiplies them with
+micro-kernel (`shared/microkernel.py`) takes several output pixels at a time; for each tap it gets
+the places where their input pixels begin, which replaces im2col, and multiplies them with
 
     weights   [G][OC / G / lanes][taps][channels of a tap][lanes]
 
 where one row is one input channel of one tap for `lanes` output channels. A tap outside the image
-points to zeros. Any batch size, stride, padding and group works alike.
+points to zeros. Any batch size, stride, padding and number of groups works alike.
 
 Where the input is not padded and not grouped the taps of a filter row are adjacent in memory and
 count as one tap with KW * C channels: conv1 has 11 taps of 33 instead of 121 of 3.
@@ -18,7 +18,7 @@ is the input (rows are input channels, k runs over pixels) and B is grad_output.
 
 Cost: the FLOPs of the contract at the micro-kernel's speed. Work is divided into blocks that
 the second-level cache holds: a tap chunk of the weights for `lanes` channels stays in the first
-level while PIXELS pixels are multiplied with it. Every output is summed by one thread in an
+level while TASK_PIXELS pixels are multiplied with it. Every output is summed by one thread in an
 order that depends on the shapes alone.
 """
 
@@ -27,7 +27,6 @@ import math
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.shared.layout import cpu as layout
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
     GATHERED_ROWS,
@@ -40,40 +39,46 @@ from minigrad.kernels.shared.microkernel import (
 )
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
-PIXELS = 96  # of one task of the forward pass
+TASK_PIXELS = 96  # of the forward pass
 # Products summed in registers before a tile is added to memory: bounds the rounding error, and
-# DEPTH * lanes weights fit into half of the first-level cache.
-DEPTH = 256
+# DEPTH_TERMS * lanes weights fit into half of the first-level cache.
+DEPTH_TERMS = 256
 # Pixels whose products are summed at a time for the weight gradient.
-CHUNK = 256
-# The weight gradient is divided into at least as many tasks, whose sums take at most so many
-# bytes: a part of the second-level cache.
-TASKS = 12
-SUMS = 1 << 19
+CHUNK_PIXELS = 256
+# The weight gradient is divided into at least as many tasks, and the sums of a task take at most so
+# many bytes: a part of the second-level cache.
+LEAST_TASKS = 12
+SUMS_BYTES = 1 << 19
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    images = layout.memory(input)
-    target = layout.begin(output)
-    if _short(images, groups) and padding != (0, 0):
-        images, padding = _pad(images, padding), (0, 0)
+    if _short(input, groups) and padding != (0, 0):
+        input, padding = _pad(input, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
     panels = _weight_panels(weight.reshape(groups, -1, *weight.shape[1:]), merged)
     if bias is None:
         bias = np.zeros(weight.shape[0], weight.dtype)
     wide = panels.shape[-1] == lanes_of(input.dtype, 3)
-    _multiply(images, panels, wide, bias, *stride, *padding, *weight.shape[2:], merged, target)
-    layout.finish(target, output)
+    window = weight.shape[2:], stride, padding
+    _multiply(input, panels, wide, bias, *window, merged, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     """For stride 1."""
     KH, KW = weight.shape[2:]
     padding = KH - 1 - padding[0], KW - 1 - padding[1]
-    forward(grad_output, mirrored(weight, groups), None, stride, padding, groups, output=grad_input)
+    forward(
+        grad_output,
+        flipped_filters(weight, groups),
+        None,
+        stride,
+        padding,
+        groups,
+        output=grad_input,
+    )
 
 
-def mirrored(weight, groups):
+def flipped_filters(weight, groups):
     """The filters of the input gradient: flipped, input and output channels exchanged."""
     OC, IC, KH, KW = weight.shape
     flipped = weight.reshape(groups, OC // groups, IC, KH, KW)[:, :, :, ::-1, ::-1]
@@ -82,20 +87,19 @@ def mirrored(weight, groups):
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     OC, IC, KH, KW = grad_weight.shape
-    images, gradients = layout.memory(input), layout.memory(grad_output)
-    if _short(images, groups):
-        images, padding = _pad(images, padding), (0, 0)
+    if _short(input, groups):
+        input, padding = _pad(input, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
     run = KW * IC if merged else IC
     lanes = lanes_of(input.dtype)
     tile = (1 if merged else KW, -(-run // ROWS) * ROWS, lanes)
     # One tile of output channels and one filter row are a unit of work.
     units = groups * -(-OC // groups // lanes) * KH
-    units_per_task = max(1, SUMS // (math.prod(tile) * input.itemsize))
+    units_per_task = max(1, SUMS_BYTES // (math.prod(tile) * input.itemsize))
     parts = -(-units // units_per_task)
-    splits = -(-TASKS // parts)
+    splits = -(-LEAST_TASKS // parts)
     sums = pool.empty((splits, groups, units // groups // KH, KH, *tile), input.dtype)
-    _correlate(images, gradients, *stride, *padding, run, parts, sums)
+    _correlate(input, grad_output, stride, padding, run, parts, sums)
     _unpack_weights(sums, run, grad_weight)
 
 
@@ -173,63 +177,66 @@ def _unpack_weights(sums, run, grad_weight):
 
 
 @parallel_jit
-def _multiply(images, panels, wide, bias, SH, SW, PH, PW, KH, KW, merged, output):
-    """The convolution of every output pixel, PIXELS of them and one group a task."""
+def _multiply(images, panels, wide, bias, kernel_size, stride, padding, merged, output):
+    """The convolution of every output pixel, TASK_PIXELS of them and one group a task."""
     N, OH, OW, OC = output.shape
     groups, tiles, taps, depth, lanes = panels.shape
     per_group = OC // groups
     pixels = N * OH * OW
-    blocks = (pixels + PIXELS - 1) // PIXELS
+    blocks = (pixels + TASK_PIXELS - 1) // TASK_PIXELS
     zeros = np.zeros(depth, images.dtype)
     image_memory, panel_memory, output_memory = (
         images.reshape(-1), panels.reshape(-1), output.reshape(-1)
     )  # fmt: skip
-    chunk = max(1, DEPTH // depth)
+    chunk = max(1, DEPTH_TERMS // depth)  # taps
     panel_taps = spaced(taps, depth * lanes)
     for task in prange(blocks * groups):
         block, g = task // groups, task % groups
-        first = block * PIXELS
-        count = min(PIXELS, pixels - first)
-        group_bias = bias[g * per_group : (g + 1) * per_group]
-        starts = np.empty(PIXELS * taps, np.int64)
+        first = block * TASK_PIXELS
+        count = min(TASK_PIXELS, pixels - first)
+        channel = g * per_group
+        starts = np.empty(TASK_PIXELS * taps, np.int64)
         # Tiles that are larger than what is left of the output go here first.
         edge = np.empty(GATHERED_ROWS * lanes, output.dtype)
-        beside = (edge.ctypes.data - output.ctypes.data) // output.itemsize
+        edge_start = (edge.ctypes.data - output.ctypes.data) // output.itemsize
         _find_taps(
-            images, zeros, first, count, g, groups, OH, OW, SH, SW, PH, PW, KH, KW, merged, starts
-        )
-        for p in range(first, first + count):
-            start = p * OC + g * per_group
-            channels = output_memory[start : start + per_group]
-            for c in range(per_group):
-                channels[c] = group_bias[c]
+            images, zeros, first, count, g, groups, (OH, OW), kernel_size, stride, padding, merged,
+            starts,
+        )  # fmt: skip
+        _fill_with_bias(bias[channel : channel + per_group], first, count, OC, channel, output)
         for t in range(0, taps, chunk):
-            for k0 in range(0, depth, DEPTH):
+            for k0 in range(0, depth, DEPTH_TERMS):
                 for tile in range(tiles):
                     panel = (g * tiles + tile) * taps * depth * lanes + k0 * lanes
                     width = min(lanes, per_group - tile * lanes)
                     for row in range(0, count, GATHERED_ROWS):
-                        target = (first + row) * OC + g * per_group + tile * lanes
+                        target = (first + row) * OC + channel + tile * lanes
                         rows = min(GATHERED_ROWS, count - row)
                         whole = width == lanes and rows == GATHERED_ROWS
                         gathered_product(
                             image_memory, k0, starts[row * taps + t * GATHERED_ROWS :],
                             panel_memory, panel, panel_taps[t:], min(chunk, taps - t),
-                            min(DEPTH, depth - k0), output_memory, target if whole else beside,
-                            OC if whole else lanes, whole, wide,
+                            min(DEPTH_TERMS, depth - k0), output_memory,
+                            target if whole else edge_start, OC if whole else lanes, whole, wide,
                         )  # fmt: skip
                         if not whole:
-                            for i in range(rows):
-                                for j in range(width):
-                                    output_memory[target + i * OC + j] += edge[i * lanes + j]
+                            _add_edge(edge, rows, width, lanes, output_memory, target, OC)
 
 
 @jit
 def _find_taps(
-    images, zeros, first, count, g, groups, OH, OW, SH, SW, PH, PW, KH, KW, merged, starts
-):
-    """starts[pixel // GATHERED_ROWS, tap, pixel % GATHERED_ROWS]: where the input of each pixel's taps begins."""
+    images, zeros, first, count, g, groups, output_size, kernel_size, stride, padding, merged,
+    starts,
+):  # fmt: skip
+    """starts[pixel // GATHERED_ROWS, tap, pixel % GATHERED_ROWS]: where the input of a tap begins.
+
+    For `count` output pixels from pixel `first` on. A tap outside the image points to zeros.
+    """
     _, H, W, C = images.shape
+    OH, OW = output_size
+    KH, KW = kernel_size
+    SH, SW = stride
+    PH, PW = padding
     channel = g * (C // groups)
     outside = (zeros.ctypes.data - images.ctypes.data) // images.itemsize
     columns = 1 if merged else KW
@@ -248,11 +255,29 @@ def _find_taps(
                     starts[(row * taps) + (kh * columns + kw) * GATHERED_ROWS + i] = start
 
 
+@jit
+def _fill_with_bias(bias, first, count, OC, channel, output):
+    """The channels of one group of `count` pixels, from pixel `first` on."""
+    output_memory = output.reshape(-1)
+    for p in range(first, first + count):
+        start = p * OC + channel
+        pixel = output_memory[start : start + bias.size]
+        for c in range(bias.size):
+            pixel[c] = bias[c]
+
+
+@jit
+def _add_edge(edge, rows, width, lanes, output, target, OC):
+    """Add the part of a tile that lies within the output."""
+    for i in range(rows):
+        for j in range(width):
+            output[target + i * OC + j] += edge[i * lanes + j]
+
+
 @parallel_jit
-def _correlate(images, gradients, SH, SW, PH, PW, run, parts, sums):
+def _correlate(images, gradients, stride, padding, run, parts, sums):
     """Sums over the pixels of each split; a task makes those of some units of one split."""
-    N, H, W, C = images.shape
-    _, OH, OW, OC = gradients.shape
+    N, OH, OW, OC = gradients.shape
     splits, groups, tiles, KH, columns, padded_run, lanes = sums.shape
     per_group = OC // groups
     units = groups * tiles * KH
@@ -260,7 +285,7 @@ def _correlate(images, gradients, SH, SW, PH, PW, run, parts, sums):
     image_memory, gradient_memory, sum_memory = (
         images.reshape(-1), gradients.reshape(-1), sums.reshape(-1)
     )  # fmt: skip
-    chunk = max(1, CHUNK // OW)  # output rows
+    chunk = max(1, CHUNK_PIXELS // OW)  # output rows
     for task in prange(splits * parts):
         split, part = task // parts, task % parts
         first_row, last_row = split * N * OH // splits, (split + 1) * N * OH // splits
@@ -281,20 +306,10 @@ def _correlate(images, gradients, SH, SW, PH, PW, run, parts, sums):
                         gradient_memory, row0 * OW, rows * OW, OC, channel, width, lanes, panel
                     )
                 for kw in range(columns):
-                    # The output columns whose tap lies inside the image.
-                    first = max(0, -((kw - PW) // SW))
-                    last = min(OW, (W - 1 + PW - kw) // SW + 1)
-                    taps = 0
-                    for row in range(rows):
-                        n, oh = (row0 + row) // OH, (row0 + row) % OH
-                        h = oh * SH + kh - PH
-                        if h < 0 or h >= H:
-                            continue
-                        start = ((n * H + h) * W + kw - PW) * C + g * (C // groups)
-                        for ow in range(first, last):
-                            image_taps[taps] = start + ow * SW * C
-                            panel_taps[taps] = (row * OW + ow) * lanes
-                            taps += 1
+                    taps = _find_pixels(
+                        images, g, groups, (OH, OW), row0, rows, kh, kw, stride, padding, lanes,
+                        image_taps, panel_taps,
+                    )  # fmt: skip
                     if taps == 0:
                         continue
                     target = (split * units + unit) * unit_size + kw * padded_run * lanes
@@ -305,6 +320,36 @@ def _correlate(images, gradients, SH, SW, PH, PW, run, parts, sums):
                             image_memory, channel, image_taps, panel, 0, panel_taps, taps, 1,
                             sum_memory, target + row * lanes, lanes, True,
                         )  # fmt: skip
+
+
+@jit
+def _find_pixels(
+    images, g, groups, output_size, row0, rows, kh, kw, stride, padding, lanes,
+    image_taps, panel_taps,
+):  # fmt: skip
+    """Where the input of tap (kh, kw) lies, and the row of the panel, for some output rows.
+
+    Returns:
+        their number: that of the output pixels whose tap lies inside the image.
+    """
+    _, H, W, C = images.shape
+    OH, OW = output_size
+    SH, SW = stride
+    PH, PW = padding
+    first = max(0, -((kw - PW) // SW))
+    last = min(OW, (W - 1 + PW - kw) // SW + 1)
+    taps = 0
+    for row in range(rows):
+        n, oh = (row0 + row) // OH, (row0 + row) % OH
+        h = oh * SH + kh - PH
+        if h < 0 or h >= H:
+            continue
+        start = ((n * H + h) * W + kw - PW) * C + g * (C // groups)
+        for ow in range(first, last):
+            image_taps[taps] = start + ow * SW * C
+            panel_taps[taps] = (row * OW + ow) * lanes
+            taps += 1
+    return taps
 
 
 @jit

@@ -1,70 +1,78 @@
 """Convolution as one matrix product per image and group: the plain path.
 
-With the windows laid out as columns (`kernels/im2col`),
+With the window of every output pixel laid out as a row (`kernels/im2col`),
 
-    output        = weight (OC/G, IC*KH*KW) @ columns (IC*KH*KW, OH*OW)
-    columns' grad = weight.T @ grad_output, scattered back by col2im
-    weight's grad = sum over images of grad_output @ columns.T
+    output        = columns (OH*OW, IC*KH*KW) @ weight.T (IC*KH*KW, OC/G)
+    columns' grad = grad_output @ weight, added up by col2im
+    weight's grad = sum over images of grad_output.T @ columns
 
 Any batch size, stride and padding. The columns are KH * KW / (SH * SW) times as large as the
 image, and writing them costs about as much as multiplying them.
 """
 
+import numpy as np
+
 from minigrad.kernels.bias import cpu as bias_kernels
 from minigrad.kernels.im2col import cpu as im2col
-from minigrad.kernels.im2col import output_shape
+from minigrad.kernels.im2col import output_size
 from minigrad.kernels.shared import matmul
-from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.memory import pool
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-    columns = _columns(input, weight.shape[2:], stride, padding)
-    products = pool.empty((groups, rows.shape[1], columns.shape[2]), input.dtype)
-    for n in range(input.shape[0]):
-        im2col.forward(input[n : n + 1], weight.shape[2:], stride, padding, output=columns)
-        for g, group_columns in enumerate(_by_group(columns, groups)):
-            matmul.matmul(rows[g], group_columns, output=products[g])
-        output[n] = products.reshape(output.shape[1:])
+    filters = weight.reshape(groups, weight.shape[0] // groups, -1)
+    window = weight.shape[2:], stride, padding
+    columns = _empty_columns(input, groups, *window)
+    for n, g in np.ndindex(input.shape[0], groups):
+        im2col.forward(_image(input, n, g, groups), *window, output=columns)
+        pixels = pool.empty((columns.shape[1], filters.shape[1]), input.dtype)
+        matmul.matmul(columns[0], filters[g].T, output=pixels)
+        _group(output, g, groups)[n] = pixels.reshape(*output.shape[1:3], -1)
     if bias is not None:
         bias_kernels.forward(output, bias, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
-    rows = weight.reshape(groups, weight.shape[0] // groups, -1)
-    columns = _columns(grad_input, weight.shape[2:], stride, padding)
-    grad_output = layout.contiguous(grad_output)
-    for n in range(grad_input.shape[0]):
-        gradients = grad_output[n].reshape(groups, rows.shape[1], -1)
-        for g, group_columns in enumerate(_by_group(columns, groups)):
-            matmul.matmul(rows[g].T, gradients[g], output=group_columns)
-        im2col.backward(
-            columns, weight.shape[2:], stride, padding, grad_input=grad_input[n : n + 1]
-        )
+    filters = weight.reshape(groups, weight.shape[0] // groups, -1)
+    window = weight.shape[2:], stride, padding
+    columns = _empty_columns(grad_input, groups, *window)
+    for n, g in np.ndindex(grad_input.shape[0], groups):
+        pixels = _image(grad_output, n, g, groups).reshape(-1, filters.shape[1])
+        matmul.matmul(pixels, filters[g], output=columns[0])
+        image = pool.empty((1, *grad_input.shape[1:3], weight.shape[1]), weight.dtype)
+        im2col.backward(columns, *window, grad_input=image)
+        _group(grad_input, g, groups)[n] = image[0]
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     OC = grad_weight.shape[0]
-    kernel_size = grad_weight.shape[2:]
-    columns = _columns(input, kernel_size, stride, padding)
-    product = pool.empty((OC // groups, columns.shape[1] // groups), input.dtype)
-    grad_output = layout.contiguous(grad_output)
-    grad_weight[...] = 0
-    totals = grad_weight.reshape(groups, *product.shape)
-    for n in range(input.shape[0]):
-        im2col.forward(input[n : n + 1], kernel_size, stride, padding, output=columns)
-        gradients = grad_output[n].reshape(groups, OC // groups, -1)
-        for g, group_columns in enumerate(_by_group(columns, groups)):
-            matmul.matmul(gradients[g], group_columns.T, output=product)
-            totals[g] += product
+    window = grad_weight.shape[2:], stride, padding
+    columns = _empty_columns(input, groups, *window)
+    product = pool.empty((OC // groups, columns.shape[2]), input.dtype)
+    totals = flat(grad_weight).reshape(groups, *product.shape)
+    totals[...] = 0
+    for n, g in np.ndindex(input.shape[0], groups):
+        im2col.forward(_image(input, n, g, groups), *window, output=columns)
+        pixels = _image(grad_output, n, g, groups).reshape(-1, OC // groups)
+        matmul.matmul(pixels.T, columns[0], output=product)
+        totals[g] += product
 
 
-def _columns(image, kernel_size, stride, padding):
-    """Memory for the columns of one image."""
-    shape = output_shape((1, *image.shape[1:]), kernel_size, stride, padding)
-    return pool.empty(shape, image.dtype)
+def _empty_columns(images, groups, kernel_size, stride, padding):
+    """Memory for the columns of one image and group, (1, OH*OW, IC*KH*KW)."""
+    N, H, W, C = images.shape
+    KH, KW = kernel_size
+    OH, OW = output_size((N, C, H, W), kernel_size, stride, padding)
+    return pool.empty((1, OH * OW, C // groups * KH * KW), images.dtype)
 
 
-def _by_group(columns, groups):
-    return columns.reshape(groups, columns.shape[1] // groups, columns.shape[2])
+def _group(images, g, groups):
+    """The channels of one group, a view (N, H, W, C/G)."""
+    N, H, W, C = images.shape
+    return flat(images).reshape(N, H, W, groups, C // groups)[..., g, :]
+
+
+def _image(images, n, g, groups):
+    """One image and group as a C-contiguous array (1, H, W, C/G)."""
+    return np.ascontiguousarray(_group(images, g, groups)[n : n + 1])

@@ -1,4 +1,4 @@
-"""Convolution on the GPU: which of the two paths takes a call.
+"""Convolution on the GPU: the choice between two paths.
 
 Where TF32 is allowed the tensor cores gather their columns themselves. Float64, exact float32 and
 input gradients with strides (or with padding as wide as the window) go through im2col.
@@ -9,19 +9,20 @@ from minigrad.kernels.relu import cuda as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    if cuda_implicit_gemm.suits(input, output, weight, groups):
-        parameters = stride, padding, groups, False
-        cuda_implicit_gemm.forward(input, weight, bias, *parameters, output=output)
-    else:
-        cuda_im2col.forward(input, weight, bias, stride, padding, groups, output=output)
+    _forward(input, weight, bias, stride, padding, groups, False, output)
 
 
 def forward_relu(input, weight, bias, stride, padding, groups, *, output):
+    _forward(input, weight, bias, stride, padding, groups, True, output)
+
+
+def _forward(input, weight, bias, stride, padding, groups, relu, output):
+    arguments = input, weight, bias, stride, padding, groups
     if cuda_implicit_gemm.suits(input, output, weight, groups):
-        parameters = stride, padding, groups, True
-        cuda_implicit_gemm.forward(input, weight, bias, *parameters, output=output)
-    else:
-        cuda_im2col.forward(input, weight, bias, stride, padding, groups, output=output)
+        cuda_implicit_gemm.forward(*arguments, relu, output=output)
+        return
+    cuda_im2col.forward(*arguments, output=output)
+    if relu:
         relu_kernels.forward(output, output=output)
 
 

@@ -2,37 +2,31 @@
 //
 //     output[pixel][oc] = sum over k of columns[pixel][k] * weights[oc][k],  k = (kh, kw, ic)
 //
-// With images in memory order [N][H][W][C] the ic of a filter tap are neighbours, so a tile of columns
-// is gathered straight from the image by asynchronous copies of up to 16 bytes, while the tensor cores
-// multiply the tile before. Products are TF32, sums float32. A block owns a tile of the output, eight
-// warps a part of it each; STAGES tiles are under way at a time. The input gradient is the same
-// product: of grad_output with the filters turned by 180 degrees.
+// With images (N, H, W, C) the channels of a filter tap are adjacent, so asynchronous copies of up
+// to 16 bytes gather a tile of columns straight from the image, while the tensor cores multiply
+// the previous tile. Products are TF32, sums float32. A block owns a tile of the output, each of
+// its eight warps a part of the tile. The input gradient is the same product, of grad_output with
+// the filters flipped in both directions.
 //
 //     grad_weight[oc][k] = sum over pixels of grad_output[pixel][oc] * columns[pixel][k]
 //
-// is a second kernel, whose sum is so long that several blocks share it: each writes its part to a
-// workspace, and a third kernel adds the parts up, always in the same order.
+// is a second kernel. Its sum is so long that several blocks share it: each writes its part to a
+// workspace, and a third kernel adds the parts, always in the same order.
 //
-// Offsets in an array are int: `suits` in cuda_implicit_gemm.py leaves larger arrays to the other path.
+// cuda_implicit_gemm.py defines the constants: THREADS of a block; STAGES, the tiles that are
+// copied or multiplied at a time; DEPTH, the terms of the sum in a tile; PIXELS and COLUMNS of a
+// tile; ROW and SKEW, which pad rows in shared memory.
+//
+// Offsets in an array are int: `suits` in cuda_implicit_gemm.py leaves larger arrays to im2col.
 //
 // FLOPs: 2 * N*OH*OW * OC/G * K for each of the three. Bytes from memory: the arrays once, if the
-// second-level cache holds the rows of the image that neighbouring tiles share.
+// second-level cache holds the rows of the image that neighboring tiles share.
 #include "../shared/common.cuh"
 #include "../shared/ptx.cuh"
 
-constexpr int THREADS = 256;
-constexpr int STAGES = 4;
-constexpr int DEPTH = 16;   // terms of the sum in a tile
-constexpr int PIXELS = 128;   // of a tile of the output
-constexpr int COLUMNS = 128;  // of a tile of the weight gradient
-
-// Padding of a row in shared memory. The fragments of a warp are read from 8 rows and 4 columns, or
-// from 4 rows and 8 columns, and fall into 32 different banks.
-constexpr int ROW = DEPTH + 4;
-constexpr int SKEW = 8;
-
 // Blocks that share a multiprocessor: where there are two, one computes while the other waits. With
-// copies of single numbers, and from compute capability 10.0 on, two would not get enough registers.
+// copies of single numbers, and from compute capability 10.0 on, there are not enough registers for
+// two.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
 template <int VECTOR>
 constexpr int BLOCKS = 1;
@@ -53,9 +47,8 @@ struct Corner {
     int top, left, offset;
 };
 
-__device__ __forceinline__ Corner corner_of(
-    int n, int oh, int ow, bool exists, int first_channel, const Windows& windows
-) {
+__device__ __forceinline__ Corner
+corner_of(int n, int oh, int ow, bool exists, int first_channel, const Windows& windows) {
     Corner corner;
     // A pixel that does not exist lies outside of every image.
     corner.top = exists ? oh * windows.SH - windows.PH : -(1 << 30);
@@ -83,12 +76,12 @@ struct Tap {
     }
 };
 
-// Copy VECTOR channels of a tap of a window; zeros outside of the image. `shift`: from the corner to
-// the tap, in memory. Where nothing is read the address does not matter.
+// Copy VECTOR channels of a tap of a window; zeros outside of the image. `shift` is the distance
+// from the corner to the tap in memory. Where nothing is read the address does not matter.
 template <int VECTOR>
 __device__ __forceinline__ void copy_tap(
-    float* shared, const float* images, const Corner& corner, const Tap& tap, int shift,
-    bool valid, const Windows& windows
+    float* shared, const float* images, const Corner& corner, const Tap& tap, int shift, bool valid,
+    const Windows& windows
 ) {
     const int h = corner.top + tap.kh, w = corner.left + tap.kw;
     valid = valid && h >= 0 && h < windows.H && w >= 0 && w < windows.W;
@@ -99,13 +92,57 @@ __device__ __forceinline__ int shift_of(const Tap& tap, const Windows& windows) 
     return (tap.kh * windows.W + tap.kw) * windows.channels + tap.channel;
 }
 
+// sums += the products of `steps` pairs of tiles, by all threads of a block together.
+//
+//     copy_tiles(stage)                starts to copy the next pair to a stage of shared memory
+//     read_a(stage, k, i, fragment)    rows 16 i to 16 i + 15 of the warp's part of A, terms k to
+//                                      k + 7 of the sum
+//     read_b(stage, k, j, fragment)    columns 8 j to 8 j + 7 of its part of B, the same terms
+//
+// The copies are STAGES - 1 pairs ahead of the products.
+template <int M, int N, class CopyTiles, class ReadA, class ReadB>
+__device__ __forceinline__ void multiply_tiles(
+    float (&sums)[M][N][4], int steps, CopyTiles copy_tiles, ReadA read_a, ReadB read_b
+) {
+#pragma unroll
+    for (int stage = 0; stage < STAGES - 1; stage++) {
+        if (stage < steps) copy_tiles(stage);
+        copy_async_commit();
+    }
+    for (int step = 0; step < steps; step++) {
+        // The tiles of this step have arrived, for all threads; and all have used the previous
+        // ones, to whose memory the next copies go.
+        copy_async_wait<STAGES - 2>();
+        __syncthreads();
+        if (step + STAGES - 1 < steps) copy_tiles((step + STAGES - 1) % STAGES);
+        copy_async_commit();
+
+        const int stage = step % STAGES;
+#pragma unroll
+        for (int k = 0; k < DEPTH; k += 8) {
+            unsigned a[M][4], b[N][2];
+#pragma unroll
+            for (int i = 0; i < M; i++) read_a(stage, k, i, a[i]);
+#pragma unroll
+            for (int j = 0; j < N; j++) read_b(stage, k, j, b[j]);
+#pragma unroll
+            for (int i = 0; i < M; i++) {
+#pragma unroll
+                for (int j = 0; j < N; j++) mma_tf32(sums[i][j], a[i], b[j]);
+            }
+        }
+    }
+    copy_async_wait<0>();
+}
+
 // Grid: x pixel tiles times channel tiles, y groups. `inner` and `outer`: channels of a group in
 // `images` and in `output`.
 template <int CHANNELS, int VECTOR>
 __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     const float* __restrict__ images, const float* __restrict__ weights,
-    const float* __restrict__ bias, bool relu, float* __restrict__ output, int pixels, int inner, int outer, int output_channels, int H, int W, int image_channels,
-    int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
+    const float* __restrict__ bias, bool relu, float* __restrict__ output, int pixels, int inner,
+    int outer, int output_channels, int H, int W, int image_channels, int OH, int OW, int KH,
+    int KW, int SH, int SW, int PH, int PW
 ) {
     const Windows windows = {H, W, image_channels, OH, OW, KH, KW, SH, SW, PH, PW};
     constexpr int WARPS_ACROSS = 2;  // along the channels; 4 along the pixels
@@ -116,7 +153,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     constexpr int MY_ROWS = PIXELS / ROWS_AT_ONCE;
 
     extern __shared__ __align__(16) float memory[];
-    float* columns_tiles = memory;                           // [STAGES][PIXELS][ROW]
+    float* columns_tiles = memory;                          // [STAGES][PIXELS][ROW]
     float* weights_tiles = memory + STAGES * PIXELS * ROW;  // [STAGES][CHANNELS][ROW]
 
     const int thread = threadIdx.x, group = blockIdx.y;
@@ -129,8 +166,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     const int place = thread % VECTORS * VECTOR;
     int first_row = thread / VECTORS;
     if (VECTOR == 4) {
-        // Bits 0 and 2 change places: the eight threads that write together then write to rows r and
-        // r + 4, whose banks differ, and not to rows r and r + 1, some of whose are the same.
+        // Bits 0 and 2 change places: the eight threads that write together then write to rows r
+        // and r + 4, whose banks differ, and not to rows r and r + 1, some of whose are the same.
         first_row = (first_row & ~5) | (first_row & 1) << 2 | (first_row >> 2 & 1);
     }
     Corner corners[MY_ROWS];
@@ -146,7 +183,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     int term = place;  // of the sum; the tap's place in it
     const float* group_weights = weights + (Index)group * outer * depth;
 
-    auto start_copies = [&](int stage) {
+    auto copy_tiles = [&](int stage) {
         float* columns = columns_tiles + stage * PIXELS * ROW;
         const int shift = shift_of(tap, windows);
 #pragma unroll
@@ -172,48 +209,21 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
     const int warp_channel = warp % WARPS_ACROSS * WARP_CHANNELS;
     float sums[M][N][4] = {};
 
-    const int steps = ceil_div(depth, DEPTH);
-#pragma unroll
-    for (int stage = 0; stage < STAGES - 1; stage++) {
-        if (stage < steps) start_copies(stage);
-        copy_async_commit();
-    }
-    for (int step = 0; step < steps; step++) {
-        // The tile of this step has arrived, for all threads; and all have done with the one before,
-        // whose memory the next copies take.
-        copy_async_wait<STAGES - 2>();
-        __syncthreads();
-        if (step + STAGES - 1 < steps) start_copies((step + STAGES - 1) % STAGES);
-        copy_async_commit();
-
-        const float* columns = columns_tiles + step % STAGES * PIXELS * ROW;
-        const float* tile = weights_tiles + step % STAGES * CHANNELS * ROW;
-#pragma unroll
-        for (int k = 0; k < DEPTH; k += 8) {
-            unsigned a[M][4], b[N][2];
-#pragma unroll
-            for (int i = 0; i < M; i++) {
-                const float* row = columns + (warp_pixel + i * 16 + g) * ROW + k + q;
-                a[i][0] = to_tf32(row[0]);
-                a[i][1] = to_tf32(row[8 * ROW]);
-                a[i][2] = to_tf32(row[4]);
-                a[i][3] = to_tf32(row[8 * ROW + 4]);
-            }
-#pragma unroll
-            for (int j = 0; j < N; j++) {
-                // `pack_weights` has rounded them.
-                const float* row = tile + (warp_channel + j * 8 + g) * ROW + k + q;
-                b[j][0] = __float_as_uint(row[0]);
-                b[j][1] = __float_as_uint(row[4]);
-            }
-#pragma unroll
-            for (int i = 0; i < M; i++) {
-#pragma unroll
-                for (int j = 0; j < N; j++) mma_tf32(sums[i][j], a[i], b[j]);
-            }
-        }
-    }
-    copy_async_wait<0>();
+    auto read_columns = [&](int stage, int k, int i, unsigned (&fragment)[4]) {
+        const float* columns = columns_tiles + stage * PIXELS * ROW;
+        const float* row = columns + (warp_pixel + i * 16 + g) * ROW + k + q;
+        fragment[0] = to_tf32(row[0]);
+        fragment[1] = to_tf32(row[8 * ROW]);
+        fragment[2] = to_tf32(row[4]);
+        fragment[3] = to_tf32(row[8 * ROW + 4]);
+    };
+    auto read_weights = [&](int stage, int k, int j, unsigned (&fragment)[2]) {
+        const float* tile = weights_tiles + stage * CHANNELS * ROW;
+        const float* row = tile + (warp_channel + j * 8 + g) * ROW + k + q;
+        fragment[0] = __float_as_uint(row[0]);  // `pack_weights` has rounded them
+        fragment[1] = __float_as_uint(row[4]);
+    };
+    multiply_tiles(sums, ceil_div(depth, DEPTH), copy_tiles, read_columns, read_weights);
 
 #pragma unroll
     for (int i = 0; i < M; i++) {
@@ -228,8 +238,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
                     const float offset = bias == nullptr ? 0.0f : bias[target];
                     const float value = sums[i][j][e] + offset;
                     // NaN stays NaN, as in kernels/relu.
-                    output[pixel * output_channels + target] =
-                        relu && value <= 0.0f ? 0.0f : value;
+                    output[pixel * output_channels + target] = relu && value <= 0.0f ? 0.0f : value;
                 }
             }
         }
@@ -238,12 +247,12 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) implicit_gemm(
 
 // Filters (OC, IC, KH, KW) in the order of the product, rounded to TF32:
 //     forward    packed[group][oc][kh][kw][ic] = weight[group * OC/G + oc][ic][kh][kw]
-//     turned     packed[group][ic][kh][kw][oc] = weight[...][ic][KH - 1 - kh][KW - 1 - kw]
+//     flipped     packed[group][ic][kh][kw][oc] = weight[...][ic][KH - 1 - kh][KW - 1 - kw]
 // `outer` and `inner` are the first and the last of the channels in a group of `packed`.
 template <typename Real>
 __global__ void pack_weights(
     const Real* weight, Real* packed, Index count, int outer, int inner, int KH, int KW,
-    bool turned
+    bool flipped
 ) {
     for (Index i = first_index(); i < count; i += index_step()) {
         const int c = i % inner, kw = i / inner % KW, kh = i / inner / KW % KH;
@@ -251,7 +260,7 @@ __global__ void pack_weights(
         const Index group = row / outer;
         const int r = row - group * outer;
         Index source;
-        if (turned) {
+        if (flipped) {
             source = (((group * inner + c) * outer + r) * KH + KH - 1 - kh) * KW + KW - 1 - kw;
         } else {
             source = ((row * inner + c) * KH + kh) * KW + kw;
@@ -265,9 +274,8 @@ __global__ void pack_weights(
 template <int CHANNELS, int VECTOR>
 __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
     const float* __restrict__ images, const float* __restrict__ grad_output,
-    float* __restrict__ partial, int pixels, int inner,
-    int outer, int output_channels, int H, int W, int image_channels, int OH, int OW, int KH,
-    int KW, int SH, int SW, int PH, int PW
+    float* __restrict__ partial, int pixels, int inner, int outer, int output_channels, int H,
+    int W, int image_channels, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW
 ) {
     const Windows windows = {H, W, image_channels, OH, OW, KH, KW, SH, SW, PH, PW};
     constexpr int WARPS_ACROSS = 4;  // along the columns; 2 along the channels
@@ -279,7 +287,7 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
     constexpr int MY_ROWS = DEPTH / ROWS_AT_ONCE;
 
     extern __shared__ __align__(16) float memory[];
-    float* gradient_tiles = memory;                         // [STAGES][DEPTH][A_ROW]
+    float* gradient_tiles = memory;                          // [STAGES][DEPTH][A_ROW]
     float* columns_tiles = memory + STAGES * DEPTH * A_ROW;  // [STAGES][DEPTH][B_ROW]
 
     const int thread = threadIdx.x, group = blockIdx.y;
@@ -308,14 +316,13 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
         ow[i] = mine - (n[i] * OH + oh[i]) * OW;
     }
 
-    auto start_copies = [&](int stage) {
+    auto copy_tiles = [&](int stage) {
         float* columns = columns_tiles + stage * DEPTH * B_ROW;
         const int shift = shift_of(tap, windows);
 #pragma unroll
         for (int i = 0; i < MY_ROWS; i++) {
             const bool exists = pixel + i * ROWS_AT_ONCE < pixels;
-            const Corner corner =
-                corner_of(n[i], oh[i], ow[i], exists, group * inner, windows);
+            const Corner corner = corner_of(n[i], oh[i], ow[i], exists, group * inner, windows);
             float* shared = columns + (first_row + i * ROWS_AT_ONCE) * B_ROW + place;
             copy_tap<VECTOR>(shared, images, corner, tap, shift, column_exists, windows);
             ow[i] += DEPTH;
@@ -347,44 +354,21 @@ __global__ void __launch_bounds__(THREADS, BLOCKS<VECTOR>) weight_gradient(
     const int warp_column = warp % WARPS_ACROSS * WARP_COLUMNS;
     float sums[M][N][4] = {};
 
-#pragma unroll
-    for (int stage = 0; stage < STAGES - 1; stage++) {
-        if (stage < steps) start_copies(stage);
-        copy_async_commit();
-    }
-    for (int step = 0; step < steps; step++) {
-        copy_async_wait<STAGES - 2>();
-        __syncthreads();
-        if (step + STAGES - 1 < steps) start_copies((step + STAGES - 1) % STAGES);
-        copy_async_commit();
-
-        const float* tile = gradient_tiles + step % STAGES * DEPTH * A_ROW;
-        const float* columns = columns_tiles + step % STAGES * DEPTH * B_ROW;
-#pragma unroll
-        for (int k = 0; k < DEPTH; k += 8) {
-            unsigned a[M][4], b[N][2];
-#pragma unroll
-            for (int i = 0; i < M; i++) {
-                const float* column = tile + (k + q) * A_ROW + warp_channel + i * 16 + g;
-                a[i][0] = to_tf32(column[0]);
-                a[i][1] = to_tf32(column[8]);
-                a[i][2] = to_tf32(column[4 * A_ROW]);
-                a[i][3] = to_tf32(column[4 * A_ROW + 8]);
-            }
-#pragma unroll
-            for (int j = 0; j < N; j++) {
-                const float* column = columns + (k + q) * B_ROW + warp_column + j * 8 + g;
-                b[j][0] = to_tf32(column[0]);
-                b[j][1] = to_tf32(column[4 * B_ROW]);
-            }
-#pragma unroll
-            for (int i = 0; i < M; i++) {
-#pragma unroll
-                for (int j = 0; j < N; j++) mma_tf32(sums[i][j], a[i], b[j]);
-            }
-        }
-    }
-    copy_async_wait<0>();
+    auto read_gradients = [&](int stage, int k, int i, unsigned (&fragment)[4]) {
+        const float* tile = gradient_tiles + stage * DEPTH * A_ROW;
+        const float* column = tile + (k + q) * A_ROW + warp_channel + i * 16 + g;
+        fragment[0] = to_tf32(column[0]);
+        fragment[1] = to_tf32(column[8]);
+        fragment[2] = to_tf32(column[4 * A_ROW]);
+        fragment[3] = to_tf32(column[4 * A_ROW + 8]);
+    };
+    auto read_columns = [&](int stage, int k, int j, unsigned (&fragment)[2]) {
+        const float* columns = columns_tiles + stage * DEPTH * B_ROW;
+        const float* column = columns + (k + q) * B_ROW + warp_column + j * 8 + g;
+        fragment[0] = to_tf32(column[0]);
+        fragment[1] = to_tf32(column[4 * B_ROW]);
+    };
+    multiply_tiles(sums, steps, copy_tiles, read_gradients, read_columns);
 
     float* part = partial + ((Index)blockIdx.z * gridDim.y + group) * outer * depth;
 #pragma unroll

@@ -2,13 +2,22 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import THREADS, device
 from minigrad.kernels.shared.source import Source
 
 # Channels of a tile; of those that pad least the first is taken.
 PRODUCT_TILES = (128, 96, 64, 48)
 GRADIENT_TILES = (128, 96, 64)
 _VECTORS = (4, 1)  # numbers copied at a time
+
+_STAGES = 4  # tiles that are copied or multiplied at a time
+_DEPTH = 16  # terms of the sum in a tile
+_PIXELS = 128  # of a tile of the output
+_COLUMNS = 128  # of a tile of the weight gradient
+# Rows in shared memory are padded: the fragments of a warp are read from 8 rows and 4 columns, or
+# from 4 rows and 8 columns, and then lie in 32 different banks.
+_ROW = _DEPTH + 4
+_SKEW = 8
 
 _source = Source(
     "conv2d/cuda_implicit_gemm.cu",
@@ -17,10 +26,16 @@ _source = Source(
     "pack_weights",
     "weight_gradient_total",
     types=("float32",),
+    constants={
+        "THREADS": THREADS,
+        "STAGES": _STAGES,
+        "DEPTH": _DEPTH,
+        "PIXELS": _PIXELS,
+        "COLUMNS": _COLUMNS,
+        "ROW": _ROW,
+        "SKEW": _SKEW,
+    },
 )
-
-# As in the source.
-_STAGES, _DEPTH, _PIXELS, _COLUMNS, _ROW, _SKEW = 4, 16, 128, 128, 20, 8
 
 
 def blocks_per_multiprocessor(vector):
@@ -51,79 +66,74 @@ def suits(input, output, weight, groups):
 
 
 def forward(input, weight, bias, stride, padding, groups, relu, *, output):
-    target = layout.begin(output)
-    packed = _pack(weight, groups, turned=False)
+    packed = _pack(weight, groups, flipped=False)
     window = weight.shape[2:], stride, padding
-    _multiply(layout.memory(input), packed, bias, relu, *window, target)
-    layout.finish(target, output)
+    _multiply(input, packed, bias, relu, *window, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
-    """For stride 1: the convolution of grad_output with the turned filters."""
-    target = layout.begin(grad_input)
-    packed = _pack(weight, groups, turned=True)
+    """For stride 1: the convolution of grad_output with the flipped filters."""
+    packed = _pack(weight, groups, flipped=True)
     kernel_size = weight.shape[2:]
     padding = tuple(size - 1 - pad for size, pad in zip(kernel_size, padding))
     window = kernel_size, stride, padding
-    _multiply(layout.memory(grad_output), packed, None, False, *window, target)
-    layout.finish(target, grad_input)
+    _multiply(grad_output, packed, None, False, *window, grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
-    images, gradients = layout.memory(input), layout.memory(grad_output)
-    N, H, W, C = images.shape
-    _, OH, OW, OC = gradients.shape
+    N, H, W, C = input.shape
+    _, OH, OW, OC = grad_output.shape
     KH, KW = grad_weight.shape[2:]
     inner, outer, pixels = C // groups, OC // groups, N * OH * OW
     tile = _tile(outer, GRADIENT_TILES)
     tiles = -(-outer // tile) * -(-(KH * KW * inner) // _COLUMNS)
-    vector = _vector((images, inner), (gradients, outer))
+    vector = _vector((input, inner), (grad_output, outer))
     parts = _parts(tiles * groups, pixels, vector)
     partial = device.empty((parts, grad_weight.size), np.float32)
     _source.launch(
         f"weight_gradient<{tile}, {vector}>",
-        images.dtype,
+        input.dtype,
         (tiles, groups, parts),
-        *(images, gradients, partial, pixels, inner, outer, OC),
+        *(input, grad_output, partial, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, KH, KW, *stride, *padding),
         shared_memory=gradient_memory(tile),
     )
     _source.launch(
         "weight_gradient_total",
-        images.dtype,
+        input.dtype,
         device.blocks(grad_weight.size),
         *(partial, grad_weight, np.int64(grad_weight.size), parts, inner, KH, KW),
     )
 
 
-def _multiply(images, packed, bias, relu, kernel_size, stride, padding, target):
-    """target = windows of the images @ packed filters + bias, or 0 if relu and that is negative."""
+def _multiply(images, packed, bias, relu, kernel_size, stride, padding, output):
+    """output = windows of the images @ packed filters + bias, or 0 if relu and that is negative."""
     groups, outer, _, inner = packed.shape
     N, H, W, C = images.shape
-    _, OH, OW, OC = target.shape
+    _, OH, OW, OC = output.shape
     pixels, tile = N * OH * OW, _tile(outer, PRODUCT_TILES)
     _source.launch(
         f"implicit_gemm<{tile}, {_vector((images, inner))}>",
         images.dtype,
         (-(-pixels // _PIXELS) * -(-outer // tile), groups),
-        *(images, packed, bias, np.bool_(relu), target, pixels, inner, outer, OC),
+        *(images, packed, bias, np.bool_(relu), output, pixels, inner, outer, OC),
         *(H, W, C, OH, OW, *kernel_size, *stride, *padding),
         shared_memory=product_memory(tile),
     )
 
 
-def _pack(weight, groups, turned):
-    """The filters as (groups, outer, taps, inner); turned ones have their channels exchanged."""
+def _pack(weight, groups, flipped):
+    """The filters as (groups, outer, taps, inner); flipped ones have their channels exchanged."""
     OC, inner, KH, KW = weight.shape
     outer = OC // groups
-    if turned:
+    if flipped:
         outer, inner = inner, outer
     packed = device.empty((groups, outer, KH * KW, inner), weight.dtype)
     _source.launch(
         "pack_weights",
         weight.dtype,
         device.blocks(weight.size),
-        *(weight, packed, np.int64(weight.size), outer, inner, KH, KW, np.bool_(turned)),
+        *(weight, packed, np.int64(weight.size), outer, inner, KH, KW, np.bool_(flipped)),
     )
     return packed
 

@@ -1,11 +1,10 @@
-// Cross entropy, one warp a row of logits. Each lane takes every 32nd logit; what the lanes found is
-// combined by shuffles, in an order that is always the same. Bytes: forward reads the logits twice,
-// the second time from the cache; backward reads and writes them once.
+// Cross entropy. A warp takes a row of logits, a block ROWS of them (cuda.py defines WARP and
+// ROWS). Each lane takes every 32nd logit; shuffles combine the results of the lanes, always in
+// the same order. Bytes: forward reads the logits twice, the second time from the cache; backward
+// reads and writes them once.
 #include "../shared/common.cuh"
 
-constexpr int WARP = 32;
-constexpr int ROWS = 4;  // of a block
-constexpr unsigned ALL = 0xffffffffu;
+constexpr unsigned ALL_LANES = 0xffffffffu;
 
 template <typename Real>
 __global__ void cross_entropy_forward(
@@ -20,13 +19,13 @@ __global__ void cross_entropy_forward(
             largest = logits[c] > largest ? logits[c] : largest;
         }
         for (int distance = WARP / 2; distance > 0; distance /= 2) {
-            const Real other = __shfl_xor_sync(ALL, largest, distance);
+            const Real other = __shfl_xor_sync(ALL_LANES, largest, distance);
             largest = other > largest ? other : largest;
         }
         Real total = 0;
         for (int c = lane; c < classes; c += WARP) total += exp(logits[c] - largest);
         for (int distance = WARP / 2; distance > 0; distance /= 2) {
-            total += __shfl_xor_sync(ALL, total, distance);
+            total += __shfl_xor_sync(ALL_LANES, total, distance);
         }
         if (lane == 0) {
             // In double, where the difference of large logits keeps the digits of a small loss.

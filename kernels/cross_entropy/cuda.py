@@ -5,9 +5,14 @@ import numpy as np
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
-_source = Source("cross_entropy/cuda.cu", "cross_entropy_forward", "cross_entropy_backward")
+_WARP = 32  # threads, which take one row
+_ROWS = 4  # of a block
 
-_WARP, _ROWS = 32, 4  # as in the source
+_source = Source(
+    "cross_entropy/cuda.cu",
+    *("cross_entropy_forward", "cross_entropy_backward"),
+    constants={"WARP": _WARP, "ROWS": _ROWS},
+)
 
 
 def forward(input, target, *, loss, log_sum_exp):

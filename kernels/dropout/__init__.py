@@ -3,7 +3,8 @@
     forward     output[i] = input[i] / (1 - p) where kept(i), else 0
     backward    grad_input[i] = grad_output[i] / (1 - p) where kept(i), else 0
 
-``i`` is the flat index of an element; all arrays have one shape, any shape; 0 <= p < 1.
+``i`` is the flat index of an element; all arrays have one shape, any shape, and are C-contiguous;
+0 <= p < 1.
 
     kept(i)     random(i) >= round(p * 2^32)
     random(i)   word i % 4 of Philox4x32-10(counter, key), an unsigned 32-bit integer

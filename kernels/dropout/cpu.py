@@ -1,22 +1,23 @@
-"""Dropout in Numba: flat pieces; all random words of a piece, then its elements.
+"""Dropout in Numba: one piece of the array a task; all its random words, then its elements.
 
-Two loops instead of one, since each of them vectorises: counters side by side in the first,
-elements in the second.
+Two loops instead of one, since each of them vectorizes: over counters in the first, over elements
+in the second.
 """
 
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
-_PIECE = 1 << 12  # elements, a multiple of 4; their random words stay in the L1 cache
+_PIECE_ELEMENTS = 1 << 12  # a multiple of 4; their random words stay in the L1 cache
 
 
 def forward(input, p, key, *, output):
     seed, call = key
     scale = input.dtype.type(1 / (1 - p))
     threshold = np.uint64(round(p * 2**32))
-    _mask(input.reshape(-1), threshold, scale, np.uint64(seed), np.uint64(call), output.reshape(-1))
+    _mask(flat(input), threshold, scale, np.uint64(seed), np.uint64(call), flat(output))
 
 
 def backward(grad_output, p, key, *, grad_input):
@@ -26,10 +27,10 @@ def backward(grad_output, p, key, *, grad_input):
 @parallel_jit
 def _mask(input, threshold, scale, seed, call, output):
     zero = input.dtype.type(0)
-    for piece in prange(-(-input.size // _PIECE)):
-        start = piece * _PIECE
-        x, y = input[start : start + _PIECE], output[start : start + _PIECE]
-        random = np.empty(_PIECE, np.uint32)
+    for piece in prange(-(-input.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        x, y = input[start : start + _PIECE_ELEMENTS], output[start : start + _PIECE_ELEMENTS]
+        random = np.empty(_PIECE_ELEMENTS, np.uint32)
         _fill(random, start // 4, seed, call)
         for i in range(x.size):
             y[i] = x[i] * scale if random[i] >= threshold else zero

@@ -1,4 +1,4 @@
-// Dropout. A thread draws the four words of one Philox counter and applies them to four neighbouring
+// Dropout. A thread draws the four words of one Philox counter and applies them to four neighboring
 // elements; the same words as on the CPU. Bytes: twice the size of the array, no mask.
 #include "../shared/common.cuh"
 

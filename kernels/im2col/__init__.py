@@ -1,21 +1,28 @@
-"""im2col: lay the window of every output position out as a column.
+"""im2col: the window of every output position becomes a row of a matrix.
 
-    output[n, (c * KH + kh) * KW + kw, oh * OW + ow] = input[n, c, oh * SH + kh - PH,
-                                                                   ow * SW + kw - PW]
+    output[n, oh * OW + ow, (c * KH + kh) * KW + kw] = input[n, oh * SH + kh - PH,
+                                                                ow * SW + kw - PW, c]
 
-and 0 where that lies outside the image. A convolution is then one matrix product per
-image. ``backward`` (col2im) is the transposed map: every input position gathers the sum of
-the columns it was copied to.
+and 0 where that lies outside the image. A convolution is then a matrix product with the filters,
+whose elements have the same order. ``backward`` (col2im) is the transposed map: every input
+position gets the sum of the elements it was copied to.
 
-    input     (N, C, H, W)
-    output    (N, C * KH * KW, OH * OW)
+    input, grad_input       (N, H, W, C)
+    output, grad_output     (N, OH * OW, C * KH * KW), "the columns"
+
+All arrays are C-contiguous; with channels first, as in the reference, a window is a column of the
+matrix, hence the name.
 
 Cost: no FLOPs; KH * KW / (SH * SW) times the bytes of the input are written.
 """
 
 
 def output_size(input_shape, kernel_size, stride, padding):
-    """(OH, OW) of a convolution window; ValueError where it does not fit the input."""
+    """(OH, OW) of a convolution of images (N, C, H, W).
+
+    Raises:
+        ValueError: the window does not fit the padded input.
+    """
     sizes = []
     for name, size, window, step, pad in zip(
         ("height", "width"), input_shape[2:], kernel_size, stride, padding
@@ -30,5 +37,6 @@ def output_size(input_shape, kernel_size, stride, padding):
 
 
 def output_shape(input_shape, kernel_size, stride, padding):
+    """The shape of the columns of images (N, C, H, W), with channels first."""
     OH, OW = output_size(input_shape, kernel_size, stride, padding)
     return input_shape[0], input_shape[1] * kernel_size[0] * kernel_size[1], OH * OW

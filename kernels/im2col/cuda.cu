@@ -1,6 +1,6 @@
-// im2col of images in memory order [N][H][W][C]: the window of an output pixel becomes a row of
-// memory, [N][OH][OW][C * KH * KW], whose elements are ordered as those of a filter. Backward gathers:
-// a thread owns an input element and adds up the places it was copied to.
+// im2col of images (N, H, W, C): the window of an output pixel becomes a row of C * KH * KW
+// elements, in the order of a filter's. Backward gathers: a thread owns an element of grad_input
+// and adds up the places it was copied to.
 #include "../shared/common.cuh"
 
 template <typename Real>

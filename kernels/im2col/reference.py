@@ -6,7 +6,6 @@ def forward(input, kernel_size, stride, padding, *, output):
     (KH, KW), (SH, SW), (PH, PW) = kernel_size, stride, padding
     OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     output[...] = 0
-    columns = output.reshape(N, C, KH, KW, OH, OW)
     for n in range(N):
         for c in range(C):
             for kh in range(KH):
@@ -15,7 +14,8 @@ def forward(input, kernel_size, stride, padding, *, output):
                         for ow in range(OW):
                             h, w = oh * SH + kh - PH, ow * SW + kw - PW
                             if 0 <= h < H and 0 <= w < W:
-                                columns[n, c, kh, kw, oh, ow] = input[n, c, h, w]
+                                row = (c * KH + kh) * KW + kw
+                                output[n, row, oh * OW + ow] = input[n, c, h, w]
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
@@ -23,7 +23,6 @@ def backward(grad_output, kernel_size, stride, padding, *, grad_input):
     (KH, KW), (SH, SW), (PH, PW) = kernel_size, stride, padding
     OH, OW = (H + 2 * PH - KH) // SH + 1, (W + 2 * PW - KW) // SW + 1
     grad_input[...] = 0
-    columns = grad_output.reshape(N, C, KH, KW, OH, OW)
     for n in range(N):
         for c in range(C):
             for kh in range(KH):
@@ -32,4 +31,5 @@ def backward(grad_output, kernel_size, stride, padding, *, grad_input):
                         for ow in range(OW):
                             h, w = oh * SH + kh - PH, ow * SW + kw - PW
                             if 0 <= h < H and 0 <= w < W:
-                                grad_input[n, c, h, w] += columns[n, c, kh, kw, oh, ow]
+                                row = (c * KH + kh) * KW + kw
+                                grad_input[n, c, h, w] += grad_output[n, row, oh * OW + ow]

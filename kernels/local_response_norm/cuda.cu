@@ -1,12 +1,10 @@
-// Local response normalization across channels, in memory order [N][H][W][C]: the window of a channel
-// is a stretch of memory, so a block takes a tile of neighbouring elements, whatever pixels they
-// belong to, and keeps it in shared memory with the halo that windows at its ends reach into. A window
-// is cut where its own pixel ends. Bytes: forward 2, backward 3 times the size of an array; nothing
-// is saved for backward, which computes the sums again.
+// Local response normalization across the channels of (..., C). The window of a channel is a run
+// of adjacent elements, so a block takes TILE adjacent elements, one a thread, whatever pixels
+// they belong to (cuda.py defines TILE). It keeps them in shared memory with the halo that windows
+// at the ends need; a window is cut where its own pixel ends. Bytes: forward 2, backward 3 times
+// the size of an array; nothing is saved for backward, which computes the sums again.
 #include "../shared/common.cuh"
 #include "pixel.cuh"
-
-constexpr int TILE = 256;  // elements of a block, one a thread
 
 template <typename Real>
 __global__ void local_response_norm_forward(

@@ -2,43 +2,37 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.local_response_norm import window_extent
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
-_source = Source(
-    "local_response_norm/cuda.cu", "local_response_norm_forward", "local_response_norm_backward"
-)
+_TILE = 256  # elements of a block, one a thread
 
-_TILE = 256  # elements of a block, as in the source
+_source = Source(
+    "local_response_norm/cuda.cu",
+    *("local_response_norm_forward", "local_response_norm_backward"),
+    constants={"TILE": _TILE},
+)
 
 
 def forward(input, size, alpha, beta, k, *, output):
-    target = layout.begin(output)
-    before, after = _reach(size, input.shape[1])
+    before, after = window_extent(size, input.shape[-1])
     _launch(
         "local_response_norm_forward",
-        (layout.memory(input), target),
+        (input, output),
         (before, after, alpha / size, beta, k),
         elements=_TILE + before + after,
     )
-    layout.finish(target, output)
 
 
 def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
-    target = layout.begin(grad_input)
-    before, after = _reach(size, input.shape[1])
+    before, after = window_extent(size, input.shape[-1])
     _launch(
         "local_response_norm_backward",
-        (layout.memory(grad_output), layout.memory(input), target),
+        (grad_output, input, grad_input),
         (before, after, alpha / size, beta, k),
         elements=3 * _TILE + 4 * (before + after),
     )
-    layout.finish(target, grad_input)
-
-
-def _reach(size, C):
-    """How many channels before and after its own a window holds, at most."""
-    return min(size // 2, C - 1), min((size - 1) // 2, C - 1)
 
 
 def _launch(kernel, arrays, parameters, elements):

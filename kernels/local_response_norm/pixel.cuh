@@ -15,9 +15,8 @@ __device__ __forceinline__ Real power_of(Real s, Real beta, Real& inverse) {
 
 // k + alpha * sum of the squares of x[-before .. after], cut to the `channels` of the pixel.
 template <typename Real>
-__device__ __forceinline__ Real scale_of(
-    const Real* x, int channel, int channels, int before, int after, Real alpha, Real k
-) {
+__device__ __forceinline__ Real
+scale_of(const Real* x, int channel, int channels, int before, int after, Real alpha, Real k) {
     Real sum = 0;
     const int first = -min(before, channel), last = min(after, channels - 1 - channel);
     for (int j = first; j <= last; j++) sum += x[j] * x[j];
@@ -26,9 +25,8 @@ __device__ __forceinline__ Real scale_of(
 
 // Sum of ratios[j] over the channels j whose window holds this one: ratios[-after .. before].
 template <typename Real>
-__device__ __forceinline__ Real sum_of_ratios(
-    const Real* ratios, int channel, int channels, int before, int after
-) {
+__device__ __forceinline__ Real
+sum_of_ratios(const Real* ratios, int channel, int channels, int before, int after) {
     Real sum = 0;
     const int first = -min(after, channel), last = min(before, channels - 1 - channel);
     for (int j = first; j <= last; j++) sum += ratios[j];

@@ -11,11 +11,6 @@ import numpy as np
 from minigrad.kernels.shared.threads import jit
 
 
-def reach(size, C):
-    """How many channels before and after its own a window holds, at most."""
-    return min(size // 2, C - 1), min((size - 1) // 2, C - 1)
-
-
 @jit
 def normalize(x, before, after, alpha, beta, k, squares, total, y):
     """The channels y of a pixel from those of the input, x.

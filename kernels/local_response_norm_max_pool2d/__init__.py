@@ -3,17 +3,17 @@
     s[c] = k + alpha / size * sum of input[j]^2 over the window of channels of c
     normalized[c] = input[c] * s[c]^-beta                   at every image and position
 
-    forward     output[n, c, oh, ow] = max of normalized[n, c, h, w] over the window of (oh, ow)
-                argmax[n, c, oh, ow] = h * W + w of that element
-    backward    grad[n, c, h, w] = sum of grad_output[n, c, oh, ow] over all windows with
-                    argmax[n, c, oh, ow] = h * W + w
+    forward     output[n, oh, ow, c] = max of normalized[n, h, w, c] over the window of (oh, ow)
+                argmax[n, oh, ow, c] = h * W + w of that element
+    backward    grad[n, h, w, c] = sum of grad_output[n, oh, ow, c] over all windows with
+                    argmax[n, oh, ow, c] = h * W + w
                 grad_input[c] = grad[c] * s[c]^-beta - 2 * alpha * beta / size * input[c]
                     * sum of grad[j] * input[j] * s[j]^(-beta - 1) over all j whose window of
                       channels holds c
 
-    input, grad_input       (N, C, H, W)
-    output, grad_output     (N, C, OH, OW)
-    argmax                  (N, C, OH, OW) int32
+    input, grad_input       (N, H, W, C), C-contiguous as the others
+    output, grad_output     (N, OH, OW, C)
+    argmax                  (N, OH, OW, C) int32
 
 Windows, arguments and the choice among equal maxima are those of `kernels/local_response_norm` and
 `kernels/max_pool2d`, and so is the shape of the output.

@@ -1,44 +1,38 @@
 """Local response normalization and max-pooling in Numba.
 
-Forward: a task goes down a band of output rows and keeps the last KH normalized rows, which stay
-in the cache. Backward: a task gathers the gradient of one normalized row and differentiates the
-normalization of its pixels.
+Forward: a task computes a band of output rows from the top and keeps the last KH normalized rows,
+which stay in the cache. Backward: a task computes the gradient of one normalized row, then that of
+the row before the normalization.
 """
 
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.local_response_norm.pixel import differentiate, normalize, reach
-from minigrad.kernels.max_pool2d.window import begin, gather, keep_larger
-from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.local_response_norm import window_extent
+from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
+from minigrad.kernels.max_pool2d.window import gradient_row, keep_larger, start_window
 from minigrad.kernels.shared.threads import parallel_jit
 
-_ROWS = 8  # of the output in one task; where windows overlap, rows between two tasks are done twice
+_TASK_ROWS = 8  # of the output; where windows overlap, rows between two tasks are done twice
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
-    target, target_index = layout.begin(output), layout.begin(argmax)
     norm = _norm(input, size, alpha, beta, k)
-    _forward(layout.memory(input), norm, kernel_size, stride, padding, target, target_index)
-    layout.finish(target, output)
-    layout.finish(target_index, argmax)
+    _forward(input, norm, kernel_size, stride, padding, output, argmax)
 
 
 def backward(
     grad_output, argmax, input, size, alpha, beta, k, kernel_size, stride, padding, *, grad_input
 ):
-    target = layout.begin(grad_input)
-    gradients, indices = layout.memory(grad_output), layout.memory(argmax)
     norm = _norm(input, size, alpha, beta, k)
     window = kernel_size, stride, padding
-    _backward(gradients, indices, layout.memory(input), norm, window, target)
-    layout.finish(target, grad_input)
+    _backward(grad_output, argmax, input, norm, window, grad_input)
 
 
 def _norm(input, size, alpha, beta, k):
-    """The reach of a window of channels, and the constants in the float type of the input."""
+    """The extent of a window of channels, and the parameters in the float type of the input."""
     real = input.dtype.type
-    return *reach(size, input.shape[1]), real(alpha / size), real(beta), real(k)
+    return *window_extent(size, input.shape[-1]), real(alpha / size), real(beta), real(k)
 
 
 @parallel_jit
@@ -49,14 +43,14 @@ def _forward(input, norm, kernel_size, stride, padding, output, argmax):
     KH, KW = kernel_size
     SH, SW = stride
     PH, PW = padding
-    bands = (OH + _ROWS - 1) // _ROWS
+    bands = (OH + _TASK_ROWS - 1) // _TASK_ROWS
     for task in prange(N * bands):
-        n, first_oh = task // bands, task % bands * _ROWS
+        n, first_oh = task // bands, task % bands * _TASK_ROWS
         squares = np.zeros(before + C + after, input.dtype)
         total = np.empty(C, input.dtype)
         rows = np.empty((min(KH, H), W, C), input.dtype)  # row h of the image is rows[h % KH]
         done = 0  # rows before this one are normalized, or no window needs them
-        for oh in range(first_oh, min(first_oh + _ROWS, OH)):
+        for oh in range(first_oh, min(first_oh + _TASK_ROWS, OH)):
             top, bottom = max(0, oh * SH - PH), min(H, oh * SH - PH + KH)
             for h in range(max(top, done), bottom):
                 for w in range(W):
@@ -66,7 +60,7 @@ def _forward(input, norm, kernel_size, stride, padding, output, argmax):
             for ow in range(OW):
                 left, right = max(0, ow * SW - PW), min(W, ow * SW - PW + KW)
                 best, index = output[n, oh, ow], argmax[n, oh, ow]
-                begin(rows[top % KH, left], top * W + left, best, index)
+                start_window(rows[top % KH, left], top * W + left, best, index)
                 for h in range(top, bottom):
                     for w in range(left, right):
                         keep_larger(rows[h % KH, w], h * W + w, best, index)
@@ -80,7 +74,7 @@ def _backward(grad_output, argmax, input, norm, window, grad_input):
     for task in prange(N * H):
         n, h = task // H, task % H
         gradient = np.empty((W, C), input.dtype)
-        gather(grad_output[n], argmax[n], h, kernel_size, stride, padding, gradient)
+        gradient_row(grad_output[n], argmax[n], h, kernel_size, stride, padding, gradient)
         squares = np.zeros(before + C + after, input.dtype)
         ratios = np.zeros(after + C + before, input.dtype)
         total = np.empty(C, input.dtype)

@@ -1,13 +1,12 @@
-// Local response normalization and max-pooling, without the array between them, in memory order
-// [N][H][W][C]. A warp takes a pixel at a time, its lanes neighbouring channels: no sum crosses
-// a warp. Forward keeps the normalized pixels of a tile in shared memory. Backward gathers the
-// gradient of a normalized pixel from the windows that it won, so that sums need no atomics. Bytes:
-// every array once; where the windows of two tiles overlap, the input comes from the cache again.
+// Local response normalization and max-pooling of (N, H, W, C), without the array between them. A
+// warp takes a pixel at a time, its LANES threads neighboring channels (cuda.py defines LANES): no
+// sum crosses a warp. Forward keeps the normalized pixels of a tile in shared memory. Backward
+// gathers the gradient of a normalized pixel from the windows whose maximum it is, so that sums
+// need no atomics. Bytes: every array once; where the windows of two tiles overlap, the input
+// comes from the cache again.
 #include "../shared/common.cuh"
 #include "../local_response_norm/pixel.cuh"
 #include "../max_pool2d/window.cuh"
-
-constexpr int LANES = 32;
 
 // A block takes tile_rows x tile_columns pixels of the output, cut where the image ends.
 template <typename Real>
@@ -47,7 +46,7 @@ __global__ void local_response_norm_max_pool2d_forward(
                 for (int h = h0; h < h1; h++) {
                     for (int w = w0; w < w1; w++) {
                         const Real value = normalized[((h - top) * columns + w - left) * C + c];
-                        if (takes_place_of(value, best)) {
+                        if (replaces(value, best)) {
                             best = value;
                             position = h * W + w;
                         }
@@ -66,8 +65,8 @@ __global__ void local_response_norm_max_pool2d_forward(
 template <typename Real>
 __global__ void local_response_norm_max_pool2d_backward(
     const Real* grad_output, const int* argmax, const Real* input, Real* grad_input, Index rows,
-    int C, int H, int W, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW,
-    int before, int after, Real alpha, Real beta, Real k
+    int C, int H, int W, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, int before,
+    int after, Real alpha, Real beta, Real k
 ) {
     extern __shared__ double memory[];
     const int lane = threadIdx.x, warp = threadIdx.y, warps = blockDim.y;
@@ -81,7 +80,7 @@ __global__ void local_response_norm_max_pool2d_backward(
             const int first_ow = first_window(w, KW, SW, PW), last_ow = last_window(w, SW, PW, OW);
             const Real* x = input + (row * W + w) * C;
             for (int c = lane; c < C; c += LANES) {
-                const Real grad = gather(
+                const Real grad = input_gradient(
                     grad_output + first + c, argmax + first + c, h * W + w, first_oh, last_oh,
                     first_ow, last_ow, OW, C
                 );

@@ -10,82 +10,79 @@ import math
 import numpy as np
 
 from minigrad.kernels.local_response_norm import cuda as local_response_norm
+from minigrad.kernels.local_response_norm import window_extent
 from minigrad.kernels.max_pool2d import cuda as max_pool2d
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
+
+_LANES, _WARPS = 32, 8  # threads of a warp, warps of a block
 
 _source = Source(
     "local_response_norm_max_pool2d/cuda.cu",
     "local_response_norm_max_pool2d_forward",
     "local_response_norm_max_pool2d_backward",
+    constants={"LANES": _LANES},
 )
 
-_LANES, _WARPS = 32, 8  # of a block
 _TILES = ((2, 8), (2, 4), (2, 2), (1, 2), (1, 1))  # rows and columns of output pixels of a block
-_SHARED_MEMORY = 48 * 1024  # bytes of a block: several run side by side on every architecture
+_SHARED_BYTES = 48 * 1024  # of a block: several run side by side on every architecture
 # How often a pixel may be normalized on average. By the roofline of an H100, writing and reading an
 # array costs as much as two or three normalizations of it.
-_NORMALIZATIONS = 3
+_MOST_NORMALIZATIONS = 3
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
-    N, C, OH, OW = output.shape
+    N, OH, OW, C = output.shape
     tile = _tile(input, (OH, OW), kernel_size, stride)
     if tile is None:
-        normalized = layout.empty(input.shape, input.dtype)
+        normalized = device.empty(input.shape, input.dtype)
         local_response_norm.forward(input, *norm, output=normalized)
         max_pool2d.forward(normalized, *window, output=output, argmax=argmax)
         return
-    target, target_index = layout.begin(output), layout.begin(argmax)
     down, across = _tiles((OH, OW), tile)
     _launch(
         "local_response_norm_max_pool2d_forward",
-        (layout.memory(input), target, target_index),
+        (input, output, argmax),
         N * down * across,
-        (down, across, *tile, *input.shape[1:], OH, OW),
+        (down, across, *tile, C, *input.shape[1:3], OH, OW),
         *(norm, window),
         shared_memory=_memory(input, tile, kernel_size, stride),
     )
-    layout.finish(target, output)
-    layout.finish(target_index, argmax)
 
 
 def backward(
     grad_output, argmax, input, size, alpha, beta, k, kernel_size, stride, padding, *, grad_input
 ):
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
-    N, C, H, W = input.shape
+    N, H, W, C = input.shape
     shared_memory = _WARPS * 2 * C * input.dtype.itemsize
-    if shared_memory > _SHARED_MEMORY:
-        grad_normalized = layout.empty(input.shape, input.dtype)
+    if shared_memory > _SHARED_BYTES:
+        grad_normalized = device.empty(input.shape, input.dtype)
         max_pool2d.backward(grad_output, argmax, *window, grad_input=grad_normalized)
         local_response_norm.backward(grad_normalized, input, *norm, grad_input=grad_input)
         return
-    target = layout.begin(grad_input)
     _launch(
         "local_response_norm_max_pool2d_backward",
-        (layout.memory(grad_output), layout.memory(argmax), layout.memory(input), target),
+        (grad_output, argmax, input, grad_input),
         N * H,
-        (C, H, W, *grad_output.shape[2:]),
+        (C, H, W, *grad_output.shape[1:3]),
         *(norm, window),
         shared_memory=shared_memory,
     )
-    layout.finish(target, grad_input)
 
 
 def _launch(kernel, arrays, count, sizes, norm, window, shared_memory):
     """`count`: tiles or rows, of which a block takes one at a time."""
     size, alpha, beta, k = norm
     C = arrays[0].shape[-1]
-    reach = min(size // 2, C - 1), min((size - 1) // 2, C - 1)  # of a window of channels
     _source.launch(
         kernel,
         arrays[0].dtype,
         device.blocks(count, 1),
         *(*arrays, np.int64(count), *sizes),
         *(number for pair in window for number in pair),
-        *(*reach, alpha / size, beta, k),
+        *(*window_extent(size, C), alpha / size, beta, k),
         threads=(_LANES, _WARPS),
         shared_memory=shared_memory,
     )
@@ -93,15 +90,15 @@ def _launch(kernel, arrays, count, sizes, norm, window, shared_memory):
 
 def _tile(input, output_size, kernel_size, stride):
     """Rows and columns of output pixels for a block, or None where two kernels do better."""
-    H, W = input.shape[2:]
+    H, W = input.shape[1:3]
     for largest in _TILES:
         tile = tuple(map(min, largest, output_size))
         normalized = math.prod(_tiles(output_size, tile)) * math.prod(
             _pixels(input, tile, kernel_size, stride)
         )
         if (
-            _memory(input, tile, kernel_size, stride) <= _SHARED_MEMORY
-            and normalized <= _NORMALIZATIONS * H * W
+            _memory(input, tile, kernel_size, stride) <= _SHARED_BYTES
+            and normalized <= _MOST_NORMALIZATIONS * H * W
         ):
             return tile
     return None
@@ -114,11 +111,11 @@ def _tiles(output_size, tile):
 
 def _pixels(input, tile, kernel_size, stride):
     """Rows and columns of the input under the windows of a tile, at most."""
-    sides = zip(tile, kernel_size, stride, input.shape[2:])
+    sides = zip(tile, kernel_size, stride, input.shape[1:3])
     return tuple(min((t - 1) * s + k, size) for t, k, s, size in sides)
 
 
 def _memory(input, tile, kernel_size, stride):
     """Bytes of the normalized pixels of a tile."""
     pixels = math.prod(_pixels(input, tile, kernel_size, stride))
-    return pixels * input.shape[1] * input.dtype.itemsize
+    return pixels * input.shape[-1] * input.dtype.itemsize

@@ -1,14 +1,14 @@
 """Max-pooling: the largest element of every window.
 
-    forward     output[n, c, oh, ow] = max of input[n, c, h, w] over the window of (oh, ow)
-                argmax[n, c, oh, ow] = h * W + w of that element
-    backward    grad_input[n, c, h, w] = sum of grad_output[n, c, oh, ow] over all windows with
-                argmax[n, c, oh, ow] = h * W + w
+    forward     output[n, oh, ow, c] = max of input[n, h, w, c] over the window of (oh, ow)
+                argmax[n, oh, ow, c] = h * W + w of that element
+    backward    grad_input[n, h, w, c] = sum of grad_output[n, oh, ow, c] over all windows with
+                argmax[n, oh, ow, c] = h * W + w
 
     window of (oh, ow)      oh * SH - PH <= h < oh * SH - PH + KH and 0 <= h < H, the same in w
-    input, grad_input       (N, C, H, W)
-    output, grad_output     (N, C, OH, OW)
-    argmax                  (N, C, OH, OW) int32
+    input, grad_input       (N, H, W, C), C-contiguous as the others
+    output, grad_output     (N, OH, OW, C)
+    argmax                  (N, OH, OW, C) int32
     kernel_size, stride, padding    pairs (height, width); at most half a window is padding
 
 Windows may overlap (stride < kernel_size, section 3.4 of the AlexNet paper) or leave gaps.
@@ -25,7 +25,9 @@ def output_shape(
     padding: tuple[int, int],
     operation: str = "max_pool2d",
 ) -> tuple[int, int, int, int]:
-    """The shape (N, C, OH, OW), OH = floor((H + 2 * PH - KH) / SH) + 1 and the same in width.
+    """The shape (N, C, OH, OW) for an input (N, C, H, W).
+
+    OH = floor((H + 2 * PH - KH) / SH) + 1, and the same in width.
 
     Raises:
         ValueError: a window does not fit the padded input, or the padding is more than half

@@ -2,23 +2,16 @@
 
 from numba import prange
 
-from minigrad.kernels.max_pool2d.window import begin, gather, keep_larger
-from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.max_pool2d.window import gradient_row, keep_larger, start_window
 from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):
-    target, target_index = layout.begin(output), layout.begin(argmax)
-    _forward(layout.memory(input), kernel_size, stride, padding, target, target_index)
-    layout.finish(target, output)
-    layout.finish(target_index, argmax)
+    _forward(input, kernel_size, stride, padding, output, argmax)
 
 
 def backward(grad_output, argmax, kernel_size, stride, padding, *, grad_input):
-    target = layout.begin(grad_input)
-    gradients, indices = layout.memory(grad_output), layout.memory(argmax)
-    _backward(gradients, indices, kernel_size, stride, padding, target)
-    layout.finish(target, grad_input)
+    _backward(grad_output, argmax, kernel_size, stride, padding, grad_input)
 
 
 @parallel_jit
@@ -34,7 +27,7 @@ def _forward(input, kernel_size, stride, padding, output, argmax):
         for ow in range(OW):
             left, right = max(0, ow * SW - PW), min(W, ow * SW - PW + KW)
             best, index = output[n, oh, ow], argmax[n, oh, ow]
-            begin(input[n, top, left], top * W + left, best, index)
+            start_window(input[n, top, left], top * W + left, best, index)
             for h in range(top, bottom):
                 for w in range(left, right):
                     keep_larger(input[n, h, w], h * W + w, best, index)
@@ -45,4 +38,4 @@ def _backward(grad_output, argmax, kernel_size, stride, padding, grad_input):
     N, H = grad_input.shape[:2]
     for task in prange(N * H):
         n, h = task // H, task % H
-        gather(grad_output[n], argmax[n], h, kernel_size, stride, padding, grad_input[n, h])
+        gradient_row(grad_output[n], argmax[n], h, kernel_size, stride, padding, grad_input[n, h])

@@ -1,7 +1,7 @@
-// Max-pooling of images in memory order [N][H][W][C]. A block takes rows of images, its threads the
-// row's pixels and channels, so that a warp reads neighbouring channels. Backward gathers: a thread
-// owns an element of grad_input and visits the windows that hold it in row-major order, so that sums
-// need no atomics. Bytes: every array once; windows that overlap are read from the cache.
+// Max-pooling of images (N, H, W, C). A block takes rows of images, its threads the row's pixels
+// and channels, so that a warp reads neighboring channels. Backward gathers: a thread owns an
+// element of grad_input and visits the windows that hold it in row-major order, so that sums need
+// no atomics. Bytes: every array once; windows that overlap are read from the cache.
 #include "../shared/common.cuh"
 #include "window.cuh"
 
@@ -22,7 +22,7 @@ __global__ void max_pool2d_forward(
             for (int h = top; h < bottom; h++) {
                 for (int w = left; w < right; w++) {
                     const Real value = input[((n * H + h) * W + w) * channels + c];
-                    if (takes_place_of(value, best)) {
+                    if (replaces(value, best)) {
                         best = value;
                         position = h * W + w;
                     }
@@ -47,7 +47,7 @@ __global__ void max_pool2d_backward(
             const int w = i / channels, c = i - w * channels;
             const int first_ow = first_window(w, KW, SW, PW), last_ow = last_window(w, SW, PW, OW);
             const Index first = n * OH * OW * channels + c;
-            grad_input[row * row_size + i] = gather(
+            grad_input[row * row_size + i] = input_gradient(
                 grad_output + first, argmax + first, h * W + w, first_oh, last_oh, first_ow,
                 last_ow, OW, channels
             );

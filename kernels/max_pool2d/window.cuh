@@ -1,9 +1,9 @@
-// Max-pooling of one element, for the kernels with and without normalization; needs `shared/common.cuh`.
+// Max-pooling of one element, for the kernels with and without normalization; needs common.cuh.
 #pragma once
 
 // Of equal values the earlier one stays, and so does the first NaN.
 template <typename Real>
-__device__ __forceinline__ bool takes_place_of(Real value, Real best) {
+__device__ __forceinline__ bool replaces(Real value, Real best) {
     return best == best && !(value <= best);
 }
 
@@ -16,10 +16,10 @@ __device__ __forceinline__ int last_window(int i, int S, int P, int windows) {
     return min(windows - 1, (i + P) / S);
 }
 
-// Sum of grad_output over those of an image's windows whose maximum is at `position`, in row-major
-// order, in one channel: both pointers are to that channel of the image's first window.
+// The gradient of the input at `position`: the sum of grad_output over the windows whose maximum is
+// there, in row-major order. Both pointers are to one channel of the image's first window.
 template <typename Real>
-__device__ __forceinline__ Real gather(
+__device__ __forceinline__ Real input_gradient(
     const Real* grad_output, const int* argmax, int position, int first_oh, int last_oh,
     int first_ow, int last_ow, int OW, int channels
 ) {

@@ -1,6 +1,6 @@
 """Max-pooling of pixels in Numba, for the kernels with and without normalization.
 
-Backward gathers: a row of the gradient looks at the windows that cover it, in row-major order, so
+Backward gathers: a row of the gradient adds up the windows that cover it, in row-major order, so
 the sums need no atomics and have the same bits on any number of threads.
 """
 
@@ -8,8 +8,8 @@ from minigrad.kernels.shared.threads import jit
 
 
 @jit
-def begin(value, position, best, index):
-    """A window begins: its first pixel is the largest so far, in every channel."""
+def start_window(value, position, best, index):
+    """Take the first pixel of a window for its maximum, in every channel."""
     for c in range(best.size):
         best[c] = value[c]
         index[c] = position
@@ -17,7 +17,7 @@ def begin(value, position, best, index):
 
 @jit
 def keep_larger(value, position, best, index):
-    """Of equal values the earlier one stays, and so does the first NaN."""
+    """Compare with the next pixel. Of equal values the earlier one stays, as does the first NaN."""
     position = index.dtype.type(position)
     for c in range(best.size):
         wins = (best[c] == best[c]) & (not value[c] <= best[c])
@@ -26,7 +26,7 @@ def keep_larger(value, position, best, index):
 
 
 @jit
-def gather(grad_output, argmax, h, kernel_size, stride, padding, row):
+def gradient_row(grad_output, argmax, h, kernel_size, stride, padding, row):
     """Row h of an image's gradient: (W, C) from (OH, OW, C)."""
     W = row.shape[0]
     OH, OW = grad_output.shape[:2]

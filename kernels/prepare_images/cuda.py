@@ -2,21 +2,18 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
 _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
 
 
-def forward(images, offsets, flips, color_shift, mean, scale, *, output):
-    H, W = images.shape[1:3]
-    N, _, OH, OW = output.shape
-    target = layout.begin(output)
+def forward(images, flips, color_shift, mean, scale, *, output):
+    N, H, W, _ = images.shape
     _source.launch(
         "prepare_images",
         output.dtype,
-        device.blocks(N * OH, 1),
-        *(images, offsets, flips, color_shift, mean, np.bool_(mean.ndim == 3), float(scale)),
-        *(target, np.int64(N * OH), H, W, OH, OW),
+        device.blocks(N * H, 1),
+        *(images, flips, color_shift, mean, np.bool_(mean.ndim == 3), float(scale)),
+        *(output, np.int64(N * H), H, W),
     )
-    layout.finish(target, output)

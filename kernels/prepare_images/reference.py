@@ -3,16 +3,14 @@
 import numpy as np
 
 
-def forward(images, offsets, flips, color_shift, mean, scale, *, output):
-    N, C, OH, OW = output.shape
+def forward(images, flips, color_shift, mean, scale, *, output):
+    N, C, H, W = output.shape
     mean_planes = mean if mean.ndim == 3 else mean.reshape(3, 1, 1)
-    mean_image = np.broadcast_to(mean_planes, (C, OH, OW))
+    mean_image = np.broadcast_to(mean_planes, (C, H, W))
     for n in range(N):
-        top, left = offsets[n]
         for c in range(C):
-            for oh in range(OH):
-                for ow in range(OW):
-                    column = OW - 1 - ow if flips[n] else ow
-                    grey = float(images[n, top + oh, left + column, c])
-                    grey += float(color_shift[n, c]) - float(mean_image[c, oh, ow])
-                    output[n, c, oh, ow] = grey * scale
+            for h in range(H):
+                for w in range(W):
+                    level = float(images[n, h, W - 1 - w if flips[n] else w, c])
+                    level += float(color_shift[n, c]) - float(mean_image[c, h, w])
+                    output[n, c, h, w] = level * scale

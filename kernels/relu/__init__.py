@@ -3,9 +3,9 @@
     forward     output = 0 where input <= 0, else input
     backward    grad_input = 0 where output <= 0, else grad_output
 
-All arrays have one shape, any shape. The derivative at 0 is 0. NaN stays NaN in forward and
-lets the gradient through in backward. Backward needs the output only, so the input can be
-freed; ``output`` may be ``input`` and ``grad_input`` may be ``grad_output``.
+All arrays have one shape, any shape, and are C-contiguous. The derivative at 0 is 0. NaN stays NaN
+in forward and lets the gradient through in backward. Backward needs the output only, so the input
+can be freed; ``output`` may be ``input`` and ``grad_input`` may be ``grad_output``.
 
 Cost: one comparison an element; forward moves 2 arrays, backward 3.
 """

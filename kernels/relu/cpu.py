@@ -1,27 +1,27 @@
-"""ReLU in Numba: flat pieces, one after the other, at the speed of memory."""
+"""ReLU in Numba: one piece of the array a task, at the speed of memory."""
 
 from numba import prange
 
-from minigrad.kernels.shared.layout import cpu as layout
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PIECE = 1 << 14  # elements
+_PIECE_ELEMENTS = 1 << 14
 
 
 def forward(input, *, output):
-    _forward(layout.flat(input), layout.flat(output))
+    _forward(flat(input), flat(output))
 
 
 def backward(grad_output, output, *, grad_input):
-    _backward(layout.flat(grad_output), layout.flat(output), layout.flat(grad_input))
+    _backward(flat(grad_output), flat(output), flat(grad_input))
 
 
 @parallel_jit
 def _forward(input, output):
     zero = input.dtype.type(0)
-    for piece in prange(-(-input.size // _PIECE)):
-        start = piece * _PIECE
-        x, y = input[start : start + _PIECE], output[start : start + _PIECE]
+    for piece in prange(-(-input.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        x, y = input[start : start + _PIECE_ELEMENTS], output[start : start + _PIECE_ELEMENTS]
         for i in range(x.size):
             y[i] = zero if x[i] <= zero else x[i]
 
@@ -29,9 +29,12 @@ def _forward(input, output):
 @parallel_jit
 def _backward(grad_output, output, grad_input):
     zero = output.dtype.type(0)
-    for piece in prange(-(-output.size // _PIECE)):
-        start = piece * _PIECE
-        y, dy = output[start : start + _PIECE], grad_output[start : start + _PIECE]
-        dx = grad_input[start : start + _PIECE]
+    for piece in prange(-(-output.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        y, dy = (
+            output[start : start + _PIECE_ELEMENTS],
+            grad_output[start : start + _PIECE_ELEMENTS],
+        )
+        dx = grad_input[start : start + _PIECE_ELEMENTS]
         for i in range(y.size):
             dx[i] = zero if y[i] <= zero else dy[i]

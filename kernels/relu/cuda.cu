@@ -1,4 +1,4 @@
-// ReLU. One element a thread and step; neighbouring threads take neighbouring elements, so that
+// ReLU. One element a thread and step; neighboring threads take neighboring elements, so that
 // a warp moves whole cache lines. Bytes: forward 2, backward 3 times the size of the array.
 #include "../shared/common.cuh"
 

@@ -2,18 +2,18 @@
 
 import numpy as np
 
-from minigrad.kernels.shared.device import device, layout
+from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
 _source = Source("relu/cuda.cu", "relu_forward", "relu_backward")
 
 
 def forward(input, *, output):
-    _launch("relu_forward", layout.flat(input), layout.flat(output))
+    _launch("relu_forward", input, output)
 
 
 def backward(grad_output, output, *, grad_input):
-    _launch("relu_backward", layout.flat(grad_output), layout.flat(output), layout.flat(grad_input))
+    _launch("relu_backward", grad_output, output, grad_input)
 
 
 def _launch(kernel, *arrays):

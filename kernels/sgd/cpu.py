@@ -3,17 +3,16 @@
 from numba import prange
 
 from minigrad.kernels.sgd import factors
+from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
-_PIECE = 1 << 14  # elements
+_PIECE_ELEMENTS = 1 << 14
 
 
 def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
     real = parameter.dtype.type
     _update(
-        parameter.reshape(-1),
-        gradient.reshape(-1),
-        velocity.reshape(-1),
+        *map(flat, (parameter, gradient, velocity)),
         real(momentum),
         *map(real, factors(lr, weight_decay, form)),
     )
@@ -21,10 +20,10 @@ def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
 
 @parallel_jit
 def _update(parameter, gradient, velocity, momentum, gradient_factor, decay_factor, step_size):
-    for piece in prange(-(-parameter.size // _PIECE)):
-        start = piece * _PIECE
-        w, v = parameter[start : start + _PIECE], velocity[start : start + _PIECE]
-        g = gradient[start : start + _PIECE]
+    for piece in prange(-(-parameter.size // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS
+        w, v = parameter[start : start + _PIECE_ELEMENTS], velocity[start : start + _PIECE_ELEMENTS]
+        g = gradient[start : start + _PIECE_ELEMENTS]
         for i in range(w.size):
             v[i] = momentum * v[i] + (gradient_factor * g[i] + decay_factor * w[i])
             w[i] += step_size * v[i]

@@ -1,4 +1,4 @@
-"""The GPU as the kernels see it: how large it is, its memory and its matrix products.
+"""The GPU as the kernels see it: its size, its memory and its matrix products.
 
 `minigrad.cuda` connects it to CuPy when the backend "cuda" is first asked for; CuPy is not
 imported here.
@@ -6,11 +6,9 @@ imported here.
 
 import numpy as np
 
-from minigrad.kernels.shared.layout import Layout
-
 THREADS = 256  # of a block, where a kernel does not say otherwise
-# Blocks per multiprocessor of kernels that loop over what is left: enough to keep it busy.
-_WAVES = 16
+# Of kernels that loop until all work is done: enough to keep a multiprocessor busy.
+_BLOCKS_PER_MULTIPROCESSOR = 16
 # cuBLAS and CUDA names of the types of a product.
 _DATA_TYPE = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
 _COMPUTE_FLOAT32, _COMPUTE_TF32, _COMPUTE_FLOAT64 = 68, 77, 70
@@ -18,7 +16,7 @@ _DEFAULT_ALGORITHM = -1
 
 
 class Device:
-    """The one GPU in use.
+    """The GPU in use.
 
     Attributes:
         tf32: whether float32 products may round their factors to TF32 (10 bits of mantissa), which
@@ -28,7 +26,7 @@ class Device:
     tf32 = False
 
     def connect(self, cupy) -> None:
-        """Use this module; it must behave as CuPy does."""
+        """Use this module, CuPy or one that behaves like it."""
         self.cupy = cupy
         device = cupy.cuda.Device()
         self.multiprocessors = device.attributes["MultiProcessorCount"]
@@ -42,7 +40,9 @@ class Device:
 
     def blocks(self, count: int, per_block: int = THREADS) -> int:
         """Blocks of a kernel that loops until all of `count` elements are done."""
-        return max(1, min(-(-count // per_block), _WAVES * self.multiprocessors))
+        return max(
+            1, min(-(-count // per_block), _BLOCKS_PER_MULTIPROCESSOR * self.multiprocessors)
+        )
 
     def matmul(self, a, b, *, output, accumulate: bool = False) -> None:
         """output = a @ b with cuBLAS, or output += a @ b.
@@ -75,7 +75,7 @@ class Device:
 
 
 def _rows_adjacent(matrices) -> bool:
-    """Whether the elements of a row are neighbours, or else those of a column."""
+    """Whether the elements of a row are neighbors, or else those of a column."""
     return matrices.shape[2] == 1 or matrices.strides[2] == matrices.itemsize
 
 
@@ -96,17 +96,3 @@ def _batch_stride(matrices) -> int:
 
 
 device = Device()
-
-
-def _turn(source, target):
-    target[...] = source.swapaxes(1, 2)
-
-
-class _ArrayModule:
-    """CuPy, looked up when it is used: it is connected after the kernels are imported."""
-
-    def __getattr__(self, name):
-        return getattr(device.cupy, name)
-
-
-layout = Layout(_ArrayModule(), device.empty, _turn)

@@ -1,94 +1,55 @@
 """The memory format of images: channels last.
 
-The shape of a batch of images is (N, C, H, W) everywhere. In memory it is ordered [N][H][W][C]
-(the strides of the array say so, and every function of NumPy or CuPy works on such an array): the
-channels of a pixel are adjacent, so that one vector instruction takes 16 of them, or a warp 32, and
-the pixel of every filter tap already is a row of a matrix product. The same goes for any number of
-positions, (N, C, ...).
+Users see a batch of images as (N, C, H, W). In memory it is ordered [N][H][W][C]: the channels of a
+pixel are adjacent, so that one vector instruction takes 16 of them, or a warp 32, and the pixel
+of every filter tap already is a row of a matrix product.
 
-Kernels compute on the memory order itself, an (N, H, W, C) view of the same array:
-
-    target = layout.begin(output)
-    _kernel(layout.memory(input), target)
-    layout.finish(target, output)
-
-Arrays in another order are converted on the way in and out, so kernels take any.
+Operations convert, by `minigrad.backend.Backend.channels_last`. Kernels take C-contiguous arrays
+(N, H, W, C) and refuse others: of those a reshape would be a copy, and what is written to a copy
+is lost.
 """
 
-import numpy as np
 from numba import prange
 
-from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.threads import parallel_jit
 
-_TILE = 16  # channels and positions turned at a time: both sides stay in the first-level cache
+_TILE = 16  # rows and columns transposed at a time: both sides stay in the first-level cache
 
 
-class Layout:
-    """Channels last on one device.
+def flat(array):
+    """All elements of a C-contiguous array, as a view (size,)."""
+    return _contiguous(array).reshape(-1)
 
-    Args:
-        xp: NumPy or CuPy.
-        new: ``new(shape, dtype)``, an uninitialized C-contiguous array.
-        turn: ``turn(source, target)``, target[n, j, i] = source[n, i, j].
+
+def rows(array):
+    """A C-contiguous array (..., C) as a view (rows, C), one row a pixel."""
+    return _contiguous(array).reshape(-1, array.shape[-1])
+
+
+def _contiguous(array):
+    if not array.flags.c_contiguous:
+        raise ValueError(f"kernel argument of shape {array.shape} is not C-contiguous")
+    return array
+
+
+def copy(images, target):
+    """target[...] = images for C-contiguous `target` of 4 dimensions, on the CPU.
+
+    By tiles where one of the two has its channels last and the other has them first.
     """
-
-    def __init__(self, xp, new, turn):
-        self._xp, self._new, self._turn = xp, new, turn
-
-    def empty(self, shape, dtype):
-        """Uninitialized images of shape (N, C, H, W), channels last in memory."""
-        N, C, H, W = shape
-        return self._new((N, H, W, C), dtype).transpose(0, 3, 1, 2)
-
-    def memory(self, images):
-        """The images as a C-contiguous array (N, H, W, C): a view where they are channels last."""
-        view = _view(images)
-        if view.flags.c_contiguous:
-            return view
-        N, C = images.shape[:2]
-        converted = self._new(view.shape, images.dtype)
-        source = self._xp.ascontiguousarray(images).reshape(N, C, -1)
-        self._turn(source, converted.reshape(N, -1, C))
-        return converted
-
-    def channels_last(self, images):
-        """The images, channels last in memory: themselves if they are so already."""
-        view = self.memory(images)
-        return view.transpose(0, view.ndim - 1, *range(1, view.ndim - 1))
-
-    def contiguous(self, images):
-        """The images as a C-contiguous array (N, C, H, W)."""
-        if images.flags.c_contiguous:
-            return images
-        N, C = images.shape[:2]
-        converted = self._new(images.shape, images.dtype)
-        self._turn(self.memory(images).reshape(N, -1, C), converted.reshape(N, C, -1))
-        return converted
-
-    def begin(self, output):
-        """Where a kernel writes: the memory of `output` if it is channels last, or new memory."""
-        view = _view(output)
-        return view if view.flags.c_contiguous else self._new(view.shape, output.dtype)
-
-    def finish(self, target, output):
-        """Copy what a kernel wrote to where it belongs, unless it is there already."""
-        view = _view(output)
-        if not view.flags.c_contiguous:
-            view[...] = target
-
-    def flat(self, array):
-        """All elements in the order of memory; arrays of one call must agree in that order."""
-        return array.reshape(-1) if array.flags.c_contiguous else self.memory(array).reshape(-1)
-
-
-def _view(images):
-    """The images as (N, H, W, C): as numpy.moveaxis, which takes ten times as long."""
-    return images.transpose(0, *range(2, images.ndim), 1)
+    N, A, B, C = images.shape
+    last_first, first_last = images.transpose(0, 3, 1, 2), images.transpose(0, 2, 3, 1)
+    if last_first.flags.c_contiguous:
+        _transpose(last_first.reshape(N, C, A * B), target.reshape(N, A * B, C))
+    elif first_last.flags.c_contiguous:
+        _transpose(first_last.reshape(N, B * C, A), target.reshape(N, A, B * C))
+    else:
+        target[...] = images
 
 
 @parallel_jit
-def _turn(source, target):
+def _transpose(source, target):
+    """target[n, j, i] = source[n, i, j]."""
     N, rows, columns = source.shape
     bands = (rows + _TILE - 1) // _TILE
     for task in prange(N * bands):
@@ -98,6 +59,3 @@ def _turn(source, target):
             for j in range(j0, min(j0 + _TILE, columns)):
                 for i in range(first, last):
                     target[n, j, i] = source[n, i, j]
-
-
-cpu = Layout(np, pool.empty, _turn)

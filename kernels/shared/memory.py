@@ -1,4 +1,4 @@
-"""Memory for arrays on the CPU, used again as soon as the array it held is gone.
+"""A memory pool for arrays on the CPU: memory is used again as soon as its last array is gone.
 
 The first touch of fresh memory costs ten times more than its use (the operating system maps
 and clears every page), and every training step needs the same sizes again.
@@ -10,9 +10,9 @@ import numpy as np
 
 
 class MemoryPool:
-    """Gives out arrays in blocks that garbage-collected arrays have left.
+    """Makes arrays in blocks of memory that were freed by earlier arrays.
 
-    A block comes back when the last view of its array is gone.
+    A block is free again when the last view of its array is gone.
     """
 
     SMALLEST = 1 << 18  # bytes; below this malloc does the same job
@@ -29,24 +29,24 @@ class MemoryPool:
         # A block up to twice as large will do: the last batch of an epoch is a smaller one.
         fitting = [s for s, blocks in self._free.items() if blocks and size <= s <= 2 * size]
         block = self._free[min(fitting)].pop() if fitting else _aligned_bytes(size)
-        lease = _Lease(block, self._free.setdefault(block.size, []))
-        return np.asarray(lease)[:size].view(dtype).reshape(shape)
+        owner = _BlockOwner(block, self._free.setdefault(block.size, []))
+        return np.asarray(owner)[:size].view(dtype).reshape(shape)
 
     def release(self) -> None:
-        """Hand all unused blocks back to the operating system."""
+        """Return all free blocks to the operating system."""
         self._free.clear()
 
 
-class _Lease:
-    """Owner of a block: the base of the array, so it lives as long as any view of it."""
+class _BlockOwner:
+    """The base of the array in a block, so that it lives as long as any view of the array."""
 
-    def __init__(self, block: np.ndarray, home: list[np.ndarray]):
+    def __init__(self, block: np.ndarray, free_blocks: list[np.ndarray]):
         self.__array_interface__ = block.__array_interface__
         self._block = block
-        self._home = home
+        self._free_blocks = free_blocks
 
     def __del__(self) -> None:
-        self._home.append(self._block)
+        self._free_blocks.append(self._block)
 
 
 def _aligned_bytes(size: int, alignment: int = 64) -> np.ndarray:

@@ -2,11 +2,18 @@
 
     C[i, j] (+)= sum over t < taps, k < depth of A_t[i, k] * B_t[k, j]      i < rows, j < lanes
 
-A tile of C, rows x lanes numbers, stays in vector registers while the sum runs: one step of
-k loads two or three vectors of B, broadcasts `rows` numbers of A, and does as many fused
-multiply-adds as the tile has vectors. That is enough independent work to keep the multiply-add
-units busy every cycle, which loops written in Numba are not: hence the LLVM instructions emitted
-here.
+A tile of C, rows x lanes numbers, stays in vector registers while the sum runs. One step of k loads
+two or three vectors of B, broadcasts `rows` numbers of A, and does as many fused multiply-adds as
+the tile has vectors:
+
+                             B_t[k, :]
+                       | vector 0 | vector 1 |
+        A_t[0, k]      |   +=     |   +=     |
+        A_t[1, k]      |   +=     |   +=     |      the tile: `rows` x 2 sums, in registers
+           ...         |   ...    |   ...    |
+
+That is enough independent work to keep the multiply-add units busy every cycle. Loops written in
+Numba are not compiled to it, hence the LLVM instructions emitted here.
 
 The operands are panels: row k of B_t is `lanes` adjacent numbers. There are `taps` pairs of
 panels, each with its own start, so the sum may run over the positions of a filter window
@@ -74,137 +81,198 @@ def make_tile_product(gathered, rows, vectors, vector_bytes=VECTOR_BYTES):
         )  # fmt: skip
 
         def codegen(context, builder, signature, arguments):
-            dtype = signature.args[0].dtype
-            bits = dtype.bitwidth
-            number = ir.FloatType() if bits == 32 else ir.DoubleType()
-            width = vector_bytes * 8 // bits
-            vector = ir.VectorType(number, width)
-            zero = ir.Constant(vector, None)
-            splat_mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-            multiply_add = cgutils.get_or_insert_function(
-                builder.module,
-                ir.FunctionType(vector, [vector] * 3),
-                f"llvm.fmuladd.v{width}f{bits}",
-            )
-
-            def data(position):
-                array = context.make_array(signature.args[position])
-                return array(context, builder, arguments[position]).data
-
-            a_data, a_taps, b_data, b_taps, c_data = map(data, (0, 2, 3, 5, 8))
-            a_start, b_start, taps, depth, c_start, c_stride, accumulate = (
-                arguments[i] for i in (1, 4, 6, 7, 9, 10, 11)
-            )
-
-            def const(value):
-                return ir.Constant(_INT, value)
-
-            def at(pointer, index):
-                return builder.gep(pointer, [index])
-
-            def vector_at(pointer, index):
-                return builder.bitcast(at(pointer, index), vector.as_pointer())
-
-            def load_vector(pointer):
-                value = builder.load(pointer)
-                value.align = bits // 8
-                return value
-
-            def broadcast(pointer):
-                value = builder.insert_element(
-                    ir.Constant(vector, ir.Undefined),
-                    builder.load(pointer),
-                    ir.Constant(ir.IntType(32), 0),
-                )
-                return builder.shuffle_vector(value, zero, splat_mask)
-
-            tile = [(i, j) for i in range(rows) for j in range(vectors)]
-            entry = builder.block
-            tap_loop, depth_loop, tap_end, finished, add_c, store = (
-                builder.append_basic_block(name)
-                for name in ("tap", "depth", "tap_end", "finished", "add_c", "store")
-            )
-            builder.branch(tap_loop)
-
-            builder.position_at_end(tap_loop)
-            t = builder.phi(_INT)
-            t.add_incoming(const(0), entry)
-            tap_sums = [builder.phi(vector) for _ in tile]
-            for total in tap_sums:
-                total.add_incoming(zero, entry)
-            a_origin = at(a_data, a_start)
-            if gathered:
-                first = builder.mul(t, const(rows))
-                a_rows = [
-                    at(a_origin, builder.load(at(a_taps, builder.add(first, const(i)))))
-                    for i in range(rows)
-                ]
-            else:
-                a_panel = at(a_origin, builder.load(at(a_taps, t)))
-            b_row = at(at(b_data, b_start), builder.load(at(b_taps, t)))
-            builder.branch(depth_loop)
-
-            builder.position_at_end(depth_loop)
-            k = builder.phi(_INT)
-            k.add_incoming(const(0), tap_loop)
-            sums = [builder.phi(vector) for _ in tile]
-            for running, total in zip(sums, tap_sums):
-                running.add_incoming(total, tap_loop)
-            if gathered:
-                a_k = [at(row, k) for row in a_rows]
-            else:
-                column = at(a_panel, builder.mul(k, const(rows)))
-                a_k = [at(column, const(i)) for i in range(rows)]
-            b_k = at(b_row, builder.mul(k, const(vectors * width)))
-            b_vectors = [load_vector(vector_at(b_k, const(j * width))) for j in range(vectors)]
-            new_sums = []
-            for i in range(rows):
-                a_value = broadcast(a_k[i])
-                for j in range(vectors):
-                    new_sums.append(
-                        builder.call(multiply_add, [a_value, b_vectors[j], sums[vectors * i + j]])
-                    )
-            next_k = builder.add(k, const(1))
-            k.add_incoming(next_k, depth_loop)
-            for running, new in zip(sums, new_sums):
-                running.add_incoming(new, depth_loop)
-            builder.cbranch(builder.icmp_signed("<", next_k, depth), depth_loop, tap_end)
-
-            builder.position_at_end(tap_end)
-            next_t = builder.add(t, const(1))
-            t.add_incoming(next_t, tap_end)
-            for total, new in zip(tap_sums, new_sums):
-                total.add_incoming(new, tap_end)
-            c_tile = at(c_data, c_start)
-            addresses = [
-                vector_at(c_tile, builder.add(builder.mul(c_stride, const(i)), const(j * width)))
-                for i, j in tile
-            ]
-            builder.cbranch(builder.icmp_signed("<", next_t, taps), tap_loop, finished)
-
-            builder.position_at_end(finished)
-            builder.cbranch(accumulate, add_c, store)
-
-            builder.position_at_end(add_c)
-            with_c = [
-                builder.fadd(new, load_vector(address)) for new, address in zip(new_sums, addresses)
-            ]
-            builder.branch(store)
-
-            results = []
-            builder.position_at_end(store)
-            for new, added, address in zip(new_sums, with_c, addresses):
-                value = builder.phi(vector)
-                value.add_incoming(new, finished)
-                value.add_incoming(added, add_c)
-                results.append((value, address))
-            for value, address in results:
-                builder.store(value, address).align = bits // 8
+            code = _TileProduct(context, builder, signature, arguments, rows, vectors, vector_bytes)
+            code.emit(gathered)
             return context.get_dummy_value()
 
         return signature, codegen
 
     return tile_product
+
+
+class _TileProduct:
+    """Emits the instructions of one tile product, in six basic blocks:
+
+    tap         where the operands of tap t begin            <---+
+    depth       sums += A_t[:, k] * B_t[k, :]           <---+    |
+                next k  ------------------------------------+    |
+    tap_end     next t  -----------------------------------------+
+    finished
+    add_c       sums += C, if `accumulate`
+    store       C = sums
+    """
+
+    def __init__(self, context, builder, signature, arguments, rows, vectors, vector_bytes):
+        self.builder, self.rows, self.vectors = builder, rows, vectors
+        dtype = signature.args[0].dtype
+        self.width = vector_bytes * 8 // dtype.bitwidth  # numbers of a vector
+        self.alignment = dtype.bitwidth // 8  # of a vector in memory: that of a number
+        number = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+        self.vector = ir.VectorType(number, self.width)
+        self.zero = ir.Constant(self.vector, None)
+        self.multiply_add = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(self.vector, [self.vector] * 3),
+            f"llvm.fmuladd.v{self.width}f{dtype.bitwidth}",
+        )
+        values = [
+            context.make_array(array)(context, builder, value).data
+            if isinstance(array, types.Array)
+            else value
+            for array, value in zip(signature.args, arguments)
+        ]
+        self.a, self.a_start, self.a_taps, self.b, self.b_start, self.b_taps = values[:6]
+        self.taps, self.depth, self.c, self.c_start, self.c_stride, self.accumulate = values[6:]
+        self.tile = [(i, j) for i in range(rows) for j in range(vectors)]
+
+    def emit(self, gathered):
+        builder, entry = self.builder, self.builder.block
+        tap, depth, tap_end, finished, add_c, store = (
+            builder.append_basic_block(name)
+            for name in ("tap", "depth", "tap_end", "finished", "add_c", "store")
+        )
+        builder.branch(tap)
+
+        builder.position_at_end(tap)
+        t, tap_sums = self._counter(entry), self._sums(self.tile, entry)
+        a_rows = self._gathered_rows(t) if gathered else self._panel(t)
+        b_row = self._at(self._at(self.b, self.b_start), self._load_at(self.b_taps, t))
+        builder.branch(depth)
+
+        builder.position_at_end(depth)
+        k, sums = self._counter(tap), self._sums(self.tile, tap, tap_sums)
+        new_sums = self._multiply_add(self._column(a_rows, k, gathered), b_row, k, sums)
+        self._repeat(k, sums, new_sums, self.depth, depth, tap_end)
+
+        builder.position_at_end(tap_end)
+        addresses = self._addresses_of_tile()
+        self._repeat(t, tap_sums, new_sums, self.taps, tap, finished)
+
+        builder.position_at_end(finished)
+        builder.cbranch(self.accumulate, add_c, store)
+
+        builder.position_at_end(add_c)
+        with_c = [
+            builder.fadd(new, self._load_vector(address))
+            for new, address in zip(new_sums, addresses)
+        ]
+        builder.branch(store)
+
+        builder.position_at_end(store)
+        self._store(addresses, {finished: new_sums, add_c: with_c})
+
+    # -- loops --
+
+    def _counter(self, before):
+        """A number that is 0 where its loop is entered from the block `before`."""
+        counter = self.builder.phi(_INT)
+        counter.add_incoming(_const(0), before)
+        return counter
+
+    def _sums(self, tile, before, values=None):
+        """The sums of a loop, which begin with `values` or with zeros."""
+        sums = [self.builder.phi(self.vector) for _ in tile]
+        for total, value in zip(sums, values or [self.zero] * len(tile)):
+            total.add_incoming(value, before)
+        return sums
+
+    def _repeat(self, counter, sums, new_sums, count, loop, after):
+        """Go back to `loop` with the next number and the new sums, `count` times in all."""
+        block = self.builder.block
+        following = self.builder.add(counter, _const(1))
+        counter.add_incoming(following, block)
+        for total, new in zip(sums, new_sums):
+            total.add_incoming(new, block)
+        self.builder.cbranch(self.builder.icmp_signed("<", following, count), loop, after)
+
+    # -- operands --
+
+    def _gathered_rows(self, t):
+        """The address of each row of A_t."""
+        origin = self._at(self.a, self.a_start)
+        first = self.builder.mul(t, _const(self.rows))
+        return [
+            self._at(origin, self._load_at(self.a_taps, self.builder.add(first, _const(i))))
+            for i in range(self.rows)
+        ]
+
+    def _panel(self, t):
+        """The address of the panel A_t."""
+        return self._at(self._at(self.a, self.a_start), self._load_at(self.a_taps, t))
+
+    def _column(self, a_rows, k, gathered):
+        """The addresses of A_t[:, k]."""
+        if gathered:
+            return [self._at(row, k) for row in a_rows]
+        column = self._at(a_rows, self.builder.mul(k, _const(self.rows)))
+        return [self._at(column, _const(i)) for i in range(self.rows)]
+
+    def _multiply_add(self, a_column, b_row, k, sums):
+        """sums + A_t[:, k] * B_t[k, :]."""
+        b_k = self._at(b_row, self.builder.mul(k, _const(self.vectors * self.width)))
+        b_vectors = [
+            self._load_vector(self._vector_at(b_k, _const(j * self.width)))
+            for j in range(self.vectors)
+        ]
+        new_sums = []
+        for i in range(self.rows):
+            a_value = self._broadcast(a_column[i])
+            for j in range(self.vectors):
+                factors = [a_value, b_vectors[j], sums[self.vectors * i + j]]
+                new_sums.append(self.builder.call(self.multiply_add, factors))
+        return new_sums
+
+    def _addresses_of_tile(self):
+        """Where each vector of the tile lies in C."""
+        builder, origin = self.builder, self._at(self.c, self.c_start)
+        return [
+            self._vector_at(
+                origin,
+                builder.add(builder.mul(self.c_stride, _const(i)), _const(j * self.width)),
+            )
+            for i, j in self.tile
+        ]
+
+    def _store(self, addresses, sums_by_block):
+        """Store the sums of the block that the processor comes from."""
+        results = []
+        for position, address in enumerate(addresses):
+            value = self.builder.phi(self.vector)
+            for block, sums in sums_by_block.items():
+                value.add_incoming(sums[position], block)
+            results.append((value, address))
+        for value, address in results:
+            self.builder.store(value, address).align = self.alignment
+
+    # -- memory --
+
+    def _at(self, pointer, index):
+        return self.builder.gep(pointer, [index])
+
+    def _load_at(self, pointer, index):
+        return self.builder.load(self._at(pointer, index))
+
+    def _vector_at(self, pointer, index):
+        return self.builder.bitcast(self._at(pointer, index), self.vector.as_pointer())
+
+    def _load_vector(self, pointer):
+        value = self.builder.load(pointer)
+        value.align = self.alignment
+        return value
+
+    def _broadcast(self, pointer):
+        """A vector of copies of one number."""
+        number = self.builder.load(pointer)
+        int32 = ir.IntType(32)
+        first = self.builder.insert_element(
+            ir.Constant(self.vector, ir.Undefined), number, ir.Constant(int32, 0)
+        )
+        copies = ir.Constant(ir.VectorType(int32, self.width), [0] * self.width)
+        return self.builder.shuffle_vector(first, self.zero, copies)
+
+
+def _const(value):
+    return ir.Constant(_INT, value)
 
 
 # A_t is a panel: for each k, ROWS adjacent numbers; a_taps[t] is where it starts.

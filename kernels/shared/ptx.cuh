@@ -1,5 +1,5 @@
-// Instructions that CUDA C has no name for: tensor cores and asynchronous copies (PTX ISA 8.0, "Warp
-// Level Matrix Instructions" and "cp.async"; compute capability 8.0 and up).
+// Instructions that CUDA C has no name for: tensor cores and asynchronous copies (PTX ISA 8.0,
+// "Warp Level Matrix Instructions" and "cp.async"; compute capability 8.0 and up).
 #pragma once
 
 // x rounded to TF32: 8 bits of exponent and 10 of mantissa, in the upper 19 bits of a word.

@@ -1,4 +1,4 @@
-"""Files of CUDA C: their headers, their compilation and their launches."""
+"""CUDA C sources: headers, compilation and launches."""
 
 import re
 from pathlib import Path
@@ -28,14 +28,25 @@ class Source:
         path: of the file, relative to ``kernels/``.
         kernels: names of its templates over the float type; a name with arguments in angle
             brackets is complete.
+        constants: integers that the source uses by these names, but does not define, because the
+            launches depend on them, too.
     """
 
     all: list["Source"] = []
 
-    def __init__(self, path: str, *kernels: str, types=tuple(REAL)):
+    def __init__(
+        self,
+        path: str,
+        *kernels: str,
+        types=tuple(REAL),
+        constants: dict[str, int] | None = None,
+    ):
         self.path = path
         self.kernels = kernels
         self.types = tuple(map(np.dtype, types))
+        self.constants = constants or {}
+        # For the compiler.
+        self.options = ("-std=c++17", *(f"-D{name}={n}" for name, n in self.constants.items()))
         self._compiled: dict[tuple, _Compiled] = {}
         Source.all.append(self)
 
@@ -80,13 +91,10 @@ class Source:
         """Make all kernels for a float type ready to be launched."""
         expressions = self.expressions(dtype)
         module = device.cupy.RawModule(
-            code=self.text(), options=OPTIONS, name_expressions=expressions
+            code=self.text(), options=self.options, name_expressions=expressions
         )
         for name, expression in zip(self.kernels, expressions):
             self._compiled[name, dtype] = _Compiled(module.get_function(expression))
-
-
-OPTIONS = ("-std=c++17",)
 
 
 def _argument(value, real):

@@ -3,38 +3,35 @@
 All parallel work on the CPU is done by Numba's threads. A multi-threaded BLAS called in turn
 with them would make two pools fight for the same cores, so no kernel calls one.
 
-Kernels are compiled when they are first called, and cached on disk. Numba itself compiles a
-function anew only when its own file has changed, but kernels call functions of other files: the
-text of every file below ``kernels/`` is part of the cache's key.
+Kernels are compiled when they are first called, and kept on disk (`cache.py`).
 
 Floating-point numbers are added and multiplied as written (no ``fastmath``): a relaxation would
-let the bits of a result depend on what the optimizer made of it, and a kernel that was just
-compiled is optimized once more than one from the cache. Where a sum should be a vector, the loops
+let the bits of a result depend on the optimizer, and a kernel that was just compiled is optimized
+once more than one from the cache. Where a sum should be a vector, the loops
 say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
 import contextlib
-import hashlib
 import importlib
 import os
 import warnings
-from pathlib import Path
 
 import numba
-from numba.core.caching import FunctionCache
 
-# How often an idle thread of GNU OpenMP looks for work before it sleeps. By default it does for about
-# a millisecond; where another program computes on the same cores, it takes that from the very
-# thread it waits for. Kernels follow each other faster than this, so a quiet machine sees no
-# difference.
+from minigrad.kernels.shared.cache import KernelCache
+
+# How often an idle thread of GNU OpenMP looks for work before it sleeps. By default it looks for
+# about a millisecond; where another program computes on the same cores, it takes that time from the
+# very thread it waits for. Kernels follow each other faster than this count, so nothing changes on
+# a machine with no other load.
 SPIN_COUNT = "1000"
 
 
 def _load_openmp() -> None:
-    """Load the library behind Numba's threads with `SPIN_COUNT`, unless the user has a say.
+    """Load the library behind Numba's threads with `SPIN_COUNT`, unless the user has set it.
 
-    It reads its settings when it is loaded. The variable is taken back, because others, such as
-    PyTorch's copy of the library, are not to see it.
+    It reads its settings when it is loaded. The variable is taken back, so that others, such as
+    PyTorch's copy of the library, do not see it.
     """
     chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
     if not chosen:
@@ -48,18 +45,6 @@ def _load_openmp() -> None:
 
 _load_openmp()
 
-_FOLDER = Path(__file__).parents[1]  # kernels/
-_sources = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(_FOLDER.rglob("*.py")))
-).hexdigest()
-
-
-class _Cache(FunctionCache):
-    """Finds what was compiled from these sources only."""
-
-    def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), _sources)
-
 
 def jit(function, parallel=False):
     """A function compiled by Numba; a module-level one, for only those can be cached."""
@@ -69,7 +54,7 @@ def jit(function, parallel=False):
         parallel=parallel,
         no_cfunc_wrapper=True,  # nothing calls them from C
     )(function)
-    kernel._cache = _Cache(function)
+    kernel._cache = KernelCache(function)
     return kernel
 
 
@@ -78,7 +63,7 @@ def jit(function, parallel=False):
 _ONLY_PRANGE = dict.fromkeys(
     ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion"), False
 )
-# It then complains that there is nothing to divide within the divided loop.
+# Numba then warns that there is nothing to divide within the divided loop.
 warnings.filterwarnings(
     "ignore",
     r'(?s).*parallel=True.*File "([^"]*/)?minigrad/kernels/',
@@ -87,5 +72,5 @@ warnings.filterwarnings(
 
 
 def parallel_jit(function):
-    """The same, with loops over ``numba.prange`` divided among the threads."""
+    """Like `jit`, with loops over ``numba.prange`` divided among the threads."""
     return jit(function, parallel={"prange": True, **_ONLY_PRANGE})

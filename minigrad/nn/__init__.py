@@ -1,6 +1,7 @@
-"""Layers with parameters, and how parameters begin."""
+"""Modules, layers and parameter initialization."""
 
 from minigrad.nn import init
+from minigrad.nn.containers import Fused, Sequential
 from minigrad.nn.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -15,7 +16,7 @@ from minigrad.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from minigrad.nn.module import Module, Parameter, Sequential
+from minigrad.nn.module import Module, Parameter
 
 __all__ = [
     "AdaptiveAvgPool2d",
@@ -24,6 +25,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
+    "Fused",
     "Linear",
     "LocalResponseNorm",
     "MaxPool2d",

@@ -1,11 +1,12 @@
-"""How parameters begin. Each function fills a parameter in place and returns it.
+"""Parameter initialization. Each function fills a parameter in place and returns it.
 
-Random values come from the generator that `minigrad.manual_seed` restarts, drawn on the CPU
-so that they are the same on every backend.
+Random values are drawn on the CPU, so that they are the same on every backend, with the next of
+the random keys that `minigrad.manual_seed` restarts.
 """
 
 import contextlib
 import math
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,26 +15,32 @@ from minigrad import backend
 from minigrad.random import random_keys
 from minigrad.tensor import Tensor
 
-_skipping = False
+_mode = threading.local()
+
+
+def _is_skipped() -> bool:
+    return getattr(_mode, "skipped", False)
 
 
 @contextlib.contextmanager
 def skipped() -> Iterator[None]:
-    """Nothing in this module fills or draws anything: for networks whose parameters come next.
+    """Within this block, and this thread, the functions of this module fill nothing.
 
-    Their memory is not even touched until then.
+    For networks whose parameters are filled later: their layers, which otherwise initialize
+    themselves, leave the memory untouched. Random keys are taken as always, so that what is drawn
+    afterwards does not depend on what was skipped.
     """
-    global _skipping
-    before, _skipping = _skipping, True
+    before = _is_skipped()
+    _mode.skipped = True
     try:
         yield
     finally:
-        _skipping = before
+        _mode.skipped = before
 
 
 def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
-    if not _skipping:
-        key = np.array(random_keys.next(), np.uint64)
+    key = np.array(random_keys.next(), np.uint64)
+    if not _is_skipped():
         values = draw(np.random.Generator(np.random.Philox(key=key)))
         tensor.data[...] = backend.backend_of(tensor.data).asarray(values)
     return tensor
@@ -53,7 +60,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def constant_(tensor: Tensor, value: float) -> Tensor:
     """Every element `value`."""
-    if not _skipping:
+    if not _is_skipped():
         tensor.data[...] = value
     return tensor
 

@@ -1,25 +1,26 @@
 """The layers: each holds its parameters and calls one function of `minigrad.functional`.
 
-Weights begin as PyTorch's do, uniform in +-1 / sqrt(fan_in); networks choose their own start
-(`alexnet/model.py`).
+Weights and biases are initialized as in PyTorch, uniform in +-1 / sqrt(fan_in). A network may
+initialize them otherwise (see `alexnet/model.py`).
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad import functional as F
+from minigrad.checks import Pair, pair
+from minigrad.kernels import conv2d, max_pool2d
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.tensor import Tensor
 
-Pair = int | tuple[int, int]
+Shape4 = tuple[int, int, int, int]
 
 
 class Conv2d(Module):
-    """`functional.conv2d` with a learnt weight (out, in / groups, KH, KW) and bias (out,)."""
+    """`functional.conv2d` with a learnable weight (out, in / groups, KH, KW) and bias (out,)."""
 
     def __init__(
         self,
@@ -46,11 +47,11 @@ class Conv2d(Module):
     def forward(self, input: Tensor) -> Tensor:
         return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.groups)
 
-    def fused_with(self, following: Module) -> Callable[[Tensor], Tensor] | None:
-        if type(following) is not ReLU:
-            return None
-        window = self.stride, self.padding, self.groups
-        return lambda input: F.conv2d_relu(input, self.weight, self.bias, *window)
+    def output_shape(self, input_shape: Shape4) -> Shape4:
+        """(N, out_channels, OH, OW) for an input (N, C, H, W); ValueError if it does not fit."""
+        stride = pair("Conv2d", "stride", self.stride, 1)
+        padding = pair("Conv2d", "padding", self.padding, 0)
+        return conv2d.output_shape(input_shape, self.weight.shape, stride, padding, self.groups)
 
     def describe(self) -> str:
         return (
@@ -60,7 +61,7 @@ class Conv2d(Module):
 
 
 class Linear(Module):
-    """`functional.linear` with a learnt weight (out, in) and bias (out,)."""
+    """`functional.linear` with a learnable weight (out, in) and bias (out,)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         self.in_features, self.out_features = in_features, out_features
@@ -93,6 +94,17 @@ class _Pool2d(Module):
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
+
+    def output_shape(self, input_shape: Shape4) -> Shape4:
+        """(N, C, OH, OW) for an input (N, C, H, W); ValueError if the window does not fit."""
+        name = type(self).__name__
+        return max_pool2d.output_shape(
+            input_shape,
+            pair(name, "kernel_size", self.kernel_size, 1),
+            pair(name, "stride", self.stride, 1),
+            pair(name, "padding", self.padding, 0),
+            name,
+        )
 
     def describe(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
@@ -133,13 +145,6 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
-
-    def fused_with(self, following: Module) -> Callable[[Tensor], Tensor] | None:
-        if type(following) is not MaxPool2d:
-            return None
-        norm = self.size, self.alpha, self.beta, self.k
-        window = following.kernel_size, following.stride, following.padding
-        return lambda input: F.local_response_norm_max_pool2d(input, *norm, *window)
 
     def describe(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

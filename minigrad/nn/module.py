@@ -1,6 +1,6 @@
 """Module: a tree of layers whose parameters have names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,14 @@ from minigrad.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A tensor that a module learns."""
+    """A tensor that is learned: a weight or a bias of a module."""
 
     def __init__(self, array: Any, requires_grad: bool = True):
         super().__init__(array, requires_grad)
 
 
 class Module:
-    """Base of every layer and network: subclasses set parameters and modules as attributes.
+    """Base class of layers and networks: subclasses set parameters and modules as attributes.
 
     Attributes:
         training: whether `train` (True) or `eval` was called last; dropout reads it.
@@ -25,15 +25,12 @@ class Module:
 
     training = True
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Compute the output; subclasses define it, with arguments of their own."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
-    def __call__(self, *inputs: Tensor) -> Tensor:
+    def __call__(self, *inputs: Any) -> Tensor:
         return self.forward(*inputs)
-
-    def fused_with(self, following: "Module") -> Callable[[Tensor], Tensor] | None:
-        """What computes `following` of this module's output in one operation, if there is that."""
-        return None
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """Direct submodules with their attribute names, in order of definition."""
@@ -60,17 +57,17 @@ class Module:
             yield parameter
 
     def train(self, mode: bool = True) -> "Module":
-        """Switch this module and all below it to training (or evaluation) behaviour."""
+        """Switch this module and all below it to training (or evaluation) behavior."""
         for _, module in self.named_modules():
             module.training = mode
         return self
 
     def eval(self) -> "Module":
-        """Switch to evaluation behaviour."""
+        """Switch to evaluation behavior."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -88,8 +85,8 @@ class Module:
         """Copy parameters from a `state_dict`.
 
         Args:
-            assign: use the arrays of `state` themselves where they are of the right type and on
-                the device, instead of copying them.
+            assign: use the arrays of `state` themselves, instead of copying them, where type and device
+                are right.
 
         Raises:
             KeyError: a name is missing or unknown.
@@ -120,36 +117,12 @@ class Module:
         """The arguments shown in the printed form."""
         return ""
 
+    def _printed_children(self) -> Iterator[tuple[str, "Module"]]:
+        return self.named_children()
+
     def __repr__(self) -> str:
         children = "".join(
             f"\n  ({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
+            for name, child in self._printed_children()
         )
         return f"{type(self).__name__}({self.describe()}{children + chr(10) if children else ''})"
-
-
-class Sequential(Module):
-    """Modules applied one after the other; they are named "0", "1", ..."""
-
-    def __init__(self, *modules: Module):
-        for index, module in enumerate(modules):
-            setattr(self, str(index), module)
-
-    def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self.named_children())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __getitem__(self, index: int) -> Module:
-        return list(self)[index]
-
-    def forward(self, input: Tensor) -> Tensor:
-        modules = list(self)
-        while modules:
-            module = modules.pop(0)
-            fused = module.fused_with(modules[0]) if modules else None
-            if fused:
-                modules.pop(0)
-            input = (fused or module)(input)
-        return input

@@ -1,65 +1,72 @@
 """Convolution."""
 
 from minigrad.autograd import Function
-from minigrad.kernels import conv2d
 
 
 class Conv2d(Function):
     @staticmethod
-    def forward(ctx, input, weight, bias=None, *, stride, padding, groups):
-        output, arguments = _prepare(ctx, input, weight, bias, stride, padding, groups)
-        ctx.kernels.conv2d.forward(*arguments, output=output)
+    def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
+        window = stride, padding, groups
+        output, arguments = _prepare(ctx, input, weight, bias, *window, output_shape)
+        ctx.backend.kernels.conv2d.forward(*arguments, output=output)
         ctx.save_for_backward(*arguments[:2])
-        ctx.parameters = stride, padding, groups
-        return output
+        ctx.parameters = window
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
-        return _gradients(ctx, ctx.images(grad_output), *ctx.saved)
+        return _gradients(ctx, ctx.backend.channels_last(grad_output), *ctx.saved)
 
 
 class Conv2dReLU(Function):
-    """relu(conv2d(...)): what lies between is neither written nor kept."""
+    """relu(conv2d(...)): the array between the two is neither written nor kept."""
 
     @staticmethod
-    def forward(ctx, input, weight, bias=None, *, stride, padding, groups):
-        output, arguments = _prepare(ctx, input, weight, bias, stride, padding, groups)
-        ctx.kernels.conv2d.forward_relu(*arguments, output=output)
+    def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
+        window = stride, padding, groups
+        output, arguments = _prepare(ctx, input, weight, bias, *window, output_shape)
+        ctx.backend.kernels.conv2d.forward_relu(*arguments, output=output)
         ctx.save_for_backward(*arguments[:2], output)
-        ctx.parameters = stride, padding, groups
-        return output
+        ctx.parameters = window
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
         input, weight, output = ctx.saved
-        passed = ctx.empty_images(output.shape, output.dtype)
-        ctx.kernels.relu.backward(ctx.images(grad_output), output, grad_input=passed)
-        return _gradients(ctx, passed, input, weight)
+        grad_output = ctx.backend.channels_last(grad_output)
+        grad_convolution = ctx.backend.empty(output.shape, output.dtype)
+        ctx.backend.kernels.relu.backward(grad_output, output, grad_input=grad_convolution)
+        return _gradients(ctx, grad_convolution, input, weight)
 
 
-def _prepare(ctx, input, weight, bias, stride, padding, groups):
-    """Memory for the output, and the arguments of the kernel."""
-    input, weight = ctx.images(input), ctx.contiguous(weight)
-    shape = conv2d.output_shape(input.shape, weight.shape, stride, padding, groups)
-    output = ctx.empty_images(shape, input.dtype)
+def _prepare(ctx, input, weight, bias, stride, padding, groups, output_shape):
+    """Memory for the output (N, OH, OW, OC), and the arguments of the kernel."""
+    N, OC, OH, OW = output_shape
+    output = ctx.backend.empty((N, OH, OW, OC), input.dtype)
+    input, weight = ctx.backend.channels_last(input), ctx.backend.contiguous(weight)
     if bias is not None:
-        bias = ctx.contiguous(bias)
+        bias = ctx.backend.contiguous(bias)
     return output, (input, weight, bias, stride, padding, groups)
 
 
 def _gradients(ctx, grad_output, input, weight):
-    """Those that are needed, of input, weight and bias."""
-    kernels = ctx.kernels
+    """Gradients of input, weight and bias (if there is one); None where not needed.
+
+    `grad_output` and `input` have their channels last.
+    """
+    backend, kernels = ctx.backend, ctx.backend.kernels
     gradients = [None] * len(ctx.needs_input_grad)
-    if ctx.needs_input_grad[0]:
-        gradients[0] = ctx.empty_images(input.shape, input.dtype)
-        kernels.conv2d.backward_input(grad_output, weight, *ctx.parameters, grad_input=gradients[0])
-    if ctx.needs_input_grad[1]:
-        gradients[1] = ctx.empty(weight.shape, weight.dtype)
+    needs_input, needs_weight, *needs_bias = ctx.needs_input_grad
+    if needs_input:
+        grad_input = backend.empty(input.shape, input.dtype)
+        kernels.conv2d.backward_input(grad_output, weight, *ctx.parameters, grad_input=grad_input)
+        gradients[0] = backend.channels_first(grad_input)
+    if needs_weight:
+        gradients[1] = backend.empty(weight.shape, weight.dtype)
         kernels.conv2d.backward_weight(
             grad_output, input, *ctx.parameters, grad_weight=gradients[1]
         )
-    if ctx.needs_input_grad[2:] == (True,):
-        gradients[2] = ctx.empty(weight.shape[:1], weight.dtype)
+    if any(needs_bias):
+        gradients[2] = backend.empty(weight.shape[:1], weight.dtype)
         kernels.bias.backward(grad_output, grad_bias=gradients[2])
     return tuple(gradients)

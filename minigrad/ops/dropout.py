@@ -6,15 +6,16 @@ from minigrad.autograd import Function
 class Dropout(Function):
     @staticmethod
     def forward(ctx, input, *, p, key):
-        input = ctx.xp.ascontiguousarray(input)
-        output = ctx.empty(input.shape, input.dtype)
-        ctx.kernels.dropout.forward(input, p, key, output=output)
+        # The mask follows the order of the dimensions, also for images.
+        input = ctx.backend.contiguous(input)
+        output = ctx.backend.empty(input.shape, input.dtype)
+        ctx.backend.kernels.dropout.forward(input, p, key, output=output)
         ctx.p, ctx.key = p, key
         return output
 
     @staticmethod
     def backward(ctx, grad_output):
-        grad_output = ctx.xp.ascontiguousarray(grad_output)
-        grad_input = ctx.empty(grad_output.shape, grad_output.dtype)
-        ctx.kernels.dropout.backward(grad_output, ctx.p, ctx.key, grad_input=grad_input)
+        grad_output = ctx.backend.contiguous(grad_output)
+        grad_input = ctx.backend.empty(grad_output.shape, grad_output.dtype)
+        ctx.backend.kernels.dropout.backward(grad_output, ctx.p, ctx.key, grad_input=grad_input)
         return grad_input

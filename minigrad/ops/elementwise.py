@@ -93,7 +93,7 @@ class Power(Function):
 class Exp(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.xp.exp(input)
+        output = ctx.backend.xp.exp(input)
         ctx.save_for_backward(output)
         return output
 
@@ -107,7 +107,7 @@ class Log(Function):
     @staticmethod
     def forward(ctx, input):
         ctx.save_for_backward(input)
-        return ctx.xp.log(input)
+        return ctx.backend.xp.log(input)
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -118,7 +118,7 @@ class Log(Function):
 class Sqrt(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.xp.sqrt(input)
+        output = ctx.backend.xp.sqrt(input)
         ctx.save_for_backward(output)
         return output
 
@@ -131,7 +131,7 @@ class Sqrt(Function):
 class Tanh(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.xp.tanh(input)
+        output = ctx.backend.xp.tanh(input)
         ctx.save_for_backward(output)
         return output
 
@@ -145,7 +145,7 @@ class Sigmoid(Function):
     @staticmethod
     def forward(ctx, input):
         # tanh saturates without overflow, exp(-input) does not.
-        output = (ctx.xp.tanh(input / 2) + 1) / 2
+        output = (ctx.backend.xp.tanh(input / 2) + 1) / 2
         ctx.save_for_backward(output)
         return output
 
@@ -158,18 +158,19 @@ class Sigmoid(Function):
 class ReLU(Function):
     @staticmethod
     def forward(ctx, input, *, inplace):
-        input = ctx.images(input)
-        output = input if inplace else ctx.empty_images(input.shape, input.dtype)
-        ctx.kernels.relu.forward(input, output=output)
+        input = ctx.backend.channels_last(input)
+        output = input if inplace else ctx.backend.empty(input.shape, input.dtype)
+        ctx.backend.kernels.relu.forward(input, output=output)
         ctx.save_for_backward(output)
-        return output
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
-        grad_input = ctx.empty_images(output.shape, output.dtype)
-        ctx.kernels.relu.backward(ctx.images(grad_output), output, grad_input=grad_input)
-        return grad_input
+        grad_output = ctx.backend.channels_last(grad_output)
+        grad_input = ctx.backend.empty(output.shape, output.dtype)
+        ctx.backend.kernels.relu.backward(grad_output, output, grad_input=grad_input)
+        return ctx.backend.channels_first(grad_input)
 
 
 class Cast(Function):

@@ -11,7 +11,7 @@ def _log_softmax(xp, input, dim):
 class Softmax(Function):
     @staticmethod
     def forward(ctx, input, *, dim):
-        output = ctx.xp.exp(_log_softmax(ctx.xp, input, dim))
+        output = ctx.backend.xp.exp(_log_softmax(ctx.backend.xp, input, dim))
         ctx.dim = dim
         ctx.save_for_backward(output)
         return output
@@ -26,7 +26,7 @@ class Softmax(Function):
 class LogSoftmax(Function):
     @staticmethod
     def forward(ctx, input, *, dim):
-        output = _log_softmax(ctx.xp, input, dim)
+        output = _log_softmax(ctx.backend.xp, input, dim)
         ctx.dim = dim
         ctx.save_for_backward(output)
         return output
@@ -34,7 +34,9 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
-        return grad_output - ctx.xp.exp(output) * grad_output.sum(axis=ctx.dim, keepdims=True)
+        return grad_output - ctx.backend.xp.exp(output) * grad_output.sum(
+            axis=ctx.dim, keepdims=True
+        )
 
 
 class CrossEntropy(Function):
@@ -42,20 +44,21 @@ class CrossEntropy(Function):
 
     @staticmethod
     def forward(ctx, input, *, target):
-        input = ctx.xp.ascontiguousarray(input)
+        input = ctx.backend.contiguous(input)
         N = input.shape[0]
-        loss, log_sum_exp = ctx.empty((N,), input.dtype), ctx.empty((N,), input.dtype)
-        ctx.kernels.cross_entropy.forward(input, target, loss=loss, log_sum_exp=log_sum_exp)
+        loss, log_sum_exp = (ctx.backend.empty((N,), input.dtype) for _ in range(2))
+        kernels = ctx.backend.kernels
+        kernels.cross_entropy.forward(input, target, loss=loss, log_sum_exp=log_sum_exp)
         ctx.save_for_backward(input, target, log_sum_exp)
-        return ctx.xp.asarray(loss.mean())
+        return ctx.backend.xp.asarray(loss.mean())
 
     @staticmethod
     def backward(ctx, grad_output):
         input, target, log_sum_exp = ctx.saved
         N = input.shape[0]
-        grad_loss = ctx.xp.broadcast_to(grad_output / N, (N,)).astype(input.dtype)
-        grad_input = ctx.empty(input.shape, input.dtype)
-        ctx.kernels.cross_entropy.backward(
+        grad_loss = ctx.backend.xp.broadcast_to(grad_output / N, (N,)).astype(input.dtype)
+        grad_input = ctx.backend.empty(input.shape, input.dtype)
+        ctx.backend.kernels.cross_entropy.backward(
             grad_loss, input, target, log_sum_exp, grad_input=grad_input
         )
         return grad_input

@@ -10,7 +10,7 @@ class MatMul(Function):
     @staticmethod
     def forward(ctx, input, other):
         ctx.save_for_backward(input, other)
-        return ctx.xp.matmul(input, other)
+        return ctx.backend.xp.matmul(input, other)
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -18,10 +18,10 @@ class MatMul(Function):
         needs_input, needs_other = ctx.needs_input_grad
         grad_input = grad_other = None
         if needs_input:
-            grad_input = ctx.xp.matmul(grad_output, other.swapaxes(-1, -2))
+            grad_input = ctx.backend.xp.matmul(grad_output, other.swapaxes(-1, -2))
             grad_input = unbroadcast(grad_input, input.shape)
         if needs_other:
-            grad_other = ctx.xp.matmul(input.swapaxes(-1, -2), grad_output)
+            grad_other = ctx.backend.xp.matmul(input.swapaxes(-1, -2), grad_output)
             grad_other = unbroadcast(grad_other, other.shape)
         return grad_input, grad_other
 
@@ -31,26 +31,28 @@ class Linear(Function):
 
     @staticmethod
     def forward(ctx, input, weight, bias=None):
-        contiguous = ctx.xp.ascontiguousarray
-        input, weight = contiguous(input), contiguous(weight)
-        bias = None if bias is None else contiguous(bias)
-        output = ctx.empty((input.shape[0], weight.shape[0]), input.dtype)
-        ctx.kernels.linear.forward(input, weight, bias, output=output)
+        backend = ctx.backend
+        input, weight = backend.contiguous(input), backend.contiguous(weight)
+        bias = None if bias is None else backend.contiguous(bias)
+        output = backend.empty((input.shape[0], weight.shape[0]), input.dtype)
+        backend.kernels.linear.forward(input, weight, bias, output=output)
         ctx.save_for_backward(input, weight)
         return output
 
     @staticmethod
     def backward(ctx, grad_output):
         input, weight = ctx.saved
-        kernels, grad_output = ctx.kernels, ctx.xp.ascontiguousarray(grad_output)
+        backend, kernels = ctx.backend, ctx.backend.kernels
+        grad_output = backend.contiguous(grad_output)
         gradients = [None] * len(ctx.needs_input_grad)
-        if ctx.needs_input_grad[0]:
-            gradients[0] = ctx.empty(input.shape, input.dtype)
+        needs_input, needs_weight, *needs_bias = ctx.needs_input_grad
+        if needs_input:
+            gradients[0] = backend.empty(input.shape, input.dtype)
             kernels.linear.backward_input(grad_output, weight, grad_input=gradients[0])
-        if ctx.needs_input_grad[1]:
-            gradients[1] = ctx.empty(weight.shape, weight.dtype)
+        if needs_weight:
+            gradients[1] = backend.empty(weight.shape, weight.dtype)
             kernels.linear.backward_weight(grad_output, input, grad_weight=gradients[1])
-        if ctx.needs_input_grad[2:] == (True,):
-            gradients[2] = ctx.empty(weight.shape[:1], weight.dtype)
+        if any(needs_bias):
+            gradients[2] = backend.empty(weight.shape[:1], weight.dtype)
             kernels.bias.backward(grad_output, grad_bias=gradients[2])
         return tuple(gradients)

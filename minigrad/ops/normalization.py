@@ -1,50 +1,52 @@
 """Normalization across channels."""
 
 from minigrad.autograd import Function
-from minigrad.kernels import max_pool2d
 
 
 class LocalResponseNorm(Function):
     @staticmethod
     def forward(ctx, input, *, size, alpha, beta, k):
-        input = ctx.images(input)
-        output = ctx.empty_images(input.shape, input.dtype)
-        ctx.kernels.local_response_norm.forward(input, size, alpha, beta, k, output=output)
-        ctx.save_for_backward(input)
+        input = ctx.backend.channels_last(input)
+        output = ctx.backend.empty(input.shape, input.dtype)
         ctx.parameters = size, alpha, beta, k
-        return output
+        ctx.backend.kernels.local_response_norm.forward(input, *ctx.parameters, output=output)
+        ctx.save_for_backward(input)
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
         (input,) = ctx.saved
-        grad_input = ctx.empty_images(input.shape, input.dtype)
-        ctx.kernels.local_response_norm.backward(
-            ctx.images(grad_output), input, *ctx.parameters, grad_input=grad_input
+        grad_output = ctx.backend.channels_last(grad_output)
+        grad_input = ctx.backend.empty(input.shape, input.dtype)
+        ctx.backend.kernels.local_response_norm.backward(
+            grad_output, input, *ctx.parameters, grad_input=grad_input
         )
-        return grad_input
+        return ctx.backend.channels_first(grad_input)
 
 
 class LocalResponseNormMaxPool2d(Function):
-    """max_pool2d(local_response_norm(...)): what lies between is neither written nor kept."""
+    """max_pool2d(local_response_norm(...)): the array between is neither written nor kept."""
 
     @staticmethod
-    def forward(ctx, input, *, size, alpha, beta, k, kernel_size, stride, padding):
-        input = ctx.images(input)
+    def forward(ctx, input, *, size, alpha, beta, k, kernel_size, stride, padding, output_shape):
         window = kernel_size, stride, padding
-        shape = max_pool2d.output_shape(input.shape, *window)
-        output, argmax = ctx.empty_images(shape, input.dtype), ctx.empty_images(shape, "int32")
+        N, C, OH, OW = output_shape
+        input = ctx.backend.channels_last(input)
+        output = ctx.backend.empty((N, OH, OW, C), input.dtype)
+        argmax = ctx.backend.empty((N, OH, OW, C), "int32")
         ctx.parameters = size, alpha, beta, k, *window
-        ctx.kernels.local_response_norm_max_pool2d.forward(
+        ctx.backend.kernels.local_response_norm_max_pool2d.forward(
             input, *ctx.parameters, output=output, argmax=argmax
         )
         ctx.save_for_backward(argmax, input)
-        return output
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
         argmax, input = ctx.saved
-        grad_input = ctx.empty_images(input.shape, input.dtype)
-        ctx.kernels.local_response_norm_max_pool2d.backward(
-            ctx.images(grad_output), argmax, input, *ctx.parameters, grad_input=grad_input
+        grad_output = ctx.backend.channels_last(grad_output)
+        grad_input = ctx.backend.empty(input.shape, input.dtype)
+        ctx.backend.kernels.local_response_norm_max_pool2d.backward(
+            grad_output, argmax, input, *ctx.parameters, grad_input=grad_input
         )
-        return grad_input
+        return ctx.backend.channels_first(grad_input)

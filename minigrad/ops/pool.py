@@ -3,46 +3,49 @@
 import numpy as np
 
 from minigrad.autograd import Function
-from minigrad.kernels import avg_pool2d, max_pool2d
 
 
 class MaxPool2d(Function):
     @staticmethod
-    def forward(ctx, input, *, kernel_size, stride, padding):
-        input = ctx.images(input)
+    def forward(ctx, input, *, kernel_size, stride, padding, output_shape):
         window = kernel_size, stride, padding
-        shape = max_pool2d.output_shape(input.shape, *window)
-        output, argmax = ctx.empty_images(shape, input.dtype), ctx.empty_images(shape, "int32")
-        ctx.kernels.max_pool2d.forward(input, *window, output=output, argmax=argmax)
+        N, C, OH, OW = output_shape
+        input = ctx.backend.channels_last(input)
+        output = ctx.backend.empty((N, OH, OW, C), input.dtype)
+        argmax = ctx.backend.empty((N, OH, OW, C), "int32")
+        ctx.backend.kernels.max_pool2d.forward(input, *window, output=output, argmax=argmax)
         ctx.save_for_backward(argmax)
         ctx.input_shape, ctx.window = input.shape, window
-        return output
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
         (argmax,) = ctx.saved
-        grad_input = ctx.empty_images(ctx.input_shape, grad_output.dtype)
-        ctx.kernels.max_pool2d.backward(
-            ctx.images(grad_output), argmax, *ctx.window, grad_input=grad_input
+        grad_output = ctx.backend.channels_last(grad_output)
+        grad_input = ctx.backend.empty(ctx.input_shape, grad_output.dtype)
+        ctx.backend.kernels.max_pool2d.backward(
+            grad_output, argmax, *ctx.window, grad_input=grad_input
         )
-        return grad_input
+        return ctx.backend.channels_first(grad_input)
 
 
 class AvgPool2d(Function):
     @staticmethod
-    def forward(ctx, input, *, kernel_size, stride, padding):
-        input = ctx.images(input)
+    def forward(ctx, input, *, kernel_size, stride, padding, output_shape):
         window = kernel_size, stride, padding
-        output = ctx.empty_images(avg_pool2d.output_shape(input.shape, *window), input.dtype)
-        ctx.kernels.avg_pool2d.forward(input, *window, output=output)
+        N, C, OH, OW = output_shape
+        input = ctx.backend.channels_last(input)
+        output = ctx.backend.empty((N, OH, OW, C), input.dtype)
+        ctx.backend.kernels.avg_pool2d.forward(input, *window, output=output)
         ctx.input_shape, ctx.window = input.shape, window
-        return output
+        return ctx.backend.channels_first(output)
 
     @staticmethod
     def backward(ctx, grad_output):
-        grad_input = ctx.empty_images(ctx.input_shape, grad_output.dtype)
-        ctx.kernels.avg_pool2d.backward(ctx.images(grad_output), *ctx.window, grad_input=grad_input)
-        return grad_input
+        grad_output = ctx.backend.channels_last(grad_output)
+        grad_input = ctx.backend.empty(ctx.input_shape, grad_output.dtype)
+        ctx.backend.kernels.avg_pool2d.backward(grad_output, *ctx.window, grad_input=grad_input)
+        return ctx.backend.channels_first(grad_input)
 
 
 def averaging_matrix(size, count, dtype):

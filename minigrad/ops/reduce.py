@@ -14,19 +14,19 @@ class Sum(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
-        return ctx.xp.asarray(input.sum(axis=axis, keepdims=keepdim))
+        return ctx.backend.xp.asarray(input.sum(axis=axis, keepdims=keepdim))
 
     @staticmethod
     def backward(ctx, grad_output):
         gradient = _restore_dims(grad_output, ctx.shape, ctx.axis, ctx.keepdim)
-        return ctx.xp.broadcast_to(gradient, ctx.shape)
+        return ctx.backend.xp.broadcast_to(gradient, ctx.shape)
 
 
 class Mean(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
-        return ctx.xp.asarray(input.mean(axis=axis, keepdims=keepdim))
+        return ctx.backend.xp.asarray(input.mean(axis=axis, keepdims=keepdim))
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -34,13 +34,13 @@ class Mean(Function):
         for dim in ctx.axis:
             count *= ctx.shape[dim]
         gradient = _restore_dims(grad_output / count, ctx.shape, ctx.axis, ctx.keepdim)
-        return ctx.xp.broadcast_to(gradient, ctx.shape)
+        return ctx.backend.xp.broadcast_to(gradient, ctx.shape)
 
 
 class Max(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
-        output = ctx.xp.asarray(input.max(axis=axis, keepdims=keepdim))
+        output = ctx.backend.xp.asarray(input.max(axis=axis, keepdims=keepdim))
         ctx.axis, ctx.keepdim = axis, keepdim
         ctx.save_for_backward(input, output)
         return output

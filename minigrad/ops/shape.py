@@ -1,5 +1,6 @@
 """Operations that move elements and compute nothing."""
 
+from minigrad import backend
 from minigrad.autograd import Function
 
 
@@ -7,11 +8,11 @@ class Reshape(Function):
     @staticmethod
     def forward(ctx, input, *, shape):
         ctx.shape = input.shape
-        return ctx.contiguous(input).reshape(shape)
+        return ctx.backend.contiguous(input).reshape(shape)
 
     @staticmethod
     def backward(ctx, grad_output):
-        return ctx.contiguous(grad_output).reshape(ctx.shape)
+        return ctx.backend.contiguous(grad_output).reshape(ctx.shape)
 
 
 class Permute(Function):
@@ -30,12 +31,12 @@ class GetItem(Function):
     @staticmethod
     def forward(ctx, input, *, index):
         ctx.shape, ctx.index = input.shape, index
-        return ctx.xp.asarray(input[index])
+        return ctx.backend.xp.asarray(input[index])
 
     @staticmethod
     def backward(ctx, grad_output):
-        grad_input = ctx.xp.zeros(ctx.shape, grad_output.dtype)
-        if any(isinstance(part, (list, ctx.xp.ndarray)) for part in ctx.index):
+        grad_input = ctx.backend.xp.zeros(ctx.shape, grad_output.dtype)
+        if any(isinstance(part, (list, ctx.backend.xp.ndarray)) for part in ctx.index):
             # An integer array may name an element twice: its gradients add up.
             ctx.backend.add_at(grad_input, ctx.index, grad_output)
         else:
@@ -48,7 +49,7 @@ class Concatenate(Function):
     def forward(ctx, *inputs, dim):
         ctx.dim = dim
         ctx.sizes = [input.shape[dim] for input in inputs]
-        return ctx.xp.concatenate(inputs, axis=dim)
+        return ctx.backend.xp.concatenate(inputs, axis=dim)
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -67,8 +68,19 @@ class Pad(Function):
         ctx.inner = tuple(
             slice(before, before + size) for size, (before, _) in zip(input.shape, widths)
         )
-        return ctx.xp.pad(input, widths, constant_values=value)
+        return ctx.backend.xp.pad(input, widths, constant_values=value)
 
     @staticmethod
     def backward(ctx, grad_output):
         return grad_output[ctx.inner]
+
+
+class ToDevice(Function):
+    @staticmethod
+    def forward(ctx, input, *, device):
+        ctx.target = backend.get(device)
+        return ctx.target.asarray(ctx.backend.asnumpy(input))
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return ctx.backend.asarray(ctx.target.asnumpy(grad_output))

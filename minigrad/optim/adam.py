@@ -39,7 +39,7 @@ class Adam(Optimizer):
         state.setdefault("step", 0)
         return state
 
-    def _update(self, kernels, parameter, gradient, group):
+    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
         state = self.state_of(parameter)
         state["step"] += 1
         kernels.adam.update(

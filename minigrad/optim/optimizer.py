@@ -1,4 +1,4 @@
-"""What SGD and Adam share: parameter groups and state."""
+"""The base class of SGD and Adam: parameter groups and state."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +15,7 @@ class Optimizer:
     Args:
         parameters: parameters, or groups ``{"params": [...], "lr": ..., ...}`` that override
             the defaults, so that biases can have twice the rate and no weight decay.
-        defaults: options of groups that do not set them.
+        defaults: options for groups that do not set their own.
 
     Attributes:
         groups: the groups, each with every option; schedules change ``group["lr"]``.
@@ -24,13 +24,13 @@ class Optimizer:
     state_names: tuple[str, ...] = ()
 
     def __init__(self, parameters: Iterable[Parameter] | Iterable[dict], defaults: dict):
-        parameters = list(parameters)
-        if not parameters:
+        given: list[Any] = list(parameters)
+        if not given:
             raise ValueError(f"{type(self).__name__}: got no parameters")
-        if not isinstance(parameters[0], dict):
-            parameters = [{"params": parameters}]
+        if not isinstance(given[0], dict):
+            given = [{"params": given}]
         self.groups: list[dict[str, Any]] = []
-        for group in parameters:
+        for group in given:
             unknown = set(group) - set(defaults) - {"params"}
             if unknown:
                 raise ValueError(
@@ -46,7 +46,7 @@ class Optimizer:
         self._state: dict[int, dict[str, Any]] = {}
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set the gradients of all parameters to None."""
         for group in self.groups:
             for parameter in group["params"]:
                 parameter.grad = None
@@ -87,7 +87,7 @@ class Optimizer:
         """Restore what `state_dict` returned for the same parameters.
 
         Raises:
-            ValueError: names or shapes do not fit.
+            ValueError: names or shapes do not match.
         """
         expected = self.state_dict()
         if set(expected) != set(state) or any(

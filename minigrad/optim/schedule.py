@@ -1,7 +1,7 @@
 """Learning-rate schedules.
 
-A schedule multiplies the rate that each group of the optimizer was created with. The trainer
-calls `step` after every optimizer step and `epoch_end` after every validation.
+A schedule multiplies the initial rate of each parameter group by a factor. The trainer calls
+`step` after every optimizer step and `epoch_end` after every validation.
 """
 
 import math
@@ -11,13 +11,13 @@ from minigrad.optim.optimizer import Optimizer
 
 
 class Schedule:
-    """Base of the schedules; by itself it keeps the rate constant.
+    """Base class of the schedules; by itself it keeps the rate constant.
 
     Args:
         warmup_steps: the rate rises linearly from 1/warmup_steps of its value.
     """
 
-    # The state: what changes in the course of a run. All else is given when a schedule is made.
+    # The state, which changes during a run; the rest is passed to the constructor.
     counters: tuple[str, ...] = ("steps", "epochs")
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int = 0):
@@ -32,12 +32,12 @@ class Schedule:
         return 1.0
 
     def step(self) -> None:
-        """One optimizer step was made."""
+        """Count an optimizer step."""
         self.steps += 1
         self._apply()
 
     def epoch_end(self, validation_error: float) -> None:
-        """An epoch ended with this validation error (1 - top-1)."""
+        """Count an epoch, which ended with this validation error (1 - top-1)."""
         self.epochs += 1
         self._apply()
 
@@ -47,14 +47,14 @@ class Schedule:
             group["lr"] = group["initial_lr"] * self.factor() * warmup
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters, to be stored with a checkpoint."""
+        """The counters, for a checkpoint."""
         return {name: getattr(self, name) for name in self.counters}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the counters.
 
         Raises:
-            ValueError: they are those of another schedule, or no numbers; nothing is changed.
+            ValueError: they belong to another schedule or are not numbers; nothing is changed.
         """
         name = f"{type(self).__name__}.load_state_dict"
         if set(state) != set(self.counters):
@@ -106,8 +106,8 @@ class DivideOnPlateau(Schedule):
     """Multiply the rate by `gamma` when the validation error stops improving (paper, section 5).
 
     Args:
-        patience: epochs without improvement that are waited for.
-        reductions: how often at most (the paper divided by ten three times).
+        patience: number of epochs without improvement that are tolerated.
+        reductions: the rate is reduced this often at most (three times in the paper).
     """
 
     counters = (*Schedule.counters, "best_error", "bad_epochs", "reduced")

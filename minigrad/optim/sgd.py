@@ -1,6 +1,7 @@
 """Stochastic gradient descent with momentum and weight decay."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
@@ -41,7 +42,7 @@ class SGD(Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.form = form
 
-    def _update(self, kernels, parameter, gradient, group):
+    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
         kernels.sgd.update(
             parameter.data,
             gradient,

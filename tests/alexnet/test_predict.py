@@ -182,7 +182,7 @@ def test_list_of_names(checkpoint, photos, capsys, monkeypatch, tmp_path):
 
 def test_unusual_images_are_predicted(checkpoint, tmp_path, capsys):
     files = [
-        save(tmp_path / "grey.png", mode="L"),
+        save(tmp_path / "gray.png", mode="L"),
         save(tmp_path / "cmyk.jpg", mode="CMYK"),
         save(tmp_path / "transparent.png", mode="RGBA"),
         save(tmp_path / "one.png", size=(1, 1)),

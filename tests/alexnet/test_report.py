@@ -13,9 +13,9 @@ import pytest
 
 from alexnet import train
 from alexnet.inference import load
-from alexnet.report import __main__, images
+from alexnet.report import __main__, neighbors, results
+from alexnet.report.content import Missing, Report
 from alexnet.report.html import Section, page, pairs, slider, table
-from alexnet.report.sections import Missing, Report
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize import nearest
@@ -200,8 +200,8 @@ def test_without_snapshots_and_with_damaged_ones(run, empty, capsys):
     found = left_out(run, capsys, "--data-root", empty)
     assert list(found) == ["filters", *NO_IMAGES]
     assert "epoch_0001.npy is damaged" in found["filters"]
-    for of_epoch in path.parent.iterdir():
-        np.save(of_epoch, np.zeros((5, 3, 11, 11), np.float32))
+    for epoch_kernels in path.parent.iterdir():
+        np.save(epoch_kernels, np.zeros((5, 3, 11, 11), np.float32))
     assert "another network" in left_out(run, capsys, "--data-root", empty)["filters"]
     shutil.rmtree(path.parent)
     assert "--snapshot-filters" in left_out(run, capsys, "--data-root", empty)["filters"]
@@ -236,9 +236,9 @@ def test_a_damaged_run_json(tmp_path, content):
         path.mkdir()
     else:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    of_run = Report(argparse.Namespace(checkpoint=tmp_path), None, None, [], {})
+    report = Report(argparse.Namespace(checkpoint=tmp_path), None, None, [], {})
     with pytest.raises(Missing, match="no readable run.json"):
-        of_run.run_json()
+        report.run_json()
 
 
 def test_a_continued_run_has_all_its_starts(run, empty, capsys):
@@ -256,9 +256,9 @@ def test_a_continued_run_has_all_its_starts(run, empty, capsys):
 
 def test_samples_are_right_and_wrong_ones(original, monkeypatch):
     drawn = []
-    monkeypatch.setattr(images.result_figures, "predictions", drawn.append)
-    monkeypatch.setattr(images, "picture", lambda *arguments: "")
-    images.samples(__main__.read_run(__main__.parser().parse_args([str(original)])))
+    monkeypatch.setattr(results.result_figures, "predictions", drawn.append)
+    monkeypatch.setattr(results, "picture", lambda *arguments: "")
+    results.samples(__main__.read_run(__main__.parser().parse_args([str(original)])))
     right, wrong = drawn
     assert all(item.top[0][0] == item.label for item in right)
     assert all(item.top[0][0] != item.label for item in wrong)
@@ -267,25 +267,25 @@ def test_samples_are_right_and_wrong_ones(original, monkeypatch):
     assert all(f"/val/{item.label}/" in item.name for item in right + wrong)
 
 
-def test_neighbours_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
-    monkeypatch.setattr(images, "INDEXED_IMAGES", 10)
-    of_run = __main__.read_run(__main__.parser().parse_args([str(run)]))
-    training = load.dataset(of_run.arguments, of_run.checkpoint, "train")
-    some = images.index_of(of_run, training)
+def test_neighbors_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
+    monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 10)
+    report = __main__.read_run(__main__.parser().parse_args([str(run)]))
+    training = load.dataset(report.arguments, report.checkpoint, "train")
+    some = neighbors.training_index(report, training)
     assert len(set(some.indices)) == 10
     assert training.labels[some.indices].tolist() == some.labels.tolist()
 
-    monkeypatch.setattr(images, "INDEXED_IMAGES", 24)
-    whole = images.index_of(of_run, training)
-    monkeypatch.setattr(images, "INDEXED_IMAGES", 10)
-    belongs_to = nearest.identity(of_run.checkpoint, training, "fc7")
+    monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 24)
+    whole = neighbors.training_index(report, training)
+    monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 10)
+    belongs_to = nearest.identity(report.checkpoint, training, "fc7")
     nearest.save(run / "index.safetensors", whole, belongs_to)
-    assert images.index_of(of_run, training).indices.tolist() == whole.indices.tolist()
+    assert neighbors.training_index(report, training).indices.tolist() == whole.indices.tolist()
     nearest.save(run / "index.safetensors", whole, belongs_to | {"network": "another"})
-    assert len(images.index_of(of_run, training).indices) == 10
+    assert len(neighbors.training_index(report, training).indices) == 10
 
 
-def test_neighbours_of_training_images(run, capsys):
+def test_neighbors_of_training_images(run, capsys):
     found = left_out(run, capsys, "--split", "train")
     assert list(found) == ["neighbours"]
     assert "find itself" in found["neighbours"]

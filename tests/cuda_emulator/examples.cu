@@ -18,9 +18,9 @@ __global__ void line(const T* __restrict__ x, T* __restrict__ y, long long count
 
 // c[M][N] = a[M][K] b[K][N], a tile of both in shared memory at a time.
 template <class T, int TILE>
-__global__ void __launch_bounds__(TILE* TILE)
-    matmul(const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ c, int M, int N,
-           int K) {
+__global__ void __launch_bounds__(TILE* TILE) matmul(
+    const T* __restrict__ a, const T* __restrict__ b, T* __restrict__ c, int M, int N, int K
+) {
     __shared__ T tile_a[TILE][TILE], tile_b[TILE][TILE];
     const int x = threadIdx.x, y = threadIdx.y;
     const int row = blockIdx.y * TILE + y;
@@ -144,10 +144,12 @@ __global__ void tensor_core_matmul(const float* a, const float* b, float* c, int
     for (int k = member; k < K; k += 8) {
         const float* upper = &a[row * K + k];
         const float* lower = upper + 8 * K;
-        const unsigned fragment_a[4] = {to_tf32(upper[0]), to_tf32(lower[0]), to_tf32(upper[4]),
-                                        to_tf32(lower[4])};
-        const unsigned fragment_b[2] = {to_tf32(b[k * N + column + group]),
-                                        to_tf32(b[(k + 4) * N + column + group])};
+        const unsigned fragment_a[4] = {
+            to_tf32(upper[0]), to_tf32(lower[0]), to_tf32(upper[4]), to_tf32(lower[4])
+        };
+        const unsigned fragment_b[2] = {
+            to_tf32(b[k * N + column + group]), to_tf32(b[(k + 4) * N + column + group])
+        };
         mma_tf32(d, fragment_a, fragment_b);
     }
     for (int i = 0; i < 4; i++) {

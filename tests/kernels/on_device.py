@@ -1,11 +1,17 @@
-"""The kernels of every backend for NumPy arrays, so that one test serves them all."""
+"""The kernels of every backend for NumPy arrays, so that one test serves them all.
+
+`Kernels` takes images as users have them, (N, C, H, W); `for_numpy` as kernels do, channels last.
+"""
 
 import contextlib
+import functools
 import importlib
+import inspect
 
 import numpy as np
 
 from minigrad import backend
+from minigrad.kernels import reference
 from tests import cuda_emulator
 
 BACKENDS = ("reference", "cpu", "cuda")
@@ -13,7 +19,52 @@ BACKENDS = ("reference", "cpu", "cuda")
 GUARD = 64  # bytes
 
 
-def Kernels(name: str):
+class Kernels:
+    """The kernels of a backend for images (N, C, H, W), in any order of memory."""
+
+    def __init__(self, name: str):
+        self.kernels = for_numpy(name)
+
+    def __getattr__(self, family):
+        kernels = getattr(self.kernels, family)
+        is_of_images = isinstance(getattr(reference, family), reference.ChannelsLast)
+        return ChannelsFirst(kernels) if is_of_images else kernels
+
+
+class ChannelsFirst:
+    """A family of kernels, or another module of them, for arrays (N, C, ...), not (N, ..., C).
+
+    Arrays whose channels are last in memory are passed on as views, others as copies.
+    """
+
+    def __init__(self, family):
+        self.family = family
+
+    def __getattr__(self, name):
+        function = getattr(self.family, name)
+        parameters = inspect.signature(function).parameters
+
+        def call(*arguments, **named):
+            named.update(zip(parameters, arguments))
+            contiguous = {}  # an array that is given twice is one array in the call, too
+            for key in reference.IMAGES & named.keys():
+                array = named[key]
+                if id(array) not in contiguous:
+                    contiguous[id(array)] = np.ascontiguousarray(np.moveaxis(array, 1, -1))
+            outputs = {
+                key: named[key]
+                for key, parameter in parameters.items()
+                if parameter.kind is parameter.KEYWORD_ONLY
+            }
+            function(**{key: contiguous.get(id(value), value) for key, value in named.items()})
+            for array in outputs.values():
+                if id(array) in contiguous:
+                    np.moveaxis(array, 1, -1)[...] = contiguous[id(array)]
+
+        return call
+
+
+def for_numpy(name: str):
     """The kernels of a backend; those of "cuda" copy the arrays to the device and back."""
     return (
         _DeviceKernels() if name == "cuda" else importlib.import_module(f"minigrad.kernels.{name}")
@@ -52,9 +103,8 @@ class _DeviceFamily:
 
     def __getattr__(self, name):
         function = getattr(self.module, name)
-        if not callable(function):
-            return function
 
+        @functools.wraps(function)
         def call(*arguments, **outputs):
             copies = {}
 
@@ -77,28 +127,24 @@ class _DeviceFamily:
 
 
 class Copy:
-    """An array on the device, in the same order of memory, between guards that must not change.
+    """An array on the device, between guards that must not change.
 
     Each array has guards of its own, so that a copy of one is not taken for another.
     """
 
     def __init__(self, host, backend, guard):
         self.host, self.backend, self.guard = host, backend, guard
-        # The dimensions in the order of memory, those of largest stride first.
-        order = sorted(range(host.ndim), key=lambda axis: -abs(host.strides[axis]))
-        self.ordered = host.transpose(order)
         size = host.size * host.itemsize
         self.inside = slice(_guard_bytes, _guard_bytes + size)
         block = np.full(size + 2 * _guard_bytes, guard, np.uint8)
-        block[self.inside] = np.ascontiguousarray(self.ordered).reshape(-1).view(np.uint8)
+        block[self.inside] = host.reshape(-1).view(np.uint8)
         self.block = backend.asarray(block)
-        inner = self.block[self.inside].view(host.dtype).reshape(self.ordered.shape)
-        self.array = inner.transpose(np.argsort(order).tolist())
+        self.array = self.block[self.inside].view(host.dtype).reshape(host.shape)
 
     def fetch(self):
         block = self.backend.asnumpy(self.block)
         guards = np.delete(block, self.inside)
         assert (guards == self.guard).all(), "a kernel wrote beside an array"
-        result = block[self.inside].view(self.host.dtype).reshape(self.ordered.shape)
-        if not np.array_equal(result, self.ordered, equal_nan=result.dtype.kind == "f"):
-            self.ordered[...] = result
+        result = block[self.inside].view(self.host.dtype).reshape(self.host.shape)
+        if not np.array_equal(result, self.host, equal_nan=result.dtype.kind == "f"):
+            self.host[...] = result

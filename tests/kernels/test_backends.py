@@ -19,14 +19,12 @@ THREADS = numba.config.NUMBA_NUM_THREADS
 
 
 class CheckedKernels:
-    """Kernels each call of which is checked against the reference and itself.
+    """Kernels each call of which is checked against the reference, itself and the contract.
 
     Args:
         kernels: take NumPy arrays.
         threads: numbers of threads on which a call must give the same bits.
     """
-
-    channels_last = True
 
     def __init__(self, kernels, threads):
         self.calls = 0
@@ -47,6 +45,9 @@ class _CheckedFamily:
         def checked(*arguments, **outputs):
             self.kernels.calls += 1
             name = f"{self.family}.{function}"
+            for array in (*arguments, *outputs.values()):
+                if isinstance(array, np.ndarray):
+                    assert array.flags.c_contiguous, f"{name} gets an array that is not contiguous"
             inputs = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
             expected = {key: poisoned(array) for key, array in outputs.items()}
             reference(*arguments, **expected)
@@ -86,7 +87,7 @@ def assert_close(name, result, expected):
 def checked_kernels(request, cuda, monkeypatch):
     """They take the place of the CPU's: the operations run on NumPy arrays."""
     threads = (1, THREADS, THREADS) if request.param == "cpu" else (THREADS,)
-    kernels = CheckedKernels(on_device.Kernels(request.param), threads)
+    kernels = CheckedKernels(on_device.for_numpy(request.param), threads)
     # In every order of threads the kernels of the GPU give the same bits.
     monkeypatch.setattr(cuda_emulator.settings, "order", "all")
     monkeypatch.setattr(backend.get("cpu"), "kernels", kernels)

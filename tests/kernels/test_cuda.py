@@ -27,7 +27,7 @@ def training_step(network, device, dtype, images, labels):
     mg.manual_seed(0)
     model = network(num_classes=5, image_size=67, width=0.1).to(dtype).to(device)
     optimizer = optim.SGD(model.parameters(), 0.1, 0.9, 1e-3)
-    images = mg.Tensor(images.astype(dtype), requires_grad=True).to(device)
+    images = mg.Tensor(backend.get(device).asarray(images.astype(dtype)), requires_grad=True)
     loss = F.cross_entropy(model(images), labels)
     loss.backward()
     optimizer.step()
@@ -49,7 +49,7 @@ def test_one_block_does_the_work_of_all(cuda, rng, monkeypatch):
 
     def run():
         # AlexNet has no normalization that is not computed with the pooling after it.
-        input = mg.Tensor(batch[0], requires_grad=True).to("cuda")
+        input = mg.Tensor(cuda.asarray(batch[0]), requires_grad=True)
         normalized = F.local_response_norm(input, 5)
         normalized.sum().backward()
         step = training_step(AlexNet, "cuda", np.float32, *batch)
@@ -210,7 +210,7 @@ def test_weight_gradient_has_a_part_for_each_block_that_runs(
 
 
 def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monkeypatch):
-    monkeypatch.setattr("minigrad.kernels.conv2d.cuda_im2col._COLUMNS", 10_000)
+    monkeypatch.setattr("minigrad.kernels.conv2d.cuda_im2col._COLUMNS_BYTES", 10_000)
     case = ((5, 4, 7, 6), (6, 2, 3, 3), (1, 2), (1, 0), 2)
     input, weight = (rng.standard_normal(shape) for shape in case[:2])
     shape = conv2d_contract.output_shape(*case)
@@ -241,7 +241,7 @@ def test_normalization_and_pooling_in_one_kernel_where_that_pays(
     shape, kernel_size, stride, forward, backward, cuda, monkeypatch
 ):
     launched = record_launches(monkeypatch)
-    input = mg.Tensor(np.ones(shape, np.float32), requires_grad=True).to("cuda")
+    input = mg.Tensor(cuda.asarray(np.ones(shape, np.float32)), requires_grad=True)
     F.local_response_norm_max_pool2d(input, 5, 1.0, 0.75, 1.0, kernel_size, stride).sum().backward()
     expected = {
         ("one", "forward"): ["local_response_norm_max_pool2d_forward"],
@@ -397,7 +397,7 @@ def cupy_that(driver=13000, runtime=13000, devices=1, error=None):
         (cupy_that(driver=0), "found no NVIDIA driver"),
         (
             cupy_that(driver=12080),
-            "driver for CUDA 12.8, and the CuPy that is installed needs one for 13.0",
+            "driver for CUDA 12.8, but the installed CuPy needs one for 13.0",
         ),
         (cupy_that(devices=0), "found no GPU"),
         (cupy_that(error=MemoryError("out of memory")), "3 of 81920 MiB free on the GPU"),
@@ -407,7 +407,7 @@ def cupy_that(driver=13000, runtime=13000, devices=1, error=None):
         ),
         (
             cupy_that(error=ImportError("libnvrtc.so.13: cannot open shared object file")),
-            "misses a library of CUDA: libnvrtc.so.13",
+            "cannot load a CUDA library: libnvrtc.so.13",
         ),
     ],
 )

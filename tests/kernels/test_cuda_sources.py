@@ -24,7 +24,7 @@ TENSOR_CORES = "conv2d/cuda_implicit_gemm.cu"  # with TF32: from compute capabil
 def test_source_compiles_without_warnings_and_spills(path, architecture):
     source = SOURCES[path]
     expressions = [name for dtype in source.types for name in source.expressions(dtype)]
-    kernels = nvrtc.compile_source(source.text(), expressions, architecture, sources.OPTIONS)
+    kernels = nvrtc.compile_source(source.text(), expressions, architecture, source.options)
     assert len(kernels) == len(expressions)
     for name, kernel in kernels.items():
         assert kernel.spilled == 0, f"{name} spills {kernel.spilled} bytes"
@@ -49,6 +49,8 @@ def test_blocks_of_the_weight_gradient_share_a_multiprocessor(architecture, vect
     """As many as the launcher counts on get their registers."""
     monkeypatch.setattr(device, "compute_capability", architecture, raising=False)
     blocks = cuda_implicit_gemm.blocks_per_multiprocessor(vector)
-    code, expressions = SOURCES[TENSOR_CORES].text(), [f"weight_gradient<128, {vector}>"]
-    (kernel,) = nvrtc.compile_source(code, expressions, architecture, sources.OPTIONS).values()
+    source, expressions = SOURCES[TENSOR_CORES], [f"weight_gradient<128, {vector}>"]
+    (kernel,) = nvrtc.compile_source(
+        source.text(), expressions, architecture, source.options
+    ).values()
     assert kernel.registers * 256 * blocks <= nvrtc.REGISTERS

@@ -14,11 +14,12 @@ def sizes(dtype):
     lanes = lanes_of(dtype)
     edge = [(M, K, N) for M in EDGES for K in (1, 3) for N in (1, lanes - 1, lanes, lanes + 1)]
     long = [
-        (ROWS + 3, K, lanes + 5) for K in (matmul.DEPTH, matmul.DEPTH + 1, 2 * matmul.DEPTH + 7)
+        (ROWS + 3, K, lanes + 5)
+        for K in (matmul.DEPTH_TERMS, matmul.DEPTH_TERMS + 1, 2 * matmul.DEPTH_TERMS + 7)
     ]
     # Panels of every width, over more than what a task uses again at once.
     reach = [
-        (lanes_of(dtype, vectors) - 1, matmul.REACH // lanes_of(dtype, vectors) + 1, 3)
+        (lanes_of(dtype, vectors) - 1, matmul.REUSED_NUMBERS // lanes_of(dtype, vectors) + 1, 3)
         for vectors in (0.5, 1, 2, 3)
     ]
     return [*edge, *long, *reach, (ROWS + 1, 5, 33 * lanes + 3), (3 * ROWS - 1, 7, 16 * lanes)]

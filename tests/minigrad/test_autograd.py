@@ -188,6 +188,42 @@ def test_pool_never_gives_the_same_memory_out_twice():
     assert all((array == array[0]).all() for array in arrays)
 
 
+def test_gradient_goes_back_to_the_device_that_a_tensor_came_from(cuda, rng):
+    x = mg.Tensor(rng.standard_normal((2, 3)), requires_grad=True)
+    factor = mg.Tensor(cuda.asarray(rng.standard_normal((2, 3))), requires_grad=True)
+    y = (x * 2.0).to("cuda")
+    assert y.device == "cuda" and y.requires_grad and not y.is_leaf
+    (y * factor).to("cpu").sum().backward()
+    assert (x.grad.device, factor.grad.device) == ("cpu", "cuda")
+    np.testing.assert_array_equal(x.grad.numpy(), 2 * factor.numpy())
+    np.testing.assert_array_equal(factor.grad.numpy(), 2 * x.numpy())
+
+
+def test_leaf_sent_to_a_device_keeps_the_gradient(cuda):
+    x = leaf(1.0, 2.0)
+    x.to("cuda").sum().backward()
+    assert x.grad.device == "cpu" and x.grad.numpy().tolist() == [1, 1]
+    with mg.no_grad():
+        assert not x.to("cuda").requires_grad
+    there = x.detach().to("cuda")
+    assert there.to("cuda") is there and not there.requires_grad
+    assert mg.tensor([1, 2]).to("cuda").numpy().tolist() == [1, 2]
+
+
+def test_error_in_backward_keeps_its_class_and_names_the_function():
+    class Broken(mg.Function):
+        @staticmethod
+        def forward(ctx, input):
+            return input + 0
+
+        @staticmethod
+        def backward(ctx, grad_output):
+            raise mg.BackendError("the GPU is gone")
+
+    with pytest.raises(mg.BackendError, match="Broken: the GPU is gone"):
+        Broken.apply(leaf(1.0)).backward()
+
+
 def test_function_of_the_user():
     class Cube(mg.Function):
         @staticmethod

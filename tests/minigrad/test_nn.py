@@ -1,5 +1,8 @@
 """Modules: names, modes, state; layers call their function with their parameters."""
 
+import contextlib
+import threading
+
 import numpy as np
 import pytest
 
@@ -77,15 +80,29 @@ def test_assigned_parameters_are_the_arrays_themselves():
     assert net.bias.dtype == np.float32
 
 
-def test_skipped_initialization_draws_nothing():
-    mg.manual_seed(3)
-    expected = nn.Linear(4, 3).weight.numpy()
-    mg.manual_seed(3)
+def test_skipped_initialization_fills_nothing_and_changes_no_later_draw():
+    def fill_and_draw():
+        mg.manual_seed(3)
+        with nn.init.skipped() if skipping else contextlib.nullcontext():
+            parameter = nn.init.constant_(nn.init.normal_(nn.Parameter(np.full(5, 7.0))), 1.0)
+            nn.Linear(50, 30)
+        return parameter.numpy(), nn.Linear(4, 3).weight.numpy()
+
+    skipping = False
+    filled, expected = fill_and_draw()
+    skipping = True
+    untouched, after = fill_and_draw()
+    assert (filled == 1).all() and (untouched == 7).all()
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_initialization_is_skipped_in_its_own_thread_only():
+    parameter = nn.Parameter(np.full(5, 7.0))
     with nn.init.skipped():
-        kept = nn.init.constant_(nn.init.normal_(nn.Parameter(np.full(5, 7.0))), 1.0)
-        nn.Linear(50, 30)
-    assert (kept.numpy() == 7).all()
-    np.testing.assert_array_equal(nn.Linear(4, 3).weight.numpy(), expected)
+        thread = threading.Thread(target=nn.init.constant_, args=(parameter, 1.0))
+        thread.start()
+        thread.join()
+    assert (parameter.numpy() == 1).all()
 
 
 def test_to_another_float_type_in_place():
@@ -154,29 +171,79 @@ def test_convolution_and_linear_layers(rng):
     assert nn.Linear(5, 3).bias.shape == (3,)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2),
+        nn.MaxPool2d((4, 3), 2, 1),
+        nn.AvgPool2d((3, 2)),
+    ],
+    ids=repr,
+)
+def test_output_shape(layer, rng):
+    x = mg.Tensor(rng.standard_normal(IMAGE).astype(np.float32))
+    assert layer.output_shape(x.shape) == layer(x).shape
+    with pytest.raises(ValueError, match="does not fit input"):
+        layer.output_shape((1, 4, 1, 1))
+
+
 def test_cross_entropy_layer(rng):
     x = mg.Tensor(rng.standard_normal((3, 4)))
     assert nn.CrossEntropyLoss()(x, [0, 3, 1]).item() == F.cross_entropy(x, [0, 3, 1]).item()
 
 
-def test_sequential_computes_a_convolution_and_its_relu_in_one_operation(rng):
-    convolution = nn.Conv2d(2, 3, 3)
-    net = nn.Sequential(convolution, nn.ReLU(), convolution_after := nn.Conv2d(3, 2, 2))
+def test_fused_convolution_and_relu(rng):
+    convolution, after = nn.Conv2d(2, 3, 3), nn.Conv2d(3, 2, 2)
+    net = nn.Sequential(nn.Fused(convolution, nn.ReLU()), after)
     image = mg.Tensor(rng.standard_normal((2, 2, 6, 5)).astype(np.float32))
     hidden = convolution(image).relu()
-    assert np.array_equal(net(image).data, convolution_after(hidden).data)
-    fused = nn.Sequential(convolution, nn.ReLU())(image)
+    assert np.array_equal(net(image).data, after(hidden).data)
+    fused = net.steps[0](image)
     assert np.array_equal(fused.data, hidden.data)
     assert (fused._node.function.__name__, hidden._node.function.__name__) == ("Conv2dReLU", "ReLU")
-    # A layer derived from ReLU may do something else.
-    assert convolution.fused_with(type("Other", (nn.ReLU,), {})()) is None
 
 
-def test_sequential_computes_normalization_and_max_pooling_in_one_operation(rng):
+def test_fused_normalization_and_max_pooling(rng):
     norm, pool = nn.LocalResponseNorm(3, 1.5, 0.5, 0.8), nn.MaxPool2d((3, 2), (2, 1), (1, 0))
     image = mg.Tensor(rng.standard_normal((2, 4, 6, 5)), requires_grad=True)
-    fused, separate = nn.Sequential(norm, pool)(image), pool(norm(image))
+    fused, separate = nn.Fused(norm, pool)(image), nn.Sequential(norm, pool)(image)
     assert np.array_equal(fused.data, separate.data)
     assert fused._node.function.__name__ == "LocalResponseNormMaxPool2d"
-    assert norm.fused_with(nn.AvgPool2d(2)) is None
-    assert norm.fused_with(type("Other", (nn.MaxPool2d,), {})(2)) is None
+    assert separate._node.function.__name__ == "MaxPool2d"
+
+
+@pytest.mark.parametrize(
+    "first, second, message",
+    [
+        (nn.Conv2d(1, 1, 1), nn.Tanh(), "Fused: no operation computes Conv2d with Tanh"),
+        # A derived layer may compute something else.
+        (nn.Conv2d(1, 1, 1), type("Other", (nn.ReLU,), {})(), "computes Conv2d with Other; there"),
+        (nn.LocalResponseNorm(3), type("Other", (nn.MaxPool2d,), {})(2), "Norm with Other"),
+    ],
+)
+def test_layers_that_no_operation_computes_together(first, second, message):
+    with pytest.raises(TypeError, match=message):
+        nn.Fused(first, second)
+
+
+def test_fused_layers_have_the_names_that_they_have_one_by_one():
+    def layers():
+        return nn.Conv2d(1, 2, 3), nn.ReLU(), nn.LocalResponseNorm(3), nn.MaxPool2d(2)
+
+    def names(net):
+        return [(name, type(module)) for name, module in net.named_modules()][1:]
+
+    conv, relu, norm, pool = layers()
+    fused = nn.Sequential(nn.Fused(conv, relu), nn.Fused(norm, pool), nn.Dropout(0.5))
+    apart = nn.Sequential(*layers(), nn.Dropout(0.5))
+    assert names(fused) == names(apart) and list(fused.state_dict()) == ["0.weight", "0.bias"]
+    assert fused[1] is relu and len(fused) == 5
+    assert not any(module.training for _, module in fused.eval().named_modules())
+    assert [name for name, _ in nn.Fused(conv, relu).named_parameters()] == ["0.weight", "0.bias"]
+    assert repr(fused).splitlines() == [
+        "Sequential(",
+        f"  (0-1): Fused({conv}, ReLU())",
+        f"  (2-3): Fused({norm}, {pool})",
+        "  (4): Dropout(p=0.5)",
+        ")",
+    ]

@@ -121,7 +121,7 @@ def test_ties_of_max_share_the_gradient_and_of_pooling_go_to_the_first():
 def test_relu_in_place(shape, rng):
     for inplace in (False, True):
         x = mg.Tensor(rng.standard_normal(shape), requires_grad=True)
-        images = F.cast(x, np.float32) if len(shape) == 1 else F.avg_pool2d(x, 1)
+        images = F.to(x, np.float32) if len(shape) == 1 else F.avg_pool2d(x, 1)
         expected = np.maximum(images.numpy(), 0)
         output = F.relu(images, inplace=inplace)
         assert np.shares_memory(output.data, images.data) == inplace

@@ -135,7 +135,7 @@ def test_source_compiles_as_cupy_compiles_it(path, architecture, monkeypatch):
     monkeypatch.setattr(sources.Source, "all", [])
     source = SOURCES[path]
     # A new one, of which nothing is compiled yet.
-    fresh = sources.Source(path, *source.kernels, types=source.types)
+    fresh = sources.Source(path, *source.kernels, types=source.types, constants=source.constants)
     for dtype in source.types:
         fresh.compile(dtype)
     expected = [name for dtype in source.types for name in source.expressions(dtype)]

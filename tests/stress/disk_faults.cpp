@@ -20,11 +20,11 @@
 
 namespace {
 
-std::string watched;          // empty: nothing is watched
-long calls, failing_call;     // failing_call = 0: none
+std::string watched;       // empty: nothing is watched
+long calls, failing_call;  // failing_call = 0: none
 int failing_errno;
 bool failing_from_there_on;
-int record = -1;              // descriptor of the record
+int record = -1;  // descriptor of the record
 
 std::string absolute(int folder, const char* path) {
     if (path[0] == '/') return path;
@@ -81,8 +81,10 @@ std::string hex(const void* data, size_t size) {
 
 void note_write(int descriptor, long offset, const void* data, ssize_t size) {
     if (size <= 0 || record < 0) return;
-    note("write\t" + std::to_string(descriptor) + "\t" + std::to_string(offset) + "\t" +
-         hex(data, size));
+    note(
+        "write\t" + std::to_string(descriptor) + "\t" + std::to_string(offset) + "\t" +
+        hex(data, size)
+    );
 }
 
 std::string inode_of(const std::string& path) {
@@ -94,8 +96,10 @@ void note_open(const std::string& path, int flags, int descriptor, bool is_new) 
     struct stat found;
     if (record < 0 || fstat(descriptor, &found) != 0) return;
     const char* kind = S_ISDIR(found.st_mode) ? "folder" : is_new ? "new" : "old";
-    note("open\t" + path + "\t" + std::to_string(flags) + "\t" + std::to_string(descriptor) +
-         "\t" + std::to_string(found.st_ino) + "\t" + kind);
+    note(
+        "open\t" + path + "\t" + std::to_string(flags) + "\t" + std::to_string(descriptor) + "\t" +
+        std::to_string(found.st_ino) + "\t" + kind
+    );
 }
 
 }  // namespace
@@ -117,38 +121,38 @@ long faults_calls() { return calls; }
 
 void faults_mark(const char* text) { note(std::string("mark\t") + text); }
 
-#define OPEN(name)                                                              \
-    int name(const char* path, int flags, ...) {                                \
-        va_list arguments;                                                      \
-        va_start(arguments, flags);                                             \
+#define OPEN(name)                                                                \
+    int name(const char* path, int flags, ...) {                                  \
+        va_list arguments;                                                        \
+        va_start(arguments, flags);                                               \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, int) : 0; \
-        va_end(arguments);                                                      \
-        REAL(name);                                                             \
-        std::string whole = absolute(AT_FDCWD, path);                           \
-        bool seen = is_watched(whole);                                          \
-        if (seen && fails()) return -1;                                         \
-        bool is_new = seen && access(whole.c_str(), F_OK) != 0;                 \
-        int result = real(path, flags, mode);                                   \
-        if (seen && result >= 0) note_open(whole, flags, result, is_new);       \
-        return result;                                                          \
+        va_end(arguments);                                                        \
+        REAL(name);                                                               \
+        std::string whole = absolute(AT_FDCWD, path);                             \
+        bool seen = is_watched(whole);                                            \
+        if (seen && fails()) return -1;                                           \
+        bool is_new = seen && access(whole.c_str(), F_OK) != 0;                   \
+        int result = real(path, flags, mode);                                     \
+        if (seen && result >= 0) note_open(whole, flags, result, is_new);         \
+        return result;                                                            \
     }
 OPEN(open)
 OPEN(open64)
 
-#define OPENAT(name)                                                            \
-    int name(int folder, const char* path, int flags, ...) {                    \
-        va_list arguments;                                                      \
-        va_start(arguments, flags);                                             \
+#define OPENAT(name)                                                              \
+    int name(int folder, const char* path, int flags, ...) {                      \
+        va_list arguments;                                                        \
+        va_start(arguments, flags);                                               \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(arguments, int) : 0; \
-        va_end(arguments);                                                      \
-        REAL(name);                                                             \
-        std::string whole = absolute(folder, path);                             \
-        bool seen = is_watched(whole);                                          \
-        if (seen && fails()) return -1;                                         \
-        bool is_new = seen && access(whole.c_str(), F_OK) != 0;                 \
-        int result = real(folder, path, flags, mode);                           \
-        if (seen && result >= 0) note_open(whole, flags, result, is_new);       \
-        return result;                                                          \
+        va_end(arguments);                                                        \
+        REAL(name);                                                               \
+        std::string whole = absolute(folder, path);                               \
+        bool seen = is_watched(whole);                                            \
+        if (seen && fails()) return -1;                                           \
+        bool is_new = seen && access(whole.c_str(), F_OK) != 0;                   \
+        int result = real(folder, path, flags, mode);                             \
+        if (seen && result >= 0) note_open(whole, flags, result, is_new);         \
+        return result;                                                            \
     }
 OPENAT(openat)
 OPENAT(openat64)
@@ -163,14 +167,14 @@ ssize_t write(int descriptor, const void* data, size_t size) {
     return result;
 }
 
-#define PWRITE(name, type)                                                      \
-    ssize_t name(int descriptor, const void* data, size_t size, type offset) {  \
-        REAL(name);                                                             \
-        bool seen = is_watched(path_of(descriptor));                            \
-        if (seen && fails()) return -1;                                         \
-        ssize_t result = real(descriptor, data, size, offset);                  \
-        if (seen) note_write(descriptor, offset, data, result);                 \
-        return result;                                                          \
+#define PWRITE(name, type)                                                     \
+    ssize_t name(int descriptor, const void* data, size_t size, type offset) { \
+        REAL(name);                                                            \
+        bool seen = is_watched(path_of(descriptor));                           \
+        if (seen && fails()) return -1;                                        \
+        ssize_t result = real(descriptor, data, size, offset);                 \
+        if (seen) note_write(descriptor, offset, data, result);                \
+        return result;                                                         \
     }
 PWRITE(pwrite, off_t)
 PWRITE(pwrite64, off64_t)
@@ -184,53 +188,53 @@ ssize_t writev(int descriptor, const struct iovec* buffers, int count) {
     return 0;
 }
 
-#define SENDFILE(name, type)                                                    \
-    ssize_t name(int target, int source, type* offset, size_t size) __THROW {   \
-        REAL(name);                                                             \
+#define SENDFILE(name, type)                                                         \
+    ssize_t name(int target, int source, type* offset, size_t size) __THROW {        \
+        REAL(name);                                                                  \
         if (!is_watched(path_of(target))) return real(target, source, offset, size); \
-        if (fails()) return -1;                                                 \
-        long start = lseek(target, 0, SEEK_CUR);                                \
-        long from = offset ? *offset : lseek(source, 0, SEEK_CUR);              \
-        ssize_t result = real(target, source, offset, size);                    \
-        if (result > 0) {                                                       \
-            std::string data(result, 0);                                        \
-            if (pread(source, &data[0], result, from) != result) abort();       \
-            note_write(target, start, data.data(), result);                     \
-        }                                                                       \
-        return result;                                                          \
+        if (fails()) return -1;                                                      \
+        long start = lseek(target, 0, SEEK_CUR);                                     \
+        long from = offset ? *offset : lseek(source, 0, SEEK_CUR);                   \
+        ssize_t result = real(target, source, offset, size);                         \
+        if (result > 0) {                                                            \
+            std::string data(result, 0);                                             \
+            if (pread(source, &data[0], result, from) != result) abort();            \
+            note_write(target, start, data.data(), result);                          \
+        }                                                                            \
+        return result;                                                               \
     }
 SENDFILE(sendfile, off_t)
 SENDFILE(sendfile64, off64_t)
 
 // No power is cut in truth, so nothing is really written to the disk, which is slow.
-#define ON_DESCRIPTOR(name)                                                     \
-    int name(int descriptor) {                                                  \
-        if (!is_watched(path_of(descriptor))) return 0;                         \
-        if (fails()) return -1;                                                 \
-        note("fsync\t" + std::to_string(descriptor));                           \
-        return 0;                                                               \
+#define ON_DESCRIPTOR(name)                             \
+    int name(int descriptor) {                          \
+        if (!is_watched(path_of(descriptor))) return 0; \
+        if (fails()) return -1;                         \
+        note("fsync\t" + std::to_string(descriptor));   \
+        return 0;                                       \
     }
 ON_DESCRIPTOR(fsync)
 ON_DESCRIPTOR(fdatasync)
 
-#define FTRUNCATE(name, type)                                                   \
-    int name(int descriptor, type size) __THROW {                               \
-        REAL(name);                                                             \
-        if (!is_watched(path_of(descriptor))) return real(descriptor, size);    \
-        if (fails()) return -1;                                                 \
-        int result = real(descriptor, size);                                    \
-        if (result == 0)                                                        \
+#define FTRUNCATE(name, type)                                                              \
+    int name(int descriptor, type size) __THROW {                                          \
+        REAL(name);                                                                        \
+        if (!is_watched(path_of(descriptor))) return real(descriptor, size);               \
+        if (fails()) return -1;                                                            \
+        int result = real(descriptor, size);                                               \
+        if (result == 0)                                                                   \
             note("truncate\t" + std::to_string(descriptor) + "\t" + std::to_string(size)); \
-        return result;                                                          \
+        return result;                                                                     \
     }
 FTRUNCATE(ftruncate, off_t)
 FTRUNCATE(ftruncate64, off64_t)
 
-#define ON_NAMES(what, call)                                                    \
-    if (!is_watched(to)) return call;                                           \
-    if (fails()) return -1;                                                     \
-    int result = call;                                                          \
-    if (result == 0) note(std::string(what) + "\t" + from + "\t" + to + "\t" + inode_of(to));         \
+#define ON_NAMES(what, call)                                                                  \
+    if (!is_watched(to)) return call;                                                         \
+    if (fails()) return -1;                                                                   \
+    int result = call;                                                                        \
+    if (result == 0) note(std::string(what) + "\t" + from + "\t" + to + "\t" + inode_of(to)); \
     return result;
 
 int rename(const char* source, const char* target) __THROW {

@@ -42,16 +42,18 @@ class Outputs:
     def __init__(self) -> None:
         self._blocks: list[np.ndarray] = []
 
-    def array(self, shape: tuple[int, ...], dtype: np.dtype, channels_last: bool) -> np.ndarray:
+    def images(self, shape: tuple[int, int, int, int], dtype: np.dtype) -> np.ndarray:
+        """(N, C, H, W), channels last in memory, so that kernels write to it and not to a copy."""
+        N, C, H, W = shape
+        return self.array((N, H, W, C), dtype).transpose(0, 3, 1, 2)
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Filled with NaN (or -1): an element never written is seen."""
-        if channels_last:
-            N, C, *size = shape
-            shape = (N, *size, C)
         block = np.full(int(np.prod(shape)) + 2 * GUARD, GUARD_VALUE, dtype)
         self._blocks.append(block)
         inner = block[GUARD:-GUARD].reshape(shape)
         inner[...] = np.nan if inner.dtype.kind == "f" else -1
-        return np.moveaxis(inner, -1, 1) if channels_last else inner
+        return inner
 
     def check_guards(self) -> None:
         for block in self._blocks:
@@ -123,11 +125,10 @@ def draw_convolution(rng: np.random.Generator, fast: Any) -> Draw:
         if min(OH, OW) > 0 and products <= LARGEST:
             break
     dtype = np.dtype(rng.choice(["float32", "float64"]))
-    input_last, output_last = rng.random(2) < 0.5
     input, weight = (N, IC * groups, H, W), (OC, IC, KH, KW)
     text = (
         f"conv2d input {input} weight {weight} stride {stride} padding {padding} groups {groups} "
-        f"{dtype} channels last {input_last}, {output_last}"
+        f"{dtype}"
     )
 
     def check() -> None:
@@ -136,12 +137,10 @@ def draw_convolution(rng: np.random.Generator, fast: Any) -> Draw:
         bias = rng.standard_normal(OC).astype(dtype)
         shape = conv2d.output_shape(input, weight, stride, padding, groups)
         grad_output = rng.standard_normal(shape).astype(dtype)
-        if input_last:
-            x = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
         results = [
-            outputs.array(shape, dtype, output_last),
-            outputs.array(input, dtype, output_last),
-            outputs.array(weight, dtype, False),
+            outputs.images(shape, dtype),
+            outputs.images(input, dtype),
+            outputs.array(weight, dtype),
         ]
         parameters = stride, padding, groups
         run_convolution(fast, x, w, bias, grad_output, parameters, results)
@@ -176,7 +175,6 @@ def draw_pooling(rng: np.random.Generator, fast: Any) -> Draw:
     N, C = int(rng.integers(1, 4)), int(rng.integers(1, 40))
     H, W = (int(rng.integers(max(1, k - 2 * p), 10)) for k, p in zip(window, padding))
     dtype = np.dtype(rng.choice(["float32", "float64"]))
-    last = bool(rng.random() < 0.5)
     text = f"{kind} input {(N, C, H, W)} window {window} stride {stride} padding {padding} {dtype}"
     contract = max_pool2d if kind == "max_pool2d" else avg_pool2d
 
@@ -188,15 +186,15 @@ def draw_pooling(rng: np.random.Generator, fast: Any) -> Draw:
         grad_output = rng.standard_normal(shape).astype(dtype)
 
         def run(kernels: Any) -> list[np.ndarray]:
-            output = outputs.array(shape, dtype, last)
-            grad_input = outputs.array(input.shape, dtype, last)
+            output = outputs.images(shape, dtype)
+            grad_input = outputs.images(input.shape, dtype)
             if kind == "avg_pool2d":
                 kernels.avg_pool2d.forward(input, window, stride, padding, output=output)
                 kernels.avg_pool2d.backward(
                     grad_output, window, stride, padding, grad_input=grad_input
                 )
                 return [output, grad_input]
-            argmax = outputs.array(shape, np.dtype("int32"), last)
+            argmax = outputs.images(shape, np.dtype("int32"))
             kernels.max_pool2d.forward(input, window, stride, padding, output=output, argmax=argmax)
             kernels.max_pool2d.backward(
                 grad_output, argmax, window, stride, padding, grad_input=grad_input
@@ -214,8 +212,7 @@ def draw_norm(rng: np.random.Generator, fast: Any) -> Draw:
     shape = tuple(int(rng.integers(1, largest)) for largest in (4, 80, 5, 5))
     size, beta = int(rng.integers(1, 9)), float(rng.choice([0.5, 0.75, 1.3]))
     dtype = np.dtype(rng.choice(["float32", "float64"]))
-    last = bool(rng.random() < 0.5)
-    text = f"local_response_norm input {shape} size {size} beta {beta} {dtype} channels last {last}"
+    text = f"local_response_norm input {shape} size {size} beta {beta} {dtype}"
 
     def check() -> None:
         outputs = Outputs()
@@ -223,7 +220,7 @@ def draw_norm(rng: np.random.Generator, fast: Any) -> Draw:
         parameters = size, 0.3, beta, 1.5
 
         def run(kernels: Any) -> list[np.ndarray]:
-            output, grad_input = (outputs.array(shape, dtype, last) for _ in range(2))
+            output, grad_input = (outputs.images(shape, dtype) for _ in range(2))
             norm = kernels.local_response_norm
             norm.forward(input, *parameters, output=output)
             norm.backward(grad_output, input, *parameters, grad_input=grad_input)
@@ -244,10 +241,9 @@ def draw_norm_with_pooling(rng: np.random.Generator, fast: Any) -> Draw:
     H, W = (int(rng.integers(max(1, k - 2 * p), 20)) for k, p in zip(kernel_size, padding))
     size, beta = int(rng.integers(1, 9)), float(rng.choice([0.5, 0.75, 1.3]))
     dtype = np.dtype(rng.choice(["float32", "float64"]))
-    last = bool(rng.random() < 0.5)
     text = (
         f"local_response_norm_max_pool2d input {(N, C, H, W)} size {size} beta {beta} window "
-        f"{kernel_size} stride {stride} padding {padding} {dtype} channels last {last}"
+        f"{kernel_size} stride {stride} padding {padding} {dtype}"
     )
 
     def check() -> None:
@@ -259,8 +255,8 @@ def draw_norm_with_pooling(rng: np.random.Generator, fast: Any) -> Draw:
         parameters = size, 0.3, beta, 1.5, kernel_size, stride, padding
 
         def run(kernels: Any) -> list[np.ndarray]:
-            output, grad_input = (outputs.array(s, dtype, last) for s in (shape, input.shape))
-            argmax = outputs.array(shape, np.dtype("int32"), last)
+            output, grad_input = (outputs.images(s, dtype) for s in (shape, input.shape))
+            argmax = outputs.images(shape, np.dtype("int32"))
             family = kernels.local_response_norm_max_pool2d
             family.forward(input, *parameters, output=output, argmax=argmax)
             family.backward(grad_output, argmax, input, *parameters, grad_input=grad_input)
@@ -282,7 +278,7 @@ def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
         outputs = Outputs()
         input, weight = (rng.standard_normal(s).astype(dtype) for s in ((M, K), (N, K)))
         bias, grad_output = (rng.standard_normal(s).astype(dtype) for s in ((N,), (M, N)))
-        results = [outputs.array(shape, dtype, False) for shape in ((M, N), (M, K), (N, K))]
+        results = [outputs.array(shape, dtype) for shape in ((M, N), (M, K), (N, K))]
         fast.linear.forward(input, weight, bias, output=results[0])
         fast.linear.backward_input(grad_output, weight, grad_input=results[1])
         fast.linear.backward_weight(grad_output, input, grad_weight=results[2])

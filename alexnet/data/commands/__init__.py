@@ -1,0 +1,1 @@
+"""The commands of ``python -m alexnet.data``, a module each, and what they need for themselves."""

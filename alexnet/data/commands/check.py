@@ -1,4 +1,4 @@
-"""Look at every image of a data set before training on it: counts, sizes, damage, duplicates."""
+"""Check every image of a data set before training: counts, sizes, damage, duplicates."""
 
 import argparse
 import json
@@ -16,12 +16,13 @@ from alexnet.data.sources import NAMES, load, recognize
 from alexnet.data.statistics import SQUARE
 from alexnet.errors import UsageError
 
-UNRELIABLE = 3
-ALL_CLASSES, ENDS = 20, 5
-SHOWN = 20
-LARGE_IMBALANCE = 10
-FEW_IMAGES = 10
-ELONGATED = 3
+UNRELIABLE = 3  # exit code
+# Up to so many classes are listed; of more, the smallest and the largest.
+LISTED_CLASSES, EXTREME_CLASSES = 20, 5
+LISTED_LINES = 20  # of each kind of finding
+LARGE_IMBALANCE = 10  # images of the largest class for one of the smallest
+FEW_IMAGES = 10  # of a class
+ELONGATED = 3  # longer side by shorter side
 
 Report = dict[str, Any]
 
@@ -53,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report; 3 where something makes training unreliable, else 0."""
+    """Print the report; return 3 if something makes training unreliable, else 0."""
     name, root = arguments.data, arguments.root
     if root is None and name != "demo":
         raise UsageError("give DIR, the folder that holds the data, or --data demo")
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def findings(inspections: dict[str, Inspection]) -> Report:
-    """The report as JSON can hold it."""
+    """The report, as a dict for JSON."""
     datasets = {split: one.dataset for split, one in inspections.items()}
     classes = datasets["train"].classes
     counts = {
@@ -113,7 +114,7 @@ def findings(inspections: dict[str, Inspection]) -> Report:
 
 
 def _pixels(sizes: np.ndarray) -> Report:
-    """Of heights and widths (N, 2): least, median, most, and how many are unusual."""
+    """Least, median and most of heights and widths (N, 2), and how many are unusual."""
     if len(sizes) == 0:
         return {}
     shorter, longer = sizes.min(axis=1), sizes.max(axis=1)
@@ -147,7 +148,7 @@ def _problems(report: Report) -> list[str]:
 
 
 def as_text(report: Report) -> str:
-    """The report for people; short, however many classes and findings there are."""
+    """The report for people, short for any number of classes and findings."""
     parts = [
         _counts(report),
         _size_and_kind(report),
@@ -160,12 +161,14 @@ def as_text(report: Report) -> str:
 def _counts(report: Report) -> str:
     splits, classes = list(report["sets"]), report["classes"]
     by_size = sorted(classes, key=lambda row: row["train"])
-    few = len(classes) <= ALL_CLASSES
-    shown = classes if few else [*by_size[:ENDS], None, *by_size[-ENDS:]]
+    few = len(classes) <= LISTED_CLASSES
+    shown = classes if few else [*by_size[:EXTREME_CLASSES], None, *by_size[-EXTREME_CLASSES:]]
     rows = [["images of the class", *splits]]
     for row in shown:
         if row is None:
-            rows.append([f"... {len(classes) - 2 * ENDS:,} more ...", *("" for _ in splits)])
+            rows.append(
+                [f"... {len(classes) - 2 * EXTREME_CLASSES:,} more ...", *("" for _ in splits)]
+            )
         else:
             rows.append([row["class"], *(f"{row[split]:,}" for split in splits)])
     rows.append(
@@ -175,7 +178,7 @@ def _counts(report: Report) -> str:
     if report["imbalance"] > LARGE_IMBALANCE:
         lines.append(
             f"The largest class has {report['imbalance']:.0f} times the training images of the "
-            "smallest:\nthe network will favour it. Add images to the small classes, or take some "
+            "smallest:\nthe network will favor it. Add images to the small classes, or take some "
             "out of the large."
         )
     return "\n".join(lines)
@@ -225,9 +228,9 @@ def _listed(title: str, lines: list[str]) -> str:
     """The first ones of a list, and the number of the others."""
     if not lines:
         return ""
-    shown = [f"  {line}" for line in lines[:SHOWN]]
-    if len(lines) > SHOWN:
-        shown.append(f"  ... and {len(lines) - SHOWN:,} more")
+    shown = [f"  {line}" for line in lines[:LISTED_LINES]]
+    if len(lines) > LISTED_LINES:
+        shown.append(f"  ... and {len(lines) - LISTED_LINES:,} more")
     return "\n".join([f"{title}: {len(lines):,}", *shown])
 
 

@@ -1,12 +1,11 @@
-"""A page of samples: images of a data set as they are, and as the network gets them."""
+"""A page of samples: images of a data set, and the views of them that the network gets."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands.inspection import Inspection
 from alexnet.data.dataset import Dataset
 from alexnet.data.labels import shortened
@@ -18,37 +17,35 @@ from alexnet.data.transforms import (
     color_deviations,
     training_view,
 )
+from alexnet.style import DOTS_PER_INCH, NORMAL, PAGE_WIDTH, boxes_for_missing_letters, frame
 
 IMAGE_SIZE = 227
 MAX_CLASSES = 10
 EPOCHS = 7
 FACTORS = (-0.2, -0.1, 0.0, 0.1, 0.2)
 FORMULAS = {"2012": "d = s", "paper": "d = s²", "pytorch": "d = s² / 255"}
-# In inches: ten classes fill a page of A4 within its margins.
-WIDTH, LABEL, CELL, GAP, NUMBERS, TITLE = 7.4, 1.3, 0.7, 0.04, 0.48, 0.7
-DOTS_PER_INCH = 150
+# In inches: ten classes fill a page.
+LABEL, CELL, GAP, NUMBERS, TITLE = 1.3, 0.7, 0.04, 0.48, 0.7
 
 
 def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> None:
-    """Draw a page as a PNG: samples of up to ten classes, and what colour noise does to one.
+    """Draw a page as a PNG: samples of up to ten classes, and what color noise does to one.
 
-    A sample is shown as it is, and as training with this seed gets it in its first epochs; the
-    mean is not subtracted.
+    Beside each sample are its views in the first epochs of a training with this seed, without the
+    subtraction of the mean.
     """
     dataset = inspection.dataset
-    statistics = color_statistics(dataset, BadImages(skip=True, limit=len(dataset)))
-    preprocessing = Preprocessing(image_size=IMAGE_SIZE, **statistics._asdict())
+    usable = Skipping(dataset, BadImages(skip=True, limit=len(dataset)))
+    preprocessing = Preprocessing(image_size=IMAGE_SIZE, **color_statistics(usable)._asdict())
     samples = _samples(inspection, seed)
 
     height = TITLE + len(samples) * (CELL + GAP)
     noise_height = TITLE + len(FORMULAS) * (CELL + GAP)
-    figure = Figure(figsize=(WIDTH, height + noise_height))
+    figure = Figure(figsize=(PAGE_WIDTH, height + noise_height))
     above, below = figure.subfigures(2, 1, height_ratios=(height, noise_height))
     _draw_samples(above, dataset, samples, preprocessing, title, seed)
     _draw_color_noise(below, dataset.image(samples[0]), preprocessing)
-    with warnings.catch_warnings():
-        # A letter of a class's name that the font lacks is drawn as a box.
-        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+    with boxes_for_missing_letters():
         figure.savefig(path, format="png", dpi=DOTS_PER_INCH)
 
 
@@ -99,8 +96,10 @@ def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Prepr
     deviations = ", ".join(f"{s:.0f}" for s in preprocessing.standard_deviations)
     grid = _grid(
         figure,
-        "Colour noise: a·d along each principal component of the colours, here with the same a for all three\n"
-        f"Standard deviations s: {deviations} grey levels. Beside each: the shift of red, green, blue",
+        "Color noise: a·d along each principal component of the colors, here with the same a for "
+        "all three\n"
+        f"Standard deviations s: {deviations} gray levels. Beside each: the shift of red, green, "
+        "blue",
         [f"{form}:  {formula}" for form, formula in FORMULAS.items()],
         [f"a = {factor:+.1f}".replace("-", "−") if factor else "a = 0" for factor in FACTORS],
         cell_width=CELL + NUMBERS,
@@ -118,21 +117,20 @@ def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Prepr
 def _grid(
     figure: SubFigure, title: str, rows: list[str], columns: list[str], cell_width: float
 ) -> np.ndarray:
-    """Axes for pictures, in a grid with a title and names; cells have a size in inches."""
+    """A grid of axes for pictures, with a title of two lines and names of rows and columns."""
     height = TITLE + len(rows) * (CELL + GAP)
-    style = {"fontsize": 8, "parse_math": False}
+    style = {"fontsize": NORMAL, "parse_math": False}
     heading, explanation = title.split("\n")
-    figure.text(0.1 / WIDTH, 1 - 0.1 / height, heading, va="top", weight="bold", **style)
-    figure.text(0.1 / WIDTH, 1 - 0.27 / height, explanation, va="top", **style)
+    figure.text(0.1 / PAGE_WIDTH, 1 - 0.1 / height, heading, va="top", weight="bold", **style)
+    figure.text(0.1 / PAGE_WIDTH, 1 - 0.27 / height, explanation, va="top", **style)
     grid = np.empty((len(rows), len(columns)), object)
     for i, row in enumerate(rows):
         bottom = height - TITLE - i * (CELL + GAP) - CELL
         for j in range(len(columns)):
             left = LABEL + j * cell_width
-            place = (left / WIDTH, bottom / height, CELL / WIDTH, CELL / height)
+            place = (left / PAGE_WIDTH, bottom / height, CELL / PAGE_WIDTH, CELL / height)
             grid[i, j] = axes = figure.add_axes(place)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(color="0.8", linewidth=0.5)
+            frame(axes, "0.8")
         grid[i, 0].set_ylabel(row, rotation=0, ha="right", va="center", **style)
     for axes, column in zip(grid[0], columns):
         axes.text(0.5, 1.05, column, ha="center", transform=axes.transAxes, **style)
@@ -140,6 +138,6 @@ def _grid(
 
 
 def _level(shift: float) -> str:
-    """A number of grey levels, in few characters."""
+    """A number of gray levels, in at most five characters."""
     digits = 0 if abs(shift) >= 100 else 1
     return f"{shift:+.{digits}f}".replace("-", "−") if shift else "0"

@@ -1,4 +1,4 @@
-"""Every image of a data set looked at once: sizes, kinds of files, damage, duplicates."""
+"""One pass over every image of a data set: sizes, kinds of files, damage, duplicates."""
 
 import hashlib
 import itertools
@@ -19,15 +19,15 @@ IMAGES_PER_TASK = 64
 
 @dataclass
 class Inspection:
-    """What was found out about the images of one set, by index.
+    """What is known of the images of one set after the pass; arrays are by index.
 
     Attributes:
         dataset: the set.
         sizes: height and width, int32 (N, 2); 0 for images that cannot be used.
         digests: hash of the pixels and their shape, (N,) of 16 bytes each.
         kinds: how many files are of which kind, see `alexnet.data.images.kinds`.
-        bad_images: what is wrong, a line an image.
-        damage: what `verify` of the set found; empty where nothing, or where it has none.
+        bad_images: one line for each image that cannot be used.
+        damage: what `verify` of the set found; empty if nothing, or if the set has no `verify`.
     """
 
     dataset: Dataset
@@ -43,7 +43,7 @@ class Inspection:
         return self.sizes[:, 0] > 0
 
 
-# Of each image: height, width, digest and kinds, or what is wrong with it.
+# Height, width, digest and kinds of an image, or what is wrong with it.
 _Seen = tuple[int, int, bytes, list[str]] | str
 
 
@@ -97,7 +97,7 @@ def _look_at_one(dataset: Dataset, index: int) -> _Seen:
         names = kinds(open_file(index), dataset.name(index)) if open_file else []
     except BadImage as error:
         return str(error)
-    # The shape too: the same bytes as 4x9 and as 9x4 pixels are two pictures.
+    # With the shape: the same bytes as 4x9 and as 9x4 pixels are two pictures.
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=DIGEST_BYTES)
     digest.update(np.ascontiguousarray(pixels))
     return *pixels.shape[:2], digest.digest(), names
@@ -126,7 +126,7 @@ class Copies:
 
 
 def find_copies(inspections: dict[str, Inspection]) -> list[Copies]:
-    """All groups of identical images, in the order of their first one."""
+    """All groups of identical images, sorted by their first image."""
     places = [
         (split, index)
         for split, inspection in inspections.items()

@@ -1,12 +1,12 @@
 """Decode and reduce all images once, as the 2012 code did, for faster training.
 
-The images are reduced to what the paper's crops are taken from, so training from the prepared
-folder is training from the source: where crops come from a square of the prepared size (256), the
-views of `transforms` are the same bit for bit. Images smaller than that are stored as they are.
-With --keep-rectangle the whole image is kept for "resized" crops; the central square of an image
-that was reduced then differs from the source's by a fraction of a pixel.
+Each image is reduced to the square that the paper's crops are taken from. Where crops come from a
+square of the prepared size (256), the views of `transforms` are those of the source bit for bit.
+Smaller images are stored as they are. With --keep-rectangle the whole image is kept, for "resized"
+crops; the central square of a reduced image then differs from the source's by a fraction of a
+pixel.
 
-The command can be interrupted at any moment, and continues when it is given again.
+The command can be interrupted at any moment; given again, it continues.
 """
 
 import argparse
@@ -27,24 +27,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from alexnet import cli, files
 from alexnet.data import sources
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands import shard_writer
 from alexnet.data.commands.shard_writer import WORK
 from alexnet.data.dataset import Dataset, Splits
 from alexnet.data.readers import shards
+from alexnet.data.resizing import resized, shorter_side
 from alexnet.data.statistics import SQUARE, reduced_square
-from alexnet.data.transforms import shorter_side
 from alexnet.errors import BadImage, DataError
 
-# About how many images are decoded before anything is written, to estimate size and time.
+# Images decoded before anything is written, about, to estimate size and time.
 SAMPLE = 64
 IMAGES_AHEAD_PER_WORKER = 8
-# Of index and names, on the average; for the estimate only.
+# Average of index and names, for the estimate only.
 OTHER_BYTES_PER_IMAGE = 150
 GO_ON = "what is finished is kept: give the same command again to go on"
 
@@ -98,11 +97,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prepare, or go on with it.
+    """Prepare the data, or continue.
 
     Raises:
-        DataError: the source cannot be used, or the destination is for something else.
-        OSError: something cannot be written; what is finished stays.
+        DataError: the source cannot be used, or the destination belongs to something else.
+        OSError: something cannot be written; finished shards are kept.
     """
     destination = arguments.destination
     try:
@@ -134,9 +133,7 @@ def reduced(image: np.ndarray, size: int, keep_rectangle: bool) -> np.ndarray:
     height, width = image.shape[:2]
     side = shorter_side(image)
     if side > size:
-        new_size = round(width * size / side), round(height * size / side)
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        image = np.asarray(picture.resize(new_size, Image.Resampling.BILINEAR))
+        image = resized(image, round(height * size / side), round(width * size / side))
     return np.ascontiguousarray(image)
 
 
@@ -176,7 +173,7 @@ def _require_own_folder(destination: Path) -> None:
 
 
 def _require_same(before: dict[str, Any], now: dict[str, Any], destination: Path) -> None:
-    """Refuse to go on with a folder that was begun with other settings."""
+    """Refuse a folder that was begun with other settings."""
     for name, value in now.items():
         if before.get(name) != value:
             what = (
@@ -208,24 +205,25 @@ def _prepare(arguments: argparse.Namespace, splits: Splits, settings: dict[str, 
     destination = arguments.destination
     _begin(destination, settings)
     bad_images = BadImages(arguments.bad_images == "skip", arguments.max_bad_images)
-    finish = shard_writer.Finish(destination, arguments.size, settings)
+    writer = shard_writer.FolderWriter(destination, arguments.size, settings)
     images = sum(map(len, splits.values()))
     with ThreadPoolExecutor(arguments.workers, thread_name_prefix="prepare") as pool:
         _announce(arguments, splits, pool)
         with tqdm(total=images, desc="prepare", unit=" images", leave=False, disable=None) as bar:
             for split, dataset in splits.items():
-                records = _records(arguments, split, dataset, bad_images, pool, bar)
-                finish.add_split(split, dataset, records)
-    finish.write_description()
+                skipping = Skipping(dataset, bad_images)
+                records = _records(arguments, split, skipping, pool, bar)
+                writer.add_split(split, dataset, records)
+    writer.write_description()
     shutil.rmtree(destination / WORK)
-    counts = ", ".join(f"{finish.splits[split]['images']:,} for {split}" for split in splits)
+    counts = ", ".join(f"{writer.splits[split]['images']:,} for {split}" for split in splits)
     print(f"prepared {counts} in {destination}")
-    if finish.problems:
-        print(f"left out {len(finish.problems)}: see {destination / shard_writer.BAD_IMAGES}")
+    if writer.problems:
+        print(f"left out {len(writer.problems)}: see {destination / shard_writer.BAD_IMAGES}")
 
 
 def _begin(destination: Path, settings: dict[str, Any]) -> None:
-    """Note the settings, or compare them with those of the run to go on with."""
+    """Store the settings, or compare them with those of the run that is continued."""
     path = destination / WORK / "settings.json"
     files.remove_unfinished(path.parent)
     if path.exists():
@@ -236,7 +234,7 @@ def _begin(destination: Path, settings: dict[str, Any]) -> None:
 
 
 def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> None:
-    """Say how much space and time it takes, estimated from a sample of the images.
+    """Print how much space and time is needed, estimated from a sample of the images.
 
     Raises:
         OSError: there is not enough space.
@@ -248,16 +246,16 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
         for index in _evenly_spaced(len(dataset), math.ceil(SAMPLE * len(dataset) / images))
     ]
 
-    def size_of(place: tuple[Dataset, int]) -> int | None:
+    def stored_bytes(place: tuple[Dataset, int]) -> int | None:
         dataset, index = place
         with contextlib.suppress(BadImage):  # reported when its turn comes
             image = dataset.image(index, _square(arguments))
             return reduced(image, arguments.size, arguments.keep_rectangle).nbytes
         return None
 
-    size_of(sample[0])  # what is loaded and set up once shall not count
+    stored_bytes(sample[0])  # the first image also pays for what is loaded once
     started = time.monotonic()
-    sizes = [size for size in pool.map(size_of, sample) if size is not None]
+    sizes = [size for size in pool.map(stored_bytes, sample) if size is not None]
     seconds_per_image = (time.monotonic() - started) / len(sample)
     total = images * (np.mean(sizes or [0]) + OTHER_BYTES_PER_IMAGE)
     destination = arguments.destination
@@ -274,7 +272,7 @@ def _announce(arguments: argparse.Namespace, splits: Splits, pool: Executor) -> 
 
 
 def _square(arguments: argparse.Namespace) -> int | None:
-    """What of an image is needed, see `Dataset.image`."""
+    """The `square` of `Dataset.image` that is enough for these options."""
     return None if arguments.keep_rectangle else arguments.size
 
 
@@ -285,20 +283,19 @@ def _evenly_spaced(length: int, count: int) -> list[int]:
 def _records(
     arguments: argparse.Namespace,
     split: str,
-    dataset: Dataset,
-    bad_images: BadImages,
+    dataset: Skipping,
     pool: Executor,
     bar: tqdm,
 ) -> Iterator[dict[str, Any]]:
-    """The records of all shards of a set; shards that are not finished are written."""
+    """The records of all shards of a set; unfinished shards are written first."""
     destination, size = arguments.destination, arguments.size
     square = _square(arguments)
     ahead = IMAGES_AHEAD_PER_WORKER * arguments.workers
 
     def load(index: int) -> np.ndarray | str:
-        image = bad_images.read(dataset, index, square)
+        image = dataset.image(index, square)
         if image is None:
-            return bad_images.found[dataset.name(index)]
+            return dataset.bad_images.found[dataset.name(index)]
         return reduced(image, size, arguments.keep_rectangle)
 
     number, first, done_before = 0, 0, bar.n
@@ -313,7 +310,7 @@ def _records(
                     destination, split, number, first, images, mean_size
                 )
         for index, problem in record["bad"]:
-            bad_images.add(dataset.name(index), problem)
+            dataset.bad_images.add(dataset.name(index), problem)
         yield record
         number, first = number + 1, record["end"]
         bar.update(done_before + first - bar.n)
@@ -326,7 +323,7 @@ def _loaded_ahead(
     ahead: int,
     bar: tqdm,
 ) -> Iterator[tuple[int, np.ndarray | str]]:
-    """Indices and what `load` gives for them, in order; up to `ahead` are loaded beforehand."""
+    """Each index with the result of `load`, in order; up to `ahead` results are loaded early."""
     pending = deque()
     following = iter(indices)
     try:

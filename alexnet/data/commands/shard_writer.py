@@ -1,8 +1,8 @@
 """Writing a folder of prepared data so that it can be interrupted at any moment.
 
-A file appears under its name when all of it is on the disk. Behind every finished shard comes a
-record, a JSON file in `WORK` that says what the shard holds; a shard without one is not finished.
-The bytes written depend on the images alone.
+A file gets its name when all of it is on the disk. After every finished shard comes a record, a
+JSON file in `WORK` that says what the shard holds; a shard without a record is not finished. The
+bytes written depend on the images alone.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from alexnet import files
-from alexnet.data.bad_images import BadImages
 from alexnet.data.dataset import Dataset
 from alexnet.data.readers.shards import (
     DESCRIPTION,
@@ -32,14 +31,14 @@ from alexnet.data.readers.shards import (
     sha256_of,
     shard_name,
 )
+from alexnet.data.resizing import central_square
 from alexnet.data.statistics import color_statistics
-from alexnet.data.transforms import central_square
 from alexnet.errors import DataError
 
-# Folder for the records and unfinished files; it is removed at the end.
+# Folder for records and unfinished files, removed at the end.
 WORK = ".prepare"
-# An open data set holds a file open for each shard, and many systems allow 1024: this way
-# ImageNet has 250.
+# An open data set keeps a file open for each shard, and many systems allow 1024: with this size,
+# ImageNet has 250 shards.
 SHARD_BYTES = 2**30
 BAD_IMAGES = "bad_images.txt"
 
@@ -131,8 +130,8 @@ def _record_path(root: Path, split: str, number: int) -> Path:
     return root / WORK / f"{split}-{number:05}.json"
 
 
-class Finish:
-    """What all the shards have in common: collects their records, then writes the rest.
+class FolderWriter:
+    """Collects the records of all shards, and writes the other files of the folder.
 
     Args:
         settings: what the folder was prepared from, and how.
@@ -148,7 +147,7 @@ class Finish:
         self.train: ShardDataset | None = None
 
     def add_split(self, split: str, dataset: Dataset, records: Iterable[dict[str, Any]]) -> None:
-        """Take in the records of all shards of a set, and write its index and names."""
+        """Collect the records of all shards of a set, and write its index and names."""
         parts, names, shard_bytes = [np.empty(0, INDEX_TYPE)], [], []
         for number, record in enumerate(records):
             self.files[shard_name(split, number)] = {k: record[k] for k in ("size", "sha256")}
@@ -166,7 +165,7 @@ class Finish:
             self.train = ShardDataset(self.root, split, dataset.classes, index, shard_bytes)
 
     def write_description(self) -> None:
-        """Mean image, list of bad images and, last of all, the file that makes it a data set."""
+        """Write mean image, list of bad images and, last, the file that completes the data set."""
         if len(self.train) == 0:
             raise DataError("none of the training images can be used")
         mean_image = (self.total / len(self.train)).astype(np.float32).transpose(2, 0, 1)
@@ -177,7 +176,7 @@ class Finish:
         description = {
             **{"format": FORMAT, "classes": self.train.classes, "settings": self.settings},
             **{"splits": self.splits, "files": self.files, "bad_images": len(self.problems)},
-            "statistics": color_statistics(self.train, BadImages())._asdict(),
+            "statistics": color_statistics(self.train)._asdict(),
         }
         write_json(self.root / DESCRIPTION, description)
 

@@ -200,12 +200,12 @@ class Cifar:
             if not path.is_file():
                 raise DataError(f"{path}: no such file")
             try:
-                of_file, pixels = version.map_records(path, self._records_per_file)
+                file_labels, pixels = version.map_records(path, self._records_per_file)
             except OSError as error:
                 raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-            if of_file.min() < 0 or of_file.max() >= len(classes):
+            if file_labels.min() < 0 or file_labels.max() >= len(classes):
                 raise DataError(f"{path}: damaged, it has a label beyond 0 to {len(classes) - 1}")
-            labels.append(of_file)
+            labels.append(file_labels)
             self._pixels.append(pixels)
         labels = np.concatenate(labels).astype(np.int64)
         self._order = np.argsort(labels, kind="stable")

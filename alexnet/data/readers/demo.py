@@ -1,7 +1,7 @@
 """The demo set: ten classes of textures and shapes, drawn when they are asked for.
 
-Every image is a bright pattern on a darker ground, in two random colours, at a random place and
-size and slightly turned, with noise and uneven light on top. Mean colours tell nothing about
+Every image is a bright pattern on a darker ground, in two random colors, at a random place and
+size and slightly turned, with noise and uneven light on top. Mean colors tell nothing about
 the class; edges, orientations and their arrangement do, so conv1 has to grow the oriented filters
 that AlexNet is known for.
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 SIZE = 256
-# Weights of red, green and blue in the brightness of a colour (ITU-R BT.601).
+# Weights of red, green and blue in the brightness of a color (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LEAST_CONTRAST = 60
 
@@ -21,11 +21,11 @@ Grid = tuple[np.ndarray, np.ndarray]
 
 
 def _grid(rng: np.random.Generator, spread: float, angle: float = 0) -> Grid:
-    """Coordinates (u, v) in pixels from a random centre, turned by `angle` and up to 0.2 rad."""
-    centre = SIZE / 2 + rng.uniform(-spread, spread, 2)
+    """Coordinates (u, v) in pixels from a random center, turned by `angle` and up to 0.2 rad."""
+    center = SIZE / 2 + rng.uniform(-spread, spread, 2)
     angle += rng.uniform(-0.2, 0.2)
     y, x = np.ogrid[:SIZE, :SIZE]
-    x, y = (x - centre[0]).astype(np.float32), (y - centre[1]).astype(np.float32)
+    x, y = (x - center[0]).astype(np.float32), (y - center[1]).astype(np.float32)
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return cos * x + sin * y, cos * y - sin * x
 
@@ -35,7 +35,7 @@ def _edge(signed_distance: np.ndarray) -> np.ndarray:
     return np.clip(signed_distance + 0.5, 0, 1)
 
 
-# -- textures: rng -> how much of the foreground colour each pixel has, 0 to 1 ------------------
+# -- textures: rng -> how much of the foreground color each pixel has, 0 to 1 ------------------
 
 
 def _stripes(rng: np.random.Generator, angle: float) -> np.ndarray:
@@ -149,7 +149,7 @@ class DemoDataset:
         split = list(self.counts).index(self.split)
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, index, split]))
         pattern = PATTERNS[self.classes[self.labels[index]]](rng)
-        foreground, background = _two_colours(rng)
+        foreground, background = _two_colors(rng)
         image = background + pattern[..., None] * (foreground - background)
         light = np.linspace(-1, 1, SIZE, dtype=np.float32) * np.float32(rng.uniform(-30, 30))
         noise = rng.standard_normal((SIZE, SIZE), np.float32) * np.float32(rng.uniform(4, 16))
@@ -157,9 +157,9 @@ class DemoDataset:
         return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _two_colours(rng: np.random.Generator) -> np.ndarray:
-    """A bright and a darker RGB colour, float32 (2, 3) in grey levels."""
+def _two_colors(rng: np.random.Generator) -> np.ndarray:
+    """A bright and a darker RGB color, float32 (2, 3) in gray levels."""
     while True:
-        colours = rng.uniform(10, 245, (2, 3)).astype(np.float32)
-        if (colours[0] - colours[1]) @ LUMA > LEAST_CONTRAST:
-            return colours
+        colors = rng.uniform(10, 245, (2, 3)).astype(np.float32)
+        if (colors[0] - colors[1]) @ LUMA > LEAST_CONTRAST:
+            return colors

@@ -80,18 +80,18 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     if "validation" not in images:
         return _split(images["train"], root / "train", seed)
     classes = images["train"]
-    for split, of_split in images.items():
-        if unknown := sorted(of_split.keys() - classes.keys()):
+    for split, class_files in images.items():
+        if unknown := sorted(class_files.keys() - classes.keys()):
             raise DataError(
                 f"{root}: the set for {split} has classes that the one for training does not: "
                 f"{', '.join(unknown[:5])}"
             )
-        if missing := sorted(classes.keys() - of_split.keys()):
+        if missing := sorted(classes.keys() - class_files.keys()):
             names = ", ".join(missing[:5])
             logger.warning("%s: the set for %s has no image of %s", root, split, names)
     return {
-        split: FolderDataset({name: of_split.get(name, []) for name in classes})
-        for split, of_split in images.items()
+        split: FolderDataset({name: class_files.get(name, []) for name in classes})
+        for split, class_files in images.items()
     }
 
 

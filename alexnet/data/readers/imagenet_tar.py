@@ -91,8 +91,8 @@ def train_images(descriptor: int, size: int, path: Path) -> Iterator[tuple[str, 
         if CLASS_TAR.fullmatch(tar.name):
             window = Window(descriptor, tar.offset_data, tar.size)
             for image in walk(window, tar.size, f"{path}/{tar.name}"):
-                of_class = image.name.startswith(tar.name.removesuffix(".tar") + "_")
-                if of_class and TRAIN_IMAGE.fullmatch(image.name):
+                in_class = image.name.startswith(tar.name.removesuffix(".tar") + "_")
+                if in_class and TRAIN_IMAGE.fullmatch(image.name):
                     yield image.name, tar.offset_data + image.offset_data, image.size
 
 

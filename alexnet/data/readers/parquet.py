@@ -22,8 +22,8 @@ import numpy as np
 
 from alexnet.data.dataset import Splits
 from alexnet.data.images import decode
-from alexnet.data.labels import synsets_of
-from alexnet.data.readers.parquet_columns import Columns, columns_of
+from alexnet.data.labels import find_synsets
+from alexnet.data.readers.parquet_columns import Columns, find_columns
 from alexnet.errors import BadImage, DataError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class ParquetDataset:
 
     def file(self, index: int) -> io.BytesIO:
         group, row = self._find(index)
-        contents = self._images_of(group)[row]
+        contents = self._group_images(group)[row]
         if contents is None:
             raise BadImage(f"{self.name(index)}: there is no image in this row")
         return io.BytesIO(contents)
@@ -93,7 +93,7 @@ class ParquetDataset:
         group = int(np.searchsorted(self._starts, index, side="right")) - 1
         return group, int(index - self._starts[group])
 
-    def _images_of(self, group: int) -> list[bytes | None]:
+    def _group_images(self, group: int) -> list[bytes | None]:
         """The encoded images of a row group."""
         # One thread reads at a time: the others mostly want the same row group.
         with self._lock:
@@ -127,7 +127,7 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
         )
     for paths in files.values():
         _check_complete(paths)
-    columns = _open(files["train"][0], columns_of)
+    columns = _open(files["train"][0], find_columns)
     splits = {split: ParquetDataset(paths, columns) for split, paths in files.items() if paths}
     for split, dataset in splits.items():
         if len(dataset) == 0:
@@ -137,7 +137,7 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
         del splits["test"]
     if "validation" not in splits:
         if "test" not in splits:
-            raise DataError(f"{root}: no labelled images to validate; add validation-*.parquet")
+            raise DataError(f"{root}: no labeled images to validate; add validation-*.parquet")
         splits["validation"] = splits.pop("test")
     _settle_classes(splits)
     return splits
@@ -185,7 +185,7 @@ def _settle_classes(splits: Splits) -> None:
     if len(classes) < 2:
         raise DataError(f"{train.name(0)}: a single class in the whole set; at least 2 are needed")
     rank = np.arange(len(classes))
-    if synsets := synsets_of(classes):
+    if synsets := find_synsets(classes):
         rank = np.argsort(np.argsort(synsets))
         classes = sorted(synsets)
     for dataset in splits.values():
@@ -212,7 +212,7 @@ def _read_labels(path: Path, columns: Columns) -> tuple[list[Group], np.ndarray]
     """The row groups of a file, and the labels (int64) of all its rows; -1 for none."""
 
     def read(file: "ParquetFile", path: Path) -> tuple[list[Group], np.ndarray]:
-        if columns_of(file, path) != columns:
+        if find_columns(file, path) != columns:
             raise DataError(f"{path}: not the columns or classes of the first file for training")
         metadata = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
         rows = [group.num_rows for group in metadata]

@@ -23,7 +23,7 @@ class Columns(NamedTuple):
     classes: list[str] | None
 
 
-def columns_of(file: "ParquetFile", path: Path) -> Columns:
+def find_columns(file: "ParquetFile", path: Path) -> Columns:
     """Tell images and labels by their types, by what Hugging Face says, and by usual names.
 
     Raises:

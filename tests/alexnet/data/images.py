@@ -1,4 +1,4 @@
-"""Data sets of arrays, for tests."""
+"""Data sets of arrays, and images, for tests."""
 
 import numpy as np
 
@@ -23,3 +23,11 @@ class Images:
 
     def name(self, index):
         return f"image {index}"
+
+
+def numbered(height, width):
+    """An image (height, width, 3) that tells row and column in its red and green."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[..., 0] = np.arange(height)[:, None]
+    image[..., 1] = np.arange(width)
+    return image

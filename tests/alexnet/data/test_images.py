@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from alexnet.data.images import decode, kinds
-from alexnet.data.transforms import central_square
+from alexnet.data.resizing import central_square
 from alexnet.errors import BadImage
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -85,7 +85,7 @@ def test_cmyk_jpeg():
     assert np.abs(decode_bytes(data).astype(int) - RED).max() <= 5
 
 
-def test_grey_and_black_and_white():
+def test_gray_and_black_and_white():
     assert (decode_bytes(encoded(Image.new("L", (3, 2), 77), "PNG")) == 77).all()
     assert (decode_bytes(encoded(Image.new("1", (3, 2), 1), "PNG")) == 255).all()
 
@@ -96,8 +96,8 @@ def test_palette():
     image.putdata([1, 0])
     assert decode_bytes(encoded(image, "PNG")).tolist() == [[[*GREEN], [*RED]]]
     white = [255, 255, 255]
-    one_colour = encoded(image, "PNG", transparency=1)
-    assert decode_bytes(one_colour).tolist() == [[white, [*RED]]]
+    one_color = encoded(image, "PNG", transparency=1)
+    assert decode_bytes(one_color).tolist() == [[white, [*RED]]]
     half = encoded(image, "PNG", transparency=bytes([128, 255]))
     assert decode_bytes(half).tolist() == [[[*GREEN], [255, 127, 127]]]
 
@@ -109,7 +109,7 @@ def test_transparency_becomes_white():
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
-def test_16_bit_grey(format):
+def test_16_bit_gray(format):
     values = np.array([[0, 255, 256], [0x1234, 40_000, 65_535]], np.uint16)
     pixels = decode_bytes(encoded(Image.fromarray(values), format))
     assert pixels[:, :, 0].tolist() == (values >> 8).tolist()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alexnet.data.labels import caption, display_name, synsets_of, words
+from alexnet.data.labels import caption, display_name, find_synsets, words
 
 
 def test_table():
@@ -33,16 +33,16 @@ def test_display_name():
     ],
 )
 def test_synsets_of_some_names(names, synsets):
-    assert synsets_of(names) == synsets
+    assert find_synsets(names) == synsets
 
 
 def test_synsets_of_the_whole_list():
     names = list(words().values())
     names[list(words()).index("n02012849")] = "crane bird"
     names[list(words()).index("n03126707")] = "crane2"
-    assert synsets_of(names) == list(words())
-    assert synsets_of([name.split(",")[0] for name in names]) == list(words())
-    assert synsets_of([f"class {i}" for i in range(1000)]) is None
+    assert find_synsets(names) == list(words())
+    assert find_synsets([name.split(",")[0] for name in names]) == list(words())
+    assert find_synsets([f"class {i}" for i in range(1000)]) is None
 
 
 def test_captions_are_short_where_they_are_unambiguous():

@@ -9,7 +9,7 @@ from alexnet.errors import DataError
 from tests.alexnet.data.images import Images
 
 
-def labelled(labels):
+def labeled(labels):
     images = [np.full((1, 1, 3), index, np.uint8) for index in range(len(labels))]
     return Images(images, labels, classes="abc")
 
@@ -70,7 +70,7 @@ def test_a_folder_that_is_not_there(tmp_path):
 
 
 def test_subset_is_balanced_seeded_and_nested():
-    dataset = labelled([0] * 50 + [1] * 30 + [2] * 4)
+    dataset = labeled([0] * 50 + [1] * 30 + [2] * 4)
     subset = Subset(dataset, 12, seed=5)
     assert np.bincount(subset.labels).tolist() == [4, 4, 4]
     assert np.bincount(Subset(dataset, 22, seed=5).labels).tolist() == [9, 9, 4]
@@ -85,4 +85,4 @@ def test_subset_is_balanced_seeded_and_nested():
 @pytest.mark.parametrize("count", [0, -1, 85])
 def test_subset_of_impossible_size(count):
     with pytest.raises(DataError, match=rf"subset of {count} images: the training set has 84"):
-        Subset(labelled([0] * 84), count)
+        Subset(labeled([0] * 84), count)

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader, Timed
 from alexnet.data.transforms import Augmentation, Preprocessing, ten_views
 from alexnet.errors import BadImage, DataError
@@ -211,7 +211,7 @@ class Damaged(Images):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_skipped_images_make_their_batches_smaller(workers):
     bad_images = BadImages(skip=True, limit=4)
-    loader = Loader(Damaged(), PREPROCESSING, 4, bad_images=bad_images, workers=workers)
+    loader = Loader(Skipping(Damaged(), bad_images), PREPROCESSING, 4, workers=workers)
     for _ in range(2):
         batches = [batch.labels.tolist() for batch in loader.batches(0)]
         assert batches == [[0, 1], [6, 7], [8, 9, 10]]
@@ -222,7 +222,7 @@ def test_skipped_images_make_their_batches_smaller(workers):
 
 
 def test_a_batch_without_any_image_is_an_error():
-    loader = Loader(Damaged(), PREPROCESSING, 2, bad_images=BadImages(skip=True, limit=4))
+    loader = Loader(Skipping(Damaged(), BadImages(skip=True, limit=4)), PREPROCESSING, 2)
     with pytest.raises(DataError, match="none of the 2 images of a batch .* alexnet.data check"):
         list(loader.batches(0))
 

@@ -8,13 +8,13 @@ import pytest
 from alexnet.data.transforms import (
     Augmentation,
     Preprocessing,
-    central_square,
     central_view,
     color_deviations,
     random_generator,
     ten_views,
     training_view,
 )
+from tests.alexnet.data.images import numbered
 
 PREPROCESSING = Preprocessing(
     image_size=5,
@@ -50,34 +50,6 @@ def test_mean_image_is_no_metadata_and_must_have_the_shape_of_the_input():
         Preprocessing(image_size=5, mean=(1, 2, 3), mean_image=np.ones((5, 5, 3)))
 
 
-def numbered(height, width):
-    """An image (height, width, 3) that tells row and column in its red and green."""
-    image = np.zeros((height, width, 3), np.uint8)
-    image[..., 0] = np.arange(height)[:, None]
-    image[..., 1] = np.arange(width)
-    return image
-
-
-@pytest.mark.parametrize("shape", [(10, 20), (20, 10), (3, 4), (100, 41), (8, 8)])
-def test_central_square(shape):
-    square = central_square(np.full((*shape, 3), (10, 20, 30), np.uint8), 8)
-    assert square.shape == (8, 8, 3)
-    assert (square == (10, 20, 30)).all()
-
-
-def test_central_square_is_in_the_middle():
-    assert np.array_equal(central_square(numbered(8, 13), 8), numbered(8, 13)[:, 2:10])
-    assert np.array_equal(central_square(numbered(13, 8), 8), numbered(13, 8)[2:10])
-
-
-def test_scaling_averages_when_it_shrinks():
-    image = np.zeros((64, 64, 3), np.uint8)
-    image[::2] = 255
-    inner = central_square(image, 8)[1:-1]
-    assert inner.min() >= 120
-    assert inner.max() <= 135
-
-
 def test_central_view():
     crop, flip, shift = central_view(numbered(12, 8), PREPROCESSING)
     assert np.array_equal(crop, numbered(12, 8)[3:8, 1:6])
@@ -96,7 +68,7 @@ def test_ten_views_are_corners_and_middle_each_mirrored():
 
 
 def draws(augmentation, count=3000, shape=(8, 9), seed=1, epoch=2):
-    """top, left, flip and colour shift of many views of `numbered`."""
+    """top, left, flip and color shift of many views of `numbered`."""
     image = numbered(*shape)
     views = [
         training_view(image, PREPROCESSING, augmentation, seed, epoch, index)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from alexnet.data import Subset
+from alexnet.data.bad_images import underlying
 from alexnet.data.transforms import Augmentation
 from alexnet.doctor import OK, PROBLEM, WARNING, examine
 from alexnet.model import ARCHITECTURES, learned_layers
@@ -53,7 +54,7 @@ class ThousandClasses(NarrowAlexNet):
 
 
 def labels_of_other_images(trainer: Trainer) -> None:
-    dataset = trainer.train_loader.dataset
+    dataset = underlying(trainer.train_loader.dataset)
     dataset.labels = np.random.default_rng(0).permutation(dataset.labels)
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
 from alexnet.inference import results
@@ -131,7 +131,7 @@ def test_evaluate(rng):
     images = rng.integers(0, 256, (5, 8, 8, 3), np.uint8)
     dataset = Images([*images[:3], None, *images[3:]], [0, 1, 2, 0, 0, 1], classes="abc")
     preprocessing = Preprocessing(image_size=6, resize=8, mean=(120, 120, 120), scale=1 / 64)
-    loader = Loader(dataset, preprocessing, 2, bad_images=BadImages(True, 9), workers=0)
+    loader = Loader(Skipping(dataset, BadImages(True, 9)), preprocessing, 2, workers=0)
     told = []
     ours = results.evaluate(network, loader, get("cpu"), lambda *report: told.append(report))
     assert ours.indices.tolist() == [0, 1, 2, 4, 5]

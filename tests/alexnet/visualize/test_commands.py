@@ -1,4 +1,4 @@
-"""``python -m alexnet.visualize`` neighbours, activations, saliency and map."""
+"""``python -m alexnet.visualize`` neighbors, activations, saliency and map."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ON_IMAGES = ("neighbours", "activations", "saliency", "map")
 
 @pytest.fixture(scope="module")
 def run(narrow, tmp_path_factory):
-    """A run of two epochs, whose images are three colours."""
+    """A run of two epochs, whose images are three colors."""
     root = tmp_path_factory.mktemp("visualize")
     for split, count in (("train", 8), ("val", 5)):
         write_images(root / "photos" / split, count=count)
@@ -32,7 +32,7 @@ def call(*command):
     return visualize.main([str(part) for part in command])
 
 
-def test_neighbours(run, tmp_path, capsys):
+def test_neighbors(run, tmp_path, capsys):
     capsys.readouterr()
     command = ["neighbours", run, "--json", "--precision", "-k", "3", "--out", tmp_path / "n.png"]
     assert call(*command) == 0
@@ -41,17 +41,17 @@ def test_neighbours(run, tmp_path, capsys):
     first = json.loads(out)
     assert len(first["queries"]) == 8
     for query in first["queries"]:
-        distances = [neighbour["distance"] for neighbour in query["neighbours"]]
+        distances = [neighbor["distance"] for neighbor in query["neighbours"]]
         assert len(distances) == 3
         assert distances == sorted(distances)
         assert f"/val/{query['class']}/" in query["name"]
-        for neighbour in query["neighbours"]:
-            assert f"/train/{neighbour['class']}/" in neighbour["name"]
+        for neighbor in query["neighbours"]:
+            assert f"/train/{neighbor['class']}/" in neighbor["name"]
     assert first["images"] == 15
     assert first["chance"] == pytest.approx(1 / 3)
-    of_class = first["precision_of_class"]
-    assert list(of_class) == ["blue", "green", "red"]
-    assert np.mean(list(of_class.values())) == pytest.approx(first["precision"])
+    class_precision = first["precision_of_class"]
+    assert list(class_precision) == ["blue", "green", "red"]
+    assert np.mean(list(class_precision.values())) == pytest.approx(first["precision"])
     with Image.open(tmp_path / "n.png") as picture:
         assert picture.format == "PNG"
     # The index is used again, and gives the same.
@@ -64,7 +64,7 @@ def test_neighbours(run, tmp_path, capsys):
     assert "of another set of images: it is replaced" in capsys.readouterr().err
 
 
-def test_an_image_of_the_training_set_is_its_own_neighbour(run, tmp_path, capsys):
+def test_an_image_of_the_training_set_is_its_own_neighbor(run, tmp_path, capsys):
     image = run.parent / "photos" / "train" / "green" / "3.png"
     for distance in ("euclidean", "cosine"):
         capsys.readouterr()
@@ -82,7 +82,7 @@ def test_images_of_any_kind(run, tmp_path, command):
     pixels = np.random.default_rng(0).integers(0, 256, (50, 60, 4), np.uint8)
     folder = tmp_path / "all"
     folder.mkdir()
-    Image.fromarray(pixels[:, :, 0]).save(folder / "grey.png")
+    Image.fromarray(pixels[:, :, 0]).save(folder / "gray.png")
     Image.fromarray(pixels).save(folder / "transparent.png")
     Image.fromarray(pixels, "CMYK").save(folder / "cmyk.jpg")
     Image.fromarray(pixels[:1, :1, :3]).save(folder / "tiny.png")
@@ -126,7 +126,7 @@ def test_errors_in_one_line(run, tmp_path, capsys):
     diverged = Checkpoint.load(run / BEST)
     diverged.model["features.0.weight"][:] = np.nan
     diverged.save(tmp_path / "nan.safetensors")
-    of_all = [
+    shared_cases = [
         (["--images", tmp_path / "nothing.png"], 3, "nothing.png"),
         (["--images", tmp_path / "text.png"], 3, "text.png"),
         (["--images", empty], 3, "no image in this folder"),
@@ -135,7 +135,7 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         (["--out", tmp_path / "nowhere" / "p.png"], 2, "nowhere"),
         (["--split", "test"], 3, "has no set 'test'"),
     ]
-    cases = [(name, run, *case) for name in ON_IMAGES for case in of_all]
+    cases = [(name, run, *case) for name in ON_IMAGES for case in shared_cases]
     cases += [
         (name, tmp_path / "nan.safetensors", ["--data-root", run.parent / "photos"], 4, "diverged")
         for name in ON_IMAGES

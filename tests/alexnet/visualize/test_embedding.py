@@ -96,7 +96,7 @@ def test_tsne_separates_clusters_and_is_the_same_every_time(clusters):
     assert divergence == divergence_again
 
 
-def test_tsne_keeps_neighbours_that_a_plane_can_keep(rng):
+def test_tsne_keeps_neighbors_that_a_plane_can_keep(rng):
     """Points of a plane, turned into 30 dimensions: the nearest ones of each stay near."""
     plane = rng.uniform(-1, 1, (100, 2))
     turned = plane @ np.linalg.qr(rng.standard_normal((30, 2)))[0].T

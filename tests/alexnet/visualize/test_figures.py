@@ -1,13 +1,12 @@
 """The pictures of a run: they can be drawn at any time and say what is what."""
 
-import warnings
-
 import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet import style
 from alexnet.run.metrics import COLUMNS
-from alexnet.visualize import figures, result_figures
+from alexnet.visualize import figures
 
 
 def rows(count):
@@ -45,7 +44,7 @@ def test_curves_are_drawn_after_any_number_of_epochs(tmp_path, epochs):
         assert image.format == "PNG"
         pixels = np.asarray(image.convert("RGB"))
     assert pixels.shape == (480, 1200, 3)
-    for color in (figures.TRAINING, figures.VALIDATION):
+    for color in (style.TRAINING, style.VALIDATION):
         wanted = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
         assert (pixels == wanted).all(axis=2).sum() > 30, color
 
@@ -101,44 +100,3 @@ def test_a_single_epoch_is_a_visible_point(figure, tmp_path):
     for axes in figure(rows(1), 3, tmp_path / "curves.png").axes:
         *curves, _ = axes.lines
         assert {line.get_marker() for line in curves} == {"o"}
-
-
-def test_what_cannot_be_drawn_leaves_the_earlier_picture(tmp_path, monkeypatch):
-    def interrupted(self, path, **options):
-        path.write_bytes(b"half a picture")
-        raise KeyboardInterrupt
-
-    path = tmp_path / "picture.svg"
-    path.write_text("earlier")
-    monkeypatch.setattr(figures.Figure, "savefig", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        figures.save(figures.Figure(), path)
-    assert path.read_text() == "earlier"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["picture.svg"]
-
-
-@pytest.mark.parametrize(
-    "text", ["W" * 40, "i" * 40, "a name of several words", "日本語" * 9, "\udcff" * 30]
-)
-def test_texts_fit(text):
-    figure = figures.Figure(dpi=100)
-    for weight in ("normal", "bold"):
-        fitted = figures.fitted(text, 0.9, 8, weight)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph", UserWarning)
-            drawn = figure.text(0, 0, fitted, fontsize=8, weight=weight, parse_math=False)
-            assert drawn.get_window_extent().width <= 95
-        assert fitted.endswith("…")
-        assert len(figures.fitted("short", 0.9, 8, weight)) == 5
-
-
-def test_every_prediction_has_room_for_its_name_and_its_percentage():
-    top = [("W" * 40, 1.0), ("b", 0.0)]
-    item = result_figures.Prediction(np.zeros((9, 9, 3), np.uint8), "a.png", "W" * 40, top)
-    figure = result_figures.predictions([item] * 4)
-    figure.draw_without_rendering()
-    for axes in figure.axes[4:]:
-        name, percentage = (text.get_window_extent() for text in axes.texts[:2])
-        (bar, _) = (patch.get_window_extent() for patch in axes.patches)
-        assert name.xmax < bar.xmax < percentage.xmin
-        assert percentage.xmax <= figure.bbox.xmax

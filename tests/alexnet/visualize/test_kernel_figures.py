@@ -1,4 +1,4 @@
-"""Kernels as pictures: colours, contrast, order."""
+"""Kernels as pictures: colors, contrast, order."""
 
 import io
 
@@ -11,11 +11,11 @@ from alexnet.visualize.kernel_figures import (
     epochs_figure,
     evenly,
     kernels_figure,
-    mosaic,
     patches_figure,
     pictures,
     slices_figure,
 )
+from alexnet.visualize.mosaic import mosaic
 
 
 def random_kernels(count=32, seed=0):
@@ -26,8 +26,8 @@ def images_of(figure):
     return [axes.images[0].get_array() for axes in figure.axes]
 
 
-def test_colours():
-    """Positive weights for red only: from grey to red; nothing: grey."""
+def test_colors():
+    """Positive weights for red only: from gray to red; nothing: gray."""
     kernels = np.zeros((3, 3, 2, 2))
     kernels[0, 0, 0, 1] = 4
     kernels[1, :, 1, 0] = -2, 1, 2
@@ -55,7 +55,7 @@ def test_contrast():
 
 def test_mosaic_is_read_like_text():
     tiles = np.arange(5).reshape(5, 1, 1, 1) / 10 * np.ones((1, 2, 2, 3))
-    whole = mosaic(tiles, per_row=3)
+    whole = mosaic(tiles, columns=3, background=1.0)
     assert whole.shape == (5, 8, 3)
     assert whole[0, ::3, 0].tolist() == [0, 0.1, 0.2]
     assert whole[3, ::3, 0].tolist() == [0.3, 0.4, 1]
@@ -68,8 +68,8 @@ def test_a_block_for_each_column():
     blocks = images_of(kernels_figure(kernels, 2, "conv1"))
     colors = pictures(kernels, "filter", 2)
     assert len(blocks) == 2
-    assert np.array_equal(blocks[0], mosaic(colors[:16], 16))
-    assert np.array_equal(blocks[1], mosaic(colors[16:], 16))
+    assert np.array_equal(blocks[0], mosaic(colors[:16], 16, background=1.0))
+    assert np.array_equal(blocks[1], mosaic(colors[16:], 16, background=1.0))
     figure = kernels_figure(kernels, 2, "conv1")
     assert [axes.get_ylabel() for axes in figure.axes] == ["column 1", "column 2"]
     assert len(kernels_figure(kernels, 1, "conv1").axes) == 1
@@ -111,7 +111,7 @@ def test_slices_are_the_strongest_with_their_inputs():
     assert red > green > blue  # negative: orange
 
 
-def test_patches_keep_their_colours():
+def test_patches_keep_their_colors():
     patches = np.zeros((2, 3, 4, 4, 3), np.uint8)
     patches[1, 2] = 255, 128, 0
     image = images_of(patches_figure(patches, ["a", "b"], "conv5"))[1]

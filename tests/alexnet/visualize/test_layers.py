@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import BadImage, CheckpointError
@@ -88,8 +88,8 @@ def test_features_of_a_set_are_those_of_each_image(model):
     dataset = Images(7, damaged=[2])
 
     def loader(batch_size):
-        bad_images = BadImages(skip=True, limit=1)
-        return Loader(dataset, preprocessing, batch_size, bad_images=bad_images, workers=0)
+        skipping = Skipping(dataset, BadImages(skip=True, limit=1))
+        return Loader(skipping, preprocessing, batch_size, workers=0)
 
     found = features(model, loader(3), CPU)
     assert found.indices.tolist() == [0, 1, 3, 4, 5, 6]

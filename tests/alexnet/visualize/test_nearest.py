@@ -34,8 +34,8 @@ def by_brute_force(queries, index, k, kind):
 @pytest.mark.parametrize("kind", nearest.DISTANCES)
 @pytest.mark.parametrize("k", [1, 6, 37])
 def test_against_brute_force(kind, k, rng, monkeypatch):
-    monkeypatch.setattr(nearest, "QUERIES", 4)
-    monkeypatch.setattr(nearest, "INDEXED", 10)
+    monkeypatch.setattr(nearest, "QUERY_ROWS", 4)
+    monkeypatch.setattr(nearest, "INDEX_ROWS", 10)
     queries = rng.standard_normal((11, 5)).astype(np.float32)
     index = rng.standard_normal((37, 5)).astype(np.float32)
     index[3] = 0
@@ -63,9 +63,9 @@ def test_an_image_is_at_distance_zero_from_itself_far_from_the_origin(rng):
 
 
 def test_precision():
-    neighbours = np.array([[0, 0, 1], [1, 1, 1], [0, 1, 2], [3, 3, 0]])
-    mean, of_class = nearest.precision(neighbours, np.array([0, 1, 1, 3]), 4)
-    assert of_class == pytest.approx([2 / 3, 2 / 3, None, 2 / 3])
+    neighbors = np.array([[0, 0, 1], [1, 1, 1], [0, 1, 2], [3, 3, 0]])
+    mean, class_shares = nearest.precision(neighbors, np.array([0, 1, 1, 3]), 4)
+    assert class_shares == pytest.approx([2 / 3, 2 / 3, None, 2 / 3])
     assert mean == pytest.approx((2 + 3 + 1 + 2) / 12)
 
 

@@ -69,14 +69,14 @@ def test_fewer_images_than_places(model):
     assert np.isneginf(found.activation[0, 14:]).all()
 
 
-def test_patch_is_cut_from_the_image_in_its_own_colours():
+def test_patch_is_cut_from_the_image_in_its_own_colors():
     images = Images()
     crop = central_view(images.images[3], PREPROCESSING).crop
     assert np.array_equal(patch(images, 3, (2, 5), [(11, 4, 0)], PREPROCESSING),
                           crop[8:19, 20:31])  # fmt: skip
 
 
-def test_what_was_not_seen_is_grey():
+def test_what_was_not_seen_is_gray():
     images = Images()
     crop = central_view(images.images[3], PREPROCESSING).crop
     corner = patch(images, 3, (0, 0), [(11, 4, 2)], PREPROCESSING)

@@ -47,12 +47,12 @@ def dependence(windows, row, column, size):
 def test_receptive_field_against_gradients(network, name):
     _, model, size = network
     part = layers.up_to(model, name)
-    of_part = windows(part)
+    part_windows = windows(part)
     with no_grad():
         side = part(Tensor(np.zeros((1, 3, size, size), np.float32))).shape[2]
     for row, column in [(0, 0), (side // 2, 0), (1, side - 1), (side - 1, side - 1)]:
-        box = receptive_field(of_part, row, column, size)
-        expected = dependence(of_part, row, column, size)
+        box = receptive_field(part_windows, row, column, size)
+        expected = dependence(part_windows, row, column, size)
         rows, columns = (np.flatnonzero(expected.any(axis=axis)) for axis in (1, 0))
         assert box == (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
         assert expected[box.top : box.bottom, box.left : box.right].all()

@@ -1,4 +1,4 @@
-"""Pictures of results: the right images with the right words and colours."""
+"""Pictures of results: the right images with the right words and colors."""
 
 import warnings
 
@@ -7,9 +7,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from PIL import Image
 
+from alexnet import style
 from alexnet.data.transforms import Preprocessing
 from alexnet.inference.results import Results
-from alexnet.visualize import figures, result_figures
+from alexnet.visualize import result_figures
 from alexnet.visualize.result_figures import BAR, TRUE_BAR, Prediction
 from tests.alexnet.data.images import Images
 
@@ -76,7 +77,7 @@ def test_a_perfect_network_has_no_errors(tmp_path):
     figure = result_figures.error_sheet(
         results([0], [0], ["a", "b"]), Images([]), PREPROCESSING, ""
     )
-    figures.save(figure, tmp_path / "e.png")
+    style.save(figure, tmp_path / "e.png")
     assert sum((texts(axes) for axes in figure.axes), []) == ["none", "none"]
 
 
@@ -98,14 +99,26 @@ def test_predictions():
     assert bars[0].get_ylim()[0] > bars[0].get_ylim()[1]  # the most probable on top
 
 
+def test_every_prediction_has_room_for_its_name_and_its_percentage():
+    top = [("W" * 40, 1.0), ("b", 0.0)]
+    item = result_figures.Prediction(np.zeros((9, 9, 3), np.uint8), "a.png", "W" * 40, top)
+    figure = result_figures.predictions([item] * 4)
+    figure.draw_without_rendering()
+    for axes in figure.axes[4:]:
+        name, percentage = (text.get_window_extent() for text in axes.texts[:2])
+        (bar, _) = (patch.get_window_extent() for patch in axes.patches)
+        assert name.xmax < bar.xmax < percentage.xmin
+        assert percentage.xmax <= figure.bbox.xmax
+
+
 def test_save(tmp_path):
     figure = result_figures.predictions(
         [Prediction(np.zeros((6, 6, 3), np.uint8), "\u732b\U0001f408.png", None, [("a", 1.0)])]
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures.save(figure, tmp_path / "p.png")
-        figures.save(figure, tmp_path / "p.SVG")
+        style.save(figure, tmp_path / "p.png")
+        style.save(figure, tmp_path / "p.SVG")
     with Image.open(tmp_path / "p.png") as image:
         assert image.format == "PNG"
     assert "<svg" in (tmp_path / "p.SVG").read_text("utf-8")

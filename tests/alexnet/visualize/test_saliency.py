@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet.data.loader import Batch
-from alexnet.data.transforms import Preprocessing
+from alexnet.data.transforms import Preprocessing, View
 from alexnet.model import AlexNet
 from alexnet.visualize import saliency
 from minigrad import Tensor, backend, nn, no_grad
@@ -13,7 +13,7 @@ from minigrad import functional as F
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = backend.get("cpu")
 SIZE, LABEL = 67, 1
-# A mean so far away makes a grey level a small step, at which hardly a ReLU changes its side.
+# A mean so far away makes a gray level a small step, at which hardly a ReLU changes its side.
 PREPROCESSING = Preprocessing(image_size=SIZE, mean=(-500, -510, -520), scale=1 / 58)
 
 
@@ -27,22 +27,16 @@ def model():
 
 @pytest.fixture
 def pixels(rng):
-    """A smooth image, in the middle of the grey levels."""
+    """A smooth image, in the middle of the gray levels."""
     y, x = np.mgrid[:SIZE, :SIZE] / 8
     waves = np.stack([np.sin(x + c) * np.cos(y - c) for c in range(3)], axis=2)
     return (128 + 60 * waves + rng.integers(-5, 6, waves.shape)).astype(np.uint8)
 
 
 def inputs(pixels, shift=(0, 0, 0)):
-    """The network's input for an image with a shift of its colours, by the real preprocessing."""
-    batch = Batch(
-        pixels[np.newaxis],
-        np.zeros(1, bool),
-        np.array([shift], np.float32),
-        np.array([LABEL]),
-        np.array([0]),
-        PREPROCESSING,
-    )
+    """The network's input for an image with a shift of its colors, by the real preprocessing."""
+    view = View(pixels, False, np.array(shift, np.float32))
+    batch = Batch.from_views([view], np.array([LABEL]), np.array([0]), PREPROCESSING)
     return np.ascontiguousarray(batch.prepare(CPU)).astype(np.float64)
 
 
@@ -62,8 +56,8 @@ def gradient_of_loss(model, array):
     return saliency.input_gradient(model, array, scores)
 
 
-def test_gradient_of_the_loss_to_grey_levels_of_pixels(model, pixels, rng):
-    """A pixel one grey level up and down is a small step through the real preprocessing."""
+def test_gradient_of_the_loss_to_gray_levels_of_pixels(model, pixels, rng):
+    """A pixel one gray level up and down is a small step through the real preprocessing."""
     gradient = gradient_of_loss(model, inputs(pixels))[0] * PREPROCESSING.scale
     strongest = np.argsort(-abs(gradient), axis=None)[:12]
     for c, y, x in zip(*np.unravel_index(strongest, gradient.shape)):
@@ -75,7 +69,7 @@ def test_gradient_of_the_loss_to_grey_levels_of_pixels(model, pixels, rng):
         assert gradient[c, y, x] == pytest.approx((steps[0] - steps[1]) / 2, rel=0.02)
 
 
-def test_gradient_of_the_loss_to_a_shift_of_all_pixels_of_a_colour(model, pixels):
+def test_gradient_of_the_loss_to_a_shift_of_all_pixels_of_a_color(model, pixels):
     gradient = gradient_of_loss(model, inputs(pixels))[0] * PREPROCESSING.scale
     for channel in range(3):
         shift = np.zeros(3)
@@ -86,7 +80,7 @@ def test_gradient_of_the_loss_to_a_shift_of_all_pixels_of_a_colour(model, pixels
         )
 
 
-def test_map_is_the_largest_gradient_of_the_score_over_the_colours(model, pixels):
+def test_map_is_the_largest_gradient_of_the_score_over_the_colors(model, pixels):
     array = inputs(pixels)
     found = saliency.gradient_map(model.eval(), array, LABEL, CPU)
     assert found.shape == (SIZE, SIZE)
@@ -120,12 +114,12 @@ class OnePlace(nn.Module):
 def test_occlusion_finds_the_one_place(square):
     image = np.ones((1, 3, 60, 60), np.float32)
     found = saliency.occlusion_map(OnePlace(), image, 0, square, CPU, batch_size=50)
-    centres = saliency.occlusion_centres(60, square)
-    assert found.shape == (len(centres), len(centres))
+    centers = saliency.occlusion_centers(60, square)
+    assert found.shape == (len(centers), len(centers))
     assert image.all()
     high, low = 1 / (1 + np.exp(-4)), 1 / (1 + np.exp(4))
-    for i, y in enumerate(centres):
-        for j, x in enumerate(centres):
+    for i, y in enumerate(centers):
+        for j, x in enumerate(centers):
             inside = max(abs(12.5 - y), abs(40.5 - x)) - square / 2
             if abs(inside) > 0.5:  # on the border the square is rounded to whole pixels
                 assert found[i, j] == pytest.approx(low if inside < 0 else high), (y, x)
@@ -135,7 +129,7 @@ def test_occlusion_finds_the_one_place(square):
 def test_squares_cover_every_pixel():
     for size, square in ((227, 37), (67, 11), (67, 67), (5, 1)):
         covered = np.zeros(size, bool)
-        for centre in saliency.occlusion_centres(size, square):
-            first = round(centre - square / 2)
+        for center in saliency.occlusion_centers(size, square):
+            first = round(center - square / 2)
             covered[max(first, 0) : first + square] = True
         assert covered.all()

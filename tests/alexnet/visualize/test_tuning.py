@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def gabor(orientation, frequency, sigma, size):
-    """A grey Gabor kernel (3, size, size) whose bars have an orientation in degrees."""
+    """A gray Gabor kernel (3, size, size) whose bars have an orientation in degrees."""
     y, x = np.indices((size, size)) - size // 2
     angle = np.radians(orientation)
     # Anticlockwise as seen: y counts downwards.
@@ -70,7 +70,7 @@ def test_dead_kernels_have_no_tuning():
     kernels = np.stack([gabor(30, 0.2, 3.0, 11)] * 4)
     kernels[1] = 0
     kernels[2] *= 1e-4
-    kernels[3] *= np.array([1.0, -0.75, -0.25])[:, np.newaxis, np.newaxis]  # colour only
+    kernels[3] *= np.array([1.0, -0.75, -0.25])[:, np.newaxis, np.newaxis]  # color only
     result = tuning(kernels)
     for values in (result.circular_variance, result.orientation, result.frequency):
         assert np.isnan(values).tolist() == [False, True, True, True]
@@ -80,10 +80,10 @@ def test_dead_kernels_have_no_tuning():
 
 
 def test_color_selectivity():
-    grey = gabor(30, 0.2, 3.0, 11)
-    opponent = grey * np.array([1.0, -1.0, 0.0])[:, np.newaxis, np.newaxis]
-    red = grey * np.array([1.0, 0.0, 0.0])[:, np.newaxis, np.newaxis]
-    kernels = np.stack([grey, opponent, red, np.zeros_like(grey)])
+    gray = gabor(30, 0.2, 3.0, 11)
+    opponent = gray * np.array([1.0, -1.0, 0.0])[:, np.newaxis, np.newaxis]
+    red = gray * np.array([1.0, 0.0, 0.0])[:, np.newaxis, np.newaxis]
+    kernels = np.stack([gray, opponent, red, np.zeros_like(gray)])
     np.testing.assert_allclose(color_selectivity(kernels), [0, 1, 2 / 3, np.nan], atol=1e-12)
     random = np.random.default_rng(0).standard_normal((200, 3, 11, 11))
     assert color_selectivity(random).mean() == pytest.approx(2 / 3, abs=0.01)

@@ -127,7 +127,7 @@ def test_dead_kernels_are_shown_as_such(run, tmp_path, capsys):
     path = tmp_path / "dead.safetensors"
     checkpoint.save(path)
     assert visualize.main(["responses", str(path)]) == 0
-    assert "circular variance undefined, colour" in capsys.readouterr().out
+    assert "circular variance undefined, color" in capsys.readouterr().out
 
     numbers = tuning(weights)
     rows, columns = kernel_rows(numbers, 2), column_rows(numbers, 2)

@@ -156,7 +156,7 @@ def test_the_clock_of_the_gpu_holds_it_until_the_host_is_ahead(cuda, monkeypatch
 
 def test_units_are_what_the_network_computes_in_one_operation(cuda):
     network = AlexNet(num_classes=10, image_size=67, width=0.1).to("cuda")
-    names = [unit.name for unit in layers.units(walk(network, 67, 1, "cuda"))]
+    names = [unit.name for unit in layers.units(network, walk(network, 67, 1, "cuda"))]
     assert names[:4] == ["conv1+relu1", "norm1+pool1", "conv2+relu2", "norm2+pool2"]
     assert names[-4:] == ["fc7", "relu7", "drop7", "fc8"]
 

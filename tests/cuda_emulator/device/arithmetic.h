@@ -66,9 +66,7 @@ inline float __uint2float_rn(unsigned x) { return static_cast<float>(x); }
 inline unsigned __umulhi(unsigned x, unsigned y) {
     return static_cast<unsigned>((static_cast<uint64_t>(x) * y) >> 32);
 }
-inline int __mulhi(int x, int y) {
-    return static_cast<int>((static_cast<int64_t>(x) * y) >> 32);
-}
+inline int __mulhi(int x, int y) { return static_cast<int>((static_cast<int64_t>(x) * y) >> 32); }
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __clz(int x) { return x ? __builtin_clz(x) : 32; }
 inline int __ffs(int x) { return __builtin_ffs(x); }

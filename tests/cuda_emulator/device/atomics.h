@@ -13,8 +13,9 @@ inline T change_atomically(T* address, Change change) {
     Bits after;
     do {
         after = bits_as<Bits>(change(bits_as<T>(before)));
-    } while (!__atomic_compare_exchange_n(word, &before, after, false, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(
+        word, &before, after, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED
+    ));
     return bits_as<T>(before);
 }
 
@@ -46,6 +47,7 @@ inline T atomicExch(T* address, emulator::Value<T> value) {
 }
 template <class T>
 inline T atomicCAS(T* address, emulator::Value<T> expected, emulator::Value<T> value) {
-    return emulator::change_atomically(address,
-                                       [=](T old) { return old == expected ? value : old; });
+    return emulator::change_atomically(address, [=](T old) {
+        return old == expected ? value : old;
+    });
 }

@@ -30,8 +30,9 @@ constexpr int warpSize = emulator::WARP_SIZE;
 inline void __syncthreads(emulator::Location where = emulator::Location::here()) {
     emulator::barrier(false, where);
 }
-inline int __syncthreads_count(int predicate,
-                               emulator::Location where = emulator::Location::here()) {
+inline int __syncthreads_count(
+    int predicate, emulator::Location where = emulator::Location::here()
+) {
     return emulator::barrier(predicate, where).count;
 }
 inline int __syncthreads_and(int predicate, emulator::Location where = emulator::Location::here()) {

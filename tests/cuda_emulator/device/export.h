@@ -19,11 +19,11 @@ char* write_type(char* out) {
     } else if constexpr (std::is_void_v<T>) {
         return stpcpy(out, "v0");
     } else {
-        const char kind = std::is_same_v<T, bool>          ? 'b'
-                          : std::is_floating_point_v<T>    ? 'f'
-                          : std::is_class_v<T>             ? 's'
-                          : std::is_signed_v<T>            ? 'i'
-                                                           : 'u';
+        const char kind = std::is_same_v<T, bool>       ? 'b'
+                          : std::is_floating_point_v<T> ? 'f'
+                          : std::is_class_v<T>          ? 's'
+                          : std::is_signed_v<T>         ? 'i'
+                                                        : 'u';
         *out++ = kind;
         char digits[24];
         int length = 0;
@@ -59,19 +59,21 @@ struct Call {
 };
 
 template <class... Parameters>
-int launch_kernel(void (*kernel)(Parameters...), void** arguments, const Launch& how,
-                  char* message, size_t size) {
+int launch_kernel(
+    void (*kernel)(Parameters...), void** arguments, const Launch& how, char* message, size_t size
+) {
     Call<Parameters...> call{kernel, arguments};
     return launch(&Call<Parameters...>::body, &call, how, message, size);
 }
 
 }  // namespace emulator
 
-#define EMULATOR_EXPORT(NUMBER, ...)                                                           \
-    extern "C" __attribute__((visibility("default"))) int launch_##NUMBER(                     \
-        void** arguments, const emulator::Launch* how, char* message, size_t size) {           \
-        return emulator::launch_kernel(&__VA_ARGS__, arguments, *how, message, size);          \
-    }                                                                                          \
-    extern "C" __attribute__((visibility("default"))) void signature_##NUMBER(char* out) {     \
-        emulator::write_signature(&__VA_ARGS__, out);                                          \
+#define EMULATOR_EXPORT(NUMBER, ...)                                                       \
+    extern "C" __attribute__((visibility("default"))) int launch_##NUMBER(                 \
+        void** arguments, const emulator::Launch* how, char* message, size_t size          \
+    ) {                                                                                    \
+        return emulator::launch_kernel(&__VA_ARGS__, arguments, *how, message, size);      \
+    }                                                                                      \
+    extern "C" __attribute__((visibility("default"))) void signature_##NUMBER(char* out) { \
+        emulator::write_signature(&__VA_ARGS__, out);                                      \
     }

@@ -23,8 +23,9 @@ struct Location {
     const char* file;
     int line;
 
-    static constexpr Location here(const char* file = __builtin_FILE(),
-                                   int line = __builtin_LINE()) {
+    static constexpr Location here(
+        const char* file = __builtin_FILE(), int line = __builtin_LINE()
+    ) {
         return {file, line};
     }
 };
@@ -47,8 +48,10 @@ constexpr size_t LARGEST_EXCHANGE = 64;  // bytes a lane can bring
 using Combine = void (*)(void* slots);
 // Waits for all lanes in `mask`, each of which brings `bytes`. Returns 32 slots of that size, valid
 // until the lane's next exchange. `orders_memory`: is it a barrier for memory, as __syncwarp is?
-const void* exchange(unsigned mask, const void* value, size_t bytes, Combine combine,
-                     bool orders_memory, Location where);
+const void* exchange(
+    unsigned mask, const void* value, size_t bytes, Combine combine, bool orders_memory,
+    Location where
+);
 unsigned lane();
 // The lanes that the calling thread's warp has: fewer than 32 at the end of an odd block.
 unsigned existing_lanes();

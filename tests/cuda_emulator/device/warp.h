@@ -31,47 +31,59 @@ inline unsigned ballot(unsigned mask, bool predicate, Location where) {
 
 // Lanes work in groups of `width`; one that would read beyond its group reads itself.
 template <class T>
-inline T __shfl_sync(unsigned mask, T value, int source, int width = 32,
-                     emulator::Location where = emulator::Location::here()) {
+inline T __shfl_sync(
+    unsigned mask, T value, int source, int width = 32,
+    emulator::Location where = emulator::Location::here()
+) {
     const unsigned first = emulator::lane() & ~(width - 1u);
     return emulator::shuffle(mask, value, first + (source & (width - 1u)), where);
 }
 template <class T>
-inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                          emulator::Location where = emulator::Location::here()) {
+inline T __shfl_down_sync(
+    unsigned mask, T value, unsigned delta, int width = 32,
+    emulator::Location where = emulator::Location::here()
+) {
     const unsigned lane = emulator::lane();
     const bool inside = (lane & (width - 1u)) + delta < unsigned(width);
     return emulator::shuffle(mask, value, inside ? lane + delta : lane, where);
 }
 template <class T>
-inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                        emulator::Location where = emulator::Location::here()) {
+inline T __shfl_up_sync(
+    unsigned mask, T value, unsigned delta, int width = 32,
+    emulator::Location where = emulator::Location::here()
+) {
     const unsigned lane = emulator::lane();
     const bool inside = (lane & (width - 1u)) >= delta;
     return emulator::shuffle(mask, value, inside ? lane - delta : lane, where);
 }
 template <class T>
-inline T __shfl_xor_sync(unsigned mask, T value, unsigned flip, int width = 32,
-                         emulator::Location where = emulator::Location::here()) {
+inline T __shfl_xor_sync(
+    unsigned mask, T value, unsigned flip, int width = 32,
+    emulator::Location where = emulator::Location::here()
+) {
     const unsigned lane = emulator::lane();
     const unsigned source = lane ^ flip;
     const bool inside = source < (lane & ~(width - 1u)) + width;
     return emulator::shuffle(mask, value, inside ? source : lane, where);
 }
 
-inline unsigned __ballot_sync(unsigned mask, int predicate,
-                              emulator::Location where = emulator::Location::here()) {
+inline unsigned __ballot_sync(
+    unsigned mask, int predicate, emulator::Location where = emulator::Location::here()
+) {
     return emulator::ballot(mask, predicate, where);
 }
-inline int __any_sync(unsigned mask, int predicate,
-                      emulator::Location where = emulator::Location::here()) {
+inline int __any_sync(
+    unsigned mask, int predicate, emulator::Location where = emulator::Location::here()
+) {
     return emulator::ballot(mask, predicate, where) != 0;
 }
-inline int __all_sync(unsigned mask, int predicate,
-                      emulator::Location where = emulator::Location::here()) {
+inline int __all_sync(
+    unsigned mask, int predicate, emulator::Location where = emulator::Location::here()
+) {
     return emulator::ballot(mask, !predicate, where) == 0;
 }
-inline void __syncwarp(unsigned mask = 0xffffffffu,
-                       emulator::Location where = emulator::Location::here()) {
+inline void __syncwarp(
+    unsigned mask = 0xffffffffu, emulator::Location where = emulator::Location::here()
+) {
     emulator::exchange(mask, nullptr, 0, nullptr, true, where);
 }

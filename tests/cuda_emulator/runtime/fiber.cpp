@@ -48,8 +48,10 @@ emulator_switch_stack:
 #endif
 
 Fiber::Fiber(Entry entry) : entry(entry) {
-    void* memory = mmap(nullptr, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = mmap(
+        nullptr, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
+    );
     if (memory == MAP_FAILED) {
         throw std::bad_alloc();
     }

@@ -214,8 +214,9 @@ void begin_launch(const Launch& how) {
     for (unsigned i = 0; i < threads; i++) {
         Thread& thread = block.threads[i];
         thread.linear = i;
-        thread.index = {i % how.block[0], i / how.block[0] % how.block[1],
-                        i / how.block[0] / how.block[1]};
+        thread.index = {
+            i % how.block[0], i / how.block[0] % how.block[1], i / how.block[0] / how.block[1]
+        };
         block.order[i] = how.order == Order::reverse ? threads - 1 - i : i;
     }
     blockDim = {how.block[0], how.block[1], how.block[2]};

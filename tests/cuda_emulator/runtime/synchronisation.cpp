@@ -103,8 +103,10 @@ Votes barrier(bool predicate, Location where) {
     return completed_votes;
 }
 
-const void* exchange(unsigned mask, const void* value, size_t bytes, Combine combine,
-                     bool orders_memory, Location where) {
+const void* exchange(
+    unsigned mask, const void* value, size_t bytes, Combine combine, bool orders_memory,
+    Location where
+) {
     Thread& thread = *current;
     thread.where = where;
     const unsigned own_bit = 1u << lane();
@@ -159,16 +161,20 @@ void check_finished_thread(const Thread& thread) {
         fail("thread returned with asynchronous copies never waited for: " + describe(thread));
     }
     if (threads_at_barrier > 0) {
-        fail("__syncthreads() at " + describe(barrier_place) +
-             " reached by only a part of the block: " + describe(thread) + " has returned");
+        fail(
+            "__syncthreads() at " + describe(barrier_place) +
+            " reached by only a part of the block: " + describe(thread) + " has returned"
+        );
     }
     Warp& warp = warps[thread.linear / WARP_SIZE];
     const unsigned bit = 1u << (thread.linear % WARP_SIZE);
     warp.finished |= bit;
     for (const Meeting& meeting : warp.meetings) {
         if (meeting.arrived && (meeting.mask & bit)) {
-            fail("warp primitive at " + describe(meeting.where) +
-                 " reached by only a part of its mask: " + describe(thread) + " has returned");
+            fail(
+                "warp primitive at " + describe(meeting.where) +
+                " reached by only a part of its mask: " + describe(thread) + " has returned"
+            );
         }
     }
 }

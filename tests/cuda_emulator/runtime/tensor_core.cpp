@@ -3,12 +3,12 @@
 //
 // Tensor cores do not round to nearest. They add a block of products and the sum so far at once:
 // the products are exact; all addends are shifted to the exponent of the largest, and what falls
-// below its last bit is cut off; the sum of what is left is exact, and is cut to float32 again (Fasi,
-// Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", PeerJ Computer Science,
-// 2021). Devices differ in how many products a block has and in how many bits more than float32's
-// they keep while they add (Khattak, Mikaitis, "Accurate models of NVIDIA tensor cores", 2025).
-// Here a block has four products and there are no more bits: no device is known to lose more, so an
-// error bound that holds here holds on all of them.
+// below its last bit is cut off; the sum of what is left is exact, and is cut to float32 again
+// (Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", PeerJ Computer
+// Science, 2021). Devices differ in how many products a block has and in how many bits more than
+// float32's they keep while they add (Khattak, Mikaitis, "Accurate models of NVIDIA tensor cores",
+// 2025). Here a block has four products and there are no more bits: no device is known to lose
+// more, so an error bound that holds here holds on all of them.
 #include <math.h>
 #include <string.h>
 

@@ -25,7 +25,7 @@ COLUMNS_TESTS = "tests/kernels/test_im2col.py -k cuda"
 TENSOR_CORES = "tests/kernels/test_cuda.py -k tensor_cores"
 
 # The copies that a step of the matrix product waits for.
-WAIT = """whose memory the next copies take.
+WAIT = """to whose memory the next copies go.
         copy_async_wait<STAGES - 2>();
         __syncthreads();
 """
@@ -245,23 +245,23 @@ FAULTS = [
     Fault(
         "cuda norm with pool: too little shared memory",
         "kernels/local_response_norm_max_pool2d/cuda.py",
-        "return pixels * input.shape[1]",
-        "return (pixels - 1) * input.shape[1]",
+        "return pixels * input.shape[-1]",
+        "return (pixels - 1) * input.shape[-1]",
         NORM_POOL_TESTS,
         sanitizer="address",
     ),
     Fault(
         "cuda norm with pool: tiles of which several blocks do not fit side by side",
         "kernels/local_response_norm_max_pool2d/cuda.py",
-        "_SHARED_MEMORY = 48 * 1024",
-        "_SHARED_MEMORY = 227 * 1024",
+        "_SHARED_BYTES = 48 * 1024",
+        "_SHARED_BYTES = 227 * 1024",
         "tests/kernels/test_cuda.py -k where_that_pays",
     ),
     Fault(
         "cuda norm with pool: pixels are normalized again without limit",
         "kernels/local_response_norm_max_pool2d/cuda.py",
-        "_NORMALIZATIONS = 3",
-        "_NORMALIZATIONS = 30",
+        "_MOST_NORMALIZATIONS = 3",
+        "_MOST_NORMALIZATIONS = 30",
         "tests/kernels/test_cuda.py -k where_that_pays",
     ),
     # Cross entropy.
@@ -312,15 +312,15 @@ FAULTS = [
     Fault(
         "cuda prepare: mirrored one pixel off",
         PREPARE,
-        "OW - 1 - ow",
-        "OW - ow",
+        "W - 1 - w",
+        "W - w",
         PREPARE_TESTS,
     ),
     Fault(
         "cuda prepare: the mean image is mirrored",
         PREPARE,
-        "* OW + ow] : mean[c]",
-        "* OW + column] : mean[c]",
+        "* W + w] : mean[c]",
+        "* W + column] : mean[c]",
         PREPARE_TESTS,
     ),
     Fault(
@@ -356,8 +356,8 @@ FAULTS = [
     Fault(
         "cuda implicit gemm: fragments change places",
         GEMM,
-        "a[i][1] = to_tf32(row[8 * ROW]);",
-        "a[i][1] = to_tf32(row[4]);",
+        "fragment[1] = to_tf32(row[8 * ROW]);",
+        "fragment[1] = to_tf32(row[4]);",
         TENSOR_CORES,
     ),
     Fault(
@@ -392,8 +392,8 @@ FAULTS = [
     Fault(
         "cuda implicit gemm: the tile of the next step",
         GEMM,
-        "columns_tiles + step % STAGES * PIXELS * ROW",
-        "columns_tiles + (step + 1) % STAGES * PIXELS * ROW",
+        "columns = columns_tiles + stage * PIXELS * ROW;\n        const float* row",
+        "columns = columns_tiles + (stage + 1) % STAGES * PIXELS * ROW;\n        const float* row",
         TENSOR_CORES,
     ),
     Fault(
@@ -413,7 +413,7 @@ FAULTS = [
         sanitizer="address",
     ),
     Fault(
-        "cuda implicit gemm: filters turned in one direction only",
+        "cuda implicit gemm: filters flipped in one direction only",
         GEMM,
         "* KW + KW - 1 - kw",
         "* KW + kw",
@@ -422,8 +422,8 @@ FAULTS = [
     Fault(
         "cuda implicit gemm: a factor is cut, not rounded",
         GEMM,
-        "a[i][0] = to_tf32(row[0]);",
-        "a[i][0] = __float_as_uint(row[0]);",
+        "fragment[0] = to_tf32(row[0]);",
+        "fragment[0] = __float_as_uint(row[0]);",
         "tests/kernels/test_cuda.py -k factors_are_rounded",
     ),
     Fault(
@@ -437,15 +437,8 @@ FAULTS = [
     Fault(
         "cuda weight gradient: fragments change places",
         GEMM,
-        "b[j][1] = to_tf32(column[4 * B_ROW]);",
-        "b[j][1] = to_tf32(column[4]);",
-        TENSOR_CORES,
-    ),
-    Fault(
-        "cuda weight gradient: waits for one copy too few",
-        GEMM,
-        "step < steps; step++) {\n        copy_async_wait<STAGES - 2>();",
-        "step < steps; step++) {\n        copy_async_wait<STAGES - 1>();",
+        "fragment[1] = to_tf32(column[4 * B_ROW]);",
+        "fragment[1] = to_tf32(column[4]);",
         TENSOR_CORES,
     ),
     Fault(

@@ -153,7 +153,7 @@ def test_text(root, capsys):
 
 
 class Made:
-    """A data set of grey images; its name of an image is its number."""
+    """A data set of gray images; its name of an image is its number."""
 
     def __init__(self, counts, first=0, damage=None):
         self.classes = [f"class {i}" for i in range(len(counts))]
@@ -243,7 +243,7 @@ def test_demo_set_with_a_picture(tmp_path, capsys, monkeypatch):
     height, width = pixels.shape[:2]
     assert width == 1110 and 1600 < height < 1754
     assert (pixels[:, :5] == 255).all() and (pixels[:, -5:] == 255).all()
-    # Columns 1.3 inches and further right: the samples, colourful nearly everywhere.
+    # Columns 1.3 inches and further right: the samples, colorful nearly everywhere.
     samples = pixels[120:1200, 200:1070]
     assert (samples.max(axis=2) - samples.min(axis=2) > 30).mean() > 0.7
 

@@ -16,11 +16,10 @@ from PIL import Image
 
 from alexnet.data import load
 from alexnet.data.__main__ import main
-from alexnet.data.bad_images import BadImages
+from alexnet.data.bad_images import Skipping
 from alexnet.data.commands import prepare, shard_writer
 from alexnet.data.commands.prepare import reduced
 from alexnet.data.readers import shards
-from alexnet.data.readers.folder import FolderDataset
 from alexnet.data.statistics import color_statistics, mean_image
 from alexnet.data.transforms import Augmentation, Preprocessing, central_view, training_view
 from alexnet.errors import DataError
@@ -100,13 +99,12 @@ def test_same_views_of_jpegs(tmp_path):
     assert [train.image(i).shape[:2] for i in range(5)] == [
         (s, s) for s in (256, 256, 256, 100, 40)
     ]
-    everything = BadImages()
-    expected = mean_image(before["train"], 256, everything)
+    expected = mean_image(before["train"], 256)
     assert expected.dtype == train.mean_image.dtype == np.float32
     assert np.array_equal(train.mean_image, expected)
     statistics = json.loads((tmp_path / "new" / "dataset.json").read_bytes())["statistics"]
-    of_source = color_statistics(before["train"], everything)
-    assert statistics == json.loads(json.dumps(of_source._asdict()))
+    expected_statistics = color_statistics(before["train"])
+    assert statistics == json.loads(json.dumps(expected_statistics._asdict()))
 
 
 def test_same_views_of_small_images_at_any_size(tmp_path):
@@ -155,7 +153,7 @@ def test_rectangles(tmp_path):
 def mean_image_of_squares(dataset, size):
     """By the definition in `statistics`, without what the data set says it is."""
     copy = type("Unprepared", (), {"__len__": lambda self: len(dataset), "image": dataset.image})()
-    return mean_image(copy, size, BadImages())
+    return mean_image(copy, size)
 
 
 def test_reduced_images_have_no_gaps():
@@ -203,7 +201,7 @@ def test_bad_images_of_finished_shards_count_when_it_goes_on(
         raise OSError(errno.EIO, "stop")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer.Finish, "write_description", stop)
+        patch.setattr(shard_writer.FolderWriter, "write_description", stop)
         assert run(source, tmp_path / "new", "--bad-images", "skip") == 7
     assert run(source, tmp_path / "new", "--bad-images", "skip", "--max-bad-images", "1") == 3
     assert "2 images cannot be used" in capsys.readouterr().err
@@ -304,21 +302,20 @@ def test_every_write_fsync_and_rename_may_fail(tmp_path, capsys, monkeypatch):
 
 def count_decodings(monkeypatch):
     decoded = []
-    read = BadImages.read
+    image = Skipping.image
 
-    def counting(self, dataset, index, square=None):
-        if isinstance(dataset, FolderDataset):  # and not the shards, for their statistics
-            decoded.append(dataset.name(index))
-        return read(self, dataset, index, square)
+    def counting(self, index, square=None):
+        decoded.append(self.name(index))
+        return image(self, index, square)
 
-    monkeypatch.setattr(BadImages, "read", counting)
+    monkeypatch.setattr(Skipping, "image", counting)
     return decoded
 
 
 def stopped(source, destination, monkeypatch):
     """A folder in which everything but the description is done."""
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer.Finish, "write_description", lambda self: 1 / 0)
+        patch.setattr(shard_writer.FolderWriter, "write_description", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(source, destination)
 
@@ -418,7 +415,7 @@ def test_interrupt(source, tmp_path, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer.Finish, "write_description", interrupt)
+        patch.setattr(shard_writer.FolderWriter, "write_description", interrupt)
         assert run(source, tmp_path / "new") == 130
     assert capsys.readouterr().err.endswith(
         "interrupted; what is finished is kept: give the same command again to go on\n"

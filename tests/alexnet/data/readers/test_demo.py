@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alexnet.data.readers.demo import LEAST_CONTRAST, LUMA, SIZE, DemoDataset, _two_colours
+from alexnet.data.readers.demo import LEAST_CONTRAST, LUMA, SIZE, DemoDataset, _two_colors
 
 
 def test_images_are_a_function_of_seed_split_and_index():
@@ -32,14 +32,14 @@ def test_unknown_split():
 
 def test_patterns_are_brighter_than_their_ground(rng):
     for _ in range(100):
-        bright, dark = _two_colours(rng)
+        bright, dark = _two_colors(rng)
         assert (bright - dark) @ LUMA > LEAST_CONTRAST
 
 
-def test_the_mean_colour_does_not_tell_the_class():
-    """Nearest class mean, with the mean colours of other images to learn from: about chance."""
+def test_the_mean_color_does_not_tell_the_class():
+    """Nearest class mean, with the mean colors of other images to learn from: about chance."""
     dataset = DemoDataset("train", 400)
-    colours = np.array([dataset.image(i).mean(axis=(0, 1)) for i in range(len(dataset))])
-    means = np.array([colours[:200][dataset.labels[:200] == c].mean(axis=0) for c in range(10)])
-    distance = np.linalg.norm(colours[200:, None] - means, axis=2)
+    colors = np.array([dataset.image(i).mean(axis=(0, 1)) for i in range(len(dataset))])
+    means = np.array([colors[:200][dataset.labels[:200] == c].mean(axis=0) for c in range(10)])
+    distance = np.linalg.norm(colors[200:, None] - means, axis=2)
     assert (distance.argmin(axis=1) == dataset.labels[200:]).mean() < 0.3

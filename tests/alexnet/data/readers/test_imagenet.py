@@ -97,7 +97,7 @@ def test_index_of_a_replaced_tar_is_made_again(tmp_path, change):
     path = tmp_path / TRAIN_TAR
     status = path.stat()
     images = {f"{synset}.tar": [(f"{synset}_1.JPEG", mini.jpeg(7))] for synset in mini.SYNSETS}
-    replaced = mini.pack((name, mini.pack(of_class)) for name, of_class in images.items())
+    replaced = mini.pack((name, mini.pack(class_images)) for name, class_images in images.items())
     size = status.st_size + 512 * (change == "size")
     assert len(replaced) <= size
     path.write_bytes(replaced.ljust(size, b"\0"))

@@ -130,7 +130,7 @@ def test_hidden_test_labels(tmp_path, caplog):
     assert load("parquet", tmp_path).keys() == {"train", "validation"}
     assert "left out the test images, whose labels are hidden" in caplog.text
     (tmp_path / "validation-00000-of-00001.parquet").unlink()
-    with pytest.raises(DataError, match="no labelled images to validate"):
+    with pytest.raises(DataError, match="no labeled images to validate"):
         load("parquet", tmp_path)
 
 

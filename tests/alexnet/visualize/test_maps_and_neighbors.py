@@ -1,21 +1,13 @@
-"""What all pictures share: where they go, and what they call a run."""
-
-from pathlib import Path
+"""The figures of the map and of nearest neighbors."""
 
 import numpy as np
 import pytest
 
+from alexnet import style
+from alexnet.inference.image_files import UNKNOWN
 from alexnet.visualize import map as map_command
-from alexnet.visualize import neighbors, style
-from alexnet.visualize.pictures import UNKNOWN, Picture
-
-
-def test_a_long_name_of_a_run_keeps_its_end():
-    assert style.run_name(Path("runs/demo-alexnet-1"), 40) == "runs/demo-alexnet-1"
-    name = style.run_name(Path("/a/folder/in/a/folder/runs/demo-alexnet-1"), 20)
-    assert name == "…runs/demo-alexnet-1"
-    assert len(name) == 20
-    assert style.run_name(Path("runs/\udcff"), 40) == "runs/?"
+from alexnet.visualize import neighbors
+from alexnet.visualize.pictures import Picture
 
 
 @pytest.mark.parametrize("extent", [(1.0, 1.0), (40.0, 1.0), (1.0, 40.0), (0.0, 0.0)])
@@ -35,10 +27,10 @@ def test_a_map_has_one_scale_and_shows_every_point(rng, extent, caplog):
     assert not caplog.records
 
 
-def test_frames_of_neighbours_are_explained_where_there_are_any():
+def test_frames_of_neighbors_are_explained_where_there_are_any():
     pixels = np.zeros((5, 5, 3), np.uint8)
     for label, explained in ((0, True), (UNKNOWN, False)):
-        figure = neighbors.neighbours_figure(
+        figure = neighbors.neighbors_figure(
             [Picture(pixels, label)],
             [[Picture(pixels, 0), Picture(pixels, 1)]],
             np.array([[3.0, 0.5]]),

@@ -1,30 +1,19 @@
-"""The sections of a run's report on images: functions from `Report` to HTML.
-
-One that cannot be written raises `Missing`, or the error of the images.
-"""
-
-import shlex
+"""The sections of a report on the results: accuracy by class, and images with their predictions."""
 
 import numpy as np
 
 from alexnet.data import Dataset
-from alexnet.data.dataset import Subset
 from alexnet.data.labels import display_name
 from alexnet.data.loader import Batch
 from alexnet.data.transforms import central_view
-from alexnet.errors import CheckpointError
-from alexnet.inference import load
 from alexnet.inference.evaluation import predict
-from alexnet.inference.results import Estimate
-from alexnet.predict import top_classes
+from alexnet.inference.results import Estimate, top_classes
+from alexnet.report.content import Report
 from alexnet.report.html import figure, picture, table
-from alexnet.report.sections import Missing, Report
-from alexnet.visualize import nearest, neighbors, pictures, result_figures
-from alexnet.visualize.features import LAYER, Features, features
+from alexnet.visualize import result_figures
 from alexnet.visualize.result_figures import Prediction
 from minigrad import backend
 
-INDEXED_IMAGES, QUERIES, NEIGHBOURS = 2000, 6, 6
 SAMPLES = 8  # right ones, and as many wrong ones
 LISTED_CLASSES, EXTREME_CLASSES, LISTED_PAIRS = 20, 10, 10
 
@@ -37,16 +26,16 @@ def accuracy(report: Report) -> str:
     alt = f"Confusion matrix of {title}: {results.accuracy().value:.1%} are right"
     names = [display_name(name) for name in results.classes]
     rows = [["all images", f"{len(results):,}", *_percentages(results.accuracy())]]
-    of_class = results.accuracy_by_class()
+    accuracies = results.accuracy_by_class()
     counts = np.bincount(results.labels, minlength=len(names))
     shown = [label for label in range(len(names)) if counts[label]]
     which = "of each class"
     if len(shown) > LISTED_CLASSES:
-        shown.sort(key=lambda label: (-of_class[label].value, label))
+        shown.sort(key=lambda label: (-accuracies[label].value, label))
         shown = shown[:EXTREME_CLASSES] + shown[-EXTREME_CLASSES:]
         which = f"of the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
     for label in shown:
-        rows.append([names[label], f"{counts[label]:,}", *_percentages(of_class[label])])
+        rows.append([names[label], f"{counts[label]:,}", *_percentages(accuracies[label])])
     classes = table(["class", "images", "top-1", "95% interval"], rows, f"Accuracy {which}")
     pairs = [
         [names[label], names[predicted], f"{count:,}", f"{share:.1%}"]
@@ -65,8 +54,8 @@ def samples(report: Report) -> str:
     results = images.results
     generator = np.random.default_rng(0)
     parts = []
-    for name, of_kind in (("right", results.rank == 1), ("wrong", results.rank > 1)):
-        positions = np.flatnonzero(of_kind)
+    for name, selected in (("right", results.rank == 1), ("wrong", results.rank > 1)):
+        positions = np.flatnonzero(selected)
         count = min(SAMPLES, len(positions))
         if not count:
             parts.append(f"<p>None of the {len(results):,} images is classified {name}.</p>")
@@ -94,73 +83,19 @@ def samples(report: Report) -> str:
 
 
 def _predictions(report: Report, dataset: Dataset, indices: np.ndarray) -> list[Prediction]:
-    """What the network says of some images of a set."""
+    """The network's predictions for some images of a set."""
     preprocessing, classes = report.checkpoint.preprocessing, report.checkpoint.classes
     views = [central_view(dataset.image(i, preprocessing.resize), preprocessing) for i in indices]
-    crops, flips, shifts = zip(*views)
-    batch = Batch(
-        np.stack(crops), np.array(flips), np.stack(shifts), dataset.labels[indices], indices,
-        preprocessing,
-    )  # fmt: skip
+    batch = Batch.from_views(views, dataset.labels[indices], indices, preprocessing)
     ((_, log_probabilities),) = predict(
         report.model, iter([batch]), backend.get(report.arguments.backend)
     )
     return [
-        Prediction(crop, dataset.name(i), classes[dataset.labels[i]], top_classes(row, classes, 5))
-        for crop, i, row in zip(crops, indices, np.exp(log_probabilities))
+        Prediction(
+            view.crop, dataset.name(i), classes[dataset.labels[i]], top_classes(row, classes, 5)
+        )
+        for view, i, row in zip(views, indices, np.exp(log_probabilities))
     ]
-
-
-def similar_images(report: Report) -> str:
-    dataset = report.require_images().dataset
-    arguments, checkpoint = report.arguments, report.checkpoint
-    if arguments.split == "train":
-        remedy = f"python -m alexnet.report {shlex.quote(str(report.folder))} --split validation"
-        raise Missing("each training image would find itself", remedy)
-    training = load.dataset(arguments, checkpoint, "train")
-    index = index_of(report, training)
-    queries = Subset(dataset, min(QUERIES, len(dataset)))
-    of_queries = _features(report, queries)
-    count = min(NEIGHBOURS, len(index.values))
-    positions, distances = nearest.nearest(of_queries.values, index.values, count)
-    shown = neighbors.neighbours_figure(
-        pictures.shown(queries, of_queries.indices, checkpoint.preprocessing),
-        [
-            pictures.shown(training, index.indices[row], checkpoint.preprocessing)
-            for row in positions
-        ],
-        distances,
-        checkpoint.classes,
-        f"Nearest of {len(index.values):,} training images by Euclidean distance in {LAYER}",
-    )
-    same = (index.labels[positions] == of_queries.labels[:, np.newaxis]).sum()
-    alt = (
-        f"{len(queries)} images, each with its {count} nearest training images; {same} of "
-        f"{positions.size} neighbours are of the same class"
-    )
-    return figure(
-        picture(shown, alt, "jpg"),
-        f"Images of the {arguments.split} set, and the training images whose {LAYER} activations "
-        "are nearest to theirs. Blue: of the same class; dashed orange: of another.",
-    )
-
-
-def index_of(report: Report, training: Dataset) -> Features:
-    """The index of `visualize neighbours` where there is one, else of some training images."""
-    path = report.folder / "index.safetensors"
-    if path.exists():
-        try:
-            return nearest.load(path, nearest.identity(report.checkpoint, training, LAYER))
-        except (nearest.OtherIndex, CheckpointError):
-            pass  # of a network before this one
-    some = Subset(training, min(INDEXED_IMAGES, len(training)))
-    found = _features(report, some)
-    return found._replace(indices=some.indices[found.indices])
-
-
-def _features(report: Report, dataset: Dataset) -> Features:
-    loader = load.loader(report.arguments, report.checkpoint, dataset)
-    return features(report.model, loader, backend.get(report.arguments.backend))
 
 
 def _percentages(estimate: Estimate) -> tuple[str, str]:

@@ -1,0 +1,70 @@
+"""The section of a report on nearest neighbors: training images that the network finds similar."""
+
+import shlex
+
+import numpy as np
+
+from alexnet.data import Dataset
+from alexnet.data.dataset import Subset
+from alexnet.errors import CheckpointError
+from alexnet.inference import load
+from alexnet.report.content import Missing, Report
+from alexnet.report.html import figure, picture
+from alexnet.visualize import nearest, pictures
+from alexnet.visualize.features import LAYER, Features, features
+from alexnet.visualize.neighbors import neighbors_figure
+from minigrad import backend
+
+INDEXED_IMAGES, QUERIES, NEIGHBORS = 2000, 6, 6
+
+
+def similar_images(report: Report) -> str:
+    dataset = report.require_images().dataset
+    arguments, checkpoint = report.arguments, report.checkpoint
+    if arguments.split == "train":
+        remedy = f"python -m alexnet.report {shlex.quote(str(report.folder))} --split validation"
+        raise Missing("each training image would find itself", remedy)
+    training = load.dataset(arguments, checkpoint, "train")
+    index = training_index(report, training)
+    queries = Subset(dataset, min(QUERIES, len(dataset)))
+    query_features = _features(report, queries)
+    count = min(NEIGHBORS, len(index.values))
+    positions, distances = nearest.nearest(query_features.values, index.values, count)
+    shown = neighbors_figure(
+        pictures.shown(queries, query_features.indices, checkpoint.preprocessing),
+        [
+            pictures.shown(training, index.indices[row], checkpoint.preprocessing)
+            for row in positions
+        ],
+        distances,
+        checkpoint.classes,
+        f"Nearest of {len(index.values):,} training images by Euclidean distance in {LAYER}",
+    )
+    same = (index.labels[positions] == query_features.labels[:, np.newaxis]).sum()
+    alt = (
+        f"{len(queries)} images, each with its {count} nearest training images; {same} of "
+        f"{positions.size} neighbors are of the same class"
+    )
+    return figure(
+        picture(shown, alt, "jpg"),
+        f"Images of the {arguments.split} set, and the training images whose {LAYER} activations "
+        "are nearest to theirs. Blue: of the same class; dashed orange: of another.",
+    )
+
+
+def training_index(report: Report, training: Dataset) -> Features:
+    """The index that `visualize neighbours` left in the run folder, else one of some images."""
+    path = report.folder / "index.safetensors"
+    if path.exists():
+        try:
+            return nearest.load(path, nearest.identity(report.checkpoint, training, LAYER))
+        except (nearest.OtherIndex, CheckpointError):
+            pass  # of a network before this one
+    some = Subset(training, min(INDEXED_IMAGES, len(training)))
+    found = _features(report, some)
+    return found._replace(indices=some.indices[found.indices])
+
+
+def _features(report: Report, dataset: Dataset) -> Features:
+    loader = load.loader(report.arguments, report.checkpoint, dataset)
+    return features(report.model, loader, backend.get(report.arguments.backend))

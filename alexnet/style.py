@@ -1,0 +1,99 @@
+"""How all pictures look: colors, page size, fonts; places in inches; and saving them."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from alexnet import files
+
+# Okabe and Ito's palette, which color-blind readers can tell apart, without its yellow, which is
+# too pale on white.
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+SKY_BLUE, ORANGE, BLACK = "#56B4E9", "#E69F00", "#000000"
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, SKY_BLUE, ORANGE, BLACK)
+GRAY = "#767676"
+TRAINING, VALIDATION, REFERENCE = BLUE, VERMILION, GRAY
+RIGHT, WRONG = BLUE, VERMILION
+# From black to light yellow, even in brightness, which color-blind readers see as well.
+INTENSITY = "inferno"
+
+# Inches between the margins of a page of A4.
+PAGE_WIDTH, PAGE_HEIGHT = 7.4, 10.4
+SMALL, NORMAL, LARGE = 7, 8, 9  # points
+DOTS_PER_INCH = 150
+
+
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place of a figure, in inches from its upper left corner."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes(
+        (left / across, 1 - (top + height) / down, width / across, height / down)
+    )
+
+
+def add_text(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
+    """A text below and to the right of a place, in inches from the upper left corner."""
+    across, down = figure.get_size_inches()
+    figure.text(left / across, 1 - top / down, text, va="top", parse_math=False, **style)
+
+
+def frame(axes: Axes, color: str, width: float = 0.5) -> None:
+    """Axes for a picture: no ticks, and a thin line around it."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color=color, linewidth=width)
+
+
+def plain(axes: Axes) -> None:
+    """Axes for curves: no box, and faint horizontal lines behind them."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)
+
+
+@contextlib.contextmanager
+def boxes_for_missing_letters() -> Iterator[None]:
+    """Within this block a letter that the font lacks is drawn as a box, without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        yield
+
+
+def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """A text, shortened at its end where it would be wider than `width`.
+
+    Args:
+        width: inches.
+        size: of the font, points.
+        weight: of the font.
+    """
+    font = FontProperties(size=size, weight=weight)
+
+    def inches(text: str) -> float:
+        with boxes_for_missing_letters():
+            points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+        return points / 72
+
+    text = text.encode("utf-8", "replace").decode()  # a name of a file need not be text
+    if inches(text) <= width:
+        return text
+    length = len(text) - 1
+    while length and inches(f"{text[:length].rstrip()}…") > width:
+        length -= 1
+    return f"{text[:length].rstrip()}…"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the name of the file ends in; all of it or nothing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with boxes_for_missing_letters(), files.replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DOTS_PER_INCH)
