@@ -20,7 +20,6 @@ from minigrad.kernels.conv2d import (
     output_shape,
     reference,
 )
-from minigrad.kernels.shared.layout import cpu as layout
 
 STRIDE, PADDING, GROUPS = (1, 1), (1, 1), 1
 
@@ -63,7 +62,7 @@ def main(argv=None):
     in_channels, out_channels = arguments.channels
     images = rng.standard_normal((arguments.images, in_channels, 13, 13)).astype(np.float32)
     weight = rng.standard_normal((out_channels, in_channels, 3, 3)).astype(np.float32)
-    channels_last = layout.channels_last(images)
+    channels_last = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
     shape = output_shape(images.shape, weight.shape, STRIDE, PADDING, GROUPS)
     flops = 2 * np.prod(shape) * np.prod(weight.shape[1:])
     padded = np.zeros((*images.shape[:2], 15, 15), np.float32)
@@ -91,17 +90,17 @@ def main(argv=None):
     )
     plain = np.empty(shape, np.float32)
     show("the loops, compiled", lambda: compiled_loops(images, weight, padded, plain), plain)
-    for name, path, source in (
-        ("im2col and product", cpu_im2col, images),
-        ("direct", cpu_direct, channels_last),
-        ("Winograd", cpu_winograd, channels_last),
+    for name, path in (
+        ("im2col and product", cpu_im2col),
+        ("direct", cpu_direct),
+        ("Winograd", cpu_winograd),
     ):
-        output = layout.empty(shape, np.float32)
+        output = np.empty((len(images), 13, 13, out_channels), np.float32)
 
-        def run(path=path, source=source, output=output):
-            path.forward(source, weight, None, STRIDE, PADDING, GROUPS, output=output)
+        def run(path=path, output=output):
+            path.forward(channels_last, weight, None, STRIDE, PADDING, GROUPS, output=output)
 
-        show(name, run, output)
+        show(name, run, output.transpose(0, 3, 1, 2))
 
 
 if __name__ == "__main__":

@@ -362,7 +362,15 @@ def test_the_operation_of_the_page_works(tmp_path):
         apply(block, copy)
     new = {block.file for block in files if block.language != "diff"}
     changed = {block.file for block in files} - new
-    assert (len(new), len(changed)) == (5, 10)
+    lines = sum(
+        block.text.count("\n+") if block.language == "diff" else block.text.count("\n")
+        for block in files
+    )
+    # A diff that begins with a new line has one more.
+    lines += sum(block.text.startswith("+") for block in files)
+    text = prose(OPERATION)
+    assert (len(new), len(changed)) == (5, 10) and f"{lines} lines" in text
+    in_process(sys.executable, "-m", "ruff", "check", ".", cwd=copy)
     tests = ["tests/minigrad", "tests/kernels", "tests/test_against_pytorch.py"]
     options = ["-k", "gelu or GELU", "-p", "no:cacheprovider"]
     printed = in_process(sys.executable, "-m", "pytest", *tests, *options, cwd=copy)
