@@ -30,6 +30,8 @@ from pathlib import Path
 import pytest
 
 import minigrad
+from alexnet import cli
+from alexnet.data.sources import NAMES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -313,6 +315,13 @@ def test_the_architecture_names_every_module_of_the_engine_and_every_folder():
     for package, prefix in (("minigrad", ""), ("alexnet", "alexnet/")):
         folders = [path.parent.name for path in (ROOT / package).glob("*/__init__.py")]
         assert not [name for name in folders if f"`{prefix}{name}/`" not in page]
+
+
+def test_tables_of_exit_codes_and_sources_are_complete():
+    codes = re.findall(r"^\| (\d+) \|", (ROOT / "docs/training.md").read_text(), re.MULTILINE)
+    assert sorted(codes) == sorted(re.findall(r"\b(\d+)  ", cli.EXIT_CODES))
+    sources = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs/data.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(sources))) == set(NAMES) - {"auto"}
 
 
 def test_options_in_backticks_exist():
