@@ -1,4 +1,4 @@
-"""What the commands share: types of options, exit codes, and errors in one line."""
+"""What the commands share: options and their types, exit codes, and errors in one line."""
 
 import argparse
 import errno
@@ -33,7 +33,7 @@ exit codes:
 
 
 class Parser(argparse.ArgumentParser):
-    """Of every command: its help ends with the exit codes, and wrong use is a `UsageError`."""
+    """The parser of every command: its help ends with the exit codes, wrong use is a `UsageError`."""
 
     def __init__(self, **options: Any):
         form = {"epilog": EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -41,6 +41,23 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         raise UsageError(f"{message} (see --help)")
+
+
+class Option:
+    """An option that several commands have, defined once.
+
+    Args:
+        flags: its names, such as "-j" and "--workers".
+        keywords: of `argparse.ArgumentParser.add_argument`.
+    """
+
+    def __init__(self, *flags: str, **keywords: Any):
+        self.flags = flags
+        self.keywords = keywords
+
+    def add_to(self, parser: argparse._ActionsContainer, **keywords: Any) -> None:
+        """Add it to a parser or a group of one, with this command's own default or help."""
+        parser.add_argument(*self.flags, **{**self.keywords, **keywords})
 
 
 def number(kind: type, condition: Callable[[Any], bool], expected: str) -> Callable[[str], Any]:
@@ -77,9 +94,13 @@ share = number(float, lambda x: 0 < x < 1, "a number between 0 and 1")
 fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 seed = number(int, lambda n: 0 <= n < 2**63, "a whole number from 0 to 2^63 - 1")
 
+BACKEND = Option("--backend", choices=("cpu", "cuda"), help="default: cpu")
+BATCH_SIZE = Option("-b", "--batch-size", type=count, metavar="N")
+SEED = Option("--seed", type=seed, metavar="N")
+
 
 def output_file(*suffixes: str) -> Callable[[str], Path]:
-    """An argparse type: a file to write, whose name ends in one of some ways; in any, if none."""
+    """An argparse type: a file to write, whose name has one of the suffixes, or any if none is given."""
 
     def parse(text: str) -> Path:
         path = Path(text)
@@ -96,7 +117,7 @@ picture = output_file(".png", ".svg")
 
 
 def writable(path: Path) -> Path:
-    """A file that is to be written after all computing; what would fail then fails now.
+    """Check before computing anything that a file can be written afterwards; returns its path.
 
     Raises:
         OSError: it is a folder, or lies in a folder that cannot be written to.
@@ -113,7 +134,7 @@ def writable(path: Path) -> Path:
 def run_subcommand(
     prog: str, description: str, modules: dict[str, ModuleType], argv: list[str] | None
 ) -> int:
-    """Run the one of several commands that `argv` names, and return its exit code.
+    """Run the command that `argv` names, one of several, and return its exit code.
 
     Args:
         modules: by the names of the commands; each has ``add_options(parser)`` and
@@ -136,27 +157,27 @@ def run_subcommand(
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
+    """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
-    """A text that can be printed: names of files hold anything, also what controls terminals."""
+    """The text with escapes for what cannot be printed, or controls terminals, as file names may."""
     encoding = sys.stdout.encoding or "utf-8"
     text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def one_line(name: str) -> str:
-    """A name of a file as it can be printed in a line: it may hold line breaks, too."""
+    """A file name with escapes for what cannot be printed in a line, line breaks included."""
     return printable(name.replace("\n", "\\n"))
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """What `run` returns; what is expected to go wrong becomes one line and a code of its own."""
+    """Run a command and return its exit code; an expected error is one line and a code of its own."""
     try:
         code = run()
-        sys.stdout.flush()  # or else Python finds out at its end what cannot be written
+        sys.stdout.flush()  # or Python would notice only as it exits that the output cannot be written
         return code
     except UsageError as error:
         code, message = 2, error
@@ -184,6 +205,6 @@ def exit_code(run: Callable[[], int]) -> int:
     say("error: " + " ".join(str(message).split()))
     try:
         sys.stdout.flush()
-    except OSError:  # Python would try once more at its end
+    except OSError:  # Python would try once more as it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

@@ -1,4 +1,4 @@
-"""What can go wrong in a way that is expected; `alexnet.cli` gives each its exit code."""
+"""Errors that are expected; `alexnet.cli` gives each its exit code."""
 
 from minigrad.io import CheckpointError
 
@@ -7,6 +7,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "Diverged",
+    "DivergedNetwork",
     "OutOfMemory",
     "Terminated",
     "UsageError",
@@ -26,12 +27,16 @@ class BadImage(DataError):
 
 
 class Diverged(Exception):
-    """The loss or a parameter is no longer a finite number."""
+    """A training whose loss or parameters are no longer finite numbers."""
+
+
+class DivergedNetwork(CheckpointError):
+    """A checkpoint of no use: its parameters, or what they compute, are not finite numbers."""
 
 
 class OutOfMemory(Exception):
-    """More memory is needed than there is; the message says what would fit."""
+    """More memory is needed than is available; the message says what would fit."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has come."""
+    """SIGTERM was received."""

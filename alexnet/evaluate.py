@@ -4,13 +4,15 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.inference import load
-from alexnet.inference.results import Estimate, Results, evaluate, mean
+from alexnet.inference.evaluation import evaluate
+from alexnet.inference.results import Estimate, Results, mean
 from alexnet.run import progress
 from minigrad import backend
 
@@ -25,7 +27,8 @@ examples:
       what is taken for what, and the worst errors as pictures
   {NAME} best.safetensors --data-root photos --split test --json
 """
-# Up to so many classes are listed; of more, so many of the best and of the worst.
+# The largest number of classes that are all listed, and how many of the best and of the worst are
+# listed where there are more.
 LISTED_CLASSES, EXTREME_CLASSES = 20, 5
 LISTED_PAIRS, LISTED_ERRORS = 10, 12
 
@@ -62,8 +65,8 @@ def _run(argv: list[str] | None) -> int:
     views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
     title = f"{len(results):,} {arguments.split} images, {views}"
     if arguments.json:
-        of_run = {"split": arguments.split, "views": arguments.views}
-        print(json.dumps(of_run | as_json(results, dataset), allow_nan=False))
+        source = {"split": arguments.split, "views": arguments.views}
+        print(json.dumps(source | as_json(results, dataset), allow_nan=False))
     else:
         print(cli.printable(f"{title}\n\n{as_text(results)}"))
     if arguments.confusion or arguments.errors:
@@ -80,17 +83,22 @@ def _run(argv: list[str] | None) -> int:
 
 
 def as_text(results: Results) -> str:
-    """The numbers, by class where there are few, and the classes most often confused."""
+    """Accuracy and loss, accuracy by class, and the classes most often confused, as tables."""
     classes = len(results.classes)
-    names = [display_name(name) for name in results.classes]
     rows = [["", "", "95% interval", "chance"]]
     for k in (1, 5):
-        rows.append([f"top-{k}", *_percentages(results.accuracy(k)), f"{min(k / classes, 1):.1%}"])
+        chance = min(k / classes, 1)
+        rows.append([f"top-{k}", *results.accuracy(k).percentages(), f"{chance:.1%}"])
     loss = mean(results.loss)
     interval = "unknown" if math.isinf(loss.low) else f"{loss.low:.3f} to {loss.high:.3f}"
     rows.append(["loss", f"{loss.value:.3f}", interval, f"{math.log(classes):.3f}"])
-    parts = [_table(rows)]
+    return "\n\n".join([_table(rows), *_class_tables(results), _confusion_table(results)])
 
+
+def _class_tables(results: Results) -> Iterator[str]:
+    """The accuracy of each class, or of the best and the worst, and the classes without images."""
+    classes = len(results.classes)
+    names = [display_name(name) for name in results.classes]
     images, accuracies = results.confusion().sum(axis=1), results.accuracy_by_class()
     shown = [label for label in range(classes) if images[label]]
     heading = "accuracy by class"
@@ -101,38 +109,26 @@ def as_text(results: Results) -> str:
             heading = f"the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
     rows = [[heading, "images", "top-1", "95% interval"]]
     for label in shown:
-        rows.append([names[label], f"{images[label]:,}", *_percentages(accuracies[label])])
-    parts.append(_table(rows))
+        rows.append([names[label], f"{images[label]:,}", *accuracies[label].percentages()])
+    yield _table(rows)
     if len(shown) < classes <= LISTED_CLASSES:
-        parts.append(f"without images: {', '.join(n for n, c in zip(names, images) if not c)}")
+        yield f"without images: {', '.join(n for n, c in zip(names, images) if not c)}"
 
+
+def _confusion_table(results: Results) -> str:
+    names = [display_name(name) for name in results.classes]
     rows = [["most confused", "taken for", "images", "of the class"]]
     for label, predicted, count, share in results.confused_pairs(LISTED_PAIRS):
         rows.append([names[label], names[predicted], f"{count:,}", f"{share:.1%}"])
-    parts.append(_table(rows, texts=2) if len(rows) > 1 else "no image was taken for another class")
-    return "\n\n".join(parts)
+    return _table(rows, texts=2) if len(rows) > 1 else "no image was taken for another class"
 
 
 def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
-    """Everything that is known, for programs; the same dict each time.
+    """Everything that is known, for programs, under the same keys each time.
 
     Intervals are [low, high]; None stands for what is not known.
     """
     classes = len(results.classes)
-    confusion = results.confusion()
-
-    def listed(positions) -> list[dict[str, Any]]:
-        return [
-            {
-                "image": dataset.name(results.indices[i]).encode("utf-8", "replace").decode(),
-                "label": results.classes[results.labels[i]],
-                "predicted": results.classes[results.predicted[i]],
-                "probability": _known(float(results.probability[i])),
-                "loss": _known(float(results.loss[i])),
-            }
-            for i in positions
-        ]
-
     values = {"images": len(results)}
     for name, estimate, chance in (
         ("loss", mean(results.loss), math.log(classes)),
@@ -141,7 +137,24 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
     ):
         values |= {name: _known(estimate.value), f"{name}_interval": _interval(estimate)}
         values[f"{name}_chance"] = chance
-    values["classes"] = [
+    values["classes"] = _class_values(results)
+    values["confusion"] = results.confusion().tolist()
+    values["most_confused"] = [
+        pair._asdict()
+        | {"label": results.classes[pair.label], "predicted": results.classes[pair.predicted]}
+        for pair in results.confused_pairs(LISTED_PAIRS)
+    ]
+    for name, positions in (
+        ("worst_errors", results.worst(LISTED_ERRORS)),
+        ("most_confident_errors", results.most_confident_errors(LISTED_ERRORS)),
+    ):
+        values[name] = [_error_values(results, dataset, position) for position in positions]
+    return values
+
+
+def _class_values(results: Results) -> list[dict[str, Any]]:
+    columns = zip(results.classes, results.confusion(), results.accuracy_by_class())
+    return [
         {
             "name": name,
             "words": display_name(name),
@@ -150,19 +163,18 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
             "top1": _known(accuracy.value),
             "top1_interval": _interval(accuracy),
         }
-        for label, (name, row, accuracy) in enumerate(
-            zip(results.classes, confusion, results.accuracy_by_class())
-        )
+        for label, (name, row, accuracy) in enumerate(columns)
     ]
-    values["confusion"] = confusion.tolist()
-    values["most_confused"] = [
-        pair._asdict()
-        | {"label": results.classes[pair.label], "predicted": results.classes[pair.predicted]}
-        for pair in results.confused_pairs(LISTED_PAIRS)
-    ]
-    values["worst_errors"] = listed(results.worst(LISTED_ERRORS))
-    values["most_confident_errors"] = listed(results.most_confident_errors(LISTED_ERRORS))
-    return values
+
+
+def _error_values(results: Results, dataset: Dataset, position: int) -> dict[str, Any]:
+    return {
+        "image": dataset.name(results.indices[position]).encode("utf-8", "replace").decode(),
+        "label": results.classes[results.labels[position]],
+        "predicted": results.classes[results.predicted[position]],
+        "probability": _known(float(results.probability[position])),
+        "loss": _known(float(results.loss[position])),
+    }
 
 
 def _known(value: float) -> float | None:
@@ -173,12 +185,8 @@ def _interval(estimate: Estimate) -> list[float | None]:
     return [_known(estimate.low), _known(estimate.high)]
 
 
-def _percentages(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}"
-
-
 def _table(rows: list[list[str]], texts: int = 1) -> str:
-    """Columns side by side, the first `texts` to the left and the others to the right."""
+    """Columns side by side, the first `texts` aligned left and the others right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join(

@@ -1,7 +1,8 @@
-"""Files that appear complete, and safe on the disk, or not at all."""
+"""Files that appear complete, and safe on the disk, or not at all; locks of folders."""
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -13,13 +14,13 @@ UNFINISHED = ".unfinished-"
 
 @contextlib.contextmanager
 def replacing(path: Path, folder: Path | None = None) -> Iterator[Path]:
-    """A temporary name to write a file under; at the end of the block it takes the place of `path`.
+    """Yields a temporary path to write to; at the end of the block the file replaces `path`.
 
-    It is renamed only when all of it is on the disk, and the new name is on the disk when the
-    block has been left: a power cut at any moment leaves the old file or the new one.
+    The file is renamed only when all of it is on the disk, and its new name is on the disk when
+    the block is left: a power cut at any moment leaves the old file or the new one.
 
-    The temporary name is in a folder of its own, so that whatever a library leaves there when the
-    process is killed can be recognized, see `remove_unfinished`.
+    The temporary path is in a folder of its own, so that whatever a killed process leaves there
+    can be recognized, see `remove_unfinished`.
 
     Args:
         folder: where to make that folder, on the file system of `path`; default: beside `path`.
@@ -40,7 +41,7 @@ def replacing(path: Path, folder: Path | None = None) -> Iterator[Path]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace the contents of a file, or make it.
+    """Write a file, or replace its contents.
 
     Raises:
         OSError: see `replacing`.
@@ -62,19 +63,40 @@ def link(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which is made if it does not exist.
+
+    The lock ends with its process, however that ends. On network file systems without locks
+    nothing is locked: work there must still be possible.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    with open(path, "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+                raise
+        yield
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names of the files in a folder safe on the disk."""
     try:
         with _naming(folder):
             _sync(folder)
     except OSError as error:
-        # Some network file systems cannot; there names are as safe as they get.
+        # Some network file systems cannot do this; names are as safe there as they can be.
         if error.errno != errno.EINVAL:
             raise
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove what `replacing` has left in a folder where a process was killed."""
+    """Remove what `replacing` left in a folder when its process was killed."""
     for path in folder.glob(f"{UNFINISHED}*"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -89,7 +111,7 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Errors of open files do not know their name, others a temporary one: they get `path`."""
+    """Name `path` in errors, which otherwise name no file or a temporary one."""
     try:
         yield
     except OSError as error:

@@ -12,13 +12,13 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
     """The costs as text, with totals."""
     costs = layer_costs(model, image_size)
     lines = [
-        f"{'layer':<14}{'kind':<19}{'output':>15}{'parameters':>13}{'multiply-adds':>15}"
+        f"{'layer':<10}{'kind':<19}{'output':>15}{'parameters':>13}{'multiply-adds':>15}"
         f"{'output MB':>11}"
     ]
     for cost in costs:
         shape = "x".join(map(str, cost.output_shape))
         lines.append(
-            f"{cost.name:<14}{cost.kind:<19}{shape:>15}{cost.parameters:>13,}"
+            f"{cost.name:<10}{cost.kind:<19}{shape:>15}{cost.parameters:>13,}"
             f"{cost.multiply_adds:>15,}{cost.activation_bytes * batch_size / 1e6:>11.1f}"
         )
     parameters = sum(cost.parameters for cost in costs)
@@ -26,7 +26,7 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
     activations = sum(cost.activation_bytes for cost in costs) * batch_size
     lines += [
         "-" * len(lines[0]),
-        f"{'total':<48}{parameters:>13,}{multiply_adds:>15,}{activations / 1e6:>11.1f}",
+        f"{'total':<44}{parameters:>13,}{multiply_adds:>15,}{activations / 1e6:>11.1f}",
         "",
         f"One image: {2 * multiply_adds / 1e9:.2f} GFLOP forward, "
         f"{6 * multiply_adds / 1e9:.2f} GFLOP forward and backward.",

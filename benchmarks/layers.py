@@ -4,7 +4,6 @@ import argparse
 import math
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.inference.layers import named_layers
 from alexnet.model import ARCHITECTURES
 from benchmarks import budget, machine, peer, picture
 from benchmarks.report import add_json_option, positive, save
@@ -23,15 +23,6 @@ from minigrad import Tensor, backend, manual_seed, nn
 FORWARD, INPUT, WEIGHT = "forward", "d input", "d weight"
 # Sums of thousands of float32 products in another order; a wrong kernel is off by its size.
 TOLERANCE = 1e-4
-SHORT_NAMES = {
-    nn.Conv2d: "conv",
-    nn.Linear: "fc",
-    nn.ReLU: "relu",
-    nn.LocalResponseNorm: "norm",
-    nn.MaxPool2d: "pool",
-    nn.AdaptiveAvgPool2d: "avgpool",
-    nn.Dropout: "drop",
-}
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Layer:
     """A layer at its place in the network, with the input it gets there.
 
     Attributes:
-        name: kind and number of the block, as the paper counts: conv1 relu1 norm1 ... fc8.
+        name: see `alexnet.inference.layers`: conv1 relu1 norm1 ... fc8.
         input: random, of the shape the layer sees.
         output_shape: for that input.
         passes: what a training step computes here. The first layer needs no gradient of its
@@ -106,18 +97,15 @@ def walk(model: nn.Module, image_size: int, batch_size: int, device: str = "cpu"
     """
     rng = np.random.default_rng(0)
     shape = (batch_size, 3, image_size, image_size)
-    layers, counts, block = [], Counter(), 0
-    for module in (m for _, m in model.named_modules() if not list(m.named_children())):
+    layers = []
+    for name, module in named_layers(model).items():
         if isinstance(module, nn.ReLU):
             module = nn.ReLU()  # timed again and again, it must not overwrite its input
         input = rng.standard_normal(shape, np.float32)
         shape = module(Tensor(input).to(device)).shape
-        if type(module) not in SHORT_NAMES:
+        if isinstance(module, nn.Flatten):
             continue
         learns = bool(list(module.parameters()))
-        block += learns
-        name = f"{SHORT_NAMES[type(module)]}{block}"
-        counts[name] += 1
         passes = (FORWARD, *([INPUT] if layers else []), *([WEIGHT] if learns else []))
         layers.append(Layer(name, module, input, shape, passes))
     return layers

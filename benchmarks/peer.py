@@ -4,6 +4,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from alexnet.inference.layers import named_layers
 from minigrad import nn
 
 
@@ -63,8 +64,8 @@ def network(torch: ModuleType, model: nn.Module, without_norm: bool = False) -> 
     Args:
         without_norm: leave out local response normalization, which PyTorch has no fast kernel for.
     """
-    leaves = [module for _, module in model.named_modules() if not list(module.named_children())]
-    kept = [m for m in leaves if not (without_norm and isinstance(m, nn.LocalResponseNorm))]
+    layers = named_layers(model).values()
+    kept = [m for m in layers if not (without_norm and isinstance(m, nn.LocalResponseNorm))]
     twins = [
         torch.nn.ReLU(inplace=True) if isinstance(module, nn.ReLU) else layer(torch, module)
         for module in kept

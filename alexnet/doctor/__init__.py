@@ -1,8 +1,10 @@
-"""What keeps a network from learning, found before training: the checks, one after the other.
+"""Finds before training what would keep a network from learning.
 
-finding          what a check says
-data_checks      images, labels, and how they are prepared
-network_checks   parameters, signals, losses, and whether a batch can be learnt by heart
+finding           what a check says
+data_checks       images, labels, and how they are prepared
+network_checks    parameters, signals, class scores
+training_checks   stability, evaluation, overfitting a small batch, speed
+examination       all checks, one after the other
 """
 
 from alexnet.doctor.examination import examine

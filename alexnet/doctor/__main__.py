@@ -2,14 +2,15 @@
 
 import sys
 import tempfile
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from alexnet import cli
 from alexnet.doctor import PROBLEM, WARNING, Finding, examine
 from alexnet.errors import UsageError
 from alexnet.training.build import build_trainer
-from alexnet.training.settings import NOT_KEPT, parser, resolve
+from alexnet.training.options import new_run, parse
+from alexnet.training.settings import Settings, option_name
 
 NAME = "python -m alexnet.doctor"
 EXAMPLES = f"""\
@@ -30,26 +31,22 @@ def _print(finding: Finding) -> None:
         print(f"{'':<23}what helps: {finding.helps}", flush=True)
 
 
-def _settings(argv: list[str] | None) -> dict[str, Any]:
-    options = parser()
-    options.prog, options.usage, options.description = NAME, f"{NAME} [options]", EXAMPLES
-    given = vars(options.parse_args(argv))
-    if unused := [name for name in NOT_KEPT if name in given]:
-        raise UsageError(
-            f"--{unused[0].replace('_', '-')} is of no use here: the doctor looks at a run that "
-            "has not begun"
-        )
-    settings = resolve(given, None)
-    # To find the mean image, each image would have to be read; that of the colours is as good here.
-    settings["mean"] = "channel"
-    return settings
+def _settings(argv: list[str] | None) -> Settings:
+    cli_options, invocation = parse(argv, NAME, EXAMPLES)
+    for option in fields(invocation):
+        if getattr(invocation, option.name) != option.default:
+            raise UsageError(
+                f"{option_name(option.name)} is of no use here: the doctor looks at a run that "
+                "has not begun"
+            )
+    return new_run(cli_options).without_mean_image()
 
 
 def _run(argv: list[str] | None) -> int:
     settings = _settings(argv)
     verdicts = []
     with tempfile.TemporaryDirectory() as folder:
-        trainer, _ = build_trainer(settings, lambda: Path(folder))
+        trainer, _ = build_trainer(settings, lambda settings: Path(folder))
         for finding in examine(trainer, lambda table: print(f"\n{table}\n")):
             _print(finding)
             verdicts.append(finding.verdict)

@@ -12,18 +12,21 @@ from alexnet.data.loader import Batch, Loader
 from alexnet.data.resizing import central_square
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
 
-DATA_CHECK = "python -m alexnet.data check says more"
-LARGE_IMBALANCE, FEW_IMAGES = 10, 10
+DATA_CHECK_HINT = "python -m alexnet.data check says more"
+# Images of the largest class for each one of the smallest, and images of every class.
+MAX_IMBALANCE_RATIO, MIN_IMAGES_PER_CLASS = 10, 10
 # Images of each set that are read, and searched for copies.
-SEARCHED = 2000
-# Of each set, for the labels: images, and classes that they are of.
-COMPARED, COMPARED_CLASSES = 500, 10
-THUMBNAIL = 16
-# So many images, and so many standard deviations, are enough to tell agreement from chance.
-ENOUGH_IMAGES, SIGNIFICANT = 200, 4
-# Standard deviation of the input that a start of the weights was made for: unit variance, or the
-# paper's grey levels of 0 to 255.
-INPUT_SIZES = {
+COPY_CHECK_IMAGES = 2000
+# Images of each set, and the number of their classes, whose labels are compared with those of
+# similar images.
+LABEL_CHECK_IMAGES, LABEL_CHECK_CLASSES = 500, 10
+THUMBNAIL_PIXELS = 16
+# Labels agree more often than by chance if, over at least this many images, the agreement is this
+# many standard deviations above chance.
+MIN_AGREEMENT_IMAGES, MIN_AGREEMENT_DEVIATIONS = 200, 4
+# Standard deviations of the input, lowest and highest, that an initialization is made for: unit
+# variance, or the paper's grey levels of 0 to 255.
+INPUT_DEVIATIONS = {
     "default": (0.2, 5),
     "torch": (0.2, 5),
     "paper": (10, 200),
@@ -40,19 +43,23 @@ def counts(train: Dataset, validation: Dataset) -> Finding:
     )
     if np.count_nonzero(per_class) < 2:
         only = train.classes[per_class.argmax()]
-        return Finding(PROBLEM, "data", f"{seen}: all are {only!r}", DATA_CHECK)
+        return Finding(PROBLEM, "data", f"{seen}: all are {only!r}", DATA_CHECK_HINT)
     if missing := [name for name, count in zip(train.classes, per_class) if count == 0]:
-        return Finding(WARNING, "data", f"{seen}: no image of {', '.join(missing[:5])}", DATA_CHECK)
-    if per_class.min() < FEW_IMAGES:
+        return Finding(
+            WARNING, "data", f"{seen}: no image of {', '.join(missing[:5])}", DATA_CHECK_HINT
+        )
+    if per_class.min() < MIN_IMAGES_PER_CLASS:
         rarest = train.classes[per_class.argmin()]
-        return Finding(WARNING, "data", f"{seen}: few of {rarest!r}", f"more images; {DATA_CHECK}")
-    if per_class.max() > LARGE_IMBALANCE * per_class.min():
+        return Finding(
+            WARNING, "data", f"{seen}: few of {rarest!r}", f"more images; {DATA_CHECK_HINT}"
+        )
+    if per_class.max() > MAX_IMBALANCE_RATIO * per_class.min():
         return Finding(
             WARNING,
             "data",
             f"{seen}: guessing {train.classes[per_class.argmax()]!r} is right for "
             f"{per_class.max() / len(train):.0%}",
-            f"more images of the rare classes; {DATA_CHECK}",
+            f"more images of the rare classes; {DATA_CHECK_HINT}",
         )
     return Finding(OK, "data", seen)
 
@@ -60,13 +67,13 @@ def counts(train: Dataset, validation: Dataset) -> Finding:
 def images(loader: Loader, validation: Dataset) -> Finding:
     """Can the images be read, and is none in both sets, twice in validation, or under two labels?"""
     sets = {"train": underlying(loader.dataset), "validation": underlying(validation)}
-    looked_at = {
-        name: Subset(dataset, min(SEARCHED, len(dataset)), loader.seed)
+    inspected = {
+        name: Subset(dataset, min(COPY_CHECK_IMAGES, len(dataset)), loader.seed)
         for name, dataset in sets.items()
     }
-    inspections = inspect(looked_at, max(1, loader.workers))
+    inspections = inspect(inspected, max(1, loader.workers))
     seen = (
-        f"{len(looked_at['train']):,} training and {len(looked_at['validation']):,} validation "
+        f"{len(inspected['train']):,} training and {len(inspected['validation']):,} validation "
         "images compared"
     )
     if bad := [line for one in inspections.values() for line in one.bad_images]:
@@ -74,7 +81,7 @@ def images(loader: Loader, validation: Dataset) -> Finding:
             WARNING,
             "images",
             f"{seen}: {len(bad):,} cannot be used: {bad[0]}",
-            f"repairing them, or --bad-images skip; {DATA_CHECK}",
+            f"repairing them, or --bad-images skip; {DATA_CHECK_HINT}",
         )
     groups = find_copies(inspections)
     for where, copies in (
@@ -88,20 +95,20 @@ def images(loader: Loader, validation: Dataset) -> Finding:
                 "images",
                 f"{seen}: {len(copies):,} are there more than once, {where}, such as "
                 f"{' = '.join(copies[0].names[:2])}",
-                f"removing copies, with which validation is no test; {DATA_CHECK}",
+                f"removing copies, with which validation is no test; {DATA_CHECK_HINT}",
             )
     return Finding(OK, "images", f"{seen}: no picture is there twice")
 
 
 def labels(loader: Loader, validation: Dataset) -> Finding:
-    """Do labels belong to their images? Then images that look alike often have the same one.
+    """Do labels belong to their images? Then images that look alike often have the same label.
 
-    Looks for the training image that is most like each of some images of a few classes, by
-    thumbnails whose colours have mean 0, normalized to length 1. Even on CIFAR-10 it has the same
-    label twice as often as by chance.
+    For each of some images of a few classes, finds the most similar training image by thumbnails
+    whose colors have mean 0, normalized to length 1. Even on CIFAR-10 it has the same label twice
+    as often as by chance.
     """
     train = loader.dataset
-    classes = np.linspace(0, len(train.classes) - 1, min(COMPARED_CLASSES, len(train.classes)))
+    classes = np.linspace(0, len(train.classes) - 1, min(LABEL_CHECK_CLASSES, len(train.classes)))
     known, known_labels = _thumbnails(train, classes.astype(int), loader)
     similarity = known @ known.T
     np.fill_diagonal(similarity, -np.inf)
@@ -115,12 +122,15 @@ def labels(loader: Loader, validation: Dataset) -> Finding:
         chance = _chance(known_labels, own)
         deviation = math.sqrt(chance * (1 - chance) / len(own))
         shares.append(f"{agreement:.0%} of {len(own)} {name} images (by chance {chance:.0%})")
-        if len(own) >= ENOUGH_IMAGES and agreement < chance + SIGNIFICANT * deviation:
+        if (
+            len(own) >= MIN_AGREEMENT_IMAGES
+            and agreement < chance + MIN_AGREEMENT_DEVIATIONS * deviation
+        ):
             return Finding(
                 WARNING,
                 "labels",
                 f"the training image most like it has the same label for only {shares[-1]}",
-                f"checking that the labels of the {name} images belong to them: {DATA_CHECK}, "
+                f"checking that the labels of the {name} images belong to them: {DATA_CHECK_HINT}, "
                 "with --picture",
             )
     return Finding(
@@ -133,17 +143,17 @@ def labels(loader: Loader, validation: Dataset) -> Finding:
 def _thumbnails(
     dataset: Dataset, classes: np.ndarray, loader: Loader
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Thumbnails of some images of some classes, (N, 3 * THUMBNAIL^2), and their labels (N,)."""
-    of_classes = np.flatnonzero(np.isin(dataset.labels, classes))
-    chosen = of_classes[np.linspace(0, len(of_classes) - 1, COMPARED).round().astype(int)]
+    """Thumbnails of some images of some classes, (N, 3 * THUMBNAIL_PIXELS^2), and their labels (N,)."""
+    candidates = np.flatnonzero(np.isin(dataset.labels, classes))
+    chosen = candidates[np.linspace(0, len(candidates) - 1, LABEL_CHECK_IMAGES).round().astype(int)]
     chosen = np.unique(chosen)
-    # What cannot be read is another check's subject.
+    # Images that cannot be read are the subject of another check.
     dataset = Skipping(underlying(dataset), BadImages(skip=True, limit=len(dataset)))
     rows, used = [], []
     for index in chosen:
         image = dataset.image(index, loader.preprocessing.resize)
         if image is not None:
-            rows.append(central_square(image, THUMBNAIL))
+            rows.append(central_square(image, THUMBNAIL_PIXELS))
             used.append(index)
     thumbnails = np.stack(rows).astype(np.float32)
     thumbnails -= thumbnails.mean(axis=(1, 2), keepdims=True)
@@ -160,27 +170,27 @@ def _chance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def network_input(images: np.ndarray, init: str) -> Finding:
-    """Is the input (N, 3, S, S) centred, and of the size that the start of the weights wants?"""
+    """Is the input (N, 3, S, S) centered, and of the size that the initialization is made for?"""
     mean, deviation = float(images.mean()), float(images.std())
     seen = f"mean {mean:.3g}, standard deviation {deviation:.3g}"
     if deviation == 0 or (images == images[0]).all():
-        return Finding(PROBLEM, "input", f"{seen}: all images are the same", DATA_CHECK)
+        return Finding(PROBLEM, "input", f"{seen}: all images are the same", DATA_CHECK_HINT)
     if abs(mean) > deviation:
-        return Finding(WARNING, "input", f"{seen}: not centred", "subtracting the mean")
-    least, most = INPUT_SIZES[init]
-    if not least <= deviation <= most:
-        good = 1 / 64 if most < 10 else 1
+        return Finding(WARNING, "input", f"{seen}: not centered", "subtracting the mean")
+    lowest, highest = INPUT_DEVIATIONS[init]
+    if not lowest <= deviation <= highest:
+        good = 1 / 64 if highest < 10 else 1
         return Finding(
             WARNING,
             "input",
-            f"{seen}; --init {init} is made for {least:g} to {most:g}",
+            f"{seen}; --init {init} is made for {lowest:g} to {highest:g}",
             f"--scale {good:.3g}",
         )
     return Finding(OK, "input", seen)
 
 
 def preparation(loader: Loader) -> Finding:
-    """Are validation images prepared in one way always, without the training's augmentation?"""
+    """Are validation images always prepared the same way, without augmentation?"""
     first, second = (_first_batch(loader, epoch) for epoch in (0, 1))
     same = all(
         np.array_equal(getattr(first, field), getattr(second, field))
@@ -190,7 +200,7 @@ def preparation(loader: Loader) -> Finding:
         return Finding(
             PROBLEM,
             "preparation",
-            "validation images are cut out, mirrored, coloured or chosen at random",
+            "validation images are cut out, mirrored, colored or chosen at random",
             "a validation loader without augmentation and shuffling",
         )
     return Finding(OK, "preparation", "validation images are prepared alike each time")

@@ -6,7 +6,7 @@ OK, WARNING, PROBLEM = "OK", "WARNING", "PROBLEM"
 
 
 class Finding(NamedTuple):
-    """What a check saw; `helps` is empty where all is well."""
+    """What a check saw, and what helps; `helps` is empty where all is well."""
 
     verdict: str
     check: str

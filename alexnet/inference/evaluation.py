@@ -1,40 +1,21 @@
-"""What a network says about images: class scores, and how good they are."""
+"""A pass of a network over images: class probabilities, and how good they are.
 
+The same images count as right here and in the training metrics (`alexnet.run.metrics.topk_correct`):
+a label counts only where no other class scores as high.
+"""
+
+import contextlib
+import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
-from alexnet.data.loader import Batch, sent_ahead
-from alexnet.run.metrics import Mean, topk_correct
+from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
+from alexnet.inference.results import Results
+from alexnet.run.metrics import Mean
+from alexnet.run.progress import Report
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
-
-
-class Evaluation(NamedTuple):
-    """Results on a set of images: mean loss per image, accuracies as fractions."""
-
-    loss: float
-    top1: float
-    top5: float
-
-
-class Scores:
-    """The results so far of a pass over a set of images."""
-
-    def __init__(self):
-        self.loss, self.top1, self.top5 = Mean(), Mean(), Mean()
-
-    def add(self, log_probabilities: np.ndarray, labels: np.ndarray) -> None:
-        """N more images: (N, C) and (N,)."""
-        count = len(labels)
-        of_label = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
-        self.loss.add(-float(of_label.sum()), count)
-        self.top1.add(topk_correct(log_probabilities, labels, 1), count)
-        self.top5.add(topk_correct(log_probabilities, labels, 5), count)
-
-    def result(self) -> Evaluation:
-        return Evaluation(self.loss.value, self.top1.value, self.top5.value)
 
 
 def predict(
@@ -42,7 +23,7 @@ def predict(
 ) -> Iterator[tuple[Batch, np.ndarray]]:
     """Each batch of N images with the logarithms of their class probabilities, float64 (N, C).
 
-    Of several views of an image the probabilities are averaged (section 4.1 of the paper). The
+    The probabilities of several views of an image are averaged (section 4.1 of the paper). The
     network is left in evaluation mode.
     """
     model.eval()
@@ -51,6 +32,29 @@ def predict(
             logits = model(Tensor(batch.prepare(backend))).numpy()
         views = len(logits) // len(batch)
         yield batch, mean_log_probabilities(logits.reshape(len(batch), views, -1))
+
+
+def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report) -> Results:
+    """Classify every image of a loader.
+
+    Args:
+        report: told of every batch, see `alexnet.run.progress`. An exception in it ends the pass.
+
+    Raises:
+        DataError: an image cannot be used, and is not to be skipped.
+    """
+    loss, top1, parts, batches = Mean(), Mean(), [], Timed(loader.batches(0))
+    started = time.perf_counter()
+    with contextlib.closing(batches):
+        for batch, log_probabilities in predict(model, batches, backend):
+            predicted, probability, losses, rank = judge(log_probabilities, batch.labels)
+            parts.append((batch.indices, batch.labels, predicted, probability, losses, rank))
+            loss.add(float(losses.sum()), len(batch))
+            top1.add(int((rank <= 1).sum()), len(batch))
+            waiting = batches.seconds / (time.perf_counter() - started)
+            report(len(batch), loss.value, top1.value, waiting)
+    arrays = (np.concatenate(part) for part in zip(*parts))
+    return Results(loader.dataset.classes, *arrays, loss.value)
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -63,3 +67,18 @@ def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
     # Relative to the most probable view, so that the smallest probabilities stay above zero.
     largest = logits.max(axis=1, keepdims=True)
     return (largest + np.log(np.exp(logits - largest).mean(axis=1, keepdims=True)))[:, 0]
+
+
+def judge(
+    log_probabilities: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`predicted`, `probability`, `loss` and `rank` of `Results` from (N, C) and labels (N,)."""
+    label_scores = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
+    rank = (log_probabilities >= label_scores).sum(axis=1)  # counts the label itself
+    rank[np.isnan(log_probabilities).any(axis=1)] = np.iinfo(rank.dtype).max  # wrong for any k
+    # If another class scores as high as the label, that class counts as predicted.
+    others = log_probabilities.copy()
+    np.put_along_axis(others, labels[:, np.newaxis], -np.inf, axis=1)
+    predicted = np.where(rank == 1, labels, others.argmax(axis=1))
+    highest = np.take_along_axis(log_probabilities, predicted[:, np.newaxis], axis=1)
+    return predicted, np.exp(highest[:, 0]), -label_scores[:, 0], rank

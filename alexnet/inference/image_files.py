@@ -1,4 +1,7 @@
-"""Images that a user names: files, folders of them, and standard input."""
+"""Images named by the user: files, folders, standard input.
+
+An image that cannot be used is reported in one line; the others are not affected.
+"""
 
 import io
 import os
@@ -21,7 +24,7 @@ UNKNOWN = -1  # the label of an image whose class is not known
 
 
 class ImageFile(NamedTuple):
-    """An image that was asked for: its name, and the index of its true class or UNKNOWN."""
+    """An image asked for: its name, and the index of its true class or UNKNOWN."""
 
     name: str
     label: int = UNKNOWN
@@ -58,7 +61,7 @@ def find(
     An image in a folder with the name of a class is taken to be of that class.
 
     Args:
-        refuse: called with a name and what is wrong with it, if no image can be found.
+        refuse: called with a name that stands for no image, and what is wrong.
     """
     labels = {name: label for label, name in enumerate(classes)}
     found = []
@@ -87,13 +90,13 @@ def batches(
     workers: int,
     refuse: Callable[[str, str], None],
 ) -> Iterator[Batch]:
-    """Batches for the network; their `indices` are positions in `files`.
+    """Batches of the images, prepared for the network; `indices` are positions in `files`.
 
     Args:
-        batch_size: images in a batch, less those that cannot be used.
+        batch_size: images in a batch, those that cannot be used included.
         views: 1, the middle of an image, or 10.
         workers: threads that decode.
-        refuse: called with a name and what is wrong, if an image cannot be used.
+        refuse: called with the name of an image that cannot be used, and what is wrong.
     """
 
     def read(file: ImageFile) -> list[View] | BadImage:

@@ -1,4 +1,10 @@
-"""A network looked at layer by layer: what each makes of a batch."""
+"""The layers of a network: their names, what each makes of images, and what it costs.
+
+Every command calls a layer by its kind and by the number of the convolution or fully connected
+layer that it belongs to, as the paper counts them: conv1, relu1, norm1, pool1, conv2, ..., pool5,
+fc6, relu6, drop6, ..., fc8. A stage is such a layer with its ReLU, under the name of the layer:
+conv1 to conv5 and fc6 to fc8, the normalizations, and the poolings.
+"""
 
 import contextlib
 import math
@@ -9,16 +15,43 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.loader import Loader
+from alexnet.errors import DivergedNetwork
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
+_LEARNED = (nn.Conv2d, nn.Linear)
+_STAGE_KINDS = (*_LEARNED, nn.LocalResponseNorm, nn.MaxPool2d)
+_SHORT_NAMES = {
+    nn.Conv2d: "conv",
+    nn.Linear: "fc",
+    nn.ReLU: "relu",
+    nn.LocalResponseNorm: "norm",
+    nn.MaxPool2d: "pool",
+    nn.AdaptiveAvgPool2d: "avgpool",
+    nn.Dropout: "drop",
+}
 
-def layers(model: nn.Module) -> list[tuple[str, nn.Module]]:
+
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     """The layers that compute something, by name, in the order in which they are defined.
 
-    That is the order in which the networks of this project apply them.
+    That is the order in which the networks of this project apply them. Other kinds of layers are
+    called by their type; a second one of a kind with the same number gets "_2" after its name.
     """
-    return [(name, m) for name, m in model.named_modules() if not list(m.named_children())]
+    layers: dict[str, nn.Module] = {}
+    number = 0
+    for _, module in model.named_modules():
+        if list(module.named_children()):
+            continue
+        number += isinstance(module, _LEARNED)
+        kind = type(module)
+        name = base = f"{_SHORT_NAMES.get(kind, kind.__name__.lower())}{number}"
+        count = 1
+        while name in layers:
+            count += 1
+            name = f"{base}_{count}"
+        layers[name] = module
+    return layers
 
 
 def steps(model: nn.Module) -> list[nn.Module]:
@@ -32,9 +65,84 @@ def steps(model: nn.Module) -> list[nn.Module]:
     return [step for child in children for step in steps(child)]
 
 
-def title(name: str, layer: nn.Module) -> str:
-    """A layer for people: "features.4 (Conv2d)"."""
-    return f"{name} ({type(layer).__name__})"
+def stages(model: nn.Module) -> dict[str, nn.Sequential]:
+    """The network cut into its stages: each takes what the one before it gives."""
+    modules: dict[str, list[nn.Module]] = {}
+    stage = ""
+    between: list[nn.Module] = []  # flattening and dropout belong to the stage after them
+    for name, module in named_layers(model).items():
+        if isinstance(module, _STAGE_KINDS):
+            stage = name
+            modules[stage] = [*between, module]
+            between = []
+        elif isinstance(module, nn.ReLU):
+            modules[stage].append(module)
+        else:
+            between.append(module)
+    return {name: nn.Sequential(*parts) for name, parts in modules.items()}
+
+
+def up_to(model: nn.Module, layer: str) -> nn.Sequential:
+    """The part of a network from its input to the output of a layer.
+
+    Raises:
+        ValueError: it has no such layer.
+    """
+    named = stages(model)
+    if layer not in named:
+        raise ValueError(f"the network has no layer {layer!r}; it has {', '.join(named)}")
+    names = list(named)
+    used = {module for name in names[: names.index(layer) + 1] for module in named[name]}
+    parts: list[nn.Module] = []
+    for step in steps(model):
+        single = step.layers if isinstance(step, nn.Fused) else (step,)
+        kept = [module for module in single if module in used]
+        parts += [step] if len(kept) == len(single) else kept
+    return nn.Sequential(*parts)
+
+
+def activations(model: nn.Module, images: Tensor, layers: list[str]) -> dict[str, np.ndarray]:
+    """The outputs of the stages asked for, for N prepared images: (N, C, H, W) or (N, C).
+
+    The network is left in evaluation mode.
+
+    Raises:
+        DivergedNetwork: one of them is not finite.
+    """
+    model.eval()
+    found = {}
+    with no_grad():
+        for name, stage in stages(model).items():
+            images = stage(images)
+            if name in layers:
+                found[name] = images.numpy().copy()
+                require_finite(found[name], name)
+    return found
+
+
+def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
+    """conv1, conv2, ... from input to output."""
+    layers = named_layers(model).items()
+    return {name: layer for name, layer in layers if isinstance(layer, nn.Conv2d)}
+
+
+def columns(model: nn.Module, name: str) -> int:
+    """The number of columns in which a convolution's channels are computed: 2 in the paper's network.
+
+    If the convolution, or the next one, which takes its channels, has groups, the channels belong
+    to the columns in equal parts and in order: the first 48 of conv1's 96 to column 1.
+    """
+    layers = list(convolutions(model).values())
+    number = int(name.removeprefix("conv")) - 1
+    return max(layer.groups for layer in layers[number : number + 2])
+
+
+def require_finite(output: np.ndarray, layer: str) -> None:
+    """Raise DivergedNetwork unless all numbers of a layer are finite."""
+    if not np.isfinite(output).all():
+        raise DivergedNetwork(
+            f"the network gives numbers in {layer} that are not finite: its training diverged"
+        )
 
 
 def outputs(
@@ -45,22 +153,22 @@ def outputs(
     Args:
         dropout: as in training.
 
-    An output is to be looked at before the next one is asked for: a ReLU may overwrite it.
+    Look at an output before asking for the next one: a ReLU may overwrite it.
     """
     was_training = model.training
     model.train(dropout)
     try:
         with no_grad():
             values = Tensor(images)
-            for name, layer in layers(model):
+            for name, layer in named_layers(model).items():
                 values = layer(values)
                 yield name, layer, values
     finally:
         model.train(was_training)
 
 
-def batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray]:
-    """A few images of a loader's set, of mixed classes and without augmentation.
+def sample_batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray]:
+    """A few images of a loader's set, in random order and without augmentation.
 
     Returns:
         the network's input (N, 3, S, S) with N at most `count`, and the labels (N,).
@@ -79,7 +187,7 @@ def batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.ndarray
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer for one image: multiply-adds count a product and its addition as one."""
+    """What a layer costs for one image; a product and its addition are one multiply-add."""
 
     name: str
     kind: str
@@ -98,7 +206,7 @@ def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
     was_training = model.training
     model.eval()
     with no_grad():
-        for name, layer in layers(model):
+        for name, layer in named_layers(model).items():
             output = layer(image)
             parameters = sum(p.numel() for p in layer.parameters())
             multiply_adds = _multiply_adds(layer, output)

@@ -1,22 +1,10 @@
-"""How a network did on every image of a set, and what follows from that.
+"""How a network did on every image of a set: accuracy, confusion, errors, with intervals."""
 
-The same images are right here and in the results of training (`alexnet.run.metrics.topk_correct`): a
-label counts only where no other class scores as high.
-"""
-
-import contextlib
 import math
-import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-
-from alexnet.data.loader import Loader, Timed
-from alexnet.inference.evaluation import Scores, predict
-from alexnet.run.progress import Report
-from minigrad import nn
-from minigrad.backend import Backend
 
 # The standard normal distribution has 95% of its mass between -Z and Z.
 Z = 1.959963984540054
@@ -29,15 +17,19 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
+    def percentages(self) -> tuple[str, str]:
+        """The value and the interval of a share, as text."""
+        return f"{self.value:.1%}", f"{self.low:.1%} to {self.high:.1%}"
+
 
 def proportion(successes: int, count: int) -> Estimate:
-    """A share with Wilson's score interval (1927), which is good for few images and near 0 and 1."""
+    """A share with Wilson's score interval (1927), which holds for few images and near 0 and 1."""
     if count == 0:
         return Estimate(math.nan, 0.0, 1.0)
     share = successes / count
     middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
     half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
-    # Rounding must not leave the share itself outside.
+    # Rounding must not push the share itself out of its interval.
     return Estimate(share, min(share, middle - half), max(share, middle + half))
 
 
@@ -64,7 +56,7 @@ def top_classes(
 
 
 class ConfusedPair(NamedTuple):
-    """Images of class `label` that were taken for class `predicted`; `share` of the label's."""
+    """Images of class `label` taken for class `predicted`: their number and share of the class."""
 
     label: int
     predicted: int
@@ -74,7 +66,7 @@ class ConfusedPair(NamedTuple):
 
 @dataclass(frozen=True)
 class Results:
-    """What a network said of N images.
+    """The predictions of a network for N images.
 
     Attributes:
         classes: the names of the C classes.
@@ -84,6 +76,8 @@ class Results:
         probability: float64 (N,), of the predicted class.
         loss: float64 (N,), the negative logarithm of the label's probability.
         rank: int64 (N,), place of the label among the classes by probability, from 1.
+        mean_loss: mean of `loss`, summed batch by batch as in a run's metrics: its last digits
+            depend on the batch size.
     """
 
     classes: list[str]
@@ -93,6 +87,7 @@ class Results:
     probability: np.ndarray
     loss: np.ndarray
     rank: np.ndarray
+    mean_loss: float
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,7 +108,7 @@ class Results:
         return matrix
 
     def confused_pairs(self, count: int) -> list[ConfusedPair]:
-        """The errors that are most frequent, as a share of the images of the true class."""
+        """The most frequent confusions, by their share of the images of the true class."""
         confusion = self.confusion()
         images = confusion.sum(axis=1, keepdims=True)
         shares = confusion / np.maximum(images, 1)
@@ -127,7 +122,7 @@ class Results:
         ]
 
     def worst(self, count: int) -> np.ndarray:
-        """Positions in the arrays here of the errors with the highest loss, the worst first."""
+        """Positions in the arrays of the errors with the highest loss, the worst first."""
         return self._errors(-self.loss, count)
 
     def most_confident_errors(self, count: int) -> np.ndarray:
@@ -137,38 +132,3 @@ class Results:
     def _errors(self, key: np.ndarray, count: int) -> np.ndarray:
         errors = np.flatnonzero(self.rank > 1)
         return errors[np.argsort(key[errors], kind="stable")[:count]]
-
-
-def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report) -> Results:
-    """Classify every image of a loader.
-
-    Args:
-        report: told of every batch, see `alexnet.run.progress`.
-
-    Raises:
-        DataError: an image cannot be used, and is not to be skipped.
-    """
-    scores, parts, batches = Scores(), [], Timed(loader.batches(0))
-    started = time.perf_counter()
-    with contextlib.closing(batches):
-        for batch, log_probabilities in predict(model, batches, backend):
-            parts.append((batch.indices, batch.labels, *judge(log_probabilities, batch.labels)))
-            scores.add(log_probabilities, batch.labels)
-            waiting = batches.seconds / (time.perf_counter() - started)
-            report(len(batch), scores.loss.value, scores.top1.value, waiting)
-    return Results(loader.dataset.classes, *(np.concatenate(part) for part in zip(*parts)))
-
-
-def judge(
-    log_probabilities: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """`predicted`, `probability`, `loss` and `rank` of `Results`, of (N, C) and (N,)."""
-    of_label = np.take_along_axis(log_probabilities, labels[:, np.newaxis], axis=1)
-    rank = (log_probabilities >= of_label).sum(axis=1)  # counts the label itself
-    rank[np.isnan(log_probabilities).any(axis=1)] = np.iinfo(rank.dtype).max  # wrong for any k
-    # Where another class scores as high as the label, that one is taken to be predicted.
-    others = log_probabilities.copy()
-    np.put_along_axis(others, labels[:, np.newaxis], -np.inf, axis=1)
-    predicted = np.where(rank == 1, labels, others.argmax(axis=1))
-    highest = np.take_along_axis(log_probabilities, predicted[:, np.newaxis], axis=1)
-    return predicted, np.exp(highest[:, 0]), -of_label[:, 0], rank

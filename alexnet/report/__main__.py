@@ -7,15 +7,14 @@ from pathlib import Path
 
 from alexnet import cli, files
 from alexnet.errors import CheckpointError, DataError, UsageError
-from alexnet.inference import load
-from alexnet.inference.results import evaluate
+from alexnet.inference import layers, load
+from alexnet.inference.evaluation import evaluate
 from alexnet.report import html as html_page
 from alexnet.report import neighbors, network, results, run
 from alexnet.report.content import Images, Missing, Report, missing
 from alexnet.report.html import Section
 from alexnet.run import filter_snapshots, progress
 from alexnet.run.metrics import read_rows
-from alexnet.visualize import layers
 from minigrad import backend
 
 NAME = "python -m alexnet.report"

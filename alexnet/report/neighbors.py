@@ -31,9 +31,9 @@ def similar_images(report: Report) -> str:
     count = min(NEIGHBORS, len(index.values))
     positions, distances = nearest.nearest(query_features.values, index.values, count)
     shown = neighbors_figure(
-        pictures.shown(queries, query_features.indices, checkpoint.preprocessing),
+        pictures.load_pictures(queries, query_features.indices, checkpoint.preprocessing),
         [
-            pictures.shown(training, index.indices[row], checkpoint.preprocessing)
+            pictures.load_pictures(training, index.indices[row], checkpoint.preprocessing)
             for row in positions
         ],
         distances,

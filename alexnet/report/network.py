@@ -4,10 +4,11 @@ import itertools
 import shlex
 import statistics
 
+from alexnet.inference import layers
 from alexnet.inference.layers import layer_costs
 from alexnet.report.content import Report, missing
 from alexnet.report.html import figure, picture, slider, table, text
-from alexnet.visualize import layers, response_figures
+from alexnet.visualize import response_figures
 from alexnet.visualize.kernel_figures import epoch_name, evenly, kernels_figure
 from alexnet.visualize.tuning import mean_circular_variance, tuning
 

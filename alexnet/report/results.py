@@ -7,7 +7,7 @@ from alexnet.data.labels import display_name
 from alexnet.data.loader import Batch
 from alexnet.data.transforms import central_view
 from alexnet.inference.evaluation import predict
-from alexnet.inference.results import Estimate, top_classes
+from alexnet.inference.results import top_classes
 from alexnet.report.content import Report
 from alexnet.report.html import figure, picture, table
 from alexnet.visualize import result_figures
@@ -25,7 +25,7 @@ def accuracy(report: Report) -> str:
     confusion = result_figures.confusion_matrix(results, title)
     alt = f"Confusion matrix of {title}: {results.accuracy().value:.1%} are right"
     names = [display_name(name) for name in results.classes]
-    rows = [["all images", f"{len(results):,}", *_percentages(results.accuracy())]]
+    rows = [["all images", f"{len(results):,}", *results.accuracy().percentages()]]
     accuracies = results.accuracy_by_class()
     counts = np.bincount(results.labels, minlength=len(names))
     shown = [label for label in range(len(names)) if counts[label]]
@@ -35,7 +35,7 @@ def accuracy(report: Report) -> str:
         shown = shown[:EXTREME_CLASSES] + shown[-EXTREME_CLASSES:]
         which = f"of the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
     for label in shown:
-        rows.append([names[label], f"{counts[label]:,}", *_percentages(accuracies[label])])
+        rows.append([names[label], f"{counts[label]:,}", *accuracies[label].percentages()])
     classes = table(["class", "images", "top-1", "95% interval"], rows, f"Accuracy {which}")
     pairs = [
         [names[label], names[predicted], f"{count:,}", f"{share:.1%}"]
@@ -96,7 +96,3 @@ def _predictions(report: Report, dataset: Dataset, indices: np.ndarray) -> list[
         )
         for view, i, row in zip(views, indices, np.exp(log_probabilities))
     ]
-
-
-def _percentages(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}"

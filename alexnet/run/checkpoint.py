@@ -39,15 +39,15 @@ _JSON_FIELDS = {
 
 @dataclass
 class Checkpoint:
-    """Everything a run is, between two of its steps.
+    """A run between two of its steps, complete.
 
     Attributes:
         architecture: name of an entry of `alexnet.model.ARCHITECTURES`.
         classes: names in the order of the network's outputs.
         preprocessing: how images become the network's input.
-        arguments: the settings the run was started with.
+        arguments: the settings of the run, by name; see `alexnet.training.settings`.
         data: what identifies the sets it was trained and validated on, see `alexnet.data.identity`.
-        training: position in the run and running means, see `alexnet.training.trainer.TrainingState`.
+        training: position in the run and running means, see `alexnet.training.state.TrainingState`.
         schedule: counters of the learning-rate schedule.
         random_keys: seed and number of random draws made, which decide all later ones.
         model, optimizer: arrays by name.
@@ -78,7 +78,7 @@ class Checkpoint:
         if self.preprocessing.mean_image is not None:
             arrays["preprocessing.mean_image"] = self.preprocessing.mean_image
         metadata = {name: json.dumps(value) for name, value in values.items()}
-        # Two, so that a network can be used without reading the larger part of the file.
+        # Two checksums, so that a network can be used without reading the optimizer's state.
         needed = {name: arrays[name] for name in arrays if not name.startswith(OPTIMIZER)}
         metadata[CHECKSUM_WITHOUT_OPTIMIZER] = _checksum(needed, metadata)
         metadata["checksum"] = _checksum(arrays, metadata)
@@ -90,7 +90,7 @@ class Checkpoint:
         """Read a file that `save` wrote.
 
         Args:
-            optimizer: False leaves its arrays out, half of the file: enough to use the network.
+            optimizer: False leaves out its arrays, half of the file or more; enough to use the network.
 
         Raises:
             CheckpointError: it is missing, damaged, or from something else.
@@ -123,7 +123,7 @@ class Checkpoint:
         """The network, as it was saved, ready to be used; on the CPU it shares the arrays.
 
         Raises:
-            CheckpointError: its kind is not known, or its parameters do not fit.
+            CheckpointError: its architecture is unknown, or its parameters do not fit.
         """
         try:
             with nn.init.skipped():
@@ -136,7 +136,7 @@ class Checkpoint:
         return model.eval()
 
     def require(self, architecture: str, classes: list[str]) -> None:
-        """Raise CheckpointError unless the network is of this kind and for these classes."""
+        """Raise CheckpointError unless it has this architecture and these classes."""
         if self.architecture != architecture:
             raise CheckpointError(
                 f"the checkpoint holds the network {self.architecture!r}, not {architecture!r}"
@@ -152,7 +152,7 @@ class Checkpoint:
                 )
 
     def require_data(self, data: dict[str, dict[str, Any]]) -> None:
-        """Raise CheckpointError unless the sets are those that the run began with.
+        """Raise CheckpointError unless the sets are those that the run started with.
 
         Args:
             data: `alexnet.data.identity.identity` of each set by name.

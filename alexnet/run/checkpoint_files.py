@@ -2,7 +2,7 @@
 
 A checkpoint is written once, as `step-00001234.safetensors` after optimizer step 1,234 of the run;
 `last.safetensors` and, if it is the best so far, `best.safetensors` are further names of the same
-file, where the file system has hard links, and copies where it has not.
+file, or copies where the file system has no hard links.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def require_run(folder: Path) -> None:
 
 
 def candidates(folder: Path) -> list[Path]:
-    """Where to look for a run to continue: each file once, what is lost least comes first."""
+    """The files to continue a run from, each once, those that lose the fewest steps first."""
     found: list[Path] = []
     for path in (folder / LAST, *history(folder), folder / BEST):
         if path.exists() and not any(path.samefile(other) for other in found):
@@ -45,8 +45,8 @@ def candidates(folder: Path) -> list[Path]:
 def save(checkpoint: Checkpoint, folder: Path, keep: int, is_best: bool) -> None:
     """Save a checkpoint as the last one, and as the best one if it is.
 
-    The order makes the folder right at any moment: where there is a checkpoint that was the best
-    when it was saved, `best.safetensors` is not older.
+    The order keeps the folder consistent at any moment: `best.safetensors` is never older than a
+    checkpoint that was the best when it was saved.
 
     Args:
         keep: how many earlier checkpoints stay.
@@ -62,7 +62,7 @@ def save(checkpoint: Checkpoint, folder: Path, keep: int, is_best: bool) -> None
         checkpoint.save(newest)
     files.link(newest, folder / LAST)
     steps = history(folder)
-    # Later steps are of a run that was continued from before them.
+    # Later steps belong to a run that was continued from before them.
     later = steps.index(newest)
     for path in (*steps[:later], *steps[later + 1 + keep :]):
         path.unlink()
@@ -72,7 +72,7 @@ def newest(folder: Path) -> tuple[Checkpoint, str | None]:
     """The newest checkpoint that is not damaged.
 
     Returns:
-        the checkpoint, and a line about what had to be passed over, if anything.
+        the checkpoint, and a line about the damaged ones that were passed over, if any.
 
     Raises:
         CheckpointError: there is none.
@@ -92,6 +92,6 @@ def newest(folder: Path) -> tuple[Checkpoint, str | None]:
 
 
 def _step_of(path: Path) -> int:
-    """Files that only look like ours count as the oldest."""
+    """The number in the name; -1, the oldest, for files that only look like checkpoints."""
     digits = path.stem.removeprefix("step-")
     return int(digits) if digits.isdecimal() else -1

@@ -1,4 +1,4 @@
-"""What a result depends on besides its settings: versions, processor, threads."""
+"""What a result depends on besides the settings: versions, processor, threads."""
 
 import os
 import platform
@@ -40,7 +40,7 @@ def package_version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of the source that runs, with "-dirty" if it was changed since."""
+    """The commit of the running source, with "-dirty" if files differ from it."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

@@ -1,61 +1,36 @@
-"""conv1's kernels after every epoch, small enough to keep: what they were like as they were learnt.
+"""conv1's kernels after every epoch, which show how they developed; they are small enough to keep.
 
 A run folder has them in filters/, one NumPy file an epoch; epoch 0 is before the first step.
 """
 
-import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alexnet import files
 from alexnet.errors import CheckpointError
-from alexnet.model import learned_layers
-from minigrad import nn
-
-if TYPE_CHECKING:
-    from alexnet.run.metrics import Row
-    from alexnet.training.trainer import Step, Trainer
 
 FOLDER = "filters"
 _NAME = re.compile(r"epoch_(\d{4,})\.npy")
 
 
-class FilterSnapshots:
-    """An observer of a run that keeps conv1's weights, float32 (C, 3, KH, KW), of each epoch.
+def save(folder: Path, epoch: int, kernels: np.ndarray) -> None:
+    """Write the kernels (C, 3, KH, KW) of an epoch; the file appears complete or not at all.
 
-    Args:
-        folder: of the run.
-        epoch: complete epochs of the run so far. Kernels of later ones, which an interrupted run
-            may have left, are deleted: they are going to be learnt again.
+    Raises:
+        OSError: it cannot be written.
     """
+    with files.replacing(folder / FOLDER / f"epoch_{epoch:04d}.npy") as temporary:
+        with open(temporary, "wb") as file:
+            np.save(file, kernels, allow_pickle=False)
 
-    def __init__(self, folder: Path, epoch: int):
-        self._folder = folder / FOLDER
-        self._folder.mkdir(exist_ok=True)
-        for later, path in _files(folder).items():
-            if later > epoch:
-                path.unlink()
 
-    def keep(self, model: nn.Module, epoch: int) -> None:
-        """Write the kernels of an epoch; the file appears complete or not at all."""
-        path = self._folder / f"epoch_{epoch:04d}.npy"
-        temporary = path.with_name(f".{path.name}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                np.save(file, learned_layers(model)[0].weight.numpy(), allow_pickle=False)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def after_step(self, trainer: "Trainer", step: "Step") -> None:
-        pass
-
-    def after_epoch(self, trainer: "Trainer", row: "Row") -> None:
-        self.keep(trainer.model, row["epoch"])
+def delete_after(folder: Path, epoch: int) -> None:
+    """Delete the kernels of later epochs, which an interrupted run may have left."""
+    for later, path in _files(folder).items():
+        if later > epoch:
+            path.unlink()
 
 
 def load(folder: Path) -> dict[int, np.ndarray]:

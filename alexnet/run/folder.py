@@ -1,8 +1,6 @@
 """The folder of a run: its name, its lock, and run.json, which says what ran where and when."""
 
 import contextlib
-import errno
-import fcntl
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,7 +31,7 @@ def create(folder: Path | None, data: str, architecture: str) -> Path:
                 number += 1
     else:
         folder.mkdir(parents=True, exist_ok=True)
-    # A run is large and can be repeated: it stays out of the user's repository.
+    # A run is large and can be repeated, so it stays out of the user's repository.
     gitignore = folder / ".gitignore"
     if not gitignore.exists():
         gitignore.write_text("*\n", encoding="utf-8")
@@ -51,33 +49,27 @@ def require_free(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder, and remove what a killed one left unfinished.
-
-    The lock ends with its process, however that ends.
+    """Keep other runs out of a folder, and remove what a killed run left unfinished.
 
     Raises:
         UsageError: another run has it.
     """
-    with open(folder / LOCK, "wb") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(files.locked(folder / LOCK))
         except BlockingIOError as error:
             raise UsageError(
                 f"{folder} is in use by another run: wait until it ends, or choose another folder"
             ) from error
-        except OSError as error:
-            # Some network file systems have no locks; training there must still be possible.
-            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
-                raise
         files.remove_unfinished(folder)
         yield
 
 
 def newest_to_continue(epochs: int | None) -> Path:
-    """The folder below runs/ whose run was saved last, of those not complete and not running.
+    """The folder below runs/ that was saved last, among runs neither complete nor running.
 
     Args:
-        epochs: how many are asked for; None for those of each run.
+        epochs: of a complete run; None for the number of each run.
 
     Raises:
         UsageError: there is none.
@@ -101,13 +93,14 @@ def _last_saved(folder: Path) -> float:
 def write_run_json(
     folder: Path, arguments: dict[str, Any], continued: Checkpoint | None = None
 ) -> dict[str, list[Any]]:
-    """Write run.json: the arguments, and every start with its changes, versions and machine.
+    """Write run.json: the settings, and every start with its changes, versions and machine.
 
     Args:
-        continued: the checkpoint that the run is continued from; a new run otherwise.
+        arguments: the settings by name, as checkpoints have them.
+        continued: the checkpoint that the run is continued from; None for a new run.
 
     Returns:
-        the arguments that this start has changed: [before, now] by name.
+        the settings that this start has changed: [before, now] by name.
     """
     path = folder / RUN_JSON
     starts, before, step = [], arguments, 0
@@ -131,7 +124,7 @@ def write_run_json(
 
 
 def _starts(path: Path) -> list[Any]:
-    """The starts so far; a file that was lost or damaged stops nobody from continuing."""
+    """The starts so far; none if the file is lost or damaged, which does not prevent continuing."""
     try:
         starts = json.loads(path.read_text("utf-8"))["starts"]
         return starts if isinstance(starts, list) else []

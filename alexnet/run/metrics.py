@@ -15,7 +15,7 @@ COLUMNS = (
     *("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5"),
     *("lr", "images_per_s", "seconds"),
 )
-# The only columns that differ between two runs of the same command.
+# The only columns that differ when a command is repeated.
 TIMING_COLUMNS = ("images_per_s", "seconds")
 
 Row = dict[str, int | float]
@@ -33,20 +33,20 @@ def topk_correct(logits: np.ndarray, labels: np.ndarray, k: int) -> int:
         labels: (N,), integers in [0, C).
         k: with k >= C every row without a NaN is right.
     """
-    of_label = np.take_along_axis(logits, labels[:, np.newaxis], axis=1)
-    rank = (logits >= of_label).sum(axis=1)  # counts the label itself
+    label_scores = np.take_along_axis(logits, labels[:, np.newaxis], axis=1)
+    rank = (logits >= label_scores).sum(axis=1)  # counts the label itself
     return int(((rank <= k) & ~np.isnan(logits).any(axis=1)).sum())
 
 
 @dataclass
 class Mean:
-    """The mean over images of something known as a sum or mean over batches of any size."""
+    """The mean of a value over images, from its sums over batches of any size."""
 
     total: float = 0.0
     count: int = 0
 
     def add(self, total: float, count: int) -> None:
-        """`count` more images, whose values add up to `total`."""
+        """Add `count` images, whose values add up to `total`."""
         self.total += total
         self.count += count
 
@@ -58,9 +58,9 @@ class Mean:
 class RowLog:
     """NAME.csv and NAME.jsonl of a folder: the same rows, numbered by their first column.
 
-    A row is appended and handed to the operating system before anything else happens, so a
-    process that is killed loses none. Where it was killed within a row, that row is incomplete,
-    and `keep_until` removes it.
+    A row is appended and handed to the operating system at once, so a process that is killed
+    loses none. A row in the middle of which it was killed is incomplete, and `keep_until` removes
+    it.
     """
 
     def __init__(self, folder: Path, name: str, columns: tuple[str, ...]):
@@ -70,7 +70,7 @@ class RowLog:
         self._begun = False
 
     def append(self, row: Row, sync: bool = False) -> None:
-        """Add a row to both files; the first one of a new run begins them anew.
+        """Add a row to both files; the first row of a new run replaces what is in them.
 
         Args:
             sync: wait until the row is on the disk, where a power cut cannot take it away.
@@ -79,16 +79,16 @@ class RowLog:
             raise ValueError(
                 f"a row needs the columns {', '.join(self.columns)}; got {', '.join(row)}"
             )
-        # Files without rows of this run are from one that ended before its first checkpoint.
+        # Rows in the files now are of a run that ended before its first checkpoint.
         mode = "a" if self._begun else "w"
         _write(self._csv, mode, _csv_text(self.columns, [row], header=not self._begun), sync)
         _write(self._jsonl, mode, _jsonl_text([row]), sync)
         self._begun = True
 
     def keep_until(self, last: int) -> list[Row]:
-        """Go on with the files of an interrupted run, without the rows numbered above `last`.
+        """Continue the files of an interrupted run, without the rows numbered above `last`.
 
-        A row may be written before the checkpoint that it belongs to: such rows come again.
+        A row may be written before the checkpoint that it belongs to; such rows are written again.
 
         Returns:
             the rows that the files hold now.
@@ -137,7 +137,7 @@ class MetricsLog:
         self.rows.append(row)
 
     def keep_until(self, epoch: int) -> None:
-        """Go on with the files of an interrupted run, without the rows after `epoch`."""
+        """Continue the files of an interrupted run, without the rows after `epoch`."""
         self.rows = self._files.keep_until(epoch)
 
 

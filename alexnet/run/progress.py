@@ -1,6 +1,6 @@
-"""How a long pass over images shows that it is alive: a bar on a terminal, lines elsewhere.
+"""Progress of a long pass over images: a bar on a terminal, lines elsewhere.
 
-Each is a context manager that yields a function to be told about every batch:
+Each form is a context manager that yields a function to call after every batch:
 ``report(images in the batch, mean loss so far, mean top-1 so far, share of the time that was spent
 waiting for data)``.
 """
@@ -15,7 +15,7 @@ from datetime import timedelta
 from tqdm import tqdm
 
 Report = Callable[[int, float, float, float], None]
-# title, number of images, how many of them were done before
+# title, number of images, how many of them are done already
 Progress = Callable[[str, int, int], AbstractContextManager[Report]]
 
 SECONDS_BETWEEN_LINES = 10
@@ -24,7 +24,7 @@ LINES_PER_PASS = 10
 
 @contextlib.contextmanager
 def silent(title: str, images: int, done: int = 0) -> Iterator[Report]:
-    """Nothing."""
+    """Show nothing."""
     yield lambda images, loss, top1, waiting: None
 
 

@@ -1,7 +1,7 @@
-"""Beginning a run with the parameters of another one, whose classes may differ.
+"""Starting a run from the parameters of another one, whose classes may differ.
 
-The preprocessing goes with the parameters: a network that has learnt from images with one mean
-and scale does not understand those with another.
+The preprocessing goes with the parameters: a network trained on images with one mean and scale
+fails on images with another.
 """
 
 from typing import Any
@@ -11,18 +11,18 @@ from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
 
 
-def settings(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The settings of a run that follow from the checkpoint it begins with."""
-    preprocessing = checkpoint.preprocessing
+def inherited_settings(pretrained: Checkpoint) -> dict[str, Any]:
+    """The settings of a run, by name, that the checkpoint it begins with decides."""
+    preprocessing = pretrained.preprocessing
     return {
-        "arch": checkpoint.architecture,
+        "arch": pretrained.architecture,
         "image_size": preprocessing.image_size,
         "scale": preprocessing.scale,
         "mean": "channel" if preprocessing.mean_image is None else "image",
     }
 
 
-def initialize(model: nn.Module, checkpoint: Checkpoint, classes: list[str]) -> str:
+def initialize(model: nn.Module, pretrained: Checkpoint, classes: list[str]) -> str:
     """Copy every parameter whose name and shape fit; the last layer only for the same classes.
 
     Returns:
@@ -31,7 +31,7 @@ def initialize(model: nn.Module, checkpoint: Checkpoint, classes: list[str]) -> 
     Raises:
         CheckpointError: what does not fit is more than the last layer.
     """
-    own, other = model.state_dict(), checkpoint.model
+    own, other = model.state_dict(), pretrained.model
     last_layer = list(own)[-1].rpartition(".")[0] + "."
     differing = sorted(
         name
@@ -44,7 +44,7 @@ def initialize(model: nn.Module, checkpoint: Checkpoint, classes: list[str]) -> 
             f"the checkpoint does not fit the network: {name} is {_shape(other, name)} in the "
             f"checkpoint and {_shape(own, name)} in the network{others}"
         )
-    same_classes = checkpoint.classes == classes
+    same_classes = pretrained.classes == classes
     taken = {
         name: array
         for name, array in other.items()
@@ -53,7 +53,7 @@ def initialize(model: nn.Module, checkpoint: Checkpoint, classes: list[str]) -> 
     model.load_state_dict(own | taken)
     line = f"{len(taken)} of {len(own)} parameters taken"
     if left := [name for name in own if name not in taken]:
-        line += f"; {', '.join(left)} begin anew: the classes are not those of the checkpoint"
+        line += f"; {', '.join(left)} reinitialized: the classes are not those of the checkpoint"
     return line
 
 

@@ -1,303 +1,278 @@
-"""The settings of a training run: options, recipes, and what a continued run may change."""
+"""The settings of a training run: their defaults, options, and what a continued run may change.
+
+Everything about a setting is said where it is declared. The command line, the recipes and the
+rules for a continued run (`alexnet.training.options`) are derived from these declarations.
+"""
 
 import argparse
-from dataclasses import asdict, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from alexnet import cli
-from alexnet.data.sources import NAMES
+from alexnet.cli import Option
+from alexnet.data import options as data_options
 from alexnet.data.transforms import COLOR_NOISE_FORMS
-from alexnet.errors import CheckpointError, UsageError
 from alexnet.model import ARCHITECTURES, INITIALIZERS
-from alexnet.run.checkpoint import Checkpoint
-from alexnet.training import fine_tuning
-from alexnet.training.recipes import LR_SCHEDULES, MEANS, OPTIMIZERS, RECIPES, Recipe
+from alexnet.training.recipes import RECIPES
 
-COMMAND = "python -m alexnet.train"
-EXAMPLES = f"""\
-examples:
-  {COMMAND}
-      the demo set, which the project draws itself
-  {COMMAND} --data-root data --subset 5000
-      what is in data/ is found out; if it is CIFAR-10, 5,000 of its training images
-  {COMMAND} --data-root photos --epochs 20
-      your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
-  {COMMAND} --resume runs/demo-alexnet-1
-      continue an interrupted run where it stopped
-  {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
-      learn other classes, beginning with what another network has learnt
-"""
-DEFAULTS = {
-    "backend": "cpu",
-    "precision": "float32",
-    "data": "demo",
-    "data_root": None,
-    "subset": None,
-    "augmentation": "paper",
-    "color_noise": "2012",
-    "bad_images": "error",
-    "max_bad_images": None,
-    "image_size": None,
-    "arch": "alexnet",
-    "recipe": "default",
-    "seed": 0,
-    "workers": 2,
-    "init_from": None,
-    "keep": 1,
-    "save_every": None,
-    "accumulate": 1,
-    "patience": None,
-    "log_every": None,
-    "tensorboard": False,
-    "snapshot_filters": False,
-}
-# Names of users for `minigrad.set_float32_matmul_precision`.
+# Names on the command line for `minigrad.set_float32_matmul_precision`.
 PRECISIONS = {"float32": "highest", "tf32": "high"}
-# Names of users for `alexnet.data.transforms.Augmentation`.
+# Names on the command line for `alexnet.data.transforms.Augmentation`.
 AUGMENTATIONS = {
     "paper": {"crop": "random", "flip": True},
     "resized": {"crop": "resized", "flip": True},
     "none": {"crop": "center", "flip": False},
 }
-COLOR_NOISES = (*COLOR_NOISE_FORMS, "none")
-# A continued run may differ from the original in these. The others decide what its checkpoint
-# means: which images and batches are behind it, what the network and the optimizer's state are.
-FREE_ON_RESUME = {
-    # Where and how it is computed, for how long, and what is kept of it.
-    *("backend", "precision", "data_root", "workers", "bad_images", "max_bad_images"),
-    *("accumulate", "epochs", "patience", "resume", "max_steps", "max_time", "dry_run"),
-    *("keep", "save_every", "log_every", "tensorboard", "watch_every", "snapshot_filters"),
-    # How it learns from here on, which people change on the way, as the authors of 2012 did.
-    *("lr", "momentum", "weight_decay", "dropout", "augmentation", "color_noise"),
-}
-# No settings of the run, but of this part of it.
-NOT_KEPT = ("out", "resume", "max_steps", "max_time", "dry_run", "watch_every")
-# Options that only some schedules have a use for.
-OF_SCHEDULES = {
-    "lr_step": ("step",),
-    "lr_gamma": ("step", "plateau"),
-    "lr_patience": ("plateau",),
-}
+LR_SCHEDULES = ("cosine", "plateau", "step", "constant")
 
 
-def parser() -> argparse.ArgumentParser:
-    options = cli.Parser(
-        prog=COMMAND,
-        usage=f"{COMMAND} [options]",
-        description=EXAMPLES,
-        # Only what the user gives appears in the result: a recipe or a run decides the rest.
-        argument_default=argparse.SUPPRESS,
+def setting(
+    default: Any,
+    option: Option | None = None,
+    *,
+    free_on_resume: bool = False,
+    schedules: tuple[str, ...] = LR_SCHEDULES,
+    **keywords: Any,
+) -> Any:
+    """Declare a setting.
+
+    Args:
+        default: its value unless a recipe, the command line or a checkpoint has another one.
+        option: shared with other commands; without one, the option is named after the field.
+        free_on_resume: whether a continued run may differ from the original in it. The others
+            decide what a checkpoint means: which images and batches are behind it, what the
+            network and the optimizer's state are.
+        schedules: the learning-rate schedules that use it.
+        keywords: of the option, see `argparse.ArgumentParser.add_argument`; without any, and
+            without `option`, the setting is not on the command line.
+    """
+    metadata = {
+        "option": option,
+        "keywords": keywords,
+        "free_on_resume": free_on_resume,
+        "schedules": schedules,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a run computes, and what it keeps.
+
+    Stored with the run, in this order: in run.json and in checkpoints.
+    """
+
+    backend: str = setting("cpu", cli.BACKEND, free_on_resume=True)
+    precision: str = setting(
+        "float32",
+        choices=PRECISIONS,
+        help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
+        free_on_resume=True,
     )
-    data = options.add_argument_group("data")
-    data.add_argument(
-        "--data", choices=NAMES, help="default: what --data-root holds, or demo without one"
+    # "auto" stands for what the folder turns out to hold.
+    data: str = setting(
+        "demo", data_options.DATA, help="default: what --data-root holds, or demo without one"
     )
-    data.add_argument("--data-root", type=Path, metavar="DIR", help="where the data lie")
-    data.add_argument("--subset", type=cli.count, metavar="N", help="use N of the training images")
-    data.add_argument(
-        "--image-size",
+    data_root: str | None = setting(None, data_options.DATA_ROOT, free_on_resume=True)
+    subset: int | None = setting(None, data_options.SUBSET, help="use N of the training images")
+    augmentation: str = setting(
+        "paper",
+        choices=AUGMENTATIONS,
+        help="paper (default): random crops and mirroring; resized: crops of any size",
+        free_on_resume=True,
+    )
+    color_noise: str = setting(
+        "2012",
+        choices=(*COLOR_NOISE_FORMS, "none"),
+        help="form of the paper's colour noise; default: 2012, that of its code",
+        free_on_resume=True,
+    )
+    bad_images: str = setting("error", data_options.BAD_IMAGES, free_on_resume=True)
+    max_bad_images: int | None = setting(
+        None,
+        data_options.MAX_BAD_IMAGES,
+        help="stop if more are skipped; default: one in a hundred images",
+        free_on_resume=True,
+    )
+    # None: one that suits the images.
+    image_size: int | None = setting(
+        None,
         type=cli.count,
         metavar="PIXELS",
         help="default: the network's own; 115 for images of less than 64 pixels",
     )
-    data.add_argument(
-        "--augmentation",
-        choices=AUGMENTATIONS,
-        help="paper (default): random crops and mirroring; resized: crops of any size",
+    # The checkpoint itself refuses another network.
+    arch: str = setting(
+        "alexnet", choices=ARCHITECTURES, help="default: alexnet", free_on_resume=True
     )
-    data.add_argument(
-        "--color-noise",
-        choices=COLOR_NOISES,
-        help="form of the paper's colour noise; default: 2012, that of its code",
-    )
-    data.add_argument("--mean", choices=MEANS, help="of each colour channel, or of each pixel")
-    data.add_argument(
-        "--scale", type=cli.positive, metavar="F", help="factor on grey levels of 0 to 255"
-    )
-    data.add_argument(
-        "--bad-images",
-        choices=("error", "skip"),
-        help="what to do with files that are no images; default: error",
-    )
-    data.add_argument(
-        "--max-bad-images",
-        type=cli.count_or_zero,
-        metavar="N",
-        help="stop if more are skipped; default: one in a hundred images",
-    )
-    data.add_argument(
-        "-j",
-        "--workers",
-        type=cli.count_or_zero,
-        metavar="N",
-        help="threads that decode; default: 2",
-    )
-    network = options.add_argument_group(
-        "network and training; the recipe decides what is left out"
-    )
-    network.add_argument("--arch", choices=ARCHITECTURES, help="default: alexnet")
-    network.add_argument("--recipe", choices=RECIPES, help="settings to start from")
-    network.add_argument("--epochs", type=cli.count, metavar="N", help="passes over the images")
-    network.add_argument("-b", "--batch-size", type=cli.count, metavar="N", help="images in a step")
-    network.add_argument(
-        "--lr", type=cli.positive, metavar="RATE", help="learning rate of the weights"
-    )
-    network.add_argument("--lr-schedule", choices=LR_SCHEDULES)
-    network.add_argument(
-        "--lr-step",
-        type=cli.count,
-        metavar="EPOCHS",
-        help="length of the steps of step; default: a third of the epochs",
-    )
-    network.add_argument(
-        "--lr-gamma", type=cli.share, metavar="G", help="factor of step and plateau"
-    )
-    network.add_argument(
-        "--lr-patience",
-        type=cli.count_or_zero,
-        metavar="N",
-        help="epochs without a better validation top-1 that plateau waits for",
-    )
-    network.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd is the paper's form")
-    network.add_argument("--momentum", type=cli.fraction, metavar="M", help="of sgd")
-    network.add_argument(
-        "--weight-decay", type=cli.at_least_zero, metavar="D", help="of the weights"
-    )
-    network.add_argument("--dropout", type=cli.fraction, metavar="P", help="in the hidden layers")
-    network.add_argument("--init", choices=INITIALIZERS, help="how the parameters begin")
-    network.add_argument("--seed", type=cli.seed, metavar="N", help="of all randomness; default: 0")
-    network.add_argument(
-        "--patience",
-        type=cli.count,
-        metavar="N",
-        help="end after N epochs without a better validation top-1",
-    )
-    network.add_argument(
-        "--accumulate",
-        type=cli.count,
-        metavar="K",
-        help="process each batch in K parts: the same gradients, the memory of a part",
-    )
-    run = options.add_argument_group("run")
-    run.add_argument("--backend", choices=("cpu", "cuda"), help="default: cpu")
-    run.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
-    )
-    run.add_argument("--out", type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>")
-    start = run.add_mutually_exclusive_group()
-    start.add_argument(
-        "--resume",
-        metavar="DIR",
-        help="continue a run, by its folder or a checkpoint; auto: the newest below runs/",
-    )
-    start.add_argument(
-        "--init-from",
+    recipe: str = setting("default", choices=RECIPES, help="settings to start from")
+    seed: int = setting(0, cli.SEED, help="of all randomness; default: 0")
+    workers: int = setting(2, data_options.WORKERS, free_on_resume=True)
+    init_from: str | None = setting(
+        None,
         type=Path,
         metavar="DIR",
         help="begin with the parameters of a run or checkpoint, as far as they fit",
     )
-    run.add_argument(
-        "--keep",
+    keep: int = setting(
+        1,
         type=cli.count_or_zero,
         metavar="N",
         help="checkpoints that stay besides the last and the best; default: 1",
+        free_on_resume=True,
     )
-    run.add_argument("--save-every", type=cli.count, metavar="N", help="save every N steps, too")
-    run.add_argument(
-        "--max-steps", type=cli.count, metavar="N", help="stop, saved, after step N of the run"
+    save_every: int | None = setting(
+        None, type=cli.count, metavar="N", help="save every N steps, too", free_on_resume=True
     )
-    run.add_argument(
-        "--max-time",
-        type=cli.duration,
-        metavar="TIME",
-        help="stop, saved, after a time like 2h30m",
+    accumulate: int = setting(
+        1,
+        type=cli.count,
+        metavar="K",
+        help="process each batch in K parts: the same gradients, the memory of a part",
+        free_on_resume=True,
     )
-    run.add_argument(
-        "--dry-run",
+    patience: int | None = setting(
+        None,
+        type=cli.count,
+        metavar="N",
+        help="end after N epochs without a better validation top-1",
+        free_on_resume=True,
+    )
+    log_every: int | None = setting(
+        None,
+        type=cli.count,
+        metavar="N",
+        help="a row in steps.csv every N steps",
+        free_on_resume=True,
+    )
+    tensorboard: bool = setting(
+        False,
+        action=argparse.BooleanOptionalAction,
+        help="also write event files for TensorBoard",
+        free_on_resume=True,
+    )
+    snapshot_filters: bool = setting(
+        False,
+        action=argparse.BooleanOptionalAction,
+        help="keep conv1's kernels of every epoch, to be shown by python -m alexnet.visualize",
+        free_on_resume=True,
+    )
+
+    # Recipes decide the following ones; the values here are those of the default recipe.
+    batch_size: int = setting(32, cli.BATCH_SIZE, help="images in a step")
+    epochs: int = setting(
+        10, type=cli.count, metavar="N", help="passes over the images", free_on_resume=True
+    )
+    # Of the weights; with "sgd" that of the biases is twice as large.
+    lr: float = setting(
+        0.01,
+        type=cli.positive,
+        metavar="RATE",
+        help="learning rate of the weights",
+        free_on_resume=True,
+    )
+    momentum: float = setting(
+        0.9, type=cli.fraction, metavar="M", help="of sgd", free_on_resume=True
+    )
+    # Biases are not decayed.
+    weight_decay: float = setting(
+        5e-4, type=cli.at_least_zero, metavar="D", help="of the weights", free_on_resume=True
+    )
+    optimizer: str = setting("sgd", choices=("sgd", "adam"), help="sgd is the paper's form")
+    # To zero along a cosine; multiplied by lr_gamma when the validation error stalls ("plateau")
+    # or after every lr_step epochs ("step"); or constant.
+    lr_schedule: str = setting("cosine", choices=LR_SCHEDULES)
+    # None: a third of all epochs.
+    lr_step: int | None = setting(
+        None,
+        schedules=("step",),
+        type=cli.count,
+        metavar="EPOCHS",
+        help="length of the steps of step; default: a third of the epochs",
+    )
+    lr_gamma: float = setting(
+        0.1,
+        schedules=("step", "plateau"),
+        type=cli.share,
+        metavar="G",
+        help="factor of step and plateau",
+    )
+    lr_patience: int = setting(
+        2,
+        schedules=("plateau",),
+        type=cli.count_or_zero,
+        metavar="N",
+        help="epochs without a better validation top-1 that plateau waits for",
+    )
+    # Share of all steps over which the rate rises linearly from zero.
+    warmup: float = setting(0.05)
+    dropout: float = setting(
+        0.5, type=cli.fraction, metavar="P", help="in the hidden layers", free_on_resume=True
+    )
+    init: str = setting("default", choices=INITIALIZERS, help="how the parameters begin")
+    mean: str = setting(
+        "channel",
+        choices=("channel", "image"),
+        help="of each colour channel, or of each pixel",
+    )
+    # Natural images have a standard deviation of about 64 grey levels: unit input.
+    scale: float = setting(
+        1 / 64, type=cli.positive, metavar="F", help="factor on grey levels of 0 to 255"
+    )
+
+    def without_mean_image(self) -> "Settings":
+        """The same run with the mean of each channel, which is found without reading all images."""
+        return replace(self, mean="channel")
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """Options of one start of a run, or of one part of it; they are not stored with the run.
+
+    Attributes:
+        max_time: seconds.
+    """
+
+    out: Path | None = setting(
+        None, type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>"
+    )
+    resume: str | None = setting(
+        None,
+        metavar="DIR",
+        help="continue a run, by its folder or a checkpoint; auto: the newest below runs/",
+    )
+    max_steps: int | None = setting(
+        None, type=cli.count, metavar="N", help="stop, saved, after step N of the run"
+    )
+    max_time: int | None = setting(
+        None, type=cli.duration, metavar="TIME", help="stop, saved, after a time like 2h30m"
+    )
+    dry_run: bool = setting(
+        False,
         action="store_true",
         help="only say what the run would need, and touch nothing",
     )
-    run.add_argument(
-        "--log-every", type=cli.count, metavar="N", help="a row in steps.csv every N steps"
-    )
-    run.add_argument(
-        "--tensorboard",
-        action=argparse.BooleanOptionalAction,
-        help="also write event files for TensorBoard",
-    )
-    run.add_argument(
-        "--snapshot-filters",
-        action=argparse.BooleanOptionalAction,
-        help="keep conv1's kernels of every epoch, to be shown by python -m alexnet.visualize",
-    )
-    run.add_argument(
-        "--watch-every",
+    watch_every: int = setting(
+        0,
         type=cli.count,
         metavar="N",
         help="print how much N-th steps change the weights of each layer, as the 2012 code did",
     )
-    return options
 
 
-def resolve(
-    given: dict[str, Any], checkpoint: Checkpoint | None, beginning: Checkpoint | None = None
-) -> dict[str, Any]:
-    """All settings of a run: the given ones, and the recipe's or the continued run's others.
-
-    Args:
-        checkpoint: of the run to continue.
-        beginning: with the parameters to begin a new run with.
-
-    Raises:
-        UsageError: an option is of no use, or cannot be changed when a run is continued.
-        CheckpointError: the checkpoint does not tell all settings.
-    """
-    given = {name: str(v) if isinstance(v, Path) else v for name, v in given.items()}
-    if checkpoint is None:
-        recipe = RECIPES[given.get("recipe", DEFAULTS["recipe"])]
-        settings = {**DEFAULTS, **asdict(recipe), **given}
-        if beginning is not None:
-            settings |= _that_begin(given, beginning)
-        if "data_root" in given and "data" not in given:
-            settings["data"] = "auto"
-    else:
-        # Another --arch is left to the checkpoint, which knows what it holds.
-        for name in given.keys() - FREE_ON_RESUME - {"arch"}:
-            if given[name] != checkpoint.arguments.get(name):
-                raise UsageError(
-                    f"--{name.replace('_', '-')} {given[name]} cannot be changed by --resume: "
-                    f"the run has {checkpoint.arguments.get(name)}"
-                )
-        settings = {**checkpoint.arguments, **given}
-        needed = {*DEFAULTS, *(field.name for field in fields(Recipe))}
-        if missing := sorted(needed - settings.keys()):
-            raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
-    for name, schedules in OF_SCHEDULES.items():
-        if given.get(name) is not None and settings["lr_schedule"] not in schedules:
-            raise UsageError(
-                f"--{name.replace('_', '-')} is for --lr-schedule {' or '.join(schedules)}, "
-                f"not {settings['lr_schedule']}"
-            )
-    if settings["accumulate"] > settings["batch_size"]:
-        raise UsageError(
-            f"--accumulate {settings['accumulate']} is more than the {settings['batch_size']} "
-            "images of a batch"
-        )
-    if given.get("precision") == "tf32" and settings["backend"] == "cpu":
-        raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
-    return {name: value for name, value in settings.items() if name not in NOT_KEPT}
+def option_name(setting_name: str) -> str:
+    """How a setting is called on the command line: "--batch-size" for "batch_size"."""
+    return "--" + setting_name.replace("_", "-")
 
 
-def _that_begin(given: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-    """The settings that follow from the checkpoint a run begins with."""
-    following = fine_tuning.settings(checkpoint)
-    for name, value in following.items():
-        if given.get(name, value) != value:
-            raise UsageError(
-                f"--{name.replace('_', '-')} {given[name]} does not go with --init-from: the "
-                f"checkpoint has {value}"
-            )
-    return following
+def options() -> dict[str, Option]:
+    """The options of all settings that the command line can give, by the name of the field."""
+    found = {}
+    for declared in (*fields(Settings), *fields(Invocation)):
+        option, keywords = declared.metadata["option"], declared.metadata["keywords"]
+        if option is not None:
+            found[declared.name] = Option(*option.flags, **{**option.keywords, **keywords})
+        elif keywords:
+            found[declared.name] = Option(option_name(declared.name), **keywords)
+    return found

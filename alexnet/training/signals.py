@@ -1,8 +1,9 @@
 """What SIGINT (Ctrl-C) and SIGTERM (a scheduler, a shutdown) do to a run.
 
-While the network learns, the first one ends the run after the step, saved; a second one ends it
-at once, unsaved; a third one kills the process. Before and after there is nothing to save, and the
-first one ends it at once. A save is never cut short by the first one.
+During training the first signal ends the run after the current step and saves it, the second one
+ends it at once without saving, the third one kills the process. Before and after training there
+is nothing to save, and the first signal ends the run at once. The first signal never interrupts
+a save.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """Within this block a signal raises KeyboardInterrupt or, if it is SIGTERM, `Terminated`."""
+    """Within this block SIGINT raises KeyboardInterrupt and SIGTERM raises `Terminated`."""
     with _handled_by(_raise):
         yield
 
@@ -29,7 +30,7 @@ def after_step(trainer: Trainer) -> Iterator[list[int]]:
     """Within this block the first signal ends training after the step, the second at once.
 
     Yields:
-        a list that holds the number of the signal when one has come.
+        a list to which the number of each signal is added.
     """
     received = []
 
@@ -37,7 +38,7 @@ def after_step(trainer: Trainer) -> Iterator[list[int]]:
         received.append(number)
         trainer.interrupted = True
         _handle(_raise)
-        # Not print(): the signal may have come while the progress is being printed.
+        # Not print(): the signal may arrive while the progress is being printed.
         os.write(2, b"\nstopping after this step, to save it (once more: at once, unsaved)\n")
 
     with _handled_by(stop):

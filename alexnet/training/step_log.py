@@ -1,24 +1,23 @@
-"""What happens within the epochs: steps.csv and steps.jsonl, and scalars for TensorBoard."""
+"""Logs of single steps: steps.csv and steps.jsonl, and scalars for TensorBoard."""
 
 from pathlib import Path
 
 from alexnet.run.metrics import Row, RowLog
-from alexnet.training.trainer import Step, Trainer
+from alexnet.training.state import Step
+from alexnet.training.trainer import Observer, Trainer
 
 COLUMNS = ("step", "epoch", "loss", "top1", "lr", "images_per_s", "waiting")
-# So long events for TensorBoard may wait in the memory of the process.
+# How long events for TensorBoard may wait in the memory of the process.
 FLUSH_SECONDS = 5
 
 
-class StepLog:
+class StepLog(Observer):
     """steps.csv and steps.jsonl of a run folder: a row every `every` steps.
 
     Columns: step, counted from the beginning of the run; epoch, from 1; loss and top1 of the
-    step's batch, as it was learnt from; lr, the rate of the weights in it; images_per_s, and the
+    step's batch, before its update; lr, the rate of the weights in it; images_per_s, and the
     share of the time that was spent waiting for data, since the last row. All but these two
     repeat digit for digit when a command is repeated.
-
-    It is an `alexnet.training.trainer.Observer`.
     """
 
     def __init__(self, folder: Path, every: int):
@@ -27,7 +26,7 @@ class StepLog:
         self._images, self._seconds, self._waiting = 0, 0.0, 0.0
 
     def keep_until(self, step: int) -> None:
-        """Go on with the files of an interrupted run, without the rows after `step`."""
+        """Continue the files of an interrupted run, without the rows after `step`."""
         self._files.keep_until(step)
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
@@ -49,20 +48,15 @@ class StepLog:
         )
         self._images, self._seconds, self._waiting = 0, 0.0, 0.0
 
-    def after_epoch(self, trainer: Trainer, row: Row) -> None:
-        """The epochs are in metrics.csv."""
 
-
-class TensorBoard:
+class TensorBoard(Observer):
     """Event files in a run folder, for ``tensorboard --logdir``.
 
-    Scalars "step/loss", "step/top1" and "step/lr" of every step (of every `every`-th), and
-    "epoch/..." with the columns of metrics.csv, both over the steps of the run.
-
-    It is an `alexnet.training.trainer.Observer`.
+    Scalars "step/loss", "step/top1" and "step/lr" of every `every`-th step, and "epoch/..." with
+    the columns of metrics.csv, both over the steps of the run.
 
     Args:
-        steps: of the run, made before; what a stopped run wrote of later ones does not count.
+        steps: made in the run before; what a stopped run wrote about later ones does not count.
 
     Raises:
         ImportError: tensorboardX is not installed.

@@ -1,7 +1,8 @@
-"""A watch on training: it sees a network that does not learn, and says so, once, in plain words.
+"""Watch: an observer that warns, once and in plain words, when a network does not learn.
 
-It costs next to nothing: every `PERIOD` steps it compares a sample of the weights before and after
-an update, and at the end of an epoch it sends a few validation images through the network.
+It costs next to nothing: every `UPDATE_CHECK_STEPS` steps it compares a sample of the weights
+before and after an update, and at the end of an epoch it sends a few validation images through the
+network.
 """
 
 import math
@@ -16,55 +17,63 @@ from tqdm import tqdm
 from alexnet.data.loader import Loader
 from alexnet.inference import layers
 from alexnet.run.metrics import Row
-from alexnet.training.trainer import Step, Trainer
+from alexnet.training.state import Step
+from alexnet.training.trainer import Observer, Trainer
 from minigrad import Tensor, nn
 
-# The loss is stuck if, in a window of so many images of each class and of so many steps, its mean
-# is still that of guessing, and the second half of the window is no better than the first.
-IMAGES_OF_A_CLASS, LEAST_STEPS = 500, 200
-STUCK, NO_FALL = 0.99, 0.995
-# The loss explodes if its mean over so many steps is so many times that of guessing.
-EXPLOSION_STEPS, EXPLODED = 20, 2.0
-PERIOD = 100
-SAMPLE = 2**14
+# The loss is stuck if, over a window of IMAGES_PER_CLASS images per class and at least MIN_STEPS
+# steps, its mean is at least the first share of the loss of guessing, and the mean of the second
+# half is at least the second share of that of the first half.
+IMAGES_PER_CLASS, MIN_STEPS = 500, 200
+STUCK_SHARE_OF_GUESSING, STUCK_SHARE_OF_FIRST_HALF = 0.99, 0.995
+# The loss explodes if its mean over this many steps is this multiple of the loss of guessing.
+EXPLOSION_STEPS, EXPLOSION_FACTOR = 20, 2.0
+# Steps from one look at the updates to the next, and about how many weights of a layer are sampled.
+UPDATE_CHECK_STEPS = 100
+SAMPLED_WEIGHTS = 2**14
 # Mean |update| / mean |weight| of a layer in a step; 0.001 is usual, but not in the first steps:
-# the last layer begins near zero.
-SMALLEST_UPDATE, LARGEST_UPDATE = 1e-6, 0.1
-# Updates are judged while the rate is at least this share of what the run was set to: schedules
-# begin and end near zero.
-RATE_SHARE = 0.3
+# the last layer starts near zero.
+MIN_UPDATE_RATIO, MAX_UPDATE_RATIO = 1e-6, 0.1
+# Updates are judged while the rate is at least this share of the run's --lr: schedules start and
+# end near zero.
+MIN_RATE_SHARE = 0.3
+# Validation images sent through the network after each epoch.
 PROBE_IMAGES = 32
-DEAD = 0.95
-# Learnt by heart: this far below the loss of guessing, and no better than guessing on new images.
-BY_HEART = 0.7
-MOST = 0.6
+# Share of a layer's units that are zero for all images.
+MAX_DEAD_SHARE = 0.95
+# The training set is memorized if the training loss is below this share of the loss of guessing
+# while validation is no better than guessing. Not judged where one class has more than the
+# majority share of the images: there a good network may be hardly better than guessing.
+MEMORIZED_LOSS_SHARE = 0.7
+MAX_MAJORITY_SHARE = 0.6
 
 
 class Change(NamedTuple):
-    """What one step did to the weights of a layer: means over a sample of absolute values.
+    """What one step did to the weights of a layer: means of absolute values over a sample.
 
     Attributes:
-        learnt: the update without its part along the weights, which is all that decay does.
+        layer: its name.
+        learned: the update without its component along the weights, which is all that decay does.
     """
 
-    title: str
+    layer: str
     weight: float
     update: float
-    learnt: float
+    learned: float
 
 
 def on_stderr(text: str) -> None:
-    """A line that does not run into the bar of the progress."""
+    """Print a line that does not run into the progress bar."""
     tqdm.write(text, file=sys.stderr)
 
 
-class Watch:
-    """Observes a run; see `alexnet.training.trainer.Observer`.
+class Watch(Observer):
+    """Says what is wrong with a run that does not learn.
 
     Args:
-        say: is given what was seen, and a second line about what helps.
-        table_every: say mean |weight|, mean |update| and their ratio of each layer after every so
-            many steps, as the 2012 code did; 0 for never.
+        say: receives each warning, with a second line about what helps.
+        table_every: steps between tables of mean |weight|, mean |update| and their ratio for each
+            layer, as the 2012 code printed them; 0 for none.
     """
 
     def __init__(self, say: Callable[[str], None] = on_stderr, table_every: int = 0):
@@ -79,7 +88,7 @@ class Watch:
     def after_step(self, trainer: Trainer, step: Step) -> None:
         if not self._last_losses:
             dataset = trainer.train_loader.dataset
-            self._guessing = loss_of_guessing(dataset.labels)
+            self._guessing = guessing_loss(dataset.labels)
             self._look_at_labels(trainer.train_loader)
         self._look_at_loss(trainer, step)
         self._look_at_updates(trainer, step)
@@ -116,7 +125,9 @@ class Watch:
         loader, guessing = trainer.train_loader, self._guessing
         self._last_losses.append(step.loss)
         recent = np.mean(self._last_losses)
-        if len(self._last_losses) == EXPLOSION_STEPS and recent > EXPLODED * max(guessing, 0.5):
+        if len(self._last_losses) == EXPLOSION_STEPS and recent > EXPLOSION_FACTOR * max(
+            guessing, 0.5
+        ):
             self._warn(
                 "explosion",
                 f"the loss of the last {EXPLOSION_STEPS} steps is {recent:.3g}, where guessing has "
@@ -126,13 +137,15 @@ class Watch:
         if step.number <= trainer.schedule.warmup_steps:
             return
         self._window.append(step.loss)
-        images = IMAGES_OF_A_CLASS * len(loader.dataset.classes)
-        length = max(LEAST_STEPS, math.ceil(images / loader.batch_size))
+        images = IMAGES_PER_CLASS * len(loader.dataset.classes)
+        length = max(MIN_STEPS, math.ceil(images / loader.batch_size))
         if len(self._window) < length:
             return
         first, second = np.mean(self._window[: length // 2]), np.mean(self._window[length // 2 :])
         del self._window[: length // 2]
-        if guessing > 0 and second > max(STUCK * guessing, NO_FALL * first):
+        if guessing > 0 and second > max(
+            STUCK_SHARE_OF_GUESSING * guessing, STUCK_SHARE_OF_FIRST_HALF * first
+        ):
             self._warn(
                 "stuck",
                 f"the loss has been {second:.4g} for {length:,} steps, as good as guessing "
@@ -142,31 +155,31 @@ class Watch:
             )
 
     def _look_at_updates(self, trainer: Trainer, step: Step) -> None:
-        due = [n for n in (PERIOD, self.table_every) if n]
+        due = [n for n in (UPDATE_CHECK_STEPS, self.table_every) if n]
         if self._before:
             changes = compare(self._before, trainer.model)
             self._before = {}
             if self.table_every and step.number % self.table_every == 0:
                 self.say(f"step {step.number}, lr {step.lr:.3g}\n{table(changes)}")
             full_rate = trainer.optimizer.groups[0]["initial_lr"]
-            if step.number % PERIOD == 0 and step.lr >= RATE_SHARE * full_rate:
+            if step.number % UPDATE_CHECK_STEPS == 0 and step.lr >= MIN_RATE_SHARE * full_rate:
                 self._judge(changes)
         if any((step.number + 1) % n == 0 for n in due):
             self._before = sampled_weights(trainer.model)
 
     def _judge(self, changes: list[Change]) -> None:
         for change in changes:
-            if change.learnt < SMALLEST_UPDATE * change.weight:
+            if change.learned < MIN_UPDATE_RATIO * change.weight:
                 self._warn(
                     "vanishing",
-                    f"the weights of {change.title} do not learn: an update is "
-                    f"{change.learnt / change.weight:.0e} of them, decay not counted",
+                    f"the weights of {change.layer} do not learn: an update is "
+                    f"{change.learned / change.weight:.0e} of them, decay not counted",
                     "--init default, a larger --lr, and a look at the layers after it",
                 )
-            elif change.update > LARGEST_UPDATE * change.weight:
+            elif change.update > MAX_UPDATE_RATIO * change.weight:
                 self._warn(
                     "exploding",
-                    f"an update changes the weights of {change.title} by "
+                    f"an update changes the weights of {change.layer} by "
                     f"{change.update / max(change.weight, 1e-30):.0%} in one step; 0.1% is usual",
                     "a smaller --lr",
                 )
@@ -175,14 +188,13 @@ class Watch:
         labels = trainer.val_loader.dataset.labels
         share = np.bincount(labels).max() / len(labels)
         luck = 3 * math.sqrt(share * (1 - share) / len(labels))
-        # Where most images are of one class, a network may be good and hardly better than it.
         if (
-            share <= MOST
-            and row["train_loss"] < BY_HEART * self._guessing
+            share <= MAX_MAJORITY_SHARE
+            and row["train_loss"] < MEMORIZED_LOSS_SHARE * self._guessing
             and row["val_top1"] < share + luck
         ):
             self._warn(
-                "by heart",
+                "memorized",
                 f"the training loss is {row['train_loss']:.3g}, but the validation images are "
                 f"recognized as badly as by guessing ({row['val_top1']:.1%})",
                 "checking that the labels of both sets are right (python -m alexnet.data check "
@@ -190,21 +202,21 @@ class Watch:
             )
 
     def _look_at_outputs(self, trainer: Trainer, row: Row) -> None:
-        images, labels = layers.batch(trainer.val_loader, PROBE_IMAGES, trainer.backend)
+        images, labels = layers.sample_batch(trainer.val_loader, PROBE_IMAGES, trainer.backend)
         scores = None
         for name, layer, output in layers.outputs(trainer.model, images):
             scores = output.numpy()
             if isinstance(layer, nn.ReLU):
                 dead = dead_units(scores)
-                if dead > DEAD:
+                if dead > MAX_DEAD_SHARE:
                     self._warn(
                         "dead",
-                        f"{dead:.0%} of the units of {layers.title(name, layer)} are zero for each "
+                        f"{dead:.0%} of the units of {name} are zero for each "
                         f"of {len(images)} images: they are dead and cannot recover",
                         "starting again with a smaller --lr, or with --init default",
                     )
-        if row["epoch"] == 1 or trainer.schedule.steps < LEAST_STEPS:
-            return  # many a network begins with one class for all images
+        if row["epoch"] == 1 or trainer.schedule.steps < MIN_STEPS:
+            return  # many networks start out with one class for all images
         chosen = scores.argmax(axis=1)
         if len(labels) >= PROBE_IMAGES and (chosen == chosen[0]).all() and len(set(labels)) > 1:
             self._warn(
@@ -215,8 +227,8 @@ class Watch:
             )
 
 
-def loss_of_guessing(labels: np.ndarray) -> float:
-    """The least loss without a look at the images: the entropy of the labels, at most ln(C)."""
+def guessing_loss(labels: np.ndarray) -> float:
+    """The smallest loss possible without looking at the images: the entropy of the labels."""
     shares = np.bincount(labels) / len(labels)
     return -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
 
@@ -228,31 +240,33 @@ def dead_units(outputs: np.ndarray) -> float:
 
 
 def sampled_weights(model: nn.Module) -> dict[str, np.ndarray]:
-    """Up to about `SAMPLE` evenly spaced weights of each layer that learns, by title."""
+    """About `SAMPLED_WEIGHTS` evenly spaced weights, or all, of each layer with weights, by name."""
     samples = {}
-    for name, layer in layers.layers(model):
+    for name, layer in layers.named_layers(model).items():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            flat = layer.weight.data.reshape(-1)[:: math.ceil(layer.weight.numel() / SAMPLE)]
-            samples[layers.title(name, layer)] = Tensor(flat).numpy().copy()
+            flat = layer.weight.data.reshape(-1)[
+                :: math.ceil(layer.weight.numel() / SAMPLED_WEIGHTS)
+            ]
+            samples[name] = Tensor(flat).numpy().copy()
     return samples
 
 
 def compare(before: dict[str, np.ndarray], model: nn.Module) -> list[Change]:
-    """What happened to the weights since their samples were taken."""
+    """How the weights have changed since their samples were taken."""
     changes = []
-    for title, after in sampled_weights(model).items():
-        weight = before[title].astype(np.float64)
+    for name, after in sampled_weights(model).items():
+        weight = before[name].astype(np.float64)
         update = after - weight
         along = (update @ weight) / max(weight @ weight, 1e-300) * weight
         sizes = (np.abs(values).mean() for values in (weight, update, update - along))
-        changes.append(Change(title, *map(float, sizes)))
+        changes.append(Change(name, *map(float, sizes)))
     return changes
 
 
 def table(changes: list[Change]) -> str:
     """One line a layer, as text."""
-    lines = [f"{'layer':<22}{'mean |w|':>12}{'mean |update|':>15}{'ratio':>10}"]
-    for title, weight, update, _ in changes:
+    lines = [f"{'layer':<10}{'mean |w|':>12}{'mean |update|':>15}{'ratio':>10}"]
+    for name, weight, update, _ in changes:
         ratio = update / weight if weight else math.inf
-        lines.append(f"{title:<22}{weight:>12.2e}{update:>15.2e}{ratio:>10.1e}")
+        lines.append(f"{name:<10}{weight:>12.2e}{update:>15.2e}{ratio:>10.1e}")
     return "\n".join(lines)

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from alexnet import cli
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.style import INTENSITY, NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text, fitted, save
-from alexnet.visualize import layers, pictures
+from alexnet.visualize import pictures
 from alexnet.visualize.mosaic import mosaic
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture, class_name
@@ -56,9 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 f"no layer {name!r} with feature maps; choose from {', '.join(with_maps)}"
             )
-    images = pictures.chosen(arguments, checkpoint)
+    images = pictures.select_images(arguments, checkpoint)
     device = backend.get(arguments.backend)
-    for image in pictures.prepared(arguments, checkpoint, images, device):
+    for image in pictures.prepare_images(arguments, checkpoint, images, device):
         maps = layers.activations(model, Tensor(image.inputs), arguments.layers)
         image_maps = {name: layer_maps[0] for name, layer_maps in maps.items()}
         figure = activations_figure(image.picture, image_maps, checkpoint.classes, arguments.maps)

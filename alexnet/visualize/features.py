@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet.data.loader import Loader, sent_ahead
-from alexnet.visualize import layers
+from alexnet.inference import layers
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
@@ -35,7 +35,7 @@ def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LA
     Feature maps (C, H, W) become vectors of C * H * W. The loader gives one view an image.
 
     Raises:
-        CheckpointError: an activation is not finite.
+        DivergedNetwork: an activation is not finite.
     """
     model.eval()
     network = layers.up_to(model, layer)

@@ -10,11 +10,11 @@ from tqdm import tqdm
 
 from alexnet import cli, files
 from alexnet.errors import CheckpointError, UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import save
-from alexnet.visualize import layers, receptive_fields
+from alexnet.visualize import receptive_fields
 from alexnet.visualize.kernel_figures import (
     NORMALIZATIONS,
     animation,

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import COLORS, LARGE, NORMAL, PAGE_WIDTH, add_axes, add_text, fitted, frame, save
-from alexnet.visualize import embedding, layers, pictures
+from alexnet.visualize import embedding, pictures
 from alexnet.visualize.features import LAYER, features
 from alexnet.visualize.output import add_out_option, destination
 from minigrad import backend
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"no layer {arguments.layer!r}; choose from {', '.join(layers.stages(model))}"
         )
-    images = pictures.chosen(arguments, checkpoint)
+    images = pictures.select_images(arguments, checkpoint)
     loader = load.loader(arguments, checkpoint, images)
     image_features = features(model, loader, backend.get(arguments.backend), arguments.layer)
     count = len(image_features.values)
@@ -133,7 +133,7 @@ def thumbnails_figure(
     figure, axes = _page(title, np.zeros(2), np.array([columns, rows]), legend=0)
     limits = axes.get_xlim(), axes.get_ylim()
     for position in order[first]:
-        (picture,) = pictures.shown(dataset, [indices[position]], checkpoint.preprocessing)
+        (picture,) = pictures.load_pictures(dataset, [indices[position]], checkpoint.preprocessing)
         x, y = cells[position]
         axes.imshow(picture.pixels, extent=(x, x + 0.95, y, y + 0.95), aspect="auto")
     axes.set(xlim=limits[0], ylim=limits[1])  # imshow sets its own

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alexnet import cli
+from alexnet.data import options
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
@@ -54,10 +55,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--distance", choices=nearest.DISTANCES, default="euclidean", help="default: euclidean"
     )
-    parser.add_argument(
-        "--subset",
-        type=cli.count,
-        metavar="N",
+    options.SUBSET.add_to(
+        parser,
         help="look among so many training images, of all classes in turn; default: all",
     )
     parser.add_argument(
@@ -85,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     checkpoint, model = load.network(arguments)
     path = destination(arguments, "neighbours.png")
-    queries = pictures.chosen(arguments, checkpoint)
+    queries = pictures.select_images(arguments, checkpoint)
     training = load.dataset(arguments, checkpoint, "train")
     if arguments.subset:
         training = Subset(training, arguments.subset)
@@ -94,20 +93,22 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-k {arguments.k}: there are {len(index.values)} images to find")
 
     query_features = _features(arguments, checkpoint, model, queries)
-    found = nearest.nearest(query_features.values, index.values, arguments.k, arguments.distance)
+    positions, distances = nearest.nearest(
+        query_features.values, index.values, arguments.k, arguments.distance
+    )
     results = {"k": arguments.k, "distance": arguments.distance, "layer": LAYER}
-    results["queries"] = _listed(queries, query_features, training, index, *found)
+    results["queries"] = _listed(queries, query_features, training, index, positions, distances)
     if arguments.precision:
         whole = load.dataset(arguments, checkpoint)
         results |= _precision(arguments, checkpoint, model, whole, index)
 
     figure = neighbors_figure(
-        pictures.shown(queries, query_features.indices, checkpoint.preprocessing),
+        pictures.load_pictures(queries, query_features.indices, checkpoint.preprocessing),
         [
-            pictures.shown(training, index.indices[row], checkpoint.preprocessing)
-            for row in found[0]
+            pictures.load_pictures(training, index.indices[row], checkpoint.preprocessing)
+            for row in positions
         ],
-        found[1],
+        distances,
         checkpoint.classes,
         f"Nearest of {len(index.values):,} training images by "
         f"{arguments.distance.replace('euclid', 'Euclid')} distance in {LAYER}",

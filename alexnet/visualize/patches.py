@@ -39,7 +39,7 @@ def strongest(
     """Look through images for the highest activations of each channel, one an image.
 
     Args:
-        part: the network up to the layer, see `alexnet.visualize.layers.up_to`.
+        part: the network up to the layer, see `alexnet.inference.layers.up_to`.
     """
     shape = (len(channels), count)
     activation = np.full(shape, -np.inf, np.float32)

@@ -37,12 +37,10 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
         metavar="N",
         help=f"N images of the set, of all classes in turn; default: {default}",
     )
-    parser.add_argument(
-        "--seed", type=cli.seed, default=0, metavar="N", help="decides which; default: 0"
-    )
+    cli.SEED.add_to(parser, default=0, help="decides which; default: 0")
 
 
-def chosen(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
+def select_images(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
     """The images that the options of `add_image_options` name."""
     if arguments.images:
         return ImageFiles(_image_files(arguments.images), checkpoint.classes)
@@ -88,14 +86,14 @@ class Prepared(NamedTuple):
     inputs: Any
 
 
-def prepared(
+def prepare_images(
     arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
 ) -> Iterator[Prepared]:
     """Each image that can be used, prepared as the checkpoint says."""
     for batch in load.loader(arguments, checkpoint, images).batches(0):
         inputs = batch.prepare(device)
         for position, index in enumerate(batch.indices):
-            (picture,) = shown(images, [index], checkpoint.preprocessing)
+            (picture,) = load_pictures(images, [index], checkpoint.preprocessing)
             yield Prepared(
                 int(index),
                 cli.one_line(images.name(index)),
@@ -104,7 +102,9 @@ def prepared(
             )
 
 
-def shown(dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing) -> list[Picture]:
+def load_pictures(
+    dataset: Dataset, indices: Iterable[int], preprocessing: Preprocessing
+) -> list[Picture]:
     """Images of a set, as the network sees them."""
     return [
         Picture(

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli, files
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.run import filter_snapshots
 from alexnet.style import save
-from alexnet.visualize import layers
 from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.tuning import (

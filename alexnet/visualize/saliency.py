@@ -16,7 +16,7 @@ from PIL import Image
 from alexnet import cli
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import load
+from alexnet.inference import layers, load
 from alexnet.inference.evaluation import mean_log_probabilities
 from alexnet.style import (
     INTENSITY,
@@ -29,7 +29,7 @@ from alexnet.style import (
     frame,
     save,
 )
-from alexnet.visualize import layers, pictures
+from alexnet.visualize import pictures
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend, nn, no_grad
@@ -192,10 +192,10 @@ def run(arguments: argparse.Namespace) -> int:
     square = arguments.square or max(1, size // SQUARE_SHARE)
     if square > size:
         raise UsageError(f"--square {square}: the network's images have {size} pixels")
-    images = pictures.chosen(arguments, checkpoint)
+    images = pictures.select_images(arguments, checkpoint)
     device = backend.get(arguments.backend)
     rows = []
-    for image in pictures.prepared(arguments, checkpoint, images, device):
+    for image in pictures.prepare_images(arguments, checkpoint, images, device):
         result = explain(model, image.inputs, square, device, arguments.batch_size)
         rows.append((image.picture, result))
         name = display_name(checkpoint.classes[result.predicted])

@@ -133,7 +133,7 @@ def test_many_classes_are_shown_by_the_best_and_the_worst():
     zeros = np.zeros(2 * count)
     many = Results(
         [f"class{i}" for i in range(count)], labels, labels, predicted, zeros, zeros,
-        np.where(labels == predicted, 1, 2),
+        np.where(labels == predicted, 1, 2), 0.0,
     )  # fmt: skip
     lines = evaluate.as_text(many).split("\n\n")[1].splitlines()
     assert lines[0].startswith("the 5 best and the 5 worst classes")

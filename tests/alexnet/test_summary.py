@@ -9,12 +9,12 @@ from alexnet.model import AlexNet
 def test_costs_of_the_paper_s_network(capsys):
     assert summary.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    conv2 = next(line.split() for line in lines if line.startswith("features.4"))
+    conv2 = next(line.split() for line in lines if line.startswith("conv2"))
     # 256 maps of 27x27, each from 48 channels and a window of 5x5; 4 bytes, 128 images.
-    assert conv2 == ["features.4", "Conv2d", "256x27x27", "307,456", "223,948,800", "95.6"]
+    assert conv2 == ["conv2", "Conv2d", "256x27x27", "307,456", "223,948,800", "95.6"]
     # Computed with the pooling after it.
-    norm1 = next(line.split() for line in lines if line.startswith("features.2"))
-    assert norm1 == ["features.2", "LocalResponseNorm", "96x55x55", "0", "0", "0.0"]
+    norm1 = next(line.split() for line in lines if line.startswith("norm1"))
+    assert norm1 == ["norm1", "LocalResponseNorm", "96x55x55", "0", "0", "0.0"]
     total = next(line.split() for line in lines if line.startswith("total"))
     assert total[1:3] == ["60,965,224", "724,406,816"]
     assert "parameters 244 MB, with gradients and momentum 732 MB" in lines[-1]
@@ -23,8 +23,8 @@ def test_costs_of_the_paper_s_network(capsys):
 def test_options(capsys):
     assert summary.main(["--arch", "owt", "--classes", "10", "--image-size", "63", "-b", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert next(line.split() for line in lines if line.startswith("features.0"))[2] == "64x15x15"
-    assert next(line.split() for line in lines if line.startswith("classifier.6"))[2] == "10"
+    assert next(line.split() for line in lines if line.startswith("conv1"))[2] == "64x15x15"
+    assert next(line.split() for line in lines if line.startswith("fc8"))[2] == "10"
 
 
 def test_the_network_is_left_as_it_was():

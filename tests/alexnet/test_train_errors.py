@@ -87,13 +87,13 @@ def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
         trainer.model.features[0].weight.data[...] = np.nan
         return step(trainer, batch)
 
-    step = Trainer._step
-    monkeypatch.setattr(Trainer, "_step", spoil)
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", spoil)
     code, message = error_of(resume, stopped)
     assert code == 5
     assert message == (
-        "the training loss is nan in epoch 2, step 2: 3,630 of the 3,630 weights of features.0 "
-        "(Conv2d) are not finite since the last update: try a smaller --lr; "
+        "the training loss is nan in epoch 2, step 2: 3,630 of the 3,630 weights of conv1 "
+        "are not finite since the last update: try a smaller --lr; "
         f"{stopped / LAST} is from before"
     )
     assert (stopped / LAST).read_bytes() == before
@@ -106,8 +106,8 @@ def test_weights_that_are_not_finite_are_never_saved(start, tmp_path, monkeypatc
             trainer.model.features[0].weight.data[0] = np.nan
         return result
 
-    step = Trainer._step
-    monkeypatch.setattr(Trainer, "_step", spoil)
+    step = Trainer.step
+    monkeypatch.setattr(Trainer, "step", spoil)
     for options in (("--max-steps", "3"), ("--save-every", "3")):
         folder = tmp_path / options[0]
         code, message = error_of(start, folder, *options)

@@ -4,15 +4,13 @@ import pytest
 
 from alexnet.model import AlexNet
 from alexnet.training import memory_plan
+from alexnet.training.settings import Settings
 from benchmarks import memory
 
 
 def test_the_estimate_is_what_a_dry_run_prints():
-    made = memory_plan.make(
-        *(AlexNet(10, 67, width=0.1), 67),
-        **{"optimizer": "sgd", "batch_size": 8, "parts": 1, "workers": 2},
-        **{"device": "cpu", "keep": 1},
-    )
+    settings = Settings(image_size=67, batch_size=8)
+    made = memory_plan.make(AlexNet(10, 67, width=0.1), settings)
     printed = memory_plan.describe(made, None, 10**9, None, 1)
     assert 1e9 * float(memory.ESTIMATE.search(printed)[1]) == pytest.approx(made.memory, abs=5e6)
 

@@ -26,7 +26,7 @@ import numba
 from alexnet import train
 from alexnet.model import ARCHITECTURES
 from alexnet.run.metrics import Row
-from alexnet.training.trainer import Step, Trainer
+from alexnet.training.trainer import Observer, Trainer
 from tests.alexnet.narrow import NarrowAlexNet
 from tests.alexnet.runs import write_images
 from tests.stress.kill_training import MEMORY
@@ -103,15 +103,12 @@ def heap() -> int:
     return info.uordblks + info.hblkhd
 
 
-class Sampler:
-    """An `alexnet.training.trainer.Observer` that takes a sample every so many epochs."""
+class Sampler(Observer):
+    """Takes a sample every so many epochs."""
 
     def __init__(self, every: int):
         self.every = every
         self.samples: list[Sample] = []
-
-    def after_step(self, trainer: Trainer, step: Step) -> None:
-        pass
 
     def after_epoch(self, trainer: Trainer, row: Row) -> None:
         if row["epoch"] % self.every == 0:

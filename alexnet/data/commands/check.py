@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli
+from alexnet.data import options
 from alexnet.data.commands.contact_sheet import contact_sheet
 from alexnet.data.commands.inspection import Inspection, find_copies, inspect
-from alexnet.data.sources import NAMES, load, recognize
+from alexnet.data.sources import load, recognize
 from alexnet.data.statistics import SQUARE
 from alexnet.errors import UsageError
 
@@ -31,24 +32,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "root", type=Path, nargs="?", metavar="DIR", help="the data; not for --data demo"
     )
-    parser.add_argument("--data", choices=NAMES, default="auto", help="default: what DIR holds")
+    options.DATA.add_to(parser, default="auto", help="default: what DIR holds")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE.png", help="draw samples as the network gets them"
     )
     parser.add_argument("--json", action="store_true", help="the report for programs")
-    parser.add_argument(
-        "-j",
-        "--workers",
+    options.WORKERS.add_to(
+        parser,
         type=cli.count,
         default=os.cpu_count() or 1,
-        metavar="N",
         help="threads that decode; default: one a processor",
     )
-    parser.add_argument(
-        "--seed",
-        type=cli.seed,
+    cli.SEED.add_to(
+        parser,
         default=0,
-        metavar="N",
         help="that of the training: of the split of a folder without one, and of the samples",
     )
 

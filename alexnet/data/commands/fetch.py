@@ -1,7 +1,7 @@
 """Download CIFAR-10 or CIFAR-100 (binary version) and unpack it.
 
-What is not complete and checked has a temporary name: NAME.tar.gz.part while it is downloaded,
-.FOLDER.tmp while it is unpacked. An interrupted download is continued by the next call.
+Until it is complete and checked, everything has a temporary name: NAME.tar.gz.part while it is
+downloaded, .FOLDER.tmp while it is unpacked. The next call continues an interrupted download.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Archive(NamedTuple):
     members: dict[str, int]
 
 
-# Sizes and checksums as TensorFlow Datasets has them in url_checksums/cifar10.txt, cifar100.txt.
+# Sizes and checksums: url_checksums/cifar10.txt and cifar100.txt of TensorFlow Datasets.
 ARCHIVES = {
     "cifar10": Archive(
         "cifar-10-binary.tar.gz",
@@ -97,7 +97,7 @@ def fetch(name: str, root: Path) -> None:
     """Download the set `name` into a folder of its own in `root`.
 
     Raises:
-        DataError: the server cannot be reached, or what it sent is not the archive.
+        DataError: the server cannot be reached, or does not send the archive.
         OSError: something cannot be written in `root`.
     """
     archive = ARCHIVES[name]
@@ -131,7 +131,7 @@ def _download(url: str, archive: Archive, path: Path) -> None:
 
 
 def _complete(part: Path, url: str, archive: Archive) -> None:
-    """Download what `part` lacks."""
+    """Download the rest of `part`."""
     start = part.stat().st_size if part.exists() else 0
     by_hand = f"download it by hand and put it into {part.parent}"
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
@@ -139,7 +139,7 @@ def _complete(part: Path, url: str, archive: Archive) -> None:
         response = urllib.request.build_opener(HttpsOnly).open(request, timeout=TIMEOUT_SECONDS)
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
-            error.close()  # it is the server's answer, too
+            error.close()  # it is also the server's response
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
         raise DataError(
             f"{url}: cannot be downloaded ({reason}); try again, or {by_hand}"
@@ -188,7 +188,7 @@ class HttpsOnly(urllib.request.HTTPRedirectHandler):
 
 
 class ConnectionBroken(Exception):
-    """The connection, and not the disk, failed."""
+    """The connection failed, not the disk."""
 
 
 def _chunks(response: http.client.HTTPResponse, left: int) -> Iterator[bytes]:
@@ -214,8 +214,8 @@ def _is_intact(path: Path, archive: Archive) -> bool:
 def _unpack(archive: Archive, path: Path, root: Path) -> None:
     """Make the set's folder in `root`: it appears complete, checked and synchronized to disk.
 
-    Of the archive only the regular files with the expected names are written; tarfile's own
-    extraction is not used, since it lets the archive decide what is written where.
+    Only the regular files with the expected names are written; tarfile's own extraction would let
+    the archive decide what is written where.
     """
     temporary = root / f".{archive.folder}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)  # left by a call that was killed

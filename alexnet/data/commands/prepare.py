@@ -12,7 +12,6 @@ The command can be interrupted at any moment; given again, it continues.
 import argparse
 import contextlib
 import errno
-import fcntl
 import hashlib
 import itertools
 import math
@@ -30,7 +29,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet import cli, files
-from alexnet.data import sources
+from alexnet.data import options, sources
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands import shard_writer
 from alexnet.data.commands.shard_writer import WORK
@@ -53,9 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "source", metavar="SOURCE", help="the folder that holds the data; any word for --data demo"
     )
     parser.add_argument("destination", type=Path, metavar="DEST", help="a new or empty folder")
-    parser.add_argument(
-        "--data", choices=sources.NAMES, default="auto", help="what SOURCE holds; default: auto"
-    )
+    options.DATA.add_to(parser, default="auto", help="what SOURCE holds; default: auto")
     parser.add_argument(
         "--size",
         type=cli.count,
@@ -66,34 +63,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-rectangle", action="store_true", help="keep the whole image, not its middle square"
     )
-    parser.add_argument(
-        "--bad-images",
-        choices=("error", "skip"),
+    options.BAD_IMAGES.add_to(
+        parser,
         default="error",
         help="what to do about images that cannot be read; default: error",
     )
-    parser.add_argument(
-        "--max-bad-images",
-        type=cli.count_or_zero,
-        default=100,
-        metavar="N",
-        help="skip no more than N; default: %(default)s",
+    options.MAX_BAD_IMAGES.add_to(
+        parser, default=100, help="skip no more than N; default: %(default)s"
     )
-    parser.add_argument(
-        "-j",
-        "--workers",
+    options.WORKERS.add_to(
+        parser,
         type=cli.count,
         default=os.cpu_count() or 1,
-        metavar="N",
         help="threads that decode; default: one for each core",
     )
-    parser.add_argument(
-        "--seed",
-        type=cli.seed,
-        default=0,
-        metavar="N",
-        help="of the split, where the data have none; default: 0",
-    )
+    cli.SEED.add_to(parser, default=0, help="of the split, where the data have none; default: 0")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -188,12 +172,12 @@ def _require_same(before: dict[str, Any], now: dict[str, Any], destination: Path
 
 @contextlib.contextmanager
 def _locked(destination: Path) -> Iterator[None]:
-    """Keep other processes from preparing the same folder; a lock ends with its process."""
+    """Keep other processes from preparing the same folder."""
     work = destination / WORK
     work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "wb") as lock:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(files.locked(work / "lock"))
         except BlockingIOError as error:
             raise DataError(
                 f"{destination}: another process is preparing it; wait until it ends"

@@ -55,7 +55,7 @@ class PythonVersion:
 
     def map_records(self, path: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Labels (count,) and pixels (count, 3072)."""
-        # The names of the images and all else take a fiftieth of what the pixels do.
+        # Everything but the pixels takes a fiftieth of their bytes.
         batch = _dict(path, 2 * count * PIXELS)
         labels = batch.get(self.labels_key)
         if not (isinstance(labels, list) and len(labels) == count and _all_are(int, labels)):

@@ -1,11 +1,11 @@
-"""The demo set: ten classes of textures and shapes, drawn when they are asked for.
+"""The demo set: ten classes of textures and shapes, drawn on demand.
 
-Every image is a bright pattern on a darker ground, in two random colors, at a random place and
-size and slightly turned, with noise and uneven light on top. Mean colors tell nothing about
-the class; edges, orientations and their arrangement do, so conv1 has to grow the oriented filters
-that AlexNet is known for.
+Every image is a bright pattern on a darker background, in two random colors, at a random place,
+size and small angle, with noise and uneven light on top. Mean colors say nothing about the class;
+edges, orientations and their arrangement do, so conv1 has to learn the oriented filters that
+AlexNet is known for.
 
-An image is a function of the seed, the split and its index alone.
+An image depends on the seed, the split and its index alone.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ import numpy as np
 SIZE = 256
 # Weights of red, green and blue in the brightness of a color (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-LEAST_CONTRAST = 60
+MIN_CONTRAST = 60  # of the two colors' brightness, in gray levels
 
 Grid = tuple[np.ndarray, np.ndarray]
 
@@ -161,5 +161,5 @@ def _two_colors(rng: np.random.Generator) -> np.ndarray:
     """A bright and a darker RGB color, float32 (2, 3) in gray levels."""
     while True:
         colors = rng.uniform(10, 245, (2, 3)).astype(np.float32)
-        if (colors[0] - colors[1]) @ LUMA > LEAST_CONTRAST:
+        if (colors[0] - colors[1]) @ LUMA > MIN_CONTRAST:
             return colors

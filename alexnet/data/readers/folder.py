@@ -3,8 +3,8 @@
     root/train/CLASS/*  with  root/val/CLASS/*  and  root/test/CLASS/*
     root/CLASS/*                                    (divided reproducibly)
 
-Below the folder of a class, folders may be nested. `validation` is taken for `val`, and `test` too
-where there is no other. Files are chosen by their names and read when their images are asked for.
+Below the folder of a class, folders may be nested. val/ may also be called validation/; without
+either, test/ takes its place. Files are chosen by name, and read when their images are used.
 """
 
 import hashlib
@@ -25,7 +25,11 @@ logger = logging.getLogger("alexnet.data")
 
 
 class FolderDataset:
-    """Images in files; `images` has the files of each class, classes and files in order."""
+    """Images in files.
+
+    Args:
+        images: the files of each class, classes and files in order.
+    """
 
     def __init__(self, images: dict[str, list[str]]):
         self.classes = list(images)
@@ -60,12 +64,12 @@ def found_in(root: Path) -> bool:
 def open_splits(root: Path, seed: int = 0) -> Splits:
     """The sets below `root`; classes and files are in alphabetical order.
 
-    Without a folder for validation, a fifth of each class is held out: a function of `seed` and
-    the names of the files only.
+    Without a folder for validation, a fifth of each class is held out, which depends on `seed` and
+    the names of the files alone.
 
     Raises:
         DataError: there is no such folder, fewer than two classes have an image, or a set has
-            classes that the one for training does not have.
+            classes that the training set does not have.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give one that holds a folder of images per class")
@@ -153,7 +157,7 @@ def _split(images: dict[str, list[str]], root: Path, seed: int) -> Splits:
         held_out = min(max(1, round(VALIDATION_FRACTION * len(paths))), len(paths) - 1)
         if held_out == 0:
             logger.warning("class %s has a single image: none is left for validation", name)
-        # Ranks by a hash of the name stay nearly the same when files are added or removed.
+        # Ranked by a hash of the name: adding or removing files hardly changes the split.
         ranked = sorted(paths, key=lambda path: _hash(seed, os.path.relpath(path, root)))
         validation[name] = sorted(ranked[:held_out])
         train[name] = sorted(ranked[held_out:])

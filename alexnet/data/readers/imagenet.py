@@ -5,8 +5,8 @@
                                 or    val/n01440764/*.JPEG, ...
     ILSVRC2012_devkit_t12.tar.gz or ILSVRC2012_devkit_t12/, unless val/ has a folder per class
 
-The tar files are read where they are, and are preferred: a folder may be half unpacked. Classes
-are synsets (n01440764) in sorted order; `labels.display_name` has their words.
+The tar files are read without unpacking, and preferred to folders, which may be half unpacked.
+Classes are synsets (n01440764) in sorted order; `labels.display_name` has their words.
 """
 
 import io
@@ -111,7 +111,7 @@ def _open_validation(root: Path) -> Dataset:
 
 
 def _is_flat(folder: Path) -> bool:
-    """Whether validation images lie in a folder as they come out of the tar."""
+    """Whether validation images lie directly in a folder, as unpacked from the tar."""
     if not folder.is_dir():
         return False
     with os.scandir(folder) as entries:

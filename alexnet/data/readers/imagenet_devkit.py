@@ -1,4 +1,4 @@
-"""The development kit of ILSVRC 2012: which class each validation image has.
+"""The development kit of ILSVRC 2012: the classes of the validation images.
 
 data/meta.mat                                  the synsets with their numbers
 data/ILSVRC2012_validation_ground_truth.txt    one number a line, in the order of the images
@@ -22,7 +22,7 @@ ARCHIVE = f"{NAME}.tar.gz"
 META = "data/meta.mat"
 GROUND_TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 SYNSET = re.compile(r"n\d{8}", re.ASCII)
-# Of the archive, which is small, unpacked; and of each of the two files.
+# Bytes: of the unpacked archive, which is small, and of each of the two files.
 LARGEST_ARCHIVE, LARGEST_FILE = 2**28, 2**23
 
 

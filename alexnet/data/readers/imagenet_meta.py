@@ -11,7 +11,7 @@ from scipy.io import loadmat
 
 
 def leaf_synsets(contents: bytes) -> list[tuple[int, str]]:
-    """Number and synset of each class; the inner nodes of the hierarchy are none."""
+    """Number and synset of each class, that is of each leaf of the hierarchy."""
     table = loadmat(io.BytesIO(contents), variable_names=["synsets"], squeeze_me=True)["synsets"]
     leaves = table[table["num_children"] == 0]
     pairs = zip(leaves["ILSVRC2012_ID"], leaves["WNID"], strict=True)

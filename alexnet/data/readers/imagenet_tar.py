@@ -1,13 +1,12 @@
-"""ImageNet's tar files, read where they are: an index says where each image lies in the file.
+"""ImageNet's tar files, read without unpacking: an index says where each image lies in the file.
 
     ILSVRC2012_img_train.tar    a tar for each class, n01440764.tar, with n01440764_10026.JPEG, ...
     ILSVRC2012_img_val.tar      ILSVRC2012_val_00000001.JPEG, ...
 
-Making the index means to read the header of every member; it is kept beside the tar. Names in a
-tar are only ever compared with a pattern, never used as paths, and nothing is unpacked.
+To make the index, the header of every member is read; it is kept beside the tar. Names in a tar
+are only compared with patterns, never used as paths.
 """
 
-import contextlib
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from alexnet import files
 from alexnet.errors import BadImage, DataError
 
 # An image in a tar file: where its bytes begin, and how many there are.
@@ -35,7 +35,7 @@ logger = logging.getLogger("alexnet.data")
 
 
 class Window:
-    """A part of an open file, as a file of its own for `walk`; reads no more than a header."""
+    """A part of an open file, as a file for `walk`; it reads no more than a header at a time."""
 
     def __init__(self, descriptor: int, start: int, size: int):
         self._descriptor = descriptor
@@ -59,22 +59,22 @@ class Window:
 
 
 def walk(file: BinaryIO | Window, size: int, name: str) -> Iterator[tarfile.TarInfo]:
-    """The regular files in a tar of `size` bytes, as they come.
+    """The regular files in a tar of `size` bytes, in its order.
 
     Raises:
-        DataError: it is no tar, or it is cut off or damaged; the line begins with `name`.
+        DataError: it is no tar, or cut off, or damaged; the message begins with `name`.
     """
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             while (member := tar.next()) is not None:
-                # tarfile believes what a header says; a negative size would lead it in a circle.
+                # tarfile trusts the header; with a negative size it would never reach the end.
                 if not 0 <= member.size <= size - member.offset_data:
                     raise tarfile.ReadError(f"{member.name!r} reaches beyond the end of the file")
                 if member.issparse():
                     raise tarfile.ReadError(f"{member.name!r} is a sparse file")
                 if member.isreg():
                     yield member
-            # A damaged header is the end to tarfile; the real one is a block of zeros.
+            # For tarfile, a damaged header is the end; the real end is a block of zeros.
             file.seek(tar.offset)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"no header of a file at byte {tar.offset:,}")
@@ -107,13 +107,13 @@ class TarImages:
     """The images in a tar file, sorted by name; threads may read at the same time.
 
     Args:
-        list_images: finds them where there is no index yet.
+        list_images: finds them if there is no index yet.
 
     Attributes:
         index: array of `IMAGE`.
 
     Raises:
-        DataError: the tar is damaged, or no image is in it.
+        DataError: the tar is damaged, or holds no image.
     """
 
     def __init__(
@@ -178,10 +178,10 @@ def _key(status: os.stat_result) -> np.ndarray:
 
 
 def _read_index(path: Path, status: os.stat_result) -> np.ndarray | None:
-    """The index kept for a tar file, or None if there is none that fits and is whole."""
+    """The index kept for a tar file, or None if it is missing, damaged or of another file."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            # It was written without compression: nothing in it unpacks into more than the file.
+            # It is written without compression: no entry may be larger than the file.
             if sum(entry.file_size for entry in archive.zip.infolist()) > path.stat().st_size:
                 return None
             key, index = archive["tar"], archive["index"]
@@ -191,20 +191,14 @@ def _read_index(path: Path, status: os.stat_result) -> np.ndarray | None:
         inside = (offsets >= 0) & (sizes >= 0) & (sizes <= status.st_size - offsets)
         index["name"].astype(str)  # ValueError if a name is not ASCII
         return index if len(index) and inside.all() else None
-    except Exception:  # from bytes that are no such archive; the index is then made again
+    except Exception:  # hostile bytes can raise nearly anything; the index is made again
         return None
 
 
 def _write_index(path: Path, status: os.stat_result, index: np.ndarray) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                np.savez(file, tar=_key(status), index=index)
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+        with files.replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, tar=_key(status), index=index)
     except OSError as error:
         logger.warning(
             "%s: cannot be written (%s), so the index will be made again next time",

@@ -3,10 +3,9 @@
     train-*.parquet    validation-*.parquet or val-*.parquet    test-*.parquet
                                                        in a folder or in its subfolder data/
 
-Unlike those of all other sources, samples are in the order of the files and their rows: rows can
-only be read in groups of hundreds, and any other order would read most of the groups again and
-again. Training in a random order does just that; for a large set ``python -m alexnet.data
-prepare`` is the way to train.
+Unlike in all other sources, images are in the order of the files and their rows. Rows can only be
+read in groups of hundreds; any other order would read most groups again and again. Training in a
+random order does just that: prepare a large set with ``python -m alexnet.data prepare`` first.
 """
 
 import io
@@ -34,10 +33,9 @@ PATTERNS = {
     "validation": ("validation-*.parquet", "val-*.parquet"),
     "test": ("test-*.parquet",),
 }
-# What a file may claim to hold: rows, bytes in a row group, classes.
-MOST_ROWS, LARGEST_GROUP, MOST_CLASSES = 2**26, 2**31, 100_000
-# Bytes of the row groups that are kept.
-CACHE_SIZE = 2**29
+# Limits of what a file may claim to hold.
+MAX_ROWS, MAX_GROUP_BYTES, MAX_CLASSES = 2**26, 2**31, 100_000
+CACHE_BYTES = 2**29  # of the row groups read last
 ROWS_AT_A_TIME = 16
 
 logger = logging.getLogger("alexnet.data")
@@ -73,7 +71,7 @@ class ParquetDataset:
         return len(self.labels)
 
     def image(self, index: int, square: int | None = None) -> np.ndarray:
-        """See `Dataset.image`; where the file is damaged, not just the image, a DataError."""
+        """See `Dataset.image`; raises DataError if the file, not just the image, is damaged."""
         return decode(self.file(index), self.name(index), square)
 
     def file(self, index: int) -> io.BytesIO:
@@ -89,19 +87,19 @@ class ParquetDataset:
         return f"{group.path}, row {group.first + row}"
 
     def _find(self, index: int) -> tuple[int, int]:
-        """Which row group an image is in, and in which of its rows."""
+        """The row group of an image, and its row in that group."""
         group = int(np.searchsorted(self._starts, index, side="right")) - 1
         return group, int(index - self._starts[group])
 
     def _group_images(self, group: int) -> list[bytes | None]:
         """The encoded images of a row group."""
-        # One thread reads at a time: the others mostly want the same row group.
+        # One thread reads at a time: the others mostly need the same row group.
         with self._lock:
             if group not in self._kept:
                 self._kept[group] = _read_images(self._groups[group], self._column)
                 sizes = [sum(len(image or b"") for image in kept) for kept in self._kept.values()]
                 for _ in range(len(sizes) - 1):
-                    if sum(sizes) > CACHE_SIZE:
+                    if sum(sizes) > CACHE_BYTES:
                         self._kept.popitem(last=False)
                         sizes.pop(0)
             self._kept.move_to_end(group)
@@ -109,7 +107,7 @@ class ParquetDataset:
 
 
 def found_in(root: Path) -> bool:
-    """Whether files in `root` or `root`/data are called like those of a set."""
+    """Whether files in `root` or `root`/data have the names of a set's files."""
     return any(_files(root).values())
 
 
@@ -173,7 +171,7 @@ def _settle_classes(splits: Splits) -> None:
     train = splits["train"]
     classes = train.classes
     if classes is None:
-        count = min(int(train.labels.max()) + 1, MOST_CLASSES)
+        count = min(int(train.labels.max()) + 1, MAX_CLASSES)
         classes = [str(label) for label in range(count)]
     for dataset in splits.values():
         wrong = np.flatnonzero((dataset.labels < 0) | (dataset.labels >= len(classes)))
@@ -193,7 +191,7 @@ def _settle_classes(splits: Splits) -> None:
 
 
 def _open(path: Path, use: Callable[["ParquetFile", Path], Any]) -> Any:
-    """What `use` makes of an open file; whatever is wrong with the file is a DataError."""
+    """The result of `use` on an open file; any error in the file becomes a DataError."""
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
@@ -217,10 +215,10 @@ def _read_labels(path: Path, columns: Columns) -> tuple[list[Group], np.ndarray]
         metadata = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
         rows = [group.num_rows for group in metadata]
         largest = max((group.total_byte_size for group in metadata), default=0)
-        if sum(rows) > MOST_ROWS or largest > LARGEST_GROUP:
+        if sum(rows) > MAX_ROWS or largest > MAX_GROUP_BYTES:
             raise DataError(
                 f"{path}: {sum(rows):,} rows in groups of up to {largest:,} bytes, but at most "
-                f"{MOST_ROWS:,} and {LARGEST_GROUP:,} can be read; write smaller groups and files"
+                f"{MAX_ROWS:,} and {MAX_GROUP_BYTES:,} can be read; write smaller groups and files"
             )
         column = file.read(columns=[columns.label])[columns.label].cast("int64").fill_null(-1)
         labels = column.to_numpy()
@@ -238,15 +236,15 @@ def _read_images(group: Group, column: str) -> list[bytes | None]:
 
     def read(file: "ParquetFile", path: Path) -> list[bytes | None]:
         images, size = [], 0
-        # In small steps: a few bytes of a file can unpack into any number of equal images.
+        # In small steps: a few bytes of a file can unpack into any number of images.
         for batch in file.iter_batches(ROWS_AT_A_TIME, [group.number], [column]):
             values = batch.column(column)
             if types.is_struct(values.type):
                 values = compute.struct_field(values, "bytes")
             size += values.nbytes
-            if size > LARGEST_GROUP:
+            if size > MAX_GROUP_BYTES:
                 raise DataError(
-                    f"{path}: row group {group.number} has over {LARGEST_GROUP:,} bytes"
+                    f"{path}: row group {group.number} has over {MAX_GROUP_BYTES:,} bytes"
                 )
             images += values.to_pylist()
         if len(images) != group.rows:

@@ -16,7 +16,7 @@ LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
 
 
 class Columns(NamedTuple):
-    """Where images and labels are, and the names of the classes where the file has them."""
+    """The columns of images and labels, and the names of the classes if the file has them."""
 
     image: str
     label: str
@@ -24,10 +24,10 @@ class Columns(NamedTuple):
 
 
 def find_columns(file: "ParquetFile", path: Path) -> Columns:
-    """Tell images and labels by their types, by what Hugging Face says, and by usual names.
+    """Find images and labels by type, by Hugging Face's metadata, and by common names.
 
     Raises:
-        DataError: there are none, or several alike; or the metadata are damaged.
+        DataError: there is none, or the choice is ambiguous, or the metadata are damaged.
     """
     from pyarrow import types
 
@@ -65,7 +65,7 @@ def find_columns(file: "ParquetFile", path: Path) -> Columns:
 
 
 def _features(schema: "pyarrow.Schema", path: Path) -> dict[str, dict]:
-    """What Hugging Face says about each column."""
+    """Hugging Face's metadata of each column."""
     try:
         about = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         features = about.get("info", {}).get("features", {})

@@ -1,10 +1,10 @@
-"""What a pickle of CIFAR's Python version holds, found out without running it.
+"""Read the pickles of CIFAR's Python version without running them.
 
-A pickle is a program for a small stack machine, and some of its instructions call whatever
-function the file names: pickle.load runs what a stranger wrote. Here `pickletools` of the standard
-library decodes the instructions and executes none; `load` is the stack machine, with the calls only
-written down. A subclass of pickle.Unpickler with an allow-list would be as long, would still call
-what is on the list, and reserves as much memory as the file says that it needs.
+A pickle is a program for a small stack machine, and some of its instructions call any function that
+the file names: pickle.load runs what a stranger wrote. Here `pickletools` of the standard library
+decodes the instructions without executing them; `load` is the stack machine, and only records the
+calls. A subclass of pickle.Unpickler with an allow-list would be as long, would still call what is
+on the list, and would reserve as much memory as the file claims to need.
 """
 
 import mmap
@@ -25,7 +25,7 @@ MAX_INSTRUCTIONS = 1_000_000
 
 @dataclass(eq=False)
 class Call:
-    """A call that was not made; `state` is what the object would have been given afterwards."""
+    """A call that was not made; `state` is what the object would have received afterwards."""
 
     function: str
     arguments: Any

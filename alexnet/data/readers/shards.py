@@ -9,10 +9,10 @@ A folder that ``python -m alexnet.data prepare`` has written holds
     mean_image.npy          float32 (3, size, size), mean over the training images
     bad_images.txt          the images that were left out, if any
 
-and the same for validation and, where there is one, test. When it is opened, everything but the
-pixels is compared with its checksum; of the files of pixels only the size is, and `verify`
-compares them all. A file that loses its end later, while it is mapped, ends the process with
-SIGBUS: that cannot be caught in Python.
+and the same for validation and, if there is one, test. When the folder is opened, all files are
+compared with their checksums but those of pixels, of which the size is checked; `verify` compares
+these, too. A file that is truncated later, while it is mapped, ends the process with SIGBUS, which
+Python cannot catch.
 """
 
 import errno
@@ -34,9 +34,9 @@ MEAN_IMAGE = "mean_image.npy"
 SPLITS = ("train", "validation", "test")
 # `offset` counts the bytes of a shard's array; an image is (height, width, 3) from there on.
 INDEX_TYPE = np.dtype([(name, "<i8") for name in ("label", "shard", "offset", "height", "width")])
-# NumPy leaves room in the header of a .npy file for the array to grow, so its length is fixed.
+# NumPy leaves room in the header of a .npy file for longer shapes, so its length is fixed.
 HEADER_BYTES = 128
-# Below it no product of sides and channels overflows an int64.
+# In pixels. Below it, no product of sides and channels overflows an int64.
 LONGEST_SIDE = 2**24
 PREPARE_AGAIN = "remove the folder and prepare it again: python -m alexnet.data prepare"
 
@@ -98,7 +98,7 @@ class ShardDataset:
         return self._names[index]
 
     def verify(self) -> None:
-        """Compare the pixels with their checksums; everything else was when the set was opened.
+        """Compare the pixels with their checksums; other files were checked at opening.
 
         Raises:
             DataError: a file is missing or damaged.
@@ -141,7 +141,7 @@ def open_splits(root: Path) -> Splits:
     """The sets in a prepared folder.
 
     Raises:
-        DataError: a file is missing, has another size, or is damaged (pixels are not looked at).
+        DataError: a file is missing, has another size, or is damaged; pixels are not checked.
     """
     description = read_description(root)
     for name, expected in description["files"].items():
@@ -161,7 +161,7 @@ def open_splits(root: Path) -> Splits:
 
 
 def read_description(root: Path) -> dict[str, Any]:
-    """What dataset.json says; it names every file that belongs to the folder.
+    """The contents of dataset.json, which names every file of the folder.
 
     Raises:
         DataError: it is damaged, or not of this version.
@@ -213,7 +213,7 @@ def _checksum(content: dict[str, Any]) -> str:
 
 
 def _is_complete(description: dict[str, Any]) -> bool:
-    """Whether everything that is used later is there, and all files used are listed."""
+    """Whether all entries that are used later are there, and all files are listed."""
     classes, files, splits = (description.get(key) for key in ("classes", "files", "splits"))
     return (
         (_is_list_of_text(classes) and len(classes) > 0)
@@ -307,7 +307,7 @@ def _check_index(path: Path, index: np.ndarray, classes: int, shard_bytes: np.nd
 def _read_array(path: Path) -> np.ndarray:
     """The array in a .npy file."""
     try:
-        # Mapped first: of what a forged header promises, no more is read than there is.
+        # Mapped first: whatever a forged header claims, no more is read than there is.
         return np.array(np.lib.format.open_memmap(path, mode="r"))
     except MemoryError:
         raise

@@ -76,8 +76,8 @@ def test_weights_of_zero(diagnosis, monkeypatch):
     monkeypatch.setitem(INITIALIZERS, "default", zero)
     code, findings = diagnosis()
     assert code == FOUND_A_PROBLEM
-    assert "all weights of features.0 (Conv2d) are 0" in findings["parameters"][1]
-    assert "the output of features.0 (Conv2d) is zero" in findings["layers"][1]
+    assert "all weights of conv1 are 0" in findings["parameters"][1]
+    assert "the output of conv1 is zero" in findings["layers"][1]
 
 
 @pytest.mark.parametrize("scale", ["1", "0.001"])
@@ -95,7 +95,7 @@ def test_scale_of_grey_levels_is_a_problem_for_a_start_made_for_unit_input(diagn
 def test_rate_that_learns_nothing(diagnosis):
     code, findings = diagnosis("--lr", "1e-6")
     assert code == FOUND_A_PROBLEM
-    assert "nothing is learnt" in findings["overfitting"][1]
+    assert "nothing is learned" in findings["overfitting"][1]
 
 
 def test_image_that_cannot_be_read(diagnosis, tmp_path):

@@ -33,9 +33,9 @@ def test_labels(counts, verdict, text):
     assert text in finding.seen
 
 
-def test_input_that_is_not_centred(rng):
+def test_input_that_is_not_centered(rng):
     images = rng.normal(2, 1, (4, 3, 8, 8))
-    assert "not centred" in data_checks.network_input(images, "default").seen
+    assert "not centered" in data_checks.network_input(images, "default").seen
     assert data_checks.network_input(images - 2, "default").verdict == OK
 
 

@@ -14,7 +14,7 @@ from alexnet.doctor import OK, PROBLEM, WARNING, examine
 from alexnet.model import ARCHITECTURES, learned_layers
 from alexnet.training import watch
 from alexnet.training.build import build_trainer
-from alexnet.training.settings import resolve
+from alexnet.training.options import new_run
 from alexnet.training.trainer import Trainer
 from alexnet.training.watch import Watch
 from minigrad import nn
@@ -39,8 +39,14 @@ def build(photos, tmp_path):
     """A trainer as ``python -m alexnet.train`` makes one with these options."""
 
     def build(**options):
-        given = {"data_root": photos, "image_size": 67, "batch_size": 8, "workers": 0, **options}
-        return build_trainer(resolve(given, None), lambda: tmp_path)[0]
+        options = {
+            "data_root": str(photos),
+            "image_size": 67,
+            "batch_size": 8,
+            "workers": 0,
+            **options,
+        }
+        return build_trainer(new_run(options), lambda settings: tmp_path)[0]
 
     return build
 
@@ -71,7 +77,7 @@ def zero_weights(trainer: Trainer) -> None:
         layer.weight.data[...] = 0
 
 
-def input_not_centred(trainer: Trainer) -> None:
+def input_not_centered(trainer: Trainer) -> None:
     for loader in (trainer.train_loader, trainer.val_loader):
         loader.preprocessing = replace(loader.preprocessing, mean=(0, 0, 0))
 
@@ -135,21 +141,21 @@ MISTAKES = {
         "overfitting", WARNING, "--lr 0.0001 is too small", "--lr 0.001", options={"lr": 1e-4}
     ),
     "zero weights": Mistake(
-        "parameters", PROBLEM, "all weights of features.0 (Conv2d) are 0", "random start",
+        "parameters", PROBLEM, "all weights of conv1 are 0", "random start",
         zero_weights,
     ),
-    "input not centred": Mistake(
-        "input", WARNING, "not centred", "subtracting the mean", input_not_centred
+    "input not centered": Mistake(
+        "input", WARNING, "not centered", "subtracting the mean", input_not_centered
     ),
     "augmented validation": Mistake(
         "preparation", PROBLEM, "at random", "without augmentation", augmented_validation
     ),
     "frozen layer": Mistake(
-        "parameters", PROBLEM, "weight of features.4 (Conv2d) is frozen: its requires_grad",
+        "parameters", PROBLEM, "weight of conv2 is frozen: its requires_grad",
         "requires_grad", frozen_layer,
     ),
     "layer that the optimizer lacks": Mistake(
-        "parameters", PROBLEM, "features.4 (Conv2d) is frozen: the optimizer does not have it",
+        "parameters", PROBLEM, "conv2 is frozen: the optimizer does not have it",
         "to the optimizer", layer_without_optimizer,
     ),
     "dropout in evaluation": Mistake(
@@ -164,7 +170,7 @@ MISTAKES = {
         validation_within_training,
     ),
     "normalization 1000 times too strong": Mistake(
-        "layers", WARNING, "features.2 (LocalResponseNorm) divides by", "smaller alpha",
+        "layers", WARNING, "norm1 divides by", "smaller alpha",
         strong_normalization,
     ),
 }  # fmt: skip
@@ -201,9 +207,8 @@ HEALTHY = {
 @pytest.fixture
 def watched(monkeypatch):
     """What the watch says of a run of 180 steps, long enough for all its rules."""
-    monkeypatch.setattr(watch, "LEAST_STEPS", 80)
-    monkeypatch.setattr(watch, "IMAGES_OF_A_CLASS", 160)
-    monkeypatch.setattr("alexnet.visualize.figures.training_curves", lambda *args: None)
+    monkeypatch.setattr(watch, "MIN_STEPS", 80)
+    monkeypatch.setattr(watch, "IMAGES_PER_CLASS", 160)
 
     def watched(trainer):
         warnings = []
@@ -229,7 +234,7 @@ def test_good_settings(name, build, watched):
         ("labels shuffled", "as good as guessing"),
         ("constant labels", "have the label 'class2'"),
         ("rate 100 times too low", "as good as guessing"),
-        ("frozen layer", "the weights of features.4 (Conv2d) do not learn"),
+        ("frozen layer", "the weights of conv2 do not learn"),
     ],
 )
 def test_the_watch_sees_mistakes_in_as_long_a_run(name, said, build, watched):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from alexnet.data.bad_images import BadImages
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
-from alexnet.inference.evaluation import Scores, mean_log_probabilities, predict
+from alexnet.inference.evaluation import evaluate, mean_log_probabilities, predict
 from minigrad import nn
 from minigrad.backend import get
 from tests.alexnet.data.images import Images
@@ -52,11 +53,18 @@ def test_predict(rng):
             np.testing.assert_allclose(np.exp(scores[n]), expected, rtol=1e-4)
 
 
-def test_scores():
-    probabilities = np.array([[0.7, 0.1, 0.1, 0.05, 0.03, 0.02], [0.1, 0.5, 0.2, 0.1, 0.06, 0.04]])
-    scores = Scores()
-    scores.add(np.log(probabilities[:1]), np.array([0]))
-    scores.add(np.log(probabilities[1:]), np.array([5]))
-    loss, top1, top5 = scores.result()
-    assert loss == pytest.approx(-(np.log(0.7) + np.log(0.04)) / 2)
-    assert (top1, top5) == (0.5, 0.5)
+def test_evaluate(rng):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(108, 3))
+    images = rng.integers(0, 256, (5, 8, 8, 3), np.uint8)
+    dataset = Images([*images[:3], None, *images[3:]], [0, 1, 2, 0, 0, 1], classes="abc")
+    preprocessing = Preprocessing(image_size=6, resize=8, mean=(120, 120, 120), scale=1 / 64)
+    loader = Loader(dataset, preprocessing, 2, bad_images=BadImages(True, 9), workers=0)
+    told = []
+    ours = evaluate(network, loader, get("cpu"), lambda *report: told.append(report))
+    assert ours.indices.tolist() == [0, 1, 2, 4, 5]
+    assert ours.labels.tolist() == [0, 1, 2, 0, 1]
+    assert [report[0] for report in told] == [2, 1, 2]
+    batch_losses = [ours.loss[:2].sum(), ours.loss[2:3].sum(), ours.loss[3:].sum()]
+    assert told[-1][1] == ours.mean_loss == sum(batch_losses) / 5
+    assert told[-1][2] == ours.accuracy().value
+    assert all(0 < report[3] < 1 for report in told)  # with no workers data are waited for

@@ -5,24 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from alexnet.data.bad_images import BadImages, Skipping
-from alexnet.data.loader import Loader
-from alexnet.data.transforms import Preprocessing
-from alexnet.inference import results
-from alexnet.inference.results import Results, judge, mean, proportion
+from alexnet.inference.evaluation import judge
+from alexnet.inference.results import Results, mean, proportion
 from alexnet.run.metrics import topk_correct
-from minigrad import nn
-from minigrad.backend import get
-from tests.alexnet.data.images import Images
 
 
 def of(log_probabilities, labels, classes=None):
     count, classes_count = log_probabilities.shape
+    predicted, probability, loss, rank = judge(log_probabilities, labels)
     return Results(
         classes or [f"class {i}" for i in range(classes_count)],
-        np.arange(count),
-        labels,
-        *judge(log_probabilities, labels),
+        *(np.arange(count), labels, predicted, probability, loss, rank, float(loss.mean())),
     )
 
 
@@ -124,19 +117,3 @@ def test_ties_and_nan_are_wrong_everywhere():
         assert ours.accuracy(k).value == topk_correct(scores, labels, k) / 3
     assert np.trace(ours.confusion()) == 0
     assert (ours.predicted != labels).all()
-
-
-def test_evaluate(rng):
-    network = nn.Sequential(nn.Flatten(), nn.Linear(108, 3))
-    images = rng.integers(0, 256, (5, 8, 8, 3), np.uint8)
-    dataset = Images([*images[:3], None, *images[3:]], [0, 1, 2, 0, 0, 1], classes="abc")
-    preprocessing = Preprocessing(image_size=6, resize=8, mean=(120, 120, 120), scale=1 / 64)
-    loader = Loader(Skipping(dataset, BadImages(True, 9)), preprocessing, 2, workers=0)
-    told = []
-    ours = results.evaluate(network, loader, get("cpu"), lambda *report: told.append(report))
-    assert ours.indices.tolist() == [0, 1, 2, 4, 5]
-    assert ours.labels.tolist() == [0, 1, 2, 0, 1]
-    assert [report[0] for report in told] == [2, 1, 2]
-    assert told[-1][1] == pytest.approx(ours.loss.mean())
-    assert told[-1][2] == ours.accuracy().value
-    assert all(0 < report[3] < 1 for report in told)  # with no workers data are waited for

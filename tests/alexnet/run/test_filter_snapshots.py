@@ -8,7 +8,8 @@ import pytest
 from alexnet import train
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import LAST, Checkpoint, CheckpointError
-from alexnet.run.filter_snapshots import FOLDER, FilterSnapshots
+from alexnet.run.filter_snapshots import FOLDER
+from alexnet.training.epoch_results import FilterSnapshots
 from minigrad import manual_seed
 from tests.alexnet.narrow import NarrowAlexNet
 from tests.alexnet.runs import OPTIONS, STEPS_PER_EPOCH
@@ -69,7 +70,7 @@ def test_epochs_that_will_be_learnt_again_are_deleted(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     snapshots, model = FilterSnapshots(tmp_path, 0), NarrowAlexNet(3, 67)
-    snapshots.keep(model, 0)
+    snapshots.save(model, 0)
 
     def full(file, array, **options):
         file.write(b"half")
@@ -77,7 +78,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="space"):
-        snapshots.keep(model, 0)
+        snapshots.save(model, 0)
     assert filter_snapshots.load(tmp_path)[0].shape == (10, 3, 11, 11)
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == ["epoch_0000.npy"]
 

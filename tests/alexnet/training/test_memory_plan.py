@@ -11,7 +11,8 @@ import pytest
 from alexnet import train
 from alexnet.errors import OutOfMemory
 from alexnet.model import AlexNet
-from alexnet.training import memory_plan
+from alexnet.training import memory_plan, resources
+from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend
 from tests.alexnet.narrow import NarrowAlexNet
@@ -20,22 +21,13 @@ from tests.alexnet.runs import OPTIONS, ROOT, resume
 LINUX = sys.platform == "linux"
 
 
-def make(batch_size=100, parts=1, **options):
-    options = {"optimizer": "sgd", "workers": 2, "device": "cpu", "keep": 1, **options}
-    return memory_plan.make(NarrowAlexNet(3, 67), 67, batch_size=batch_size, parts=parts, **options)
+def make(batch_size=100, **options):
+    settings = Settings(image_size=67, batch_size=batch_size, **options)
+    return memory_plan.make(NarrowAlexNet(3, 67), settings)
 
 
 def test_counts_of_the_paper_s_network():
-    made = memory_plan.make(
-        AlexNet(init="torch"),
-        227,
-        optimizer="sgd",
-        batch_size=128,
-        parts=1,
-        workers=2,
-        keep=1,
-        device="cpu",
-    )
+    made = memory_plan.make(AlexNet(init="torch"), Settings(image_size=227, batch_size=128))
     assert made.parameters == 60_965_224
     assert made.multiply_adds == 724_406_816
     assert made.checkpoint == 8 * 60_965_224  # weights and velocities
@@ -48,9 +40,9 @@ def test_what_makes_it_larger():
     assert make(optimizer="adam").fixed - base.fixed == 4 * base.parameters
     assert make(optimizer="adam").checkpoint == 1.5 * base.checkpoint
     assert make(workers=4).loaded == pytest.approx(base.loaded * 9 / 5)
-    assert make(parts=4).memory < base.memory
-    assert make(1, parts=2).memory - make(1).memory == 8 * base.parameters
-    assert make(device="cuda").fixed < base.fixed
+    assert make(accumulate=4).memory < base.memory
+    assert make(1, accumulate=2).memory - make(1).memory == 8 * base.parameters
+    assert make(backend="cuda").fixed < base.fixed
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
@@ -81,25 +73,25 @@ def test_exactly_enough_is_enough():
 
 def test_a_limit_of_a_container(tmp_path, monkeypatch):
     limit, used = tmp_path / "max", tmp_path / "current"
-    monkeypatch.setattr(memory_plan, "CGROUPS", [(str(limit), str(used))])
+    monkeypatch.setattr(resources, "CGROUPS", [(str(limit), str(used))])
     device = backend.get("cpu")
-    unlimited = memory_plan.available_memory(device)
+    unlimited = resources.available_memory(device)
     limit.write_text("max\n")
     used.write_text("1000000\n")
-    assert memory_plan.available_memory(device) == pytest.approx(unlimited, rel=0.2)
+    assert resources.available_memory(device) == pytest.approx(unlimited, rel=0.2)
     limit.write_text("51000000\n")
-    held, _ = memory_plan._own_memory()
-    assert memory_plan.available_memory(device) == pytest.approx(held + 50_000_000, abs=20_000_000)
+    held, _ = resources._own_memory()
+    assert resources.available_memory(device) == pytest.approx(held + 50_000_000, abs=20_000_000)
 
 
 def test_free_disk_of_a_folder_that_is_not_there(tmp_path):
-    assert memory_plan.free_disk(tmp_path / "a" / "b") == pytest.approx(
-        memory_plan.free_disk(tmp_path), rel=0.01
+    assert resources.free_disk(tmp_path / "a" / "b") == pytest.approx(
+        resources.free_disk(tmp_path), rel=0.01
     )
 
 
 def test_free_memory_of_a_gpu(cuda):
-    assert 0 < memory_plan.available_memory(cuda) <= cuda.xp.cuda.Device().mem_info[1]
+    assert 0 < resources.available_memory(cuda) <= cuda.xp.cuda.Device().mem_info[1]
 
 
 # The command
@@ -130,7 +122,7 @@ def test_a_dry_run_of_the_rest_of_a_run(narrow, stopped, capsys):
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
 def test_a_run_that_cannot_fit_does_not_begin(start, error_of, tmp_path, monkeypatch, options):
-    monkeypatch.setattr(memory_plan, "available_memory", lambda device: 10**8)
+    monkeypatch.setattr(resources, "available_memory", lambda device: 10**8)
     code, message = error_of(start, tmp_path / "run", *options)
     assert code == 6
     assert message.startswith("training needs about 0.2")
@@ -142,7 +134,7 @@ def test_memory_that_runs_out_in_training(start, error_of, tmp_path, monkeypatch
     def fail(trainer, batch):
         raise MemoryError("Unable to allocate 3. GiB")
 
-    monkeypatch.setattr(Trainer, "_step", fail)
+    monkeypatch.setattr(Trainer, "step", fail)
     code, message = error_of(start, tmp_path / "run")
     assert code == 6
     assert message.startswith("out of memory (Unable to allocate 3. GiB): training needs about ")
@@ -174,7 +166,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from alexnet import train
-from alexnet.training import memory_plan
+from alexnet.training import memory_plan, resources
 from alexnet.training.trainer import Trainer
 
 def stepped(trainer, batch):
@@ -188,7 +180,7 @@ def made(*arguments, **options):
     return plans[-1]
 
 plans = []
-step, Trainer._step = Trainer._step, stepped
+step, Trainer.step = Trainer.step, stepped
 make, memory_plan.make = memory_plan.make, made
 assert train.main(sys.argv[1:]) == 0
 status = Path("/proc/self/status").read_text()

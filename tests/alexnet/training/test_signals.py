@@ -5,13 +5,13 @@ import signal
 import pytest
 
 from alexnet.run.checkpoint import LAST, Checkpoint
-from alexnet.training.settings import COMMAND
+from alexnet.training.options import COMMAND
 from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, run_signalled
 
 INT, TERM = int(signal.SIGINT), int(signal.SIGTERM)
-PREPARATION = ("alexnet.training.build", "color_statistics", 1)
-STEP = ("alexnet.training.trainer", "Trainer._step", 2)
-VALIDATION = ("alexnet.training.trainer", "Scores.add", 1)
+PREPARATION = ("alexnet.training.data", "color_statistics", 1)
+STEP = ("alexnet.training.trainer", "Trainer.step", 2)
+VALIDATION = ("alexnet.inference.evaluation", "judge", 1)
 # Calls of fsync: two for run.json, and in the first epoch two for the metrics, six for the
 # checkpoint and its names, two for the curves.
 SAVE = ("alexnet.files", "os.fsync", 5)

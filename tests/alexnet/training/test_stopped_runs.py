@@ -8,7 +8,7 @@ import pytest
 
 from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.run.checkpoint import LAST, Checkpoint
-from alexnet.training.settings import COMMAND
+from alexnet.training.options import COMMAND
 from alexnet.training.trainer import Trainer
 from tests.alexnet.runs import (
     OPTIONS,
@@ -42,9 +42,9 @@ def signal_in_step(monkeypatch):
                     signal.raise_signal(signal.SIGINT)
             return step(trainer, batch)
 
-        monkeypatch.setattr(Trainer, "_step", interrupted)
+        monkeypatch.setattr(Trainer, "step", interrupted)
 
-    step = Trainer._step
+    step = Trainer.step
     return signal_in_step
 
 
@@ -75,7 +75,7 @@ def test_ctrl_c_twice_stops_at_once(start, undisturbed, tmp_path, error_of, sign
 @pytest.mark.parametrize(
     "module, name, call",
     [
-        ("alexnet.training.trainer", "Trainer._step", STEPS_PER_EPOCH + 3),
+        ("alexnet.training.trainer", "Trainer.step", STEPS_PER_EPOCH + 3),
         # The first two are for run.json; each epoch has two for the metrics and six or four
         # for its checkpoint, two for the curves.
         ("alexnet.files", "os.fsync", 16),

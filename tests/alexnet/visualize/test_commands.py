@@ -106,7 +106,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(
     def no_images(*_):
         raise AssertionError("images are read")
 
-    monkeypatch.setattr(pictures, "chosen", no_images)
+    monkeypatch.setattr(pictures, "select_images", no_images)
     folder = tmp_path / "folder.png"
     folder.mkdir()
     capsys.readouterr()

@@ -5,8 +5,8 @@ import pytest
 
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing, central_view
+from alexnet.inference import layers
 from alexnet.model import AlexNet
-from alexnet.visualize import layers
 from alexnet.visualize.patches import UNSEEN, patch, strongest
 from minigrad import Tensor, backend, manual_seed, no_grad
 

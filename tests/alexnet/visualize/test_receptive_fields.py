@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from alexnet.inference import layers
 from alexnet.model import ARCHITECTURES
-from alexnet.visualize import layers
 from alexnet.visualize.receptive_fields import Box, receptive_field, windows
 from minigrad import Tensor, nn, no_grad
 

@@ -23,7 +23,9 @@ def results(labels, predicted, classes, probability=None, loss=None):
     probability = np.full(count, 0.5) if probability is None else np.array(probability)
     loss = np.ones(count) if loss is None else np.array(loss)
     rank = np.where(labels == predicted, 1, 2)
-    return Results(classes, np.arange(count), labels, predicted, probability, loss, rank)
+    return Results(
+        classes, np.arange(count), labels, predicted, probability, loss, rank, float(loss.mean())
+    )
 
 
 def texts(axes):

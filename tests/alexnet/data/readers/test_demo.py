@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alexnet.data.readers.demo import LEAST_CONTRAST, LUMA, SIZE, DemoDataset, _two_colors
+from alexnet.data.readers.demo import LUMA, MIN_CONTRAST, SIZE, DemoDataset, _two_colors
 
 
 def test_images_are_a_function_of_seed_split_and_index():
@@ -33,7 +33,7 @@ def test_unknown_split():
 def test_patterns_are_brighter_than_their_ground(rng):
     for _ in range(100):
         bright, dark = _two_colors(rng)
-        assert (bright - dark) @ LUMA > LEAST_CONTRAST
+        assert (bright - dark) @ LUMA > MIN_CONTRAST
 
 
 def test_the_mean_color_does_not_tell_the_class():

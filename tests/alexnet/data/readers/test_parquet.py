@@ -237,19 +237,19 @@ def test_row_groups_are_read_once_and_forgotten(tmp_path, monkeypatch):
 
     monkeypatch.setattr(source, "_read_images", counting)
     # Two groups fit: 0 is used again, so 1 makes room for 2.
-    monkeypatch.setattr(source, "CACHE_SIZE", 2 * max(map(len, IMAGES)) * 2)
+    monkeypatch.setattr(source, "CACHE_BYTES", 2 * max(map(len, IMAGES)) * 2)
     for i in [0, 1, 2, 3, 0, 4, 1, 5, 2]:
         train.image(i)
     assert read == [0, 1, 2, 1]
     # A group that is larger than the cache is kept as long as it is used.
-    monkeypatch.setattr(source, "CACHE_SIZE", 1)
+    monkeypatch.setattr(source, "CACHE_BYTES", 1)
     for i in [6, 7, 6, 0, 1]:
         train.image(i)
     assert read == [0, 1, 2, 1, 3, 0]
 
 
 def test_threads_read_the_same_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "CACHE_SIZE", 1)
+    monkeypatch.setattr(source, "CACHE_BYTES", 1)
     write(tmp_path, validation=small(), row_group_size=1)
     train = load("parquet", tmp_path)["train"]
     expected = [train.image(i) for i in range(8)]
@@ -278,16 +278,16 @@ def test_threads_wait_for_the_same_row_group(tmp_path, monkeypatch):
 def test_claims_of_a_hostile_file(tmp_path, monkeypatch):
     write(tmp_path, validation=small())
     with monkeypatch.context() as patch, pytest.raises(DataError, match="write smaller groups"):
-        patch.setattr(source, "MOST_ROWS", 7)
+        patch.setattr(source, "MAX_ROWS", 7)
         load("parquet", tmp_path)
     with monkeypatch.context() as patch, pytest.raises(DataError, match="write smaller groups"):
-        patch.setattr(source, "LARGEST_GROUP", 1000)
+        patch.setattr(source, "MAX_GROUP_BYTES", 1000)
         load("parquet", tmp_path)
     # One image of a million bytes, and two hundred references to it.
     table = mini.image_table([bytes(10**6)] * 200, [0, 1] * 100, plain=True)
     write(tmp_path, table, small([0, 1], plain=True), compression="zstd")
     assert (tmp_path / "train-00000-of-00001.parquet").stat().st_size < 10**5
-    monkeypatch.setattr(source, "LARGEST_GROUP", 10**8 // 2)
+    monkeypatch.setattr(source, "MAX_GROUP_BYTES", 10**8 // 2)
     with pytest.raises(DataError, match="row group 0 has over 50,000,000 bytes"):
         load("parquet", tmp_path)["train"].image(0)
 

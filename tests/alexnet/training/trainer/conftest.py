@@ -5,11 +5,18 @@ import pytest
 import minigrad as mg
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation
-from alexnet.inference.evaluation import Evaluation
 from alexnet.run.checkpoint import LAST, Checkpoint
+from alexnet.training.epoch_results import Curves
+from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from minigrad import nn, optim
-from tests.alexnet.training.trainer.tiny import EPOCHS, PREPROCESSING, STEPS_PER_EPOCH, Images
+from tests.alexnet.training.trainer.tiny import (
+    EPOCHS,
+    PREPROCESSING,
+    STEPS_PER_EPOCH,
+    Images,
+    results_with,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +44,9 @@ def new_trainer(tmp_path):
         optimizer="sgd",
         lr=0.02,
         epochs=EPOCHS,
+        device="cpu",
+        accumulate=1,
+        observers=(),
         **options,
     ):
         nonlocal made
@@ -52,7 +62,7 @@ def new_trainer(tmp_path):
             nn.Dropout(dropout),
             nn.Linear(32, 3),
         )
-        network.to(options.get("device", "cpu"))
+        network.to(device)
         weights = {"params": [network[0].weight, network[4].weight]}
         biases = {"params": [network[0].bias, network[4].bias], "lr": 2 * lr}
         if optimizer == "adam":
@@ -71,9 +81,10 @@ def new_trainer(tmp_path):
             workers=workers,
         )
         val_loader = Loader(Images(7, seed=2), PREPROCESSING, 4, workers=workers)
+        settings = Settings(arch="tiny", backend=device, accumulate=accumulate)
         return Trainer(
-            *(network, optimizer, schedule, train_loader, val_loader, folder),
-            architecture="tiny",
+            *(settings, network, optimizer, schedule, train_loader, val_loader, folder),
+            observers=[Curves(), *observers],
             **options,
         )
 
@@ -106,7 +117,5 @@ def undisturbed(new_trainer):
 def scripted_top1(monkeypatch):
     """Validation accuracies by epoch: the third and the fourth are no new best."""
     top1 = (0.25, 0.5, 0.5, 0.375, 0.75)
-    monkeypatch.setattr(
-        Trainer, "evaluate", lambda self: Evaluation(1.0, top1[self.state.epoch], 1.0)
-    )
+    monkeypatch.setattr(Trainer, "validate", lambda self: results_with(top1[self.state.epoch]))
     return top1

@@ -8,7 +8,7 @@ import pytest
 
 from alexnet.errors import Diverged
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, CheckpointError
-from tests.alexnet.training.trainer.tiny import EPOCHS, STEPS_PER_EPOCH
+from tests.alexnet.training.trainer.tiny import EPOCHS, STEPS_PER_EPOCH, AfterCheckpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -21,7 +21,7 @@ def test_best_checkpoint_follows_validation_top1(new_trainer, scripted_top1):
         assert last.training["epoch"] == row["epoch"]
         best.append(Checkpoint.load(trainer.folder / BEST).training["epoch"])
 
-    trainer = new_trainer(on_epoch=look)
+    trainer = new_trainer(observers=[AfterCheckpoint(look)])
     assert trainer.fit(5)
     assert best == [1, 2, 2, 2, 5]
     assert (trainer.state.best_top1, trainer.state.best_epoch) == (0.75, 5)
@@ -66,8 +66,8 @@ def test_diverged_training_leaves_the_last_checkpoint(new_trainer):
     def poison(row):
         trainer.model[0].weight.data[0] = np.nan
 
-    trainer = new_trainer(on_epoch=poison)
-    with pytest.raises(Diverged, match="is nan in epoch 2, step 1: .* weights of 0 "):
+    trainer = new_trainer(observers=[AfterCheckpoint(poison)])
+    with pytest.raises(Diverged, match="is nan in epoch 2, step 1: .* weights of conv1 "):
         trainer.fit(EPOCHS)
     last = Checkpoint.load(trainer.folder / LAST)
     assert last.training["epoch"] == 1

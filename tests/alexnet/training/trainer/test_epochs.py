@@ -8,11 +8,18 @@ import pytest
 
 from alexnet.run.checkpoint import LAST, Checkpoint
 from alexnet.run.metrics import COLUMNS
+from alexnet.training.trainer import Observer
 from minigrad import Tensor
 from minigrad import functional as F
 from minigrad.autograd import is_grad_enabled
 from minigrad.random import random_keys
-from tests.alexnet.training.trainer.tiny import EPOCHS, PREPROCESSING, STEPS, STEPS_PER_EPOCH
+from tests.alexnet.training.trainer.tiny import (
+    EPOCHS,
+    PREPROCESSING,
+    STEPS,
+    STEPS_PER_EPOCH,
+    AfterCheckpoint,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -30,7 +37,7 @@ def test_the_loss_falls(new_trainer):
 
 def test_what_every_epoch_leaves(new_trainer, curves):
     told = []
-    trainer = new_trainer(on_epoch=told.append)
+    trainer = new_trainer(observers=[AfterCheckpoint(told.append)])
     assert trainer.fit(EPOCHS)
     assert told == trainer.log.rows
     assert all(tuple(row) == COLUMNS for row in told)
@@ -118,9 +125,11 @@ def test_evaluation_has_neither_dropout_nor_augmentation(new_trainer):
     trainer = new_trainer(dropout=0.9)
     trainer.model.train()
     draws = random_keys.call
-    first = trainer.evaluate()
+    first = trainer.validate()
     trainer.state.epoch = 7
-    assert trainer.evaluate() == first
+    second = trainer.validate()
+    assert second.loss.tolist() == first.loss.tolist()
+    assert second.mean_loss == first.mean_loss
     assert random_keys.call == draws
 
     # All seven images at once, their middle 6x6 pixels, without a loader or a dropout layer.
@@ -128,8 +137,8 @@ def test_evaluation_has_neither_dropout_nor_augmentation(new_trainer):
     crops = (images.images[:, 1:7, 1:7].transpose(0, 3, 1, 2) - np.float32(120)) / 64
     convolution, relu, flatten, _, linear = trainer.model
     scores = linear(flatten(relu(convolution(Tensor(crops.astype(np.float32))))))
-    assert first.loss == pytest.approx(F.cross_entropy(scores, images.labels).item(), rel=1e-5)
-    assert first.top1 == np.mean(scores.numpy().argmax(axis=1) == images.labels)
+    assert first.mean_loss == pytest.approx(F.cross_entropy(scores, images.labels).item(), rel=1e-5)
+    assert first.accuracy().value == np.mean(scores.numpy().argmax(axis=1) == images.labels)
 
 
 def test_dropout_is_on_again_after_a_validation(new_trainer):
@@ -160,7 +169,7 @@ def test_progress_is_told_what_is_done(new_trainer, continued):
     assert heard == [("epoch 1", 10, 4), 4, 2, ("validation", 7, 0), 4, 3]
 
 
-class Listener:
+class Listener(Observer):
     def __init__(self):
         self.steps, self.epochs = [], []
 

@@ -6,11 +6,11 @@ import pytest
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
-from alexnet.errors import BadImage, CheckpointError
+from alexnet.errors import BadImage, DivergedNetwork
+from alexnet.inference import layers
 from alexnet.model import AlexNet, AlexNetOWT
-from alexnet.visualize import layers
 from alexnet.visualize.features import features
-from minigrad import Tensor, backend, no_grad
+from minigrad import Tensor, backend, nn, no_grad
 from minigrad import functional as F
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -18,6 +18,18 @@ CPU = backend.get("cpu")
 NAMES = {
     AlexNet: "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
     AlexNetOWT: "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
+}
+
+
+LAYERS = {
+    AlexNet: """
+        conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5
+        flatten5 fc6 relu6 drop6 fc7 relu7 drop7 fc8
+    """,
+    AlexNetOWT: """
+        conv1 relu1 pool1 conv2 relu2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5
+        avgpool5 flatten5 drop5 fc6 relu6 drop6 fc7 relu7 fc8
+    """,
 }
 
 
@@ -55,6 +67,14 @@ def images(rng):
 
 def test_names_are_those_of_the_paper(model):
     assert " ".join(layers.stages(model)) == NAMES[type(model)]
+    assert list(layers.named_layers(model)) == LAYERS[type(model)].split()
+
+
+def test_no_layer_of_another_network_is_lost():
+    twice = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Sequential(nn.ReLU(), nn.ReLU()))
+    named = layers.named_layers(twice)
+    assert list(named) == ["fc1", "relu1", "relu1_2", "relu1_3"]
+    assert list(named.values()) == [twice[0], twice[1], *twice[2]]
 
 
 def test_every_layer_has_the_numbers_it_has_in_the_network(model, images):
@@ -108,5 +128,5 @@ def test_features_of_a_set_are_those_of_each_image(model):
 def test_a_network_that_diverged(model):
     next(model.parameters()).data[0] = np.nan
     loader = Loader(Images(2), Preprocessing(image_size=67, mean=(0, 0, 0)), 2, workers=0)
-    with pytest.raises(CheckpointError, match="fc7 that are not finite"):
+    with pytest.raises(DivergedNetwork, match="fc7 that are not finite"):
         features(model, loader, CPU)

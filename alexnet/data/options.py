@@ -1,0 +1,23 @@
+"""The options of commands that read data sets."""
+
+from pathlib import Path
+
+from alexnet import cli
+from alexnet.data.sources import NAMES
+
+DATA = cli.Option("--data", choices=NAMES)
+DATA_ROOT = cli.Option("--data-root", type=Path, metavar="DIR", help="where the data lie")
+SUBSET = cli.Option("--subset", type=cli.count, metavar="N")
+BAD_IMAGES = cli.Option(
+    "--bad-images",
+    choices=("error", "skip"),
+    help="what to do with files that are no images; default: error",
+)
+MAX_BAD_IMAGES = cli.Option("--max-bad-images", type=cli.count_or_zero, metavar="N")
+WORKERS = cli.Option(
+    "-j",
+    "--workers",
+    type=cli.count_or_zero,
+    metavar="N",
+    help="threads that decode; default: 2",
+)

@@ -1,0 +1,149 @@
+"""From the command line of a training run to its settings."""
+
+import argparse
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from alexnet import cli
+from alexnet.errors import CheckpointError, UsageError
+from alexnet.run.checkpoint import Checkpoint
+from alexnet.training import fine_tuning
+from alexnet.training.recipes import RECIPES
+from alexnet.training.settings import Invocation, Settings, option_name, options
+
+COMMAND = "python -m alexnet.train"
+EXAMPLES = f"""\
+examples:
+  {COMMAND}
+      the demo set, which the project draws itself
+  {COMMAND} --data-root data --subset 5000
+      what is in data/ is found out; if it is CIFAR-10, 5,000 of its training images
+  {COMMAND} --data-root photos --epochs 20
+      your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
+  {COMMAND} --resume runs/demo-alexnet-1
+      continue an interrupted run where it stopped
+  {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
+      learn other classes, beginning with what another network has learnt
+"""
+# The sections of --help and their options, in this order. Of those in a tuple one can be given.
+SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
+    "data": [
+        *("data", "data_root", "subset", "image_size", "augmentation", "color_noise", "mean"),
+        *("scale", "bad_images", "max_bad_images", "workers"),
+    ],
+    "network and training; the recipe decides what is left out": [
+        *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
+        *("lr_patience", "optimizer", "momentum", "weight_decay", "dropout", "init", "seed"),
+        *("patience", "accumulate"),
+    ],
+    "run": [
+        *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
+        *("max_steps", "max_time", "dry_run", "log_every", "tensorboard", "snapshot_filters"),
+        "watch_every",
+    ],
+}
+
+
+def parse(
+    argv: list[str] | None, prog: str = COMMAND, description: str = EXAMPLES
+) -> tuple[dict[str, Any], Invocation]:
+    """The settings that the command line gives, by name, and its other options.
+
+    Raises:
+        UsageError: it is wrong.
+    """
+    given = vars(_parser(prog, description).parse_args(argv))
+    names = {setting.name for setting in fields(Invocation)}
+    invocation = Invocation(**{name: given.pop(name) for name in names & given.keys()})
+    # Settings are stored as JSON, which has no paths.
+    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}, invocation
+
+
+def _parser(prog: str, description: str) -> cli.Parser:
+    parser = cli.Parser(
+        prog=prog,
+        usage=f"{prog} [options]",
+        description=description,
+        # Only what the user gives appears in the result: a recipe or a run decides the rest.
+        argument_default=argparse.SUPPRESS,
+    )
+    known = options()
+    for title, names in SECTIONS.items():
+        section = parser.add_argument_group(title)
+        for name in names:
+            if isinstance(name, str):
+                known[name].add_to(section)
+            else:
+                alternatives = section.add_mutually_exclusive_group()
+                for alternative in name:
+                    known[alternative].add_to(alternatives)
+    return parser
+
+
+def new_run(cli_options: dict[str, Any], pretrained: Checkpoint | None = None) -> Settings:
+    """The settings of a new run: those given, and the recipe's for the rest.
+
+    Args:
+        pretrained: holds the parameters to begin with.
+
+    Raises:
+        UsageError: an option has no effect, or contradicts another one or the checkpoint.
+    """
+    recipe = RECIPES[cli_options.get("recipe", Settings.recipe)]
+    inherited = {} if pretrained is None else fine_tuning.inherited_settings(pretrained)
+    for name, value in inherited.items():
+        if cli_options.get(name, value) != value:
+            raise UsageError(
+                f"{option_name(name)} {cli_options[name]} does not go with --init-from: the "
+                f"checkpoint has {value}"
+            )
+    settings = replace(Settings(), **{**recipe, **cli_options, **inherited})
+    if "data_root" in cli_options and "data" not in cli_options:
+        settings = replace(settings, data="auto")
+    _require_consistent(settings, cli_options)
+    return settings
+
+
+def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settings:
+    """The settings of a continued run: those given, and the checkpoint's for the rest.
+
+    Raises:
+        UsageError: an option has no effect, or cannot be changed when a run is continued.
+        CheckpointError: the checkpoint does not tell all settings.
+    """
+    stored = checkpoint.arguments
+    for setting in fields(Settings):
+        name = setting.name
+        if name not in cli_options or setting.metadata["free_on_resume"]:
+            continue
+        if cli_options[name] != stored.get(name):
+            raise UsageError(
+                f"{option_name(name)} {cli_options[name]} cannot be changed by --resume: "
+                f"the run has {stored.get(name)}"
+            )
+    values = {**stored, **cli_options}
+    names = [setting.name for setting in fields(Settings)]
+    if missing := sorted(name for name in names if name not in values):
+        raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
+    settings = Settings(**{name: values[name] for name in names})
+    _require_consistent(settings, cli_options)
+    return settings
+
+
+def _require_consistent(settings: Settings, cli_options: dict[str, Any]) -> None:
+    """Raise UsageError if an option is given that has no effect with the others."""
+    for setting in fields(Settings):
+        name, schedules = setting.name, setting.metadata["schedules"]
+        if cli_options.get(name) is not None and settings.lr_schedule not in schedules:
+            raise UsageError(
+                f"{option_name(name)} is for --lr-schedule {' or '.join(schedules)}, "
+                f"not {settings.lr_schedule}"
+            )
+    if settings.accumulate > settings.batch_size:
+        raise UsageError(
+            f"--accumulate {settings.accumulate} is more than the {settings.batch_size} "
+            "images of a batch"
+        )
+    if cli_options.get("precision") == "tf32" and settings.backend == "cpu":
+        raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")

@@ -1,0 +1,86 @@
+"""Settings: what their declarations decide, and the form in which they are stored."""
+
+from collections import Counter
+from dataclasses import FrozenInstanceError, asdict, fields
+
+import pytest
+
+from alexnet.errors import CheckpointError, UsageError
+from alexnet.run.checkpoint import Checkpoint
+from alexnet.training.options import SECTIONS, continued_run, new_run, parse
+from alexnet.training.recipes import RECIPES
+from alexnet.training.settings import Invocation, Settings, options
+
+# In the order of run.json, which programs and people read.
+STORED = """
+    backend precision data data_root subset augmentation color_noise bad_images max_bad_images
+    image_size arch recipe seed workers init_from keep save_every accumulate patience log_every
+    tensorboard snapshot_filters batch_size epochs lr momentum weight_decay optimizer lr_schedule
+    lr_step lr_gamma lr_patience warmup dropout init mean scale
+""".split()
+# Of these the checkpoint's state is made: another value would not continue the same run.
+FIXED = """
+    data subset image_size recipe seed init_from batch_size optimizer lr_schedule lr_step lr_gamma
+    lr_patience warmup init mean scale
+""".split()
+
+
+def stored(**changes):
+    """A checkpoint with the settings of a run."""
+    return Checkpoint("alexnet", [], None, arguments={**asdict(Settings()), **changes})
+
+
+def test_stored_settings_keep_their_names_and_their_order():
+    assert list(asdict(Settings())) == STORED
+
+
+def test_what_a_continued_run_may_not_change():
+    fixed = [f.name for f in fields(Settings) if not f.metadata["free_on_resume"]]
+    assert fixed == [name for name in STORED if name in FIXED]
+
+
+def test_every_option_stands_in_one_section_of_help():
+    listed = Counter()
+    for names in SECTIONS.values():
+        for name in names:
+            listed.update([name] if isinstance(name, str) else name)
+    assert listed == Counter(options().keys())
+    # There is no option for the length of warm-up.
+    declared = {f.name for f in (*fields(Settings), *fields(Invocation))}
+    assert declared - listed.keys() == {"warmup"}
+
+
+def test_only_what_is_given_is_returned():
+    given, invocation = parse(["--data-root", "a/b/", "-b", "8", "--dry-run", "--max-time", "2m"])
+    assert given == {"data_root": "a/b", "batch_size": 8}
+    assert invocation == Invocation(dry_run=True, max_time=120)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_options_replace_settings_of_the_recipe(recipe):
+    settings = new_run({"recipe": recipe, "epochs": 3, "data_root": "photos"})
+    expected = {**asdict(Settings()), **RECIPES[recipe], "recipe": recipe, "epochs": 3}
+    assert asdict(settings) == {**expected, "data_root": "photos", "data": "auto"}
+    with pytest.raises(FrozenInstanceError):
+        settings.epochs = 4
+
+
+def test_a_continued_run_keeps_what_it_was_started_with():
+    checkpoint = stored(lr=0.5, batch_size=64, removed_long_ago=1)
+    settings = continued_run({"lr": 0.25, "batch_size": 64}, checkpoint)
+    assert (settings.lr, settings.batch_size) == (0.25, 64)
+    with pytest.raises(UsageError, match="--batch-size 8 cannot be changed by --resume: .* has 64"):
+        continued_run({"batch_size": 8}, checkpoint)
+    del checkpoint.arguments["seed"]
+    with pytest.raises(CheckpointError, match="does not tell the run's seed"):
+        continued_run({}, checkpoint)
+
+
+@pytest.mark.parametrize("schedule, used", [("step", True), ("plateau", True), ("cosine", False)])
+def test_options_of_other_schedules(schedule, used):
+    given = {"lr_gamma": 0.5, "lr_schedule": schedule}
+    if used:
+        assert new_run(given).lr_gamma == 0.5
+    else:
+        with pytest.raises(UsageError, match="--lr-gamma is for --lr-schedule step or plateau"):
+            new_run(given)
