@@ -287,5 +287,5 @@ def test_start_needs_neither_matplotlib_nor_random_numbers(checkpoint, photos, m
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == ""
-    monkeypatch.setattr("minigrad.random.random_keys.next", lambda: pytest.fail("drawn"))
+    monkeypatch.setattr("numpy.random.Philox", lambda key: pytest.fail("drawn"))
     assert predict.main([str(checkpoint), str(photos)]) == 0
