@@ -28,7 +28,7 @@ exit codes:
   4  checkpoint unreadable or not fitting    5  diverged: the loss is not finite
   6  out of memory                           7  disk full, or a file cannot be written
   8  the backend is not available            9  python -m alexnet.doctor found a problem
-  130  interrupted with Ctrl-C, 143  terminated; what was learnt is saved
+  130  interrupted with Ctrl-C, 143  terminated; what was learned is saved
 """
 
 

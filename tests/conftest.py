@@ -30,7 +30,8 @@ def pytest_addoption(parser):
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, whose options it sets
 def pytest_cmdline_main(config):
     """The whole suite runs on all cores; tests that are chosen run in this process."""
-    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    is_worker = hasattr(config, "workerinput")
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_worker
     # There is no such option without pytest-xdist, and a GPU is there only once.
     undecided = getattr(config.option, "numprocesses", 0) is None and not config.option.gpu
     if everything and undecided and not config.option.usepdb:

@@ -25,7 +25,7 @@ THUMBNAIL_PIXELS = 16
 # many standard deviations above chance.
 MIN_AGREEMENT_IMAGES, MIN_AGREEMENT_DEVIATIONS = 200, 4
 # Standard deviations of the input, lowest and highest, that an initialization is made for: unit
-# variance, or the paper's grey levels of 0 to 255.
+# variance, or the paper's gray levels of 0 to 255.
 INPUT_DEVIATIONS = {
     "default": (0.2, 5),
     "torch": (0.2, 5),

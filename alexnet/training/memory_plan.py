@@ -18,6 +18,7 @@ benchmarks.memory` compares. The kernels were compiled before: a run that has to
 up to 0.3 GB more, and keeps it. A dry run compiles them.
 """
 
+import bisect
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -94,12 +95,14 @@ class Plan:
         if available is None or self.memory <= available:  # the estimate was too low
             return f"{text}: try a smaller --batch-size, or --accumulate {2 * self.parts}"
         text += f", and {_gigabytes(available)} are available: "
-        parts = self.parts
-        while parts < self.batch_size and self._memory(self.batch_size, parts) > available:
-            parts += 1
-        if self._memory(self.batch_size, parts) <= available:
+        # The fewest parts that fit; these do not, and more parts need less memory.
+        numbers = range(self.parts, self.batch_size + 1)
+        fewest = bisect.bisect_left(
+            numbers, True, key=lambda parts: self._memory(self.batch_size, parts) <= available
+        )
+        if fewest < len(numbers):
             smaller = self._largest_batch(available)
-            return f"{text}--batch-size {smaller} would fit, or --accumulate {parts}"
+            return f"{text}--batch-size {smaller} would fit, or --accumulate {numbers[fewest]}"
         if smaller := self._largest_batch(available):
             return f"{text}--batch-size {smaller} would fit"
         return (

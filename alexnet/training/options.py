@@ -24,7 +24,7 @@ examples:
   {COMMAND} --resume runs/demo-alexnet-1
       continue an interrupted run where it stopped
   {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
-      learn other classes, beginning with what another network has learnt
+      learn other classes, beginning with what another network has learned
 """
 # The sections of --help and their options, in this order. Of those in a tuple one can be given.
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {

@@ -85,7 +85,7 @@ class Settings:
     color_noise: str = setting(
         "2012",
         choices=(*COLOR_NOISE_FORMS, "none"),
-        help="form of the paper's colour noise; default: 2012, that of its code",
+        help="form of the paper's color noise; default: 2012, that of its code",
         free_on_resume=True,
     )
     bad_images: str = setting("error", data_options.BAD_IMAGES, free_on_resume=True)
@@ -214,11 +214,11 @@ class Settings:
     mean: str = setting(
         "channel",
         choices=("channel", "image"),
-        help="of each colour channel, or of each pixel",
+        help="of each color channel, or of each pixel",
     )
-    # Natural images have a standard deviation of about 64 grey levels: unit input.
+    # Natural images have a standard deviation of about 64 gray levels: unit input.
     scale: float = setting(
-        1 / 64, type=cli.positive, metavar="F", help="factor on grey levels of 0 to 255"
+        1 / 64, type=cli.positive, metavar="F", help="factor on gray levels of 0 to 255"
     )
 
     def without_mean_image(self) -> "Settings":

@@ -222,7 +222,7 @@ def saliency_figure(
     headings = (
         "image",
         "gradient of the class score,\nlargest of the colors",
-        f"change of the probability while a\ngrey square of {square} pixels is there",
+        f"change of the probability while a\ngray square of {square} pixels is there",
     )
     for column, text in enumerate(headings):
         add_text(figure, _left(column), 0.08, text, fontsize=NORMAL, weight="bold")

@@ -11,7 +11,7 @@ from PIL import Image
 from alexnet import train
 from alexnet.data.loader import Loader
 from alexnet.run.checkpoint import LAST, Checkpoint
-from alexnet.training import build
+from alexnet.training import data
 from tests.alexnet.runs import CLASSES, OPTIONS, ROOT, assert_same_run, rows_of
 
 
@@ -84,7 +84,7 @@ def test_the_seed_decides_the_order_of_the_images_too(start, tmp_path, monkeypat
         seeds.append(options.get("seed"))
         return Loader(*arguments, **options)
 
-    monkeypatch.setattr(build, "Loader", loader)
+    monkeypatch.setattr(data, "Loader", loader)
     assert start(tmp_path / "run", "--seed", "7", "--max-steps", "1") == 0
     assert seeds == [7, None]  # validation has no order of its own
 

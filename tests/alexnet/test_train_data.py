@@ -9,7 +9,7 @@ from PIL import Image
 from alexnet import train
 from alexnet.data.loader import Loader
 from alexnet.run.checkpoint import LAST, Checkpoint
-from alexnet.training import build
+from alexnet.training import data
 from tests.alexnet.runs import OPTIONS, resume, write_images
 
 
@@ -36,7 +36,7 @@ def test_mean_image_and_forms_of_augmentation(narrow, photos, tmp_path):
     kept = Checkpoint.load(folder / LAST).preprocessing
     assert kept.mean_image.shape == (3, 67, 67)
     assert kept.scale == 0.5
-    # Means of noise around 45 grey levels, with 120 more in one of three classes.
+    # Means of noise around 45 gray levels, with 120 more in one of three classes.
     assert kept.mean_image.mean() == pytest.approx(45 + 120 / 3, abs=2)
     assert kept.mean_image.std() > 1
     assert resume(folder, "--max-steps", "7") == 0
@@ -57,7 +57,7 @@ def test_augmentation_is_what_the_options_say(
     narrow, photos, tmp_path, monkeypatch, options, expected
 ):
     made = []
-    monkeypatch.setattr(build, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1])
+    monkeypatch.setattr(data, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1])
     command = [*OPTIONS, "--data-root", str(photos), "--out", str(tmp_path / "run")]
     assert train.main([*command, "--max-steps", "1", *options]) == 0
     of_training, of_validation = (loader.augmentation for loader in made)

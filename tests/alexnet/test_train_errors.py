@@ -76,7 +76,7 @@ def test_diverged(start, error_of, tmp_path):
     assert "loss is" in message
     assert message.endswith("try a smaller --lr")
     assert not (folder / LAST).exists()
-    # Nothing was learnt, so the folder can be used again.
+    # Nothing was learned, so the folder can be used again.
     assert start(folder, "--max-steps", "1") == 0
 
 

@@ -22,13 +22,13 @@ To read it from the outside in:
     build.py         g++ and the cache of what it made
     device/          what a CUDA source sees: cuda.h and what it includes
     runtime/         what runs it: fiber.cpp (stacks), scheduler.cpp (threads, blocks, launches),
-                     synchronisation.cpp (barriers, warps), shared_memory.cpp, async_copy.cpp,
+                     synchronization.cpp (barriers, warps), shared_memory.cpp, async_copy.cpp,
                      tensor_core.cpp, checks.cpp (alignment, declared bounds, overflow)
     sanitize.py      the same under AddressSanitizer and ThreadSanitizer; reports.py reads them
     examples.cu, defects.cu    kernels that are right, and wrong, for the tests of this folder
 
 What it cannot see: how fast anything is, what PTX really does, how a device orders memory that is
-not synchronised, its rounding where that differs (contraction of a * b + c, denormals, fast
+not synchronized, its rounding where that differs (contraction of a * b + c, denormals, fast
 approximations).
 """
 

@@ -37,7 +37,7 @@ __global__ void warps_in_step(T* y, const T* x) {
 }
 
 template <class T>
-__global__ void uninitialised_shared(T* y, const T* x) {
+__global__ void uninitialized_shared(T* y, const T* x) {
     __shared__ T shared[64];
     const int i = threadIdx.x;
     if (i > 0) {

@@ -85,7 +85,7 @@ __global__ void count(const int* x, T* counts, int* odd, int size) {
 
 // y[i] = x[i-1] + x[i] + x[i+1] in groups of 32 (zeros beyond them), by __syncwarp alone.
 template <class T>
-__global__ void neighbours(const T* x, T* y) {
+__global__ void neighbors(const T* x, T* y) {
     extern __shared__ __align__(16) unsigned char memory[];
     T* own = reinterpret_cast<T*>(memory) + threadIdx.x / 32 * 32;
     const int lane = threadIdx.x % 32;

@@ -1,7 +1,7 @@
 """Device memory and the pool that hands it out: a small model of CuPy's.
 
 As there, a request is rounded up to 512 bytes; the smallest free piece that fits is cut to size;
-freed pieces join free neighbours; and only when nothing fits does the pool get a new segment from
+freed pieces join free neighbors; and only when nothing fits does the pool get a new segment from
 the device. Unlike there, memory that was used before is filled with NaN (all bits set) when it is
 handed out again, so that nothing can count on what was left in it.
 
@@ -29,7 +29,7 @@ class OutOfMemoryError(MemoryError):
 
 
 class Piece:
-    """A part of a segment, in use or free; its neighbours are the parts beside it."""
+    """A part of a segment, in use or free; its neighbors are the parts beside it."""
 
     def __init__(self, address, size):
         self.address = address
@@ -109,10 +109,10 @@ class MemoryPool:
                 _libc.free(address)
                 return
             piece.free = True
-            for neighbour in (piece.before, piece.after):
-                if neighbour is not None and neighbour.free:
-                    self._free.remove((neighbour.size, neighbour.address, neighbour))
-                    piece = self._join(*sorted((piece, neighbour), key=lambda p: p.address))
+            for neighbor in (piece.before, piece.after):
+                if neighbor is not None and neighbor.free:
+                    self._free.remove((neighbor.size, neighbor.address, neighbor))
+                    piece = self._join(*sorted((piece, neighbor), key=lambda p: p.address))
             bisect.insort(self._free, (piece.size, piece.address, piece))
 
     def holds(self, address, size):

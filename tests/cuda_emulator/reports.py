@@ -32,7 +32,7 @@ def take() -> str | None:
 
 def relevant(text: str) -> str:
     """Leaves out races in which no kernel is involved, as between threads of OpenMP and Python,
-    whose synchronisation ThreadSanitizer does not see."""
+    whose synchronization ThreadSanitizer does not see."""
     reports = text.split(SEPARATOR)
     return SEPARATOR.join(
         report

@@ -16,7 +16,7 @@ DEFECTS = {
     "missing_barrier": NAN,
     "missing_second_barrier": ORDER,
     "warps_in_step": NAN,
-    "uninitialised_shared": NAN,
+    "uninitialized_shared": NAN,
     "atomic_sum_of_floats": ORDER,
     "last_writer_wins": ORDER,
     "copy_waited_too_late": NAN,

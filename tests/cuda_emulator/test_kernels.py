@@ -11,7 +11,7 @@ EXPRESSIONS = (
     "matmul<float, 8>",
     "row_sum<float>",
     "count<int>",
-    "neighbours<float>",
+    "neighbors<float>",
     "pipelined_sum<3>",
     "tensor_core_matmul<2>",
 )
@@ -67,7 +67,7 @@ def test_atomics_and_votes(cupy, examples, rng):
 def test_syncwarp_and_dynamic_shared_memory(cupy, examples, rng):
     x = normal(rng, 96)
     y = cupy.empty(96, np.float32)
-    examples["neighbours"]((1,), (96,), (cupy.asarray(x), y), shared_mem=96 * 4)
+    examples["neighbors"]((1,), (96,), (cupy.asarray(x), y), shared_mem=96 * 4)
     rows = np.pad(x.reshape(3, 32), ((0, 0), (1, 1)))
     expected = (rows[:, :-2] + rows[:, 1:-1]) + rows[:, 2:]
     np.testing.assert_array_equal(y.get(), expected.ravel())

@@ -44,7 +44,7 @@ def test_the_smallest_piece_that_fits_is_cut_to_size(pool):
     assert pool.n_free_blocks() == 1 and pool.total_bytes() == 5120
 
 
-def test_neighbours_are_joined(pool):
+def test_neighbors_are_joined(pool):
     whole = pool.allocate(4096)
     pool.release(whole)
     pieces = [pool.allocate(1024) for _ in range(4)]

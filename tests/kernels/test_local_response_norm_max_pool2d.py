@@ -83,7 +83,7 @@ def test_ties_nan_and_infinity(backend, shape, size, beta, window, dtype, rng, g
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_maximum_is_that_of_the_normalized_values(backend, garbage):
-    """The largest input, 4, has a large neighbour in channel 1: what wins is the 1 beside it."""
+    """The largest input, 4, has a large neighbor in channel 1: what wins is the 1 beside it."""
     input = np.array([[[[4.0, 1.0]], [[100.0, 0.0]]]])
     window = (1, 2), (1, 2), (0, 0)
     grad_output = np.array([[[[1.0]], [[0.0]]]])

@@ -55,7 +55,7 @@ def read_image(path: Path) -> None:
 
 
 def _smooth(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:
-    """Waves of colour with a little noise: every coefficient of a JPEG block occurs."""
+    """Waves of color with a little noise: every coefficient of a JPEG block occurs."""
     rng = np.random.default_rng(0)
     y, x, c = np.ogrid[:height, :width, :channels]
     waves = 128 + 90 * np.sin(x / 5 + c) * np.cos(y / 4 - c)
@@ -69,19 +69,19 @@ def _exif(orientation: int = 6) -> Image.Exif:
     return exif
 
 
-RGB, GREY = Image.fromarray(_smooth()), Image.fromarray(_smooth()[:, :, 0])
+RGB, GRAY = Image.fromarray(_smooth()), Image.fromarray(_smooth()[:, :, 0])
 RGBA = Image.fromarray(_smooth(channels=4))
 PALETTE = RGB.quantize(16)
-GREY_16 = Image.fromarray(_smooth()[:, :, 0].astype(np.uint16) * 257)
+GRAY_16 = Image.fromarray(_smooth()[:, :, 0].astype(np.uint16) * 257)
 
 
 def write_jpeg(folder: Path) -> None:
     RGB.save(folder / "plain.jpg")
-    GREY.save(folder / "grey.jpg", quality=30)
+    GRAY.save(folder / "gray.jpg", quality=30)
     RGB.convert("CMYK").save(folder / "cmyk.jpg")
     RGB.save(folder / "rotated.jpg", exif=_exif(), icc_profile=bytes(200))
     RGB.save(folder / "progressive.jpg", progressive=True, subsampling=2, restart_marker_rows=1)
-    RGB.save(folder / "two.jpg", "MPO", save_all=True, append_images=[GREY.convert("RGB")])
+    RGB.save(folder / "two.jpg", "MPO", save_all=True, append_images=[GRAY.convert("RGB")])
 
 
 def write_png(folder: Path) -> None:
@@ -89,9 +89,9 @@ def write_png(folder: Path) -> None:
     RGBA.save(folder / "transparent.png")
     PALETTE.save(folder / "palette.png", transparency=3)
     PALETTE.save(folder / "palette_alpha.png", transparency=bytes(range(0, 256, 16)))
-    GREY_16.save(folder / "16bit.png")
-    GREY.convert("1").save(folder / "binary.png")
-    RGB.save(folder / "animated.png", save_all=True, append_images=[GREY.convert("RGB")])
+    GRAY_16.save(folder / "16bit.png")
+    GRAY.convert("1").save(folder / "binary.png")
+    RGB.save(folder / "animated.png", save_all=True, append_images=[GRAY.convert("RGB")])
 
 
 def write_gif(folder: Path) -> None:
@@ -104,7 +104,7 @@ def write_gif(folder: Path) -> None:
 def write_bmp(folder: Path) -> None:
     RGB.save(folder / "plain.bmp")
     PALETTE.save(folder / "palette.bmp")
-    GREY.convert("1").save(folder / "binary.bmp")
+    GRAY.convert("1").save(folder / "binary.bmp")
     RGBA.save(folder / "transparent.bmp")
 
 
@@ -117,19 +117,19 @@ def write_webp(folder: Path) -> None:
 def write_tiff(folder: Path) -> None:
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         RGB.save(folder / f"{compression}.tiff", compression=compression)
-    GREY.convert("1").save(folder / "fax.tiff", compression="group4")
-    GREY_16.save(folder / "16bit.tiff")
-    GREY.convert("F").save(folder / "float.tiff")
+    GRAY.convert("1").save(folder / "fax.tiff", compression="group4")
+    GRAY_16.save(folder / "16bit.tiff")
+    GRAY.convert("F").save(folder / "float.tiff")
     RGBA.save(folder / "transparent.tiff", exif=_exif(8))
     # A copy: an image remembers how its last JPEG was encoded, and would encode pages so.
-    RGB.copy().save(folder / "pages.tiff", save_all=True, append_images=[GREY.copy()])
+    RGB.copy().save(folder / "pages.tiff", save_all=True, append_images=[GRAY.copy()])
 
 
 def write_ppm(folder: Path) -> None:
     RGB.save(folder / "plain.ppm")
-    GREY.save(folder / "grey.pgm")
-    GREY_16.save(folder / "16bit.pgm")
-    GREY.convert("1").save(folder / "binary.pbm")
+    GRAY.save(folder / "gray.pgm")
+    GRAY_16.save(folder / "16bit.pgm")
+    GRAY.convert("1").save(folder / "binary.pbm")
     (folder / "text.ppm").write_text("P3\n# in words\n2 2\n255\n" + "12 0 255\n" * 4)
 
 

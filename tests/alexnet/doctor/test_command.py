@@ -87,7 +87,7 @@ def test_scale_of_the_input(diagnosis, scale):
     assert findings["input"][1].endswith("what helps: --scale 0.0156")
 
 
-def test_scale_of_grey_levels_is_a_problem_for_a_start_made_for_unit_input(diagnosis):
+def test_scale_of_gray_levels_is_a_problem_for_a_start_made_for_unit_input(diagnosis):
     code, findings = diagnosis("--scale", "1")
     assert code == FOUND_A_PROBLEM
 

@@ -60,7 +60,7 @@ def test_can_begin_later_and_is_off_by_default(start):
     assert list(filter_snapshots.load(run)) == [2]
 
 
-def test_epochs_that_will_be_learnt_again_are_deleted(tmp_path):
+def test_epochs_that_will_be_learned_again_are_deleted(tmp_path):
     (tmp_path / FOLDER).mkdir()
     for epoch in (0, 3, 12):
         np.save(tmp_path / FOLDER / f"epoch_{epoch:04d}.npy", np.ones((8, 3, 11, 11), np.float32))

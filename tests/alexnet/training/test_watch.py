@@ -165,7 +165,7 @@ def test_weights_that_are_not_learned(said):
     assert any("the weights of conv1 do not learn" in line for line in lines)
 
 
-def test_input_in_grey_levels(said):
+def test_input_in_gray_levels(said):
     """As --scale 1 with a start made for 1/64."""
     assert said(scale=1.0, lr=0.05) != []
 

@@ -43,8 +43,8 @@ namespace emulator {
 
 // Switching alone does not order what the two fibers do.
 inline void go_on_as(void* tsan_fiber) {
-    constexpr unsigned NO_SYNCHRONISATION = 1;
-    __tsan_switch_to_fiber(tsan_fiber, NO_SYNCHRONISATION);
+    constexpr unsigned NO_SYNCHRONIZATION = 1;
+    __tsan_switch_to_fiber(tsan_fiber, NO_SYNCHRONIZATION);
 }
 
 // memcpy for memory that kernel threads own: a call of memcpy would be seen by ThreadSanitizer, a

@@ -26,7 +26,7 @@ struct Thread {
     unsigned copy_groups;     // committed so far
 };
 
-// Addresses that stand for synchronisation under ThreadSanitizer. Each block has its own, so that
+// Addresses that stand for synchronization under ThreadSanitizer. Each block has its own, so that
 // nothing orders two blocks.
 struct SyncAddresses {
     char start;

@@ -17,7 +17,7 @@ STEPS = EPOCHS * STEPS_PER_EPOCH
 
 
 class Images:
-    """Noise in which class c has more of colour c, by `tint` grey levels."""
+    """Noise in which class c has more of color c, by `tint` gray levels."""
 
     classes = ["red", "green", "blue"]
 
