@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -42,13 +43,13 @@ class AlexNet(nn.Module):
         _check(self, num_classes, image_size)
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (96, 256, 384, 384, 256, 4096))
         # The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
-        norm = {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
+        norm = partial(nn.LocalResponseNorm, size=5, alpha=5 * 1e-4, beta=0.75, k=2.0)
         with _layer_initialization(init):
             self.features = nn.Sequential(
                 nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4), nn.ReLU()),
-                nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+                nn.Fused(norm(), nn.MaxPool2d(kernel_size=3, stride=2)),
                 nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2), nn.ReLU()),
-                nn.Fused(nn.LocalResponseNorm(**norm), nn.MaxPool2d(kernel_size=3, stride=2)),
+                nn.Fused(norm(), nn.MaxPool2d(kernel_size=3, stride=2)),
                 nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
                 nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2), nn.ReLU()),
                 nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2), nn.ReLU()),
@@ -125,7 +126,7 @@ class AlexNetOWT(nn.Module):
 ARCHITECTURES: dict[str, type[nn.Module]] = {"alexnet": AlexNet, "owt": AlexNetOWT}
 
 
-def _check(model: nn.Module, num_classes: int, image_size: int) -> None:
+def _check(model: AlexNet | AlexNetOWT, num_classes: int, image_size: int) -> None:
     name = type(model).__name__
     if num_classes < 2:
         raise ValueError(f"{name}: num_classes must be at least 2, got {num_classes}")
@@ -184,7 +185,8 @@ def _default(model: nn.Module) -> None:
         elif isinstance(layer, nn.Conv2d | nn.Linear):
             gain = math.sqrt(kept) * (small if layer is last_hidden else 1)
             fill.kaiming_normal_(layer.weight, gain)
-            fill.constant_(layer.bias, 0)
+            if layer.bias is not None:
+                fill.constant_(layer.bias, 0)
             kept = 1.0
     fill.normal_(last.weight, std=0.001)
 
@@ -193,7 +195,8 @@ def _fixed(model: nn.Module, stds: tuple[float, ...], ones: float) -> None:
     biases = (0, ones, 0, ones, ones, ones, ones, 0)
     for layer, std, bias in zip(learned_layers(model), stds, biases):
         fill.normal_(layer.weight, std=std)
-        fill.constant_(layer.bias, bias)
+        if layer.bias is not None:
+            fill.constant_(layer.bias, bias)
 
 
 def _paper(model: nn.Module) -> None:
