@@ -1,4 +1,4 @@
-"""``python -m alexnet``, or ``alexnet`` where it is installed: the commands, and how to call them."""
+"""``python -m alexnet``, or ``alexnet`` where it is installed: lists and calls the commands."""
 
 import argparse
 import importlib
@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(
         prog="python -m alexnet",
         usage="python -m alexnet COMMAND [options]",
-        description=f"commands:\n{listed}\n\nOptions of a command: python -m alexnet COMMAND --help",
+        description=f"commands:\n{listed}\n\noptions of a command: python -m alexnet COMMAND -h",
     )
     parser.add_argument(
         "--version", action="version", version=f"minigrad-alexnet {minigrad.__version__}"

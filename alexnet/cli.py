@@ -33,7 +33,7 @@ exit codes:
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of every command: its help ends with the exit codes, wrong use is a `UsageError`."""
+    """The parser of every command: help ends with the exit codes, wrong use is a `UsageError`."""
 
     def __init__(self, **options: Any):
         form = {"epilog": EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -100,7 +100,7 @@ SEED = Option("--seed", type=seed, metavar="N")
 
 
 def output_file(*suffixes: str) -> Callable[[str], Path]:
-    """An argparse type: a file to write, whose name has one of the suffixes, or any if none is given."""
+    """An argparse type: a file to write, with one of the suffixes, or any if none is given."""
 
     def parse(text: str) -> Path:
         path = Path(text)
@@ -162,7 +162,7 @@ def say(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The text with escapes for what cannot be printed, or controls terminals, as file names may."""
+    """The text with escapes for what cannot be printed or would control the terminal."""
     encoding = sys.stdout.encoding or "utf-8"
     text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
@@ -174,10 +174,10 @@ def one_line(name: str) -> str:
 
 
 def exit_code(run: Callable[[], int]) -> int:
-    """Run a command and return its exit code; an expected error is one line and a code of its own."""
+    """Run a command and return its exit code; an expected error is one line and its own code."""
     try:
         code = run()
-        sys.stdout.flush()  # or Python would notice only as it exits that the output cannot be written
+        sys.stdout.flush()  # or Python would notice only at its exit that this fails
         return code
     except UsageError as error:
         code, message = 2, error

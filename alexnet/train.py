@@ -149,8 +149,8 @@ def _announce(trainer: Trainer) -> None:
         )
     products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
     cli.say(
-        f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first used, "
-        "so the first run takes a while to its first step."
+        f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first "
+        "used, so the first run takes a while to its first step."
     )
 
 

@@ -23,7 +23,7 @@ Row = tuple[str, str, tuple[int, ...], int, Sample, Sample | None]
 def loss_and_update(
     model: nn.Module, scores_shape: tuple[int, int], repeats: int, torch: ModuleType | None
 ) -> Iterator[Row]:
-    """The loss with its gradient, and the update of all parameters, against PyTorch's fused ones."""
+    """The loss with its gradient, and the update of all parameters, beside PyTorch's fused ones."""
     scores = np.random.default_rng(0).standard_normal(scores_shape, np.float32)
     labels = np.arange(scores_shape[0]) % scores_shape[1]
     works = our_loss(scores, labels), torch_loss(torch, scores, labels) if torch else None

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.data``: images a second from disk to the network's input, and what that costs.
+"""``python -m benchmarks.data``: images a second from disk to the network's input, and its cost.
 
 A folder of JPEG files of 500x375 pixels is drawn for the purpose and prepared. Both are read by the
 loader; the folder also by a plain PyTorch DataLoader with the same steps, written with Pillow and

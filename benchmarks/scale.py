@@ -56,7 +56,8 @@ class Model:
 def fit(points: list[Point]) -> tuple[Model, float] | None:
     """The model of least squared relative errors, and its largest relative error.
 
-    None where the points cannot tell the parts apart: with one batch size or one thread. No part may be negative: parts that would be are left out, the most negative first.
+    None where the points cannot tell the parts apart: with one batch size or one thread. No part
+    may be negative: parts that would be are left out, the most negative first.
     """
     seconds = np.array([point.sample.median for point in points])
     terms = (

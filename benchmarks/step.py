@@ -19,8 +19,8 @@ from benchmarks.report import add_json_option, positive, save
 from benchmarks.timing import Sample, interleaved, interval, ratio
 
 SCORE_TOLERANCE = 1e-4
-# Where two pixels are nearly equal or an activation is nearly zero, rounding decides, and a gradient
-# takes another way.
+# Where two pixels are nearly equal or an activation is nearly zero, rounding decides, and a
+# gradient takes another way.
 GRADIENT_TOLERANCE = 1e-2
 # By default the allocator of Linux gives freed memory back and PyTorch pays for every page again in
 # every step. These settings keep it.

@@ -26,7 +26,7 @@ STRIDE, PADDING, GROUPS = (1, 1), (1, 1), 1
 
 @njit
 def compiled_loops(input, weight, padded, output):
-    """The formula of the contract for stride 1 and padding 1: seven loops, one product at a time."""
+    """The formula of the contract for stride 1, padding 1: seven loops, one product at a time."""
     N, C, H, W = input.shape
     padded[:, :, 1 : H + 1, 1 : W + 1] = input
     for n in range(N):

@@ -38,8 +38,8 @@ def connect() -> ModuleType:
             )
         if driver // 1000 < needed // 1000:
             raise BackendError(
-                f"backend 'cuda' found a driver for CUDA {_version(driver)}, but the installed CuPy "
-                f"needs one for {_version(needed)}: update the driver"
+                f"backend 'cuda' found a driver for CUDA {_version(driver)}, but the installed "
+                f"CuPy needs one for {_version(needed)}: update the driver"
                 + (", or pip install '.[cuda12]'" if driver // 1000 == 12 else "")
             )
         if runtime.getDeviceCount() == 0:

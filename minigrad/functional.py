@@ -2,7 +2,8 @@
 
 Names, argument order and meaning are PyTorch's. A shape that does not fit raises ValueError,
 a wrong type raises TypeError; the message names the operation and the argument, and says what was
-passed and what was expected. Tensors of one operation share one float dtype: nothing is converted silently.
+passed and what was expected. Tensors of one operation share one float dtype: nothing is converted
+silently.
 """
 
 import numbers

@@ -65,7 +65,7 @@ def counts(train: Dataset, validation: Dataset) -> Finding:
 
 
 def images(loader: Loader, validation: Dataset) -> Finding:
-    """Can the images be read, and is none in both sets, twice in validation, or under two labels?"""
+    """Are all images readable, and none in both sets, twice in validation, or under two labels?"""
     sets = {"train": underlying(loader.dataset), "validation": underlying(validation)}
     inspected = {
         name: Subset(dataset, min(COPY_CHECK_IMAGES, len(dataset)), loader.seed)
@@ -143,7 +143,7 @@ def labels(loader: Loader, validation: Dataset) -> Finding:
 def _thumbnails(
     dataset: Dataset, classes: np.ndarray, loader: Loader
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Thumbnails of some images of some classes, (N, 3 * THUMBNAIL_PIXELS^2), and their labels (N,)."""
+    """Thumbnails of some images of some classes, (N, 3 * THUMBNAIL_PIXELS^2), and labels (N,)."""
     candidates = np.flatnonzero(np.isin(dataset.labels, classes))
     chosen = candidates[np.linspace(0, len(candidates) - 1, LABEL_CHECK_IMAGES).round().astype(int)]
     chosen = np.unique(chosen)

@@ -1,7 +1,7 @@
 """A pass of a network over images: class probabilities, and how good they are.
 
-The same images count as right here and in the training metrics (`alexnet.run.metrics.topk_correct`):
-a label counts only where no other class scores as high.
+The same images count as right here and in the training metrics
+(`alexnet.run.metrics.topk_correct`): a label counts only where no other class scores as high.
 """
 
 import contextlib

@@ -127,7 +127,7 @@ def convolutions(model: nn.Module) -> dict[str, nn.Conv2d]:
 
 
 def columns(model: nn.Module, name: str) -> int:
-    """The number of columns in which a convolution's channels are computed: 2 in the paper's network.
+    """The number of columns that compute a convolution's channels: 2 in the paper's network.
 
     If the convolution, or the next one, which takes its channels, has groups, the channels belong
     to the columns in equal parts and in order: the first 48 of conv1's 96 to column 1.

@@ -1,4 +1,4 @@
-"""What commands that use a trained network share: the options, its checkpoint, and images for it."""
+"""What commands that use a trained network share: options, checkpoint, and images for it."""
 
 import argparse
 from pathlib import Path

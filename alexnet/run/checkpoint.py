@@ -90,7 +90,7 @@ class Checkpoint:
         """Read a file that `save` wrote.
 
         Args:
-            optimizer: False leaves out its arrays, half of the file or more; enough to use the network.
+            optimizer: False leaves out its arrays, half of the file or more; a network needs none.
 
         Raises:
             CheckpointError: it is missing, damaged, or from something else.

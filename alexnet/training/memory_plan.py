@@ -154,7 +154,8 @@ def describe(
     there = "unknown" if available is None else _gigabytes(available)
     lines = [
         f"parameters     {plan.parameters:,}",
-        f"multiply-adds  {plan.multiply_adds:,} an image forward, three times that to learn from it",
+        f"multiply-adds  {plan.multiply_adds:,} an image forward, "
+        "three times that to learn from it",
         f"memory         about {_gigabytes(plan.memory)}: {_gigabytes(plan.fixed)} and "
         f"{(plan.memory - plan.fixed) / plan.batch_size / 1e6:.1f} MB for each of "
         f"{plan.batch_size} images; available: {there}",

@@ -27,7 +27,7 @@ from minigrad.random import random_keys
 
 
 class Observer:
-    """Is told of every step and every epoch of a run; does nothing unless a method is overridden."""
+    """Is told of every step and epoch of a run; does nothing unless a method is overridden."""
 
     def after_step(self, trainer: "Trainer", step: Step) -> None:
         """The parameters are updated; their gradients are still there."""

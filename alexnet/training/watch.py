@@ -240,7 +240,7 @@ def dead_units(outputs: np.ndarray) -> float:
 
 
 def sampled_weights(model: nn.Module) -> dict[str, np.ndarray]:
-    """About `SAMPLED_WEIGHTS` evenly spaced weights, or all, of each layer with weights, by name."""
+    """About `SAMPLED_WEIGHTS` evenly spaced weights, or all, of each layer that has some."""
     samples = {}
     for name, layer in layers.named_layers(model).items():
         if isinstance(layer, nn.Conv2d | nn.Linear):

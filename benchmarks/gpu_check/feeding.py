@@ -121,8 +121,8 @@ def _images_a_second(batches: Iterator[Batch], work: Any, device: Any, seconds: 
 def summary(results: dict[str, Any]) -> list[str]:
     """Images a second."""
     lines = [
-        f"Squares of {SIZE} pixels from prepared data in the page cache, random crops, mirroring and "
-        f"color noise, batch {results['batch']}, {results['workers']} workers, TF32."
+        f"Squares of {SIZE} pixels from prepared data in the page cache, random crops, mirroring "
+        f"and color noise, batch {results['batch']}, {results['workers']} workers, TF32."
     ]
     rows = [[name, f"{rate:.0f}"] for name, rate in results["images/s"].items()]
     return lines + table(["", "images/s"], rows)

@@ -94,9 +94,10 @@ def measure(entrants: list[Contestant], options: Options) -> list[dict[str, Any]
 def summary(results: dict[str, Any]) -> list[str]:
     """Times beside each other."""
     lines = [
-        "Median of a step, on a batch that is on the device; our labels come from the host. `host` is "
-        "the time after which Python has put a step into an empty queue; `peak` what a step needs of "
-        "the device's memory; `gradients` the largest difference in the norm of a gradient from the "
+        "Median of a step, on a batch that is on the device; our labels come from the host. `host` "
+        "is the time after which Python has put a step into an empty queue; `peak` what a step "
+        "needs of the device's memory; `gradients` the largest difference in the norm of a "
+        "gradient from the "
         "first row of the same network, without dropout.",
     ]
     for title, rows in results.items():

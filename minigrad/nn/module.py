@@ -85,8 +85,8 @@ class Module:
         """Copy parameters from a `state_dict`.
 
         Args:
-            assign: use the arrays of `state` themselves, instead of copying them, where type and device
-                are right.
+            assign: use the arrays of `state` themselves, instead of copying them, where type and
+                device are right.
 
         Raises:
             KeyError: a name is missing or unknown.

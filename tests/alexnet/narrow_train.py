@@ -1,4 +1,4 @@
-"""``python -m tests.alexnet.narrow_train``: alexnet.train with narrow networks, for processes of tests."""
+"""``python -m tests.alexnet.narrow_train``: alexnet.train with narrow networks, for tests."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""``python -m alexnet.report``: what the page holds, what is left out, and that a browser likes it."""
+"""``python -m alexnet.report``: what the page holds and leaves out, and that a browser likes it."""
 
 import argparse
 import json
@@ -245,8 +245,11 @@ def test_a_continued_run_has_all_its_starts(run, empty, capsys):
     path = run / "run.json"
     content = json.loads(path.read_text())
     later = content["starts"][0] | {
-        "time": "later", "after_step": 1234, "changed": {"workers": [2, 0]}, "versions": {"numpy": "9"}
-    }  # fmt: skip
+        "time": "later",
+        "after_step": 1234,
+        "changed": {"workers": [2, 0]},
+        "versions": {"numpy": "9"},
+    }
     path.write_text(json.dumps(content | {"starts": [*content["starts"], later]}))
     left_out(run, capsys, "--data-root", empty)
     text = " ".join(read(run).texts["environment"].split())
@@ -326,7 +329,8 @@ def test_a_browser_shows_it_without_complaints(original, tmp_path, width):
         "<script>addEventListener('load', () => {"
         "const input = document.querySelector('.slider input');"
         "input.value = 1; input.dispatchEvent(new Event('input'));"
-        "const shown = [...document.querySelectorAll('.slider img')].map(i => i.getClientRects().length > 0);"
+        "const shown = [...document.querySelectorAll('.slider img')]"
+        ".map(i => i.getClientRects().length > 0);"
         "const label = document.querySelector('output:not([hidden])').value;"
         "const whole = [...document.images].every(i => i.complete && i.naturalWidth > 0);"
         "const wide = document.documentElement.scrollWidth > innerWidth;"

@@ -1,8 +1,8 @@
 """Runs the `cuda` backend on machines without a GPU.
 
 `install()` puts a strict stand-in for CuPy into sys.modules. Its RawModule compiles the unchanged
-CUDA C sources of the project with g++ and runs them on the CPU, one fiber per CUDA thread, with real
-barriers, shuffles, shared memory, asynchronous copies and tensor-core products; arguments and
+CUDA C sources of the project with g++ and runs them on the CPU, one fiber per CUDA thread, with
+real barriers, shuffles, shared memory, asynchronous copies and tensor-core products; arguments and
 launches are checked as no device checks them, and threads run in different orders on demand.
 
     with cuda_emulator.installed() as cupy: ...

@@ -136,7 +136,7 @@ class Function:
         return how
 
     def _checked_arguments(self, arguments):
-        """Returns the addresses of the values, what must live on, and the arrays that may change."""
+        """The addresses of the values, what must live on, and the arrays that may change."""
         parameters = self._parameters
         if len(arguments) != len(parameters):
             raise self._error(f"{len(arguments)} arguments for {len(parameters)} parameters")

@@ -19,7 +19,10 @@ ASSEMBLY = re.compile(r"\b(?:asm|__asm__|__asm)\b")
 
 ALIGNMENT = r"(?:(?:__align__|alignas)\s*\(\s*(?P<alignment>[^()]+)\)\s*)?"
 # A type: words such as "unsigned int" or "Tile", the last with template arguments or members.
-TYPE = r"(?P<type>(?:(?:const|volatile|unsigned|signed|long)\s+)*(?:typename\s+)?[\w:]+(?:<[^;{}()]*>)?(?:::\w+)*)"
+TYPE = (
+    r"(?P<type>(?:(?:const|volatile|unsigned|signed|long)\s+)*(?:typename\s+)?"
+    r"[\w:]+(?:<[^;{}()]*>)?(?:::\w+)*)"
+)
 DYNAMIC = re.compile(
     rf"\bextern\s+__shared__\s+{ALIGNMENT}{TYPE}\s+{ALIGNMENT.replace('alignment', 'alignment2')}"
     r"(?P<name>\w+)\s*\[\s*\]\s*;"

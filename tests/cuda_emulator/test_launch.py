@@ -30,7 +30,8 @@ __global__ void use_shared(T* y, int last) {
 }
 
 template <class T>
-__global__ void bytes(const unsigned char* a, const bool* b, const int* c, const unsigned* d, T* y) {}
+__global__ void bytes(
+    const unsigned char* a, const bool* b, const int* c, const unsigned* d, T* y) {}
 """
 NAMES = ("kernel<float>", "count_blocks<float>", "use_shared<float>", "bytes<float>")
 PAIR = np.dtype([("first", np.int32), ("second", np.int32)])

@@ -11,11 +11,12 @@ from minigrad.nn import init
 
 SHAPE = (64, 48, 5, 3)
 FAN_IN, FAN_OUT = 48 * 15, 64 * 15
+XAVIER_STD = 2 * math.sqrt(2 / (FAN_IN + FAN_OUT))
 STD = {
     "normal_": (lambda t: init.normal_(t, std=0.03), 0.03),
     "uniform_": (lambda t: init.uniform_(t, -0.5, 0.5), 1 / math.sqrt(12)),
-    "xavier_uniform_": (lambda t: init.xavier_uniform_(t, gain=2), 2 * math.sqrt(2 / (FAN_IN + FAN_OUT))),
-    "xavier_normal_": (lambda t: init.xavier_normal_(t, gain=2), 2 * math.sqrt(2 / (FAN_IN + FAN_OUT))),
+    "xavier_uniform_": (lambda t: init.xavier_uniform_(t, gain=2), XAVIER_STD),
+    "xavier_normal_": (lambda t: init.xavier_normal_(t, gain=2), XAVIER_STD),
     "kaiming_uniform_": (lambda t: init.kaiming_uniform_(t, gain=3), 3 * math.sqrt(2 / FAN_IN)),
     "kaiming_normal_": (lambda t: init.kaiming_normal_(t, gain=3), 3 * math.sqrt(2 / FAN_IN)),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""CuPy compiles the sources and takes the arguments of kernels; the backend says what is missing."""
+"""CuPy compiles the sources and takes their arguments; the backend says what is missing."""
 
 import contextlib
 import ctypes

@@ -3,11 +3,11 @@
     python -m tests.stress.fuzz_data 100000 --seed 1       # all kinds in turn, a few minutes
     python -m tests.stress.fuzz_data 20000 --only jpeg
 
-Valid small files of each kind (`KINDS`) are damaged and read as the project reads them. A reader has
-to end with success or with an error in one line that names the file. Anything else is a failure:
-another exception, something printed, more than LIMIT_SECONDS or LIMIT_BYTES, more and more open
-files, the death of the process. The damaged file is then kept and its path printed, and the exit
-status is 1. Input number i is a function of the seed, i, and the list of kinds.
+Valid small files of each kind (`KINDS`) are damaged and read as the project reads them. A reader
+has to end with success or with an error in one line that names the file. Anything else is a
+failure: another exception, something printed, more than LIMIT_SECONDS or LIMIT_BYTES, more and more
+open files, the death of the process. The damaged file is then kept and its path printed, and the
+exit status is 1. Input number i is a function of the seed, i, and the list of kinds.
 
 The readers run in processes of their own, which only a crash or a loop ends early.
 """

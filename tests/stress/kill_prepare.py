@@ -1,4 +1,4 @@
-"""``python -m tests.stress.kill_prepare N``: kill `alexnet.data prepare` N times, and compare the results.
+"""``python -m tests.stress.kill_prepare N``: kill `alexnet.data prepare` N times, compare results.
 
 Processes that prepare a folder are killed with SIGKILL and started again, until the folder is
 complete; then all of its files must be the same bytes as those of an undisturbed run. Before that,
@@ -177,7 +177,7 @@ def main() -> int:
     parser.add_argument("--every", type=int, metavar="K", help="also kills at every K-th step")
     parser.add_argument("--images", type=int, default=120, help="in the source")
     arguments = parser.parse_args()
-    # What the system has been given survives a kill: only a power cut would need it, and it is slow.
+    # What the system has been given survives a kill: only a power cut needs it, and it is slow.
     os.fsync = lambda descriptor: None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

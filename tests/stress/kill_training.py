@@ -1,4 +1,4 @@
-"""``python -m tests.stress.kill_training N --seed S``: kill a training N times, and compare the results.
+"""``python -m tests.stress.kill_training N --seed S``: kill a training N times, compare results.
 
 A small run that saves every other step is killed with SIGKILL at random moments and continued each
 time, until it is complete; then its weights, optimizer state and metrics must be those of an
@@ -116,7 +116,7 @@ def main() -> int:
     # GNU's OpenMP does not work in a forked process.
     numba.config.THREADING_LAYER = "workqueue"
     numba.set_num_threads(1)
-    # What the system has been given survives a kill: only a power cut would need it, and it is slow.
+    # What the system has been given survives a kill: only a power cut needs it, and it is slow.
     os.fsync = lambda descriptor: None
     # Most of the time would go into pictures.
     figures.training_curves = lambda rows, num_classes, path: path.touch()

@@ -1,4 +1,4 @@
-"""``python -m tests.stress.soak STEPS``: a long training must not grow: memory, threads, open files.
+"""``python -m tests.stress.soak STEPS``: a long training must not grow in memory, threads, files.
 
 A real run of `alexnet.train` with everything that it can keep (step log, TensorBoard, snapshots of
 the filters, checkpoints within the epochs, curves) makes small steps of a narrow network, for many
@@ -133,7 +133,7 @@ def take(folder: Path, epoch: int) -> Sample:
 
 
 def growth(samples: list[Sample]) -> dict[str, tuple[float, float]]:
-    """How much each measure grew, from the middle third of the samples to the last, and its limit."""
+    """How much each measure grew, from the middle third of the samples to the last; its limit."""
     third = len(samples) // 3
     samples = samples[-2 * third :]
     epochs = samples[third].epoch - samples[0].epoch
@@ -194,7 +194,8 @@ HEADER = (
 def line(sample: Sample) -> str:
     epoch, memory, heap, objects, open_files, threads, files, size = astuple(sample)
     return (
-        f"{epoch:>6}{memory / 1e6:>11.2f}{heap / 1e6:>9.2f}{objects:>9,}{open_files:>12}{threads:>9}"
+        f"{epoch:>6}{memory / 1e6:>11.2f}{heap / 1e6:>9.2f}"
+        f"{objects:>9,}{open_files:>12}{threads:>9}"
         f"{files:>7}{size / 1e6:>11.3f}"
     )
 

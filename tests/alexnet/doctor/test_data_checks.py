@@ -45,7 +45,7 @@ def test_input_that_does_not_vary(rng):
 
 
 class _Pictures:
-    """Pictures of two colors that show their class by what is where; `name` tells which is which."""
+    """Pictures of two colors that show their class by what is where; `name` tells them apart."""
 
     classes = ["left", "right"]
 

@@ -56,8 +56,8 @@ ENDINGS = {
     "runs_out_of_memory": ("failed", "MemoryError: Out of memory allocating 7,340,032 bytes"),
     "breaks_the_device": (
         "failed",
-        "RuntimeError: cudaErrorIllegalAddress: an illegal memory access was encountered; killed by "
-        "SIGABRT",
+        "RuntimeError: cudaErrorIllegalAddress: an illegal memory access was encountered; "
+        "killed by SIGABRT",
     ),
     "is_killed": ("failed", "killed by SIGKILL (the system does that when memory runs out)"),
     "is_cut_in_a_line": ("failed", "killed by SIGKILL"),

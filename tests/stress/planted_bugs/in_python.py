@@ -371,8 +371,8 @@ FAULTS = [
     Fault(
         "norm with max pool: the gradient passes the normalization by",
         NORM_POOL,
-        "            differentiate(dy, x, before, after, alpha, beta, k, squares, ratios, total, dx)\n",
-        "            dx[:] = dy\n",
+        "differentiate(dy, x, before, after, alpha, beta, k, squares, ratios, total, dx)\n",
+        "dx[:] = dy\n",
         GRADIENTS + "local_response_norm_max_pool2d",
     ),
     Fault(
