@@ -3,9 +3,19 @@
 import argparse
 import sys
 
+from alexnet import cli
+from alexnet.errors import UsageError
 from alexnet.inference.layers import layer_costs
 from alexnet.model import ARCHITECTURES
 from minigrad import nn
+
+NAME = "python -m alexnet.summary"
+EXAMPLES = f"""\
+examples:
+  {NAME}
+      the paper's network with a batch of 128 images
+  {NAME} --arch owt --classes 10 --batch-size 64
+"""
 
 
 def table(model: nn.Module, image_size: int, batch_size: int) -> str:
@@ -37,27 +47,32 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m alexnet.summary",
-        description="Output shape, parameters, multiply-adds and memory of each layer.",
-        epilog="example: python -m alexnet.summary --arch owt --classes 10 --batch-size 64",
-    )
+def _parser() -> argparse.ArgumentParser:
+    parser = cli.Parser(prog=NAME, description=EXAMPLES)
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--classes", type=int, default=1000, metavar="N")
-    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="default: the paper's")
-    parser.add_argument("-b", "--batch-size", type=int, default=128, metavar="N")
-    arguments = parser.parse_args(argv)
+    parser.add_argument("--classes", type=cli.count, default=1000, metavar="N")
+    parser.add_argument(
+        "--image-size", type=cli.count, metavar="PIXELS", help="default: the network's own"
+    )
+    cli.BATCH_SIZE.add_to(parser, default=128, help="default: 128")
+    return parser
+
+
+def _run(argv: list[str] | None) -> int:
+    arguments = _parser().parse_args(argv)
     architecture = ARCHITECTURES[arguments.arch]
     image_size = arguments.image_size or architecture.default_image_size
-    if arguments.batch_size < 1:
-        parser.error(f"--batch-size must be at least 1, got {arguments.batch_size}")
     try:
         model = architecture(arguments.classes, image_size, init="torch")
     except ValueError as error:
-        parser.error(str(error))
+        raise UsageError(str(error)) from error
     print(table(model, image_size, arguments.batch_size))
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":
