@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from minigrad import nn
+from minigrad.kernels.shared.shapes import output_length
 
 
 class Box(NamedTuple):
@@ -38,7 +39,7 @@ def receptive_field(
     """
     sizes = [image_size]
     for size, stride, padding in windows if image_size else []:
-        sizes.append((sizes[-1] + 2 * padding - size) // stride + 1)
+        sizes.append(output_length(sizes[-1], size, stride, padding))
 
     def extent(position: int) -> tuple[int, int]:
         first = last = position

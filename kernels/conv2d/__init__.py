@@ -18,7 +18,7 @@ gradient is `kernels.bias`'s.
 Cost of each of the three: 2 * N * OC * OH * OW * (C / groups) * KH * KW FLOPs.
 """
 
-from minigrad.kernels.im2col import output_size
+from minigrad.kernels.shared.shapes import output_size
 
 
 def output_shape(input_shape, weight_shape, stride, padding, groups):

@@ -14,10 +14,10 @@ import numpy as np
 
 from minigrad.kernels.bias import cpu as bias_kernels
 from minigrad.kernels.im2col import cpu as im2col
-from minigrad.kernels.im2col import output_size
 from minigrad.kernels.shared import matmul
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.memory import pool
+from minigrad.kernels.shared.shapes import output_size
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):

@@ -14,9 +14,9 @@ import math
 
 from minigrad.kernels.bias import cuda as bias_kernels
 from minigrad.kernels.im2col import cuda as im2col
-from minigrad.kernels.im2col import output_size
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.layout import flat, rows
+from minigrad.kernels.shared.shapes import output_size
 
 _COLUMNS_BYTES = 128 << 20  # at a time
 

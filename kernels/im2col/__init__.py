@@ -16,24 +16,7 @@ matrix, hence the name.
 Cost: no FLOPs; KH * KW / (SH * SW) times the bytes of the input are written.
 """
 
-
-def output_size(input_shape, kernel_size, stride, padding):
-    """(OH, OW) of a convolution of images (N, C, H, W).
-
-    Raises:
-        ValueError: the window does not fit the padded input.
-    """
-    sizes = []
-    for name, size, window, step, pad in zip(
-        ("height", "width"), input_shape[2:], kernel_size, stride, padding
-    ):
-        if size + 2 * pad < window:
-            raise ValueError(
-                f"conv2d: window {kernel_size[0]}x{kernel_size[1]} with padding {pad} does not "
-                f"fit input {name} {size} (input shape {tuple(input_shape)})"
-            )
-        sizes.append((size + 2 * pad - window) // step + 1)
-    return tuple(sizes)
+from minigrad.kernels.shared.shapes import output_size
 
 
 def output_shape(input_shape, kernel_size, stride, padding):

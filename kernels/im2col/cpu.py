@@ -2,8 +2,8 @@
 
 from numba import prange
 
-from minigrad.kernels.im2col import output_size
 from minigrad.kernels.shared.layout import flat
+from minigrad.kernels.shared.shapes import output_size
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from minigrad.kernels.im2col import output_size
 from minigrad.kernels.shared.device import device
+from minigrad.kernels.shared.shapes import output_size
 from minigrad.kernels.shared.source import Source
 
 _source = Source("im2col/cuda.cu", "im2col_forward", "im2col_backward")

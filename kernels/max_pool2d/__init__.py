@@ -17,6 +17,8 @@ Padding never wins. Of equal maxima the first in row-major order wins, and so do
 Cost: KH * KW comparisons an output element; each array is moved once.
 """
 
+from minigrad.kernels.shared.shapes import output_size
+
 
 def output_shape(
     input_shape: tuple[int, int, int, int],
@@ -33,20 +35,11 @@ def output_shape(
         ValueError: a window does not fit the padded input, or the padding is more than half
             of the window. The message begins with `operation`.
     """
-    N, C, *sizes = input_shape
-    window = "x".join(map(str, kernel_size))
-    output_sizes = []
-    for name, size, k, s, p in zip(
-        ("height", "width"), sizes, kernel_size, stride, padding, strict=True
-    ):
-        if p > k // 2:
+    N, C, _, _ = input_shape
+    for name, window, pad in zip(("height", "width"), kernel_size, padding):
+        if pad > window // 2:
             raise ValueError(
-                f"{operation}: padding {p} in {name} is more than half of the window {window}"
+                f"{operation}: padding {pad} in {name} is more than half of the window "
+                f"{kernel_size[0]}x{kernel_size[1]}"
             )
-        if size + 2 * p < k:
-            raise ValueError(
-                f"{operation}: window {window} with padding {p} does not fit input {name} {size} "
-                f"(input shape {tuple(input_shape)})"
-            )
-        output_sizes.append((size + 2 * p - k) // s + 1)
-    return (N, C, *output_sizes)
+    return (N, C, *output_size(input_shape, kernel_size, stride, padding, operation))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minigrad.kernels import im2col
+from minigrad.kernels.shared import shapes
 from tests.kernels.on_device import BACKENDS, Kernels
 
 cpu, reference = Kernels("cpu").im2col, Kernels("reference").im2col
@@ -71,6 +72,6 @@ def test_is_the_same_on_any_number_of_threads(rng, same_on_any_number_of_threads
 
 
 def test_window_that_does_not_fit():
-    assert im2col.output_size((1, 1, 5, 6), (3, 2), (2, 3), (1, 0)) == (3, 2)
+    assert shapes.output_size((1, 1, 5, 6), (3, 2), (2, 3), (1, 0)) == (3, 2)
     with pytest.raises(ValueError, match=r"window 3x7 with padding 0 does not fit input width 6"):
-        im2col.output_size((1, 1, 5, 6), (3, 7), (1, 1), (0, 0))
+        shapes.output_size((1, 1, 5, 6), (3, 7), (1, 1), (0, 0))
