@@ -13,6 +13,7 @@ import time
 import numpy as np
 from numba import njit
 
+from alexnet import cli
 from minigrad.kernels.conv2d import (
     cpu_direct,
     cpu_im2col,
@@ -54,9 +55,11 @@ def shortest(function, seconds):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--channels", type=int, nargs=2, default=(256, 384), help="in and out")
-    parser.add_argument("--seconds", type=float, default=2.0, help="to time each step for")
+    parser.add_argument("--images", type=cli.count, default=8)
+    parser.add_argument(
+        "--channels", type=cli.count, nargs=2, default=(256, 384), help="in and out"
+    )
+    parser.add_argument("--seconds", type=cli.positive, default=2.0, help="to time each step for")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(0)
     in_channels, out_channels = arguments.channels

@@ -8,8 +8,10 @@ cannot express.
 """
 
 import argparse
+import sys
 
 import minigrad as mg
+from alexnet import cli
 from alexnet.data import Subset, load
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
@@ -46,8 +48,8 @@ class SmallResNet(nn.Module):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", help="folder of the images; the demo set if left out")
-    parser.add_argument("--subset", type=int, default=2000, help="images of an epoch")
-    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--subset", type=cli.count, default=2000, help="images of an epoch")
+    parser.add_argument("--epochs", type=cli.count, default=5)
     arguments = parser.parse_args(argv)
 
     splits = load("auto" if arguments.data_root else "demo", arguments.data_root)
@@ -79,7 +81,8 @@ def main(argv=None):
             f"epoch {epoch + 1}: loss {loss.item():.3f}, "
             f"{right / len(validation):.1%} of {len(validation)} validation images are right"
         )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(cli.exit_code(main))

@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import importlib
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -104,8 +103,13 @@ def test_exit_codes(command, arguments, code, tmp_path, monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-if __name__ == "__main__":
+def main(argv: list[str] | None = None) -> None:
+    """Write the list anew."""
+    argparse.ArgumentParser(description=main.__doc__).parse_args(argv)
     with pytest.MonkeyPatch.context() as patch:
         text = json.dumps(command_lines(patch), indent=1)
     STORED.write_text(text + "\n")
-    sys.exit()
+
+
+if __name__ == "__main__":
+    main()

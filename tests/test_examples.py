@@ -46,7 +46,10 @@ def test_there_is_a_run_for_every_example():
 def test_example_runs(name, monkeypatch, capsys):
     options, check = RUNS[name]
     monkeypatch.setattr(sys, "argv", [name, *options.split()])
-    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    try:
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    except SystemExit as end:
+        assert not end.code
     check(capsys.readouterr().out.splitlines())
 
 

@@ -111,4 +111,6 @@ def _build_schedule(
     if settings.lr_schedule == "step":
         step_size = settings.lr_step or math.ceil(settings.epochs / 3)
         return optim.Step(optimizer, step_size, settings.lr_gamma, warmup)
-    return optim.Schedule(optimizer, warmup)
+    if settings.lr_schedule == "constant":
+        return optim.Schedule(optimizer, warmup)
+    raise ValueError(f"no schedule is built for --lr-schedule {settings.lr_schedule}")

@@ -8,11 +8,16 @@
                     * sum of grad_output[j] * input[j] * s[j]^(-beta - 1) over all j whose
                       window holds c: c - (size - 1) // 2 <= j <= c + size // 2, 0 <= j < C
 
+    because output[j] depends on input[c] by itself if j = c, and through s[j] for every j whose
+    window holds c: d output[j] / d s[j] = -beta * input[j] * s[j]^(-beta - 1), and
+    d s[j] / d input[c] = 2 * alpha / size * input[c].
+
 at every image and position separately. All arrays have the shape (N, ..., C) and are C-contiguous.
 ``size`` is the number of channels in a window, even or odd, also larger than C. ``alpha`` is
 divided by ``size``, as in PyTorch; the paper's alpha multiplies the bare sum, so its 1e-4 is 5e-4
 here. Nothing is saved for backward, which computes s again from ``input``: s costs less to compute
-than to read.
+than to read. AlexNet is trained by `local_response_norm_max_pool2d`, which has the same pixel
+arithmetic (pixel.py, pixel.cuh).
 
 Cost per element, with size n: 2n + 4 FLOPs and two roots forward, 3n + 10 and two roots
 backward at beta = 0.75; forward moves 2 arrays, backward 3, once.

@@ -1,5 +1,6 @@
-"""The command; see the package."""
+"""Plants faults, one at a time, and tells which of them the tests catch."""
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -75,9 +76,15 @@ def check_tests_pass_without_faults(faults: list[Fault]) -> None:
 
 
 def main() -> int:
-    word = " ".join(sys.argv[1:])
-    faults = [fault for fault in FAULTS if word in fault.breaks]
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.stress.planted_bugs", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("words", nargs="*", help="part of the descriptions of the faults to plant")
+    word = " ".join(parser.parse_args().words)
     check_texts()
+    faults = [fault for fault in FAULTS if word in fault.breaks]
+    if not faults:
+        parser.error(f"no fault is described by {word!r}")
     check_tests_pass_without_faults(faults)
     missed = 0
     for fault in faults:
