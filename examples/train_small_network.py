@@ -30,14 +30,16 @@ model = nn.Sequential(
 )
 optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
 
+losses = []
 for step in range(1, 51):
     images, labels = bright_quarters(64)
     loss = F.cross_entropy(model(images), labels)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    losses.append(loss.item())
     if step % 10 == 0:
-        print(f"step {step}: loss {loss.item():.3f}")
+        print(f"steps {step - 9} to {step}: mean loss {np.mean(losses[-10:]):.3f}")
 
 model.eval()  # dropout off
 images, labels = bright_quarters(1000)

@@ -255,7 +255,7 @@ def conv2d_relu(
     padding: Pair = 0,
     groups: int = 1,
 ) -> Tensor:
-    """relu(conv2d(...)) in one operation, without the array between them.
+    """relu(conv2d(...)) in one operation, which keeps one array of images less.
 
     `nn.Fused` of a convolution and a ReLU uses it. Arguments as for `conv2d`.
     """

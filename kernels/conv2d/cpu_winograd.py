@@ -1,23 +1,27 @@
 """Convolution with fewer multiplications: Winograd's minimal filtering.
 
-A tile of 6 x 6 pixels and a filter of R x R give M x M outputs, M = 7 - R, as the coefficients of a
-product of polynomials, in each direction: evaluate both at six points, multiply value by
-value, interpolate. As matrices, with products between matrices and * value by value,
+A tile of 6 x 6 pixels and a filter of R x R give M x M outputs, M = 7 - R. In each direction they
+come from 6 products, where the sum has R M: the tile and the filter are transformed, multiplied
+value by value, and the products transformed into outputs. As matrices, with products between
+matrices and * value by value,
 
     output tile = A [ (G filter G^T) * (B^T input tile B) ] A^T          (tiles overlap by R - 1)
 
+It is the multiplication of polynomials by Toom and Cook, transposed: G evaluates the filter at six
+points, B and A are the transposed interpolation and evaluation.
+
 That is 36 multiplications for each tile and pair of channels instead of (R M)^2: a quarter for
 R = 3, and 2.8 times fewer for R = 5. The sum over the input channels is taken before the
-interpolation, so at each of the 36 points there is one matrix product
+last transform, so at each of the 36 points there is one matrix product
 
     products (tiles, OC / G) = values (tiles, IC) @ filters (IC, OC / G)
 
-which the micro-kernel computes; evaluation and interpolation cost little where channels are many.
+which the micro-kernel computes; the transforms cost little where channels are many.
 The weight gradient is the same with other roles: the input tile is correlated with M x M gradients,
 which leaves R x R sums, and the products sum over the tiles instead of the channels.
 
 The points are 0, 1, -1, 2, -1/2 and infinity. Larger numbers would lose digits: with these a result
-is off by up to 3e-6 of the largest in float32, up to ten times as much as by the direct path.
+is off by a few 1e-6 of the largest in float32, up to ten times as much as by the direct path.
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015, arXiv:1509.09308; the
 matrices are those of Toom and Cook (Blahut, Fast Algorithms for Signal Processing, 2010, 5.2).
@@ -34,13 +38,13 @@ from minigrad.kernels.conv2d.cpu_winograd_tiles import (
     GAP_NUMBERS,
     TILE_SIZE,
     combine,
-    evaluate_block,
-    evaluate_filters,
-    evaluate_tiles,
-    interpolate_tiles,
     matrices,
+    outputs_from_products,
     tile_grid,
     tile_position,
+    transform_block,
+    transform_filters,
+    transform_tiles,
 )
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
@@ -57,15 +61,15 @@ from minigrad.kernels.shared.threads import jit, parallel_jit
 # Values of the tiles of one task of the forward pass: about half of a second-level cache.
 BLOCK_BYTES = 5 << 17
 LEAST_TASKS = 8  # where there are enough tiles to share
-# Values of all the chunks that are evaluated before they are used: a last-level cache.
+# Values of all the chunks that are transformed before they are used: a last-level cache.
 VALUES_BYTES = 1 << 22
-LEAST_TILES = 16  # for which it pays to evaluate the filters
+LEAST_TILES = 16  # for which it pays to transform the filters
 
 
 def suits(output, weight, stride, groups):
     """Whether a convolution and its gradients are faster this way than by the direct path.
 
-    They are where channels are many, where the tiles are so many that it pays to evaluate the
+    They are where channels are many, where the tiles are so many that it pays to transform the
     filters, and where the last tiles do not cover much more than the image. Only the shapes of
     `output` and `weight` (or of their gradients) count.
     """
@@ -83,11 +87,11 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     OC, IC, R, _ = weight.shape
     if bias is None:
         bias = np.zeros(OC, weight.dtype)
-    evaluate, evaluate_filter, interpolate = matrices(R, weight.dtype)
+    input_transform, filter_transform, output_transform = matrices(R, weight.dtype)
     lanes, filter_lanes = lanes_of(weight.dtype), widest_lanes(weight.dtype, OC // groups)
     panels = -(-OC // groups // filter_lanes)
     filters = pool.empty((groups, panels, TILE_SIZE**2, IC, filter_lanes), weight.dtype)
-    evaluate_filters(weight, evaluate_filter, lanes, filters)
+    transform_filters(weight, filter_transform, lanes, filters)
     tiles = math.prod(tile_grid(output.shape, TILE_SIZE + 1 - R))
     block = min(
         BLOCK_BYTES // (TILE_SIZE**2 * IC * input.itemsize),
@@ -96,7 +100,9 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     )
     block = max(block // GATHERED_ROWS, 1) * GATHERED_ROWS
     wide = filter_lanes > lanes
-    _multiply(input, padding, evaluate, lanes, filters, wide, interpolate, bias, block, output)
+    _multiply(
+        input, padding, input_transform, lanes, filters, wide, output_transform, bias, block, output
+    )
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
@@ -112,7 +118,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     OC, IC, R, _ = grad_weight.shape
     C, M, dtype = input.shape[3], TILE_SIZE + 1 - R, input.dtype
     # The gradients of a tile take the role of the filter, and R x R sums are the result.
-    evaluate, evaluate_gradient, interpolate = matrices(M, dtype)
+    input_transform, gradient_transform, output_transform = matrices(M, dtype)
     lanes = lanes_of(dtype)
     panels = -(-OC // groups // lanes)
     sums = pool.empty((groups, TILE_SIZE**2, panels, -(-IC // ROWS) * ROWS, lanes), dtype)
@@ -128,20 +134,20 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     )
     for first in range(0, tiles, chunks * CHUNK_TILES):
         count = min(tiles - first, chunks * CHUNK_TILES)
-        evaluate_tiles(input, grid, first, count, M, padding, evaluate, lanes, values)
-        evaluate_tiles(
-            grad_output, grid, first, count, M, (0, 0), evaluate_gradient, lanes, gradient_values
+        transform_tiles(input, grid, first, count, M, padding, input_transform, lanes, values)
+        transform_tiles(
+            grad_output, grid, first, count, M, (0, 0), gradient_transform, lanes, gradient_values
         )
         _correlate(values, gradient_values, count, C, OC, IC, sums)
-    _interpolate_weights(sums, interpolate, grad_weight)
+    _weights_from_products(sums, output_transform, grad_weight)
 
 
 @parallel_jit
-def _multiply(images, padding, matrix, lanes, filters, wide, interpolate, bias, block, output):
+def _multiply(images, padding, matrix, lanes, filters, wide, output_transform, bias, block, output):
     """The convolution of `block` tiles and one group a task."""
     N, OH, OW, OC = output.shape
     groups, panels, points, IC, filter_lanes = filters.shape
-    M, per_group = interpolate.shape[0], OC // groups
+    M, per_group = output_transform.shape[0], OC // groups
     grid = N, (OH + M - 1) // M, (OW + M - 1) // M
     tiles = N * grid[1] * grid[2]
     filter_memory = filters.reshape(-1)
@@ -151,7 +157,7 @@ def _multiply(images, padding, matrix, lanes, filters, wide, interpolate, bias, 
         first, g = task // groups * block, task % groups
         count = min(block, tiles - first)
         values, value_rows = np.empty(points * stride, images.dtype), spaced(block, IC)
-        evaluate_block(
+        transform_block(
             images, grid, first, count, g * IC, M, IC, padding, matrix, lanes, values, stride
         )
         products, half = (
@@ -169,7 +175,7 @@ def _multiply(images, padding, matrix, lanes, filters, wide, interpolate, bias, 
                         1, IC, product_memory, (point * block + row) * filter_lanes, filter_lanes,
                         False, wide,
                     )  # fmt: skip
-            interpolate_tiles(interpolate, products, half, pixels)
+            outputs_from_products(output_transform, products, half, pixels)
             channel = panel * filter_lanes
             channels = min(filter_lanes, per_group - channel)
             channel += g * per_group
@@ -221,7 +227,7 @@ def _correlate(values, gradient_values, count, C, OC, IC, sums):
 
 
 @parallel_jit
-def _interpolate_weights(sums, interpolate, grad_weight):
+def _weights_from_products(sums, output_transform, grad_weight):
     OC, IC, R, _ = grad_weight.shape
     groups, points, panels, padded, lanes = sums.shape
     per_group = OC // groups
@@ -237,9 +243,9 @@ def _interpolate_weights(sums, interpolate, grad_weight):
                 target[c] = source[c]
         for i in range(R):
             for j in range(TILE_SIZE):
-                combine(interpolate[i], rows, j, TILE_SIZE, half[i * TILE_SIZE + j])
+                combine(output_transform[i], rows, j, TILE_SIZE, half[i * TILE_SIZE + j])
         for i in range(R):
             for j in range(R):
-                combine(interpolate[j], half, i * TILE_SIZE, 1, total)
+                combine(output_transform[j], half, i * TILE_SIZE, 1, total)
                 for c in range(min(lanes, per_group - panel * lanes)):
                     grad_weight[g * per_group + panel * lanes + c, ic, i, j] = total[c]

@@ -1,4 +1,4 @@
-"""The arithmetic of one tile of Winograd's convolution: evaluate, and interpolate.
+"""The transforms of Winograd's convolution: of tiles, of filters, and of products into outputs.
 
 See `cpu_winograd.py` for the algorithm. The values of tiles at the 36 points lie as
 [point][tile][channel], so that at each point they are a matrix.
@@ -19,8 +19,8 @@ POINTS = tuple(Fraction(p) for p in ("0", "1", "-1", "2", "-1/2"))  # and infini
 # Tiles whose values at a point are adjacent, and whose products are summed at a time for the weight
 # gradient.
 CHUNK_TILES = 64
-TASK_CHANNELS = 16  # input channels whose filters one task evaluates
-TASK_TILES = 8  # that one task evaluates
+TASK_CHANNELS = 16  # input channels whose filters one task transforms
+TASK_TILES = 8  # that one task transforms
 # Between the values at one point and those at the next: without them, powers of two of channels
 # would put the values of a tile at all points into the same few sets of the caches.
 GAP_NUMBERS = 16
@@ -71,7 +71,7 @@ def tile_grid(shape, M):
 
 
 @parallel_jit
-def evaluate_tiles(images, grid, first, count, M, padding, matrix, lanes, values):
+def transform_tiles(images, grid, first, count, M, padding, matrix, lanes, values):
     """The values of `count` tiles from tile `first` on: [chunk][point][tile][channel]."""
     C = images.shape[3]
     _, rows, columns = grid
@@ -83,7 +83,7 @@ def evaluate_tiles(images, grid, first, count, M, padding, matrix, lanes, values
         for t in range(task * TASK_TILES, min((task + 1) * TASK_TILES, count)):
             n, row, column = tile_position(first + t, rows, columns)
             target = t // CHUNK_TILES * TILE_SIZE**2 * stride + t % CHUNK_TILES * C
-            _evaluate_tile(
+            _transform_tile(
                 images, n, row * M - PH, column * M - PW, 0, C,
                 matrix, lanes, scratch, values, target, stride,
             )  # fmt: skip
@@ -97,14 +97,14 @@ def tile_position(number, rows, columns):
 
 @jit
 def _scratch(size, channels, dtype):
-    """What `_evaluate_tile` needs for tiles of `size` x `size` pixels; made once for many tiles."""
+    """What `_transform_tile` needs for tiles of `size` x `size` pixels; made once for many."""
     half = np.empty(TILE_SIZE * size * channels, dtype)
     zeros, pixels = np.zeros(channels, dtype), np.empty(size, np.int64)
     return half, zeros, pixels, spaced(size, TILE_SIZE), spaced(size, channels)
 
 
 @jit
-def _evaluate_tile(
+def _transform_tile(
     images, n, top, left, channel, channels, matrix, lanes, scratch, values, target, stride
 ):
     """The values of one tile at all points, for some channels; `stride` from point to point.
@@ -137,7 +137,7 @@ def _evaluate_tile(
 
 
 @parallel_jit
-def evaluate_filters(weight, matrix, lanes, filters):
+def transform_filters(weight, matrix, lanes, filters):
     """(OC, IC, R, R) as [group][OC / lanes][point][IC][lanes], zero after the last channel.
 
     TASK_CHANNELS input channels at a time: all their filters are the channels of one tile.
@@ -158,7 +158,7 @@ def evaluate_filters(weight, matrix, lanes, filters):
                 filter = weights[start : start + taps]
                 for t in range(taps):
                     rows[t, i * filter_lanes + c] = filter[t]
-        _evaluate_tile(
+        _transform_tile(
             tile, 0, 0, 0, 0, count * filter_lanes, matrix, lanes,
             _scratch(R, count * filter_lanes, weight.dtype), filters.reshape(-1),
             (panel * points * IC + first) * filter_lanes, IC * filter_lanes,
@@ -166,7 +166,7 @@ def evaluate_filters(weight, matrix, lanes, filters):
 
 
 @jit
-def evaluate_block(
+def transform_block(
     images, grid, first, count, channel, M, IC, padding, matrix, lanes, values, stride
 ):
     """The values of `count` tiles from tile `first` on and of one group: [point][tile][channel]."""
@@ -175,14 +175,14 @@ def evaluate_block(
     scratch = _scratch(TILE_SIZE, IC, images.dtype)
     for t in range(count):
         n, row, column = tile_position(first + t, rows, columns)
-        _evaluate_tile(
+        _transform_tile(
             images, n, row * M - PH, column * M - PW, channel, IC,
             matrix, lanes, scratch, values, t * IC, stride,
         )  # fmt: skip
 
 
 @jit
-def interpolate_tiles(matrix, products, half, pixels):
+def outputs_from_products(matrix, products, half, pixels):
     """The M x M pixels of each tile from its products at the 36 points."""
     M, width = matrix.shape[0], pixels.shape[1]
     half_rows = half.reshape(M * TILE_SIZE, width)

@@ -27,7 +27,7 @@ _OPERATIONS: dict[tuple[type[Module], type[Module]], Callable[..., Tensor]] = {
 
 
 class Fused(Module):
-    """Two layers computed by one operation, which neither writes nor keeps the array between them.
+    """Two layers computed by one operation, which does not keep the array between them.
 
     The result is that of the two layers one after the other, bit for bit. There are operations for
     `Conv2d` with `ReLU` and for `LocalResponseNorm` with `MaxPool2d`.

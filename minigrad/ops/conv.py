@@ -19,7 +19,7 @@ class Conv2d(Function):
 
 
 class Conv2dReLU(Function):
-    """relu(conv2d(...)): the array between the two is neither written nor kept."""
+    """relu(conv2d(...)): the array between the two is not kept."""
 
     @staticmethod
     def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):

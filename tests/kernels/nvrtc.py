@@ -22,14 +22,13 @@ class Kernel:
 
 
 def _library() -> ctypes.CDLL:
-    found = [
-        path
-        for folder in [*site.getsitepackages(), site.getusersitepackages()]
-        for path in Path(folder).glob("nvidia/**/libnvrtc.so.*")
-        if "builtins" not in path.name
-    ]
+    folders = [*site.getsitepackages(), site.getusersitepackages()]
+    found = [path for folder in folders for path in Path(folder).glob("nvidia/**/libnvrtc.so.*")]
     if not found:
         raise RuntimeError("NVRTC is missing: pip install -e '.[test]' (nvidia-cuda-nvrtc)")
+    # Some versions do not find this part of themselves beside them; it is found where it is loaded.
+    for builtins in found[0].parent.glob("libnvrtc-builtins.so.*"):
+        ctypes.CDLL(str(builtins), ctypes.RTLD_GLOBAL)
     return ctypes.CDLL(str(found[0]))
 
 

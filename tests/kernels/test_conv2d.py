@@ -114,10 +114,14 @@ def test_tiles_in_one_block_and_in_many(bytes_at_a_time, dtype, rng, assert_clos
 @pytest.mark.parametrize("R", [2, 3, 4, 5])
 def test_matrices_multiply_polynomials(R):
     """One line of a tile: the outputs are those of the filter slid over it, up to rounding."""
-    evaluate, evaluate_filter, interpolate = cpu_winograd.matrices(R, np.dtype(np.float64))
+    input_transform, filter_transform, output_transform = cpu_winograd.matrices(
+        R, np.dtype(np.float64)
+    )
     line, taps = np.array([3.0, -1, 4, 1, -5, 9]), np.array([2.0, 6, -5, 3, 5])[:R]
-    values = (line @ evaluate) * (taps @ evaluate_filter)
-    np.testing.assert_allclose(interpolate @ values, np.correlate(line, taps, "valid"), atol=1e-12)
+    values = (line @ input_transform) * (taps @ filter_transform)
+    np.testing.assert_allclose(
+        output_transform @ values, np.correlate(line, taps, "valid"), atol=1e-12
+    )
 
 
 def test_which_path_is_taken(monkeypatch, rng):
