@@ -64,3 +64,10 @@ def test_reference_shares_no_line_with_the_other_backends(family):
         "import numpy as np",
         "import math",
     }
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_table_of_a_backend_has_every_family(backend):
+    table = importlib.import_module(f"minigrad.kernels.{backend}")
+    functions = {name for name in table.__all__ if inspect.isfunction(getattr(table, name))}
+    assert set(table.__all__) - functions == set(FAMILIES)
