@@ -35,7 +35,16 @@ class Backend:
 
     @functools.cached_property
     def kernels(self) -> ModuleType:
-        """The hand-written kernels, imported on first use."""
+        """The hand-written kernels, imported on first use.
+
+        Raises:
+            BackendError: Numba must not compile them.
+        """
+        if numba.config.DISABLE_JIT:
+            raise BackendError(
+                "backend 'cpu' needs kernels that Numba compiles, which NUMBA_DISABLE_JIT forbids: "
+                "unset it"
+            )
         from minigrad.kernels import cpu
 
         return cpu

@@ -29,6 +29,7 @@ ROOMS_OF_ALEXNET = [
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
+    ("startup",),
     ("kernels",),
     ("cuda", "random"),
     ("backend",),

@@ -2,13 +2,22 @@
 
 Numba itself compiles a function anew only when its own file has changed, but kernels call functions
 of other files: the text of every file below ``kernels/`` is part of the cache's key.
+
+Numba also takes for granted that its files can be written, and are whole. Here a folder that cannot
+be written to, a full disk or a damaged file costs the time of compiling, and a line on stderr.
 """
 
 import contextlib
+import functools
 import hashlib
+import logging
+import pickle
 from pathlib import Path
 
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
+from numba.core.serialize import dumps
+
+logger = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).parents[1]  # kernels/
 _SITE_PACKAGES = _FOLDER.parents[1]
@@ -17,14 +26,83 @@ _sources = hashlib.sha256(
 ).hexdigest()
 
 
+def kernel_cache(function, parallel):
+    """The cache of a function; one that keeps nothing where there is no folder for it.
+
+    Args:
+        parallel: whether its loops are divided among threads: each form is kept by itself.
+    """
+    try:
+        return KernelCache(function, parallel)
+    except RuntimeError:  # "no locator available"
+        _warn_that_nothing_is_kept(
+            "neither the folder of the sources nor the user's cache folder can be written to"
+        )
+        return NullCache()
+
+
+@functools.cache
+def _warn_once(message) -> None:
+    logger.warning(message)
+
+
+def _warn_that_nothing_is_kept(reason) -> None:
+    _warn_once(
+        f"compiled kernels are not kept, so that each process compiles them anew: {reason}; "
+        "set NUMBA_CACHE_DIR to a folder with free space that can be written to"
+    )
+
+
+class _CheckedCode(CompileResultCacheImpl):
+    """Keeps compiled code with its checksum: damaged code would be run like any other."""
+
+    def reduce(self, compiled):
+        code = dumps(super().reduce(compiled))
+        return hashlib.sha256(code).digest(), code
+
+    def rebuild(self, target_context, payload):
+        checksum, code = payload
+        if hashlib.sha256(code).digest() != checksum:
+            raise ValueError("the checksum is another one")
+        return super().rebuild(target_context, pickle.loads(code))
+
+
 class KernelCache(FunctionCache):
-    """Finds what was compiled from these sources only."""
+    """Finds what was compiled from these sources only, and is as it was written."""
+
+    _impl_class = _CheckedCode
+
+    def __init__(self, function, parallel):
+        super().__init__(function)
+        self._parallel = parallel
 
     def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), _sources)
+        return (*super()._index_key(sig, codegen), self._parallel, _sources)
+
+    def load_overload(self, sig, target_context):
+        try:
+            compiled = super().load_overload(sig, target_context)
+        except Exception as error:  # damaged bytes can raise nearly anything
+            _warn_once(f"damaged kernels in {self.cache_path} are compiled anew ({error!r})")
+            self._remove_all()
+            return None
+        # Two processes that compile for two types at once may both take the same file name.
+        return compiled if compiled and compiled.signature.args == tuple(sig) else None
+
+    def _remove_all(self) -> None:
+        """Forget what is kept of this function; where that is impossible, the cache itself."""
+        try:
+            self.flush()
+        except OSError:
+            self.disable()
 
     def save_overload(self, sig, data):
-        super().save_overload(sig, data)
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn_that_nothing_is_kept(f"{self.cache_path}: {error.strerror}")
+            self.disable()
+            return
         record_files(Path(self.cache_path).glob(f"{self._impl.filename_base}.*"))
 
 

@@ -11,39 +11,14 @@ once more than one from the cache. Where a sum should be a vector, the loops
 say so, and the micro-kernel asks for its fused multiply-adds itself.
 """
 
-import contextlib
-import importlib
 import os
+import threading
 import warnings
 
 import numba
 
-from minigrad.kernels.shared.cache import KernelCache
-
-# How often an idle thread of GNU OpenMP looks for work before it sleeps. By default it looks for
-# about a millisecond; where another program computes on the same cores, it takes that time from the
-# very thread it waits for. Kernels follow each other faster than this count, so nothing changes on
-# a machine with no other load.
-SPIN_COUNT = "1000"
-
-
-def _load_openmp() -> None:
-    """Load the library behind Numba's threads with `SPIN_COUNT`, unless the user has set it.
-
-    It reads its settings when it is loaded. The variable is taken back, so that others, such as
-    PyTorch's copy of the library, do not see it.
-    """
-    chosen = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys()
-    if not chosen:
-        os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
-    # Where there is no OpenMP, Numba has threads of its own.
-    with contextlib.suppress(ImportError):
-        importlib.import_module("numba.np.ufunc.omppool")
-    if not chosen:
-        del os.environ["GOMP_SPINCOUNT"]
-
-
-_load_openmp()
+from minigrad.kernels.shared import threading_layer
+from minigrad.kernels.shared.cache import kernel_cache
 
 
 def jit(function, parallel=False):
@@ -54,7 +29,7 @@ def jit(function, parallel=False):
         parallel=parallel,
         no_cfunc_wrapper=True,  # nothing calls them from C
     )(function)
-    kernel._cache = KernelCache(function)
+    kernel._cache = kernel_cache(function, bool(parallel))
     return kernel
 
 
@@ -70,7 +45,40 @@ warnings.filterwarnings(
     category=numba.errors.NumbaPerformanceWarning,
 )
 
+_parallel_kernels = []
+_thread_safe = threading_layer.is_thread_safe()
+_lock = threading.RLock()
+
 
 def parallel_jit(function):
     """Like `jit`, with loops over ``numba.prange`` divided among the threads."""
-    return jit(function, parallel={"prange": True, **_ONLY_PRANGE})
+    kernel = jit(function, parallel={"prange": True, **_ONLY_PRANGE})
+    _parallel_kernels.append(kernel)
+    return kernel if _thread_safe else _one_at_a_time(kernel)
+
+
+def _one_at_a_time(kernel):
+    """The kernel, called by one Python thread at a time, which uses all cores anyway."""
+
+    def call(*arguments):
+        with _lock:
+            kernel(*arguments)
+
+    return call
+
+
+def _after_fork() -> None:
+    """In a child that cannot divide loops, compile them undivided: they give the same bits."""
+    global _lock
+    _lock = threading.RLock()  # another thread of the parent may have held it
+    if threading_layer.survives_fork():
+        return
+    for kernel in _parallel_kernels:
+        kernel.targetoptions["parallel"] = False
+        kernel._reset_overloads()
+        kernel._cache = kernel_cache(kernel.py_func, parallel=False)
+    numba.set_num_threads(1)  # for those who ask how many there are
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
