@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 UNFINISHED = ".unfinished-"
+WINDOWS = os.name == "nt"
 
 
 @contextlib.contextmanager
@@ -73,19 +73,24 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         BlockingIOError: another process holds it.
     """
-    with open(path, "wb") as lock:
+    from filelock import lock_descriptor  # slow to import, and most commands lock nothing
+
+    with open(path, "ab") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
+            is_ours = lock_descriptor(lock.fileno(), blocking=False)
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
                 raise
+            is_ours = True
+        if not is_ours:
+            raise BlockingIOError(errno.EAGAIN, "another process has locked it", str(path))
         yield
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names of the files in a folder safe on the disk."""
+    """Make the names of the files in a folder safe on the disk, where the system can be told to."""
+    if WINDOWS:  # where a folder cannot be opened
+        return
     try:
         with _naming(folder):
             _sync(folder)
@@ -102,7 +107,8 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows synchronizes only what is open for writing.
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

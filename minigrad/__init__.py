@@ -1,6 +1,6 @@
 """minigrad: tensors with gradients, on NumPy and hand-written kernels."""
 
-import minigrad.startup  # before Numba is imported
+import minigrad.startup  # noqa: F401  (before Numba is imported)
 from minigrad import functional, nn, optim
 from minigrad.autograd import Context, Function, is_grad_enabled, no_grad
 from minigrad.backend import BackendError

@@ -2,11 +2,15 @@
 
 import os
 import re
-import resource
 import shutil
 from pathlib import Path
 
 from minigrad.backend import Backend
+
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
 
 # Bytes of addresses that threads reserve for stacks and heaps, and do not fill: nobody holds them,
 # but a limit of addresses counts them.
@@ -33,9 +37,10 @@ def available_memory(backend: Backend) -> int | None:
         limit, used = _number(limit_file), _number(usage_file)
         if limit is not None and used is not None:
             limits.append(held + limit - used)
-    address_limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if address_limit != resource.RLIM_INFINITY:
-        limits.append(held + address_limit - addresses - int(RESERVED_ADDRESS_BYTES))
+    if resource is not None:
+        address_limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if address_limit != resource.RLIM_INFINITY:
+            limits.append(held + address_limit - addresses - int(RESERVED_ADDRESS_BYTES))
     return min(limits, default=None)
 
 

@@ -8,7 +8,6 @@ be written to, a full disk or a damaged file costs the time of compiling, and a 
 """
 
 import contextlib
-import functools
 import hashlib
 import logging
 import pickle
@@ -35,22 +34,25 @@ def kernel_cache(function, parallel):
     try:
         return KernelCache(function, parallel)
     except RuntimeError:  # "no locator available"
-        _warn_that_nothing_is_kept(
-            "neither the folder of the sources nor the user's cache folder can be written to"
+        _warn_once(
+            _NOT_KEPT,
+            "neither the folder of the sources nor the user's cache folder can be written to",
         )
         return NullCache()
 
 
-@functools.cache
-def _warn_once(message) -> None:
-    logger.warning(message)
+_NOT_KEPT = (
+    "compiled kernels are not kept, so that each process compiles them anew: %s; "
+    "set NUMBA_CACHE_DIR to a folder with free space that can be written to"
+)
+_DAMAGED = "compiled kernels in %s are damaged and are compiled anew (%r)"
+_warned = set()
 
 
-def _warn_that_nothing_is_kept(reason) -> None:
-    _warn_once(
-        f"compiled kernels are not kept, so that each process compiles them anew: {reason}; "
-        "set NUMBA_CACHE_DIR to a folder with free space that can be written to"
-    )
+def _warn_once(message, *details) -> None:
+    if message not in _warned:
+        _warned.add(message)
+        logger.warning(message, *details)
 
 
 class _CheckedCode(CompileResultCacheImpl):
@@ -83,7 +85,7 @@ class KernelCache(FunctionCache):
         try:
             compiled = super().load_overload(sig, target_context)
         except Exception as error:  # damaged bytes can raise nearly anything
-            _warn_once(f"damaged kernels in {self.cache_path} are compiled anew ({error!r})")
+            _warn_once(_DAMAGED, self.cache_path, error)
             self._remove_all()
             return None
         # Two processes that compile for two types at once may both take the same file name.
@@ -100,7 +102,7 @@ class KernelCache(FunctionCache):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            _warn_that_nothing_is_kept(f"{self.cache_path}: {error.strerror}")
+            _warn_once(_NOT_KEPT, f"{self.cache_path}: {error.strerror}")
             self.disable()
             return
         record_files(Path(self.cache_path).glob(f"{self._impl.filename_base}.*"))

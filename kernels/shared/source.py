@@ -114,9 +114,9 @@ _INCLUDE = re.compile(r'#include "([^"]+)"')
 
 def _with_headers(path: Path) -> str:
     """The text of a file, each `#include "..."` replaced by that file, with line marks."""
-    name = f"kernels/{path.relative_to(FOLDER)}"
+    name = f"kernels/{path.relative_to(FOLDER).as_posix()}"
     lines = [f'#line 1 "{name}"']
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         include = _INCLUDE.match(line)
         if include:
             lines.append(_with_headers((path.parent / include[1]).resolve()))

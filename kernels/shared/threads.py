@@ -41,7 +41,7 @@ _ONLY_PRANGE = dict.fromkeys(
 # Numba then warns that there is nothing to divide within the divided loop.
 warnings.filterwarnings(
     "ignore",
-    r'(?s).*parallel=True.*File "([^"]*/)?minigrad/kernels/',
+    r'(?s).*parallel=True.*File "([^"]*[/\\])?minigrad[/\\]kernels[/\\]',
     category=numba.errors.NumbaPerformanceWarning,
 )
 

@@ -1,8 +1,14 @@
-"""Compiled kernels are found again as long as the sources are the same, and removed by pip."""
+"""Compiled kernels are found again as long as the sources are the same, and removed by pip.
 
+Where they cannot be kept, or are damaged, they are compiled: that costs time and a line.
+"""
+
+import errno
 import importlib.util
+import logging
 
 import pytest
+from numba.core.caching import IndexDataCacheFile
 
 from minigrad.kernels.shared import cache
 
@@ -22,11 +28,11 @@ def compile_anew(tmp_path):
     path.parent.mkdir()
     path.write_text(SOURCE)
 
-    def compile_anew():
+    def compile_anew(number=21):
         spec = importlib.util.spec_from_file_location("doubling", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        assert module.double(21) == 42
+        assert module.double(number) == 2 * number
         stats = module.double.stats
         return sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
 
@@ -67,3 +73,105 @@ def test_compiled_kernels_elsewhere_are_not_of_the_installation(
     monkeypatch.setattr(cache, "_SITE_PACKAGES", site_packages)
     compile_anew()
     assert record.read_text() == ""
+
+
+@pytest.fixture
+def warnings(monkeypatch, caplog):
+    """The lines that a process has written so far; it begins with none."""
+    monkeypatch.setattr(cache, "_warned", set())
+    caplog.set_level(logging.WARNING)
+    return caplog
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def overwritten(path):
+    path.write_bytes(b"\x00\xff" * 1000)
+
+
+def with_lost_pages(path):
+    """As after a power cut: of the right length, with zeros in the middle of the machine code."""
+    content = path.read_bytes()
+    start = content.index(b"\x7fELF" if b"\x7fELF" in content else b"compiled") + 200
+    path.write_bytes(content[:start] + bytes(100) + content[start + 100 :])
+
+
+@pytest.mark.parametrize(
+    "suffix, damage",
+    [
+        ("nbi", emptied),
+        ("nbi", cut),
+        ("nbi", overwritten),
+        ("nbc", emptied),
+        ("nbc", cut),
+        ("nbc", overwritten),
+        ("nbc", with_lost_pages),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_damaged_cache_is_replaced(compile_anew, warnings, tmp_path, suffix, damage):
+    compile_anew()
+    (path,) = tmp_path.rglob(f"*.{suffix}")
+    damage(path)
+    assert compile_anew() == (0, 1)
+    (line,) = warnings.messages
+    assert f"{path.parent} are damaged" in line
+    assert compile_anew() == (1, 0)
+
+
+def test_a_missing_file_is_compiled_anew(compile_anew, warnings, tmp_path):
+    compile_anew()
+    (path,) = tmp_path.rglob("*.nbc")
+    path.unlink()
+    assert compile_anew() == (0, 1)
+    assert compile_anew() == (1, 0)
+    assert not warnings.messages
+
+
+def test_code_for_another_type_is_not_run(compile_anew, tmp_path):
+    """Two processes that compile at once may both take the first free file name."""
+    compile_anew(21)
+    compile_anew(1.5)
+    whole, real = sorted(tmp_path.rglob("*.nbc"))
+    real.write_bytes(whole.read_bytes())
+    assert compile_anew(1.5) == (0, 1)
+    assert compile_anew(1.5) == (1, 0)
+
+
+def test_without_any_folder_kernels_are_compiled(compile_anew, warnings, monkeypatch):
+    monkeypatch.setattr(cache.KernelCache._impl_class, "_locator_classes", [])
+    for _ in range(2):
+        assert compile_anew() == (0, 1)
+    (line,) = warnings.messages
+    assert "set NUMBA_CACHE_DIR to a folder" in line
+
+
+def full(cache_file, path):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_on_a_full_disk_kernels_are_compiled(compile_anew, warnings, monkeypatch):
+    monkeypatch.setattr(IndexDataCacheFile, "_open_for_write", full)
+    for number in (21, 1.5, 21):
+        assert compile_anew(number) == (0, 1)
+    (line,) = warnings.messages
+    assert "No space left on device; set NUMBA_CACHE_DIR" in line
+
+
+def test_a_damaged_cache_on_a_full_disk_is_left_alone(
+    compile_anew, warnings, monkeypatch, tmp_path
+):
+    compile_anew()
+    (path,) = tmp_path.rglob("*.nbi")
+    emptied(path)
+    monkeypatch.setattr(IndexDataCacheFile, "_open_for_write", full)
+    for _ in range(2):
+        assert compile_anew() == (0, 1)
+    (line,) = warnings.messages
+    assert "are damaged" in line

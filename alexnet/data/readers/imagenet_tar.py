@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import tarfile
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,17 @@ LARGEST_HEADER = 2**20
 
 logger = logging.getLogger("alexnet.data")
 
+_seeking = threading.Lock()
+
+
+def _read_at(descriptor: int, count: int, offset: int) -> bytes:
+    """Bytes of an open file; threads may read at the same time."""
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, count, offset)
+    with _seeking:  # on Windows
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, count)
+
 
 class Window:
     """A part of an open file, as a file for `walk`; it reads no more than a header at a time."""
@@ -53,7 +65,7 @@ class Window:
         if not 0 <= count <= LARGEST_HEADER:
             raise tarfile.ReadError(f"a header says it has {count} bytes")
         count = max(0, min(count, self._size - self._position))
-        contents = os.pread(self._descriptor, count, self._start + self._position)
+        contents = _read_at(self._descriptor, count, self._start + self._position)
         self._position += len(contents)
         return contents
 
@@ -120,7 +132,7 @@ class TarImages:
         self, path: Path, list_images: Callable[[int, int, Path], Iterator[tuple[str, int, int]]]
     ):
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY)
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # Windows's
         weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
         kept = path.with_name(f"{path.name}.index.npz")
@@ -136,7 +148,7 @@ class TarImages:
         if size > LARGEST_IMAGE:
             raise BadImage(f"{self.name(i)}: {size:,} bytes, too many for an image")
         try:
-            return os.pread(self._descriptor, size, offset)
+            return _read_at(self._descriptor, size, offset)
         except OSError as error:
             raise BadImage(f"{self.name(i)}: cannot be read ({error.strerror})") from error
 
