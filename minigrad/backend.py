@@ -40,7 +40,7 @@ class Backend:
         Raises:
             BackendError: Numba must not compile them.
         """
-        if numba.config.DISABLE_JIT:
+        if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
             raise BackendError(
                 "backend 'cpu' needs kernels that Numba compiles, which NUMBA_DISABLE_JIT forbids: "
                 "unset it"

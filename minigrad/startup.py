@@ -3,6 +3,7 @@
 `minigrad/__init__.py` imports this module first.
 """
 
+import importlib.util
 import logging
 import os
 from pathlib import Path
@@ -11,14 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 def require_kernels() -> None:
-    """Raise ImportError where a clone has a text file in the place of the link to the kernels."""
-    link = Path(__file__).with_name("kernels")
-    if link.is_file():
+    """Raise ImportError where the kernels are missing: git made no link to them."""
+    if importlib.util.find_spec("minigrad.kernels") is None:
         raise ImportError(
-            f"{link} is a file, but should be a link to the folder kernels beside minigrad: git "
-            "makes no links on this system. Clone again with `git clone -c core.symlinks=true` (on "
-            "Windows with Developer Mode switched on), or delete the file and run, in the clone's "
-            r"folder, `mklink /J minigrad\kernels kernels`"
+            f"{Path(__file__).with_name('kernels')} should be a link to the folder kernels beside "
+            "minigrad, but git has made a text file of it: clone again with `git clone -c "
+            "core.symlinks=true` (on Windows with Developer Mode switched on), or delete the file "
+            r"and run `mklink /J minigrad\kernels kernels` in the clone's folder"
         )
 
 

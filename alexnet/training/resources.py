@@ -1,6 +1,6 @@
 """Memory and disk that a training run can have on this machine."""
 
-import os
+import mmap
 import re
 import shutil
 from pathlib import Path
@@ -49,7 +49,7 @@ def _own_memory() -> tuple[int, int]:
     text = _text("/proc/self/statm")
     if text is None:
         return 0, 0
-    addresses, held = (int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in text.split()[:2])
+    addresses, held = (int(pages) * mmap.PAGESIZE for pages in text.split()[:2])
     return held, addresses
 
 

@@ -9,7 +9,7 @@ import numba
 import pytest
 
 import minigrad as mg
-from minigrad import backend, startup
+from minigrad import backend
 from minigrad.kernels.shared import threading_layer
 
 ROOT = Path(__file__).parents[2]
@@ -155,26 +155,6 @@ def test_layers_that_cannot_be_used_are_ignored(monkeypatch, caplog, name, value
     default = {"THREADING_LAYER": "default"}.get(name, ["tbb", "omp", "workqueue"])
     assert getattr(numba.config, name) == default
     assert f"NUMBA_{name}" not in os.environ
-
-
-@pytest.mark.parametrize("text", ["0", "-3", "abc", "", "2.5"])
-def test_thread_counts_that_are_none_are_ignored(monkeypatch, caplog, text):
-    monkeypatch.setenv("NUMBA_NUM_THREADS", text)
-    startup.ignore_impossible_thread_count()
-    assert caplog.messages == [
-        f"NUMBA_NUM_THREADS={text} is ignored: it is not a number of 1 or more"
-    ]
-    assert "NUMBA_NUM_THREADS" not in os.environ
-
-
-@pytest.mark.parametrize("text", ["1", " 2 ", None])
-def test_thread_counts_are_taken(monkeypatch, caplog, text):
-    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
-    if text is not None:
-        monkeypatch.setenv("NUMBA_NUM_THREADS", text)
-    startup.ignore_impossible_thread_count()
-    assert not caplog.messages
-    assert os.environ.get("NUMBA_NUM_THREADS") == text
 
 
 def test_settings_cost_a_line_each_and_nothing_else():

@@ -2,7 +2,6 @@
 
 import builtins
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet import files
 from alexnet.data import load
 from alexnet.data.__main__ import main
 from alexnet.data.bad_images import Skipping
@@ -389,8 +389,7 @@ def test_folder_of_something_else_is_refused(source, tmp_path, capsys):
 
 def test_two_at_a_time_are_refused(source, tmp_path, capsys):
     (tmp_path / "new" / ".prepare").mkdir(parents=True)
-    with open(tmp_path / "new" / ".prepare" / "lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)  # only an exclusive lock conflicts with it
+    with files.locked(tmp_path / "new" / ".prepare" / "lock"):
         assert run(source, tmp_path / "new") == 3
     assert "new: another process is preparing it" in capsys.readouterr().err
     assert run(source, tmp_path / "new") == 0

@@ -67,6 +67,12 @@ def test_every_form_gives_the_same_samples(tmp_path, form):
                 assert dataset.file(i).read() == contents[name]
 
 
+def test_the_same_samples_on_a_system_without_pread(tmp_path, monkeypatch):
+    """On Windows."""
+    monkeypatch.delattr(os, "pread")
+    test_every_form_gives_the_same_samples(tmp_path, "tars")
+
+
 @pytest.fixture(autouse=True)
 def meta_is_read_once(monkeypatch):
     """Of the same file: starting a program to read it takes half a second."""
