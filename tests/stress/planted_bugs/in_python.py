@@ -539,4 +539,47 @@ FAULTS = [
         "return _gradients(ctx, grad_output, input, weight)",
         GRADIENTS + "conv2d_relu",
     ),
+    # Compiled kernels, threads and processes.
+    Fault(
+        "compiled kernels: damaged code is run",
+        "kernels/shared/cache.py",
+        "if hashlib.sha256(code).digest() != checksum:",
+        "if len(checksum) != 32:",
+        "tests/kernels/test_cache.py -k test_a_damaged_cache_is_replaced",
+    ),
+    Fault(
+        "compiled kernels: code for another type is run",
+        "kernels/shared/cache.py",
+        "compiled if compiled and compiled.signature.args == tuple(sig) else None",
+        "compiled",
+        "tests/kernels/test_cache.py -k test_code_for_another_type_is_not_run",
+    ),
+    Fault(
+        "compiled kernels: a full disk ends the command",
+        "kernels/shared/cache.py",
+        "except OSError as error:",
+        "except KeyError as error:",
+        "tests/kernels/test_cache.py -k full_disk",
+    ),
+    Fault(
+        "threads: two Python threads in Numba's own layer",
+        "kernels/shared/threads.py",
+        "return kernel if _thread_safe else _one_at_a_time(kernel)",
+        "return kernel",
+        "tests/kernels/test_threads.py -k test_kernels_run_in_several_python_threads",
+    ),
+    Fault(
+        "processes: a forked child waits for its parent's threads",
+        "kernels/shared/threading_layer.py",
+        'return layer != "omp" or _openmp.openmp_vendor != "GNU"',
+        "return True",
+        "tests/kernels/test_threads.py -k test_kernels_run_in_forked_children",
+    ),
+    Fault(
+        "processes: a lock that anybody gets",
+        "alexnet/files.py",
+        "if not is_ours:",
+        "if is_ours is None:",
+        "tests/alexnet/test_files.py -k test_a_lock_ends",
+    ),
 ]
