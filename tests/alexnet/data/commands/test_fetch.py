@@ -197,6 +197,16 @@ def test_broken_connection_is_continued(server, run, tmp_path, honours_range):
     assert names(tmp_path / "data") == [FOLDER]
 
 
+def test_a_failed_download_leaves_no_folder(server, run, tmp_path):
+    server.redirect = "http://localhost/"
+    assert_fails(run(tmp_path / "a" / "b"), 3, "not https")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "mine").mkdir()
+    server.redirect = "http://localhost/"
+    assert_fails(run(tmp_path / "mine" / "b"), 3, "not https")
+    assert names(tmp_path) == ["mine"]
+
+
 def test_server_that_falls_silent(server, run, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.3)
     server.breaks_after, server.stalls_for = 8192, 0.9
