@@ -239,7 +239,8 @@ def _print_result(settings: Settings, folder: Path, state: TrainingState, finish
             f"{cli.counted(state.epoch - state.best_epoch, 'epoch')}"
         )
     if state.best_epoch:
-        print(f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {folder}")
+        best = f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {folder}"
+        print(cli.printable(best))
 
 
 def main(argv: list[str] | None = None) -> int:

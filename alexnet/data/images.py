@@ -152,7 +152,7 @@ def _require_usable_size(image: Image.Image, name: str) -> None:
     if width * height > _max_pixels:
         raise BadImage(
             f"{name}: {width}x{height} are {width * height:,} pixels, more than --max-pixels "
-            f"{_max_pixels} allows; scale it down, or allow more"
+            f"{_max_pixels} allows"
         )
 
 
