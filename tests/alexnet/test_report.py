@@ -187,6 +187,7 @@ def left_out(folder, capsys, *options):
     """The sections that say so, and their texts."""
     capsys.readouterr()
     out = folder / "new.html"
+    out.unlink(missing_ok=True)
     assert __main__.main([str(folder), "--out", str(out), *map(str, options)]) == 0
     printed, err = capsys.readouterr()
     assert printed == f"{out}\n"

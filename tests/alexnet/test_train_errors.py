@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from alexnet import train
+from alexnet.data import images
 from alexnet.errors import DataError
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.training.trainer import Trainer
@@ -87,6 +88,15 @@ def test_a_start_that_fails_leaves_no_folder(start, error_of, tmp_path, monkeypa
     (tmp_path / "mine").mkdir()
     assert error_of(start, tmp_path / "mine")[0] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_images_that_are_too_large(start, error_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # as it is to be again
+    code, message = error_of(start, tmp_path / "run", "--max-pixels", "6079")
+    assert code == 3
+    assert " pixels, more than --max-pixels 6079 allows; " in message
+    assert message.endswith("--bad-images skip")
+    assert not (tmp_path / "run").exists()
 
 
 def test_data_that_are_moved_while_a_run_is_stopped(narrow, error_of, stopped, photos):

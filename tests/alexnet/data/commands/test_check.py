@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet.data import images
 from alexnet.data.__main__ import main
 from alexnet.data.commands import check
 from alexnet.data.commands.check import as_text, findings
@@ -236,7 +237,8 @@ def test_wrong_use(tmp_path, capsys, monkeypatch):
         assert reason in capsys.readouterr().err
 
 
-def test_the_bound_on_the_size_of_images(root, capsys):
+def test_the_bound_on_the_size_of_images(root, capsys, monkeypatch):
+    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # as it is to be again
     assert main(["check", str(root), "--max-pixels", "191"]) == 3
     printed = capsys.readouterr().out
     assert "16x12 are 192 pixels, more than --max-pixels 191 allows" in printed
