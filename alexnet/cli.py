@@ -86,6 +86,11 @@ def duration(text: str) -> int:
     return seconds
 
 
+def path(text: str) -> Path:
+    """An argparse type: a path. A shell leaves the ~ in --out=~/run as it is."""
+    return Path(os.path.expanduser(text))
+
+
 count = number(int, lambda n: n >= 1, "a whole number of at least 1")
 count_or_zero = number(int, lambda n: n >= 0, "a whole number of at least 0")
 positive = number(float, lambda x: x > 0, "a number above 0")
@@ -124,6 +129,8 @@ def writable(path: Path) -> Path:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise PermissionError(
             errno.EACCES, "nothing can be written to this folder", str(path.parent)
@@ -166,6 +173,11 @@ def printable(text: str) -> str:
     encoding = sys.stdout.encoding or "utf-8"
     text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 epoch", "1,000 epochs"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def one_line(name: str) -> str:

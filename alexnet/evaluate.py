@@ -10,6 +10,7 @@ from typing import Any
 from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
+from alexnet.errors import UsageError
 from alexnet.inference import load
 from alexnet.inference.evaluation import evaluate
 from alexnet.inference.results import Estimate, Results, mean
@@ -57,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
+    if arguments.confusion is not None and arguments.confusion == arguments.errors:
+        raise UsageError(f"--confusion and --errors are the same file: {arguments.errors}")
     checkpoint, model = load.network(arguments)
     dataset = load.dataset(arguments, checkpoint)
     loader = load.loader(arguments, checkpoint, dataset, arguments.views)

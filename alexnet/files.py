@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import tempfile
@@ -85,6 +86,24 @@ def locked(path: Path) -> Iterator[None]:
         if not is_ours:
             raise BlockingIOError(errno.EAGAIN, "another process has locked it", str(path))
         yield
+
+
+@contextlib.contextmanager
+def folder_to_fill(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; what is still empty when the block fails is removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = list(itertools.takewhile(lambda path: not path.exists(), (folder, *folder.parents)))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # from the first one on that is not empty
+            for path in missing:
+                path.rmdir()
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-k", "--top-k", type=cli.count, default=5, metavar="K", help="classes; default: 5"
     )
+    load.add_max_pixels_option(parser)
     load.add_views_option(parser)
     load.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")

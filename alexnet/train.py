@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from alexnet import cli
 from alexnet.errors import Diverged, OutOfMemory, UsageError
@@ -23,6 +24,7 @@ from alexnet.training.epoch_results import Curves, EpochLines, FilterSnapshots
 from alexnet.training.memory_plan import Plan
 from alexnet.training.options import COMMAND, continued_run, new_run, parse
 from alexnet.training.settings import Invocation, Settings
+from alexnet.training.state import TrainingState
 from alexnet.training.step_log import StepLog, TensorBoard
 from alexnet.training.trainer import Observer, Trainer
 from alexnet.training.watch import Watch
@@ -40,12 +42,14 @@ def _run(argv: list[str] | None) -> int:
         if invocation.resume is not None:
             if folder is not None:
                 raise UsageError("--resume continues in the run's own folder: leave out --out")
-            epochs = cli_options.get("epochs")
-            checkpoint, folder = _checkpoint_to_continue(invocation.resume, epochs, stack)
+            checkpoint, folder = _checkpoint_to_continue(invocation.resume, cli_options, stack)
             settings = continued_run(cli_options, checkpoint)
+            if checkpoint.is_complete(settings.epochs, settings.patience):
+                return _already_complete(settings, folder, checkpoint)
         else:
             if folder is not None:
                 run_folder.require_free(folder)
+            run_folder.require_writable(folder or run_folder.RUNS)
             if "init_from" in cli_options:
                 pretrained = Checkpoint.load(find(Path(cli_options["init_from"]), BEST, LAST))
             settings = new_run(cli_options, pretrained)
@@ -53,10 +57,15 @@ def _run(argv: list[str] | None) -> int:
         if invocation.dry_run:
             return _dry_run(settings, folder, checkpoint, pretrained)
 
-        is_new = checkpoint is None
+        step = None if checkpoint is None else checkpoint.schedule["steps"]
+        from_file = invocation.resume is not None and Path(invocation.resume).is_file()
 
         def make_folder(settings: Settings) -> Path:
-            return _new_folder(folder, settings, stack) if is_new else folder
+            if step is None:
+                return _new_folder(folder, settings, stack)
+            if from_file and (copy := run_folder.keep_later_part(folder, step)):
+                cli.say(f"{folder} had gone on after step {step}: a copy of that is kept in {copy}")
+            return folder
 
         trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained)
         trainer.train_loader.dataset.bad_images.write_to(trainer.folder / BAD_IMAGES)
@@ -70,11 +79,13 @@ def _run(argv: list[str] | None) -> int:
 
 
 def _checkpoint_to_continue(
-    path: str, epochs: int | None, stack: contextlib.ExitStack
+    path: str, cli_options: dict[str, Any], stack: contextlib.ExitStack
 ) -> tuple[Checkpoint, Path]:
     """The checkpoint and the folder, locked, of the run that --resume names."""
     if path == "auto":
-        folder = run_folder.newest_to_continue(epochs)
+        folder = run_folder.newest_to_continue(
+            cli_options.get("epochs"), cli_options.get("patience")
+        )
     elif Path(path).is_dir():
         folder = Path(path)
         # Nothing is written into a folder that was named by mistake.
@@ -88,6 +99,17 @@ def _checkpoint_to_continue(
     if warning:
         cli.say(f"warning: {warning}")
     return checkpoint, folder
+
+
+def _already_complete(settings: Settings, folder: Path, checkpoint: Checkpoint) -> int:
+    """Say so, and write nothing: whatever else was given would have no effect."""
+    state = TrainingState.from_metadata(checkpoint.training)
+    cli.say(
+        f"{folder} is complete after {cli.counted(state.epoch, 'epoch')}, and stays as it is; "
+        "to train it further, give more --epochs"
+    )
+    _print_result(settings, folder, state, finished=True)
+    return 0
 
 
 def _require_tensorboard(settings: Settings) -> None:
@@ -119,7 +141,9 @@ def _dry_run(
 
 def _new_folder(folder: Path | None, settings: Settings, stack: contextlib.ExitStack) -> Path:
     """The folder of a new run, locked."""
-    folder = run_folder.create(folder, settings.data, settings.arch)
+    folder, is_new = run_folder.create(folder, settings.data, settings.arch)
+    if is_new:
+        stack.callback(run_folder.remove_unused, folder)
     stack.enter_context(run_folder.locked(folder))
     run_folder.require_free(folder)
     return folder
@@ -138,15 +162,15 @@ def _announce(trainer: Trainer) -> None:
         f"images of {size}x{size}"
     )
     cli.say(
-        f"training  {settings.epochs} epochs of {len(loader)} steps, batch size "
+        f"training  {cli.counted(settings.epochs, 'epoch')} of "
+        f"{cli.counted(len(loader), 'step')}, batch size "
         f"{settings.batch_size}, {settings.optimizer}, lr {settings.lr:g} "
         f"({settings.lr_schedule}), recipe {settings.recipe}, seed {settings.seed}"
     )
     cli.say(f"folder    {trainer.folder}")
     if trainer.schedule.steps:
-        cli.say(
-            f"continuing after epoch {trainer.state.epoch}, step {trainer.state.step} of the next"
-        )
+        step = f", step {trainer.state.step} of the next" if trainer.state.step else ""
+        cli.say(f"continuing after epoch {trainer.state.epoch}{step}")
     products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
     cli.say(
         f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first "
@@ -202,21 +226,21 @@ def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float)
         how = "terminated" if received[0] == signal.SIGTERM else "interrupted"
         cli.say(f"{how}; continue with: {resume}")
         return 128 + received[0]
-    _print_result(trainer, finished)
+    _print_result(settings, trainer.folder, trainer.state, finished)
     if not finished:
         print(f"stopped after step {trainer.schedule.steps}; continue with: {resume}")
     return 0
 
 
-def _print_result(trainer: Trainer, finished: bool) -> None:
-    state = trainer.state
-    if finished and state.epoch < trainer.settings.epochs:
+def _print_result(settings: Settings, folder: Path, state: TrainingState, finished: bool) -> None:
+    if finished and state.epoch < settings.epochs:
         print(
             f"stopped after epoch {state.epoch}: no better validation top-1 for "
-            f"{trainer.epochs_without_improvement} epochs"
+            f"{cli.counted(state.epoch - state.best_epoch, 'epoch')}"
         )
     if state.best_epoch:
-        print(f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {trainer.folder}")
+        best = f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {folder}"
+        print(cli.printable(best))
 
 
 def main(argv: list[str] | None = None) -> int:

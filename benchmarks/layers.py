@@ -16,7 +16,7 @@ import numpy as np
 from alexnet.inference.layers import named_layers
 from alexnet.model import ARCHITECTURES
 from benchmarks import budget, machine, peer, picture
-from benchmarks.report import add_json_option, positive, save
+from benchmarks.report import add_json_option, add_plot_option, positive, save
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, manual_seed, nn
 
@@ -294,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
     parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
     add_json_option(parser)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw bars and roofline as a PNG")
+    add_plot_option(parser, "bars and roofline")
     return parser
 
 

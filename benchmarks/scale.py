@@ -13,7 +13,7 @@ from alexnet.model import ARCHITECTURES
 from alexnet.style import REFERENCE, TRAINING, VALIDATION
 from benchmarks import machine, peer
 from benchmarks.contestant import OURS
-from benchmarks.report import add_json_option, positive, save
+from benchmarks.report import add_json_option, add_plot_option, positive, save
 from benchmarks.step import Entry, Failed, Work, started
 from benchmarks.timing import Sample
 
@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         "--batches", type=positive, nargs="+", default=BATCHES, metavar="N", help="of images"
     )
     add_json_option(parser)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the figures as a PNG")
+    add_plot_option(parser, "the figures")
     arguments = parser.parse_args(argv)
 
     about = machine.introduce(peer.import_torch())

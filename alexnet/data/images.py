@@ -7,6 +7,7 @@ nearly any exception.
 import contextlib
 import io
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,18 +16,19 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from alexnet.data.image_formats import FORMATS, HEADER_BYTES, formats_to_try
 from alexnet.data.resizing import central_square, shorter_side
 from alexnet.errors import BadImage
 
-# Pillow goes by the contents, not by the name: without this list, a file called x.jpg could reach
-# decoders that start other programs.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-)
 # A narrower image would become huge when its shorter side is enlarged to the network's input.
 MAX_ASPECT_RATIO = 100
 MAX_FILE_BYTES = 2**30
+# Pixels of an image: a small file may unpack into gigabytes. Decoding takes 4 bytes a pixel, some
+# formats take up to four times as much (docs/data.md).
+MAX_PIXELS = 250_000_000
+# Larger images are used at a fraction of their size: no second copy of them is ever in memory.
+LARGE_PIXELS = 2**26
+BAND_PIXELS = 2**22
 # Undoes the rotation that a camera noted in the EXIF tag "orientation".
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -40,43 +42,54 @@ UPRIGHT = {
 
 
 def _silence_pillow() -> None:
-    """Print nothing that Pillow warns about or logs, but make a decompression bomb an error.
+    """Print nothing that Pillow warns about or logs.
 
     Warning filters belong to the whole process. They are set once, when this module is imported:
     images are decoded in threads, which cannot set and restore them around each image.
     """
     # Pillow warns of harmless things, such as cut-off EXIF data.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-    # A small file may unpack into hundreds of megabytes.
-    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    # Pillow's own bound on the size; `decode` has one that can be chosen.
+    Image.MAX_IMAGE_PIXELS = None
     # Without a handler, Python would print the errors that a library logs.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 _silence_pillow()
+_max_pixels = MAX_PIXELS
+
+
+def set_max_pixels(count: int) -> None:
+    """Bound the size of images, for the whole process, as --max-pixels does; `MAX_PIXELS` at first.
+
+    Args:
+        count: width times height; `decode` refuses images that have more.
+    """
+    global _max_pixels
+    _max_pixels = count
 
 
 def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.ndarray:
     """The image in a file as uint8 (H, W, 3) RGB, upright; the first frame of an animation.
 
-    Transparent parts become white. 16-bit gray keeps its upper 8 bits.
+    Transparent parts become white. 16-bit gray keeps its upper 8 bits. An image of more than
+    `LARGE_PIXELS` comes at a fraction of its size that has no more.
 
     Args:
         name: of the file, for errors.
         square: see `Dataset.image`.
 
     Raises:
-        BadImage: the file is missing, damaged, or not an image of a known format.
+        BadImage: the file is missing, damaged, too large, or not an image of a known format.
     """
     with _opened(file, name) as image:
-        width, height = image.size
-        if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
-            raise BadImage(f"{name}: {width}x{height} pixels, too narrow to use")
-        if square is not None:
-            _decode_smaller(image, square)
+        _require_usable_size(image, name)
+        _decode_smaller(image, square)
         # Only whole images are used: loading raises where data are missing.
         image.load()
         orientation = _orientation(image)
+        if image.width * image.height > LARGE_PIXELS:
+            image = _reduced(image, square)
         if orientation in UPRIGHT:
             image = image.transpose(UPRIGHT[orientation])
         if square is not None and _is_plain(image):
@@ -100,6 +113,9 @@ def kinds(file: Path | BinaryIO, name: str) -> list[str]:
             "transparent": image.has_transparency_data,
             "EXIF-rotated": _orientation(image) in UPRIGHT,
             "animated": _is_animated(image),
+            f"over {LARGE_PIXELS / 1e6:.0f} megapixels, used at a fraction": (
+                image.width * image.height > LARGE_PIXELS
+            ),
         }
         return [image.format, *(kind for kind, found in unusual.items() if found)]
 
@@ -114,7 +130,9 @@ def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
             # Given a file, a decoder reserves as many bytes as the header claims; given memory,
             # it gets no more than there are.
             file = io.BytesIO(file.read_bytes())
-        with Image.open(file, formats=FORMATS) as image:
+        formats = formats_to_try(file.read(HEADER_BYTES))
+        file.seek(0)
+        with Image.open(file, formats=formats) as image:
             yield image
     except BadImage:
         raise
@@ -127,13 +145,45 @@ def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         raise BadImage(f"{name}: cannot be read ({reason or type(error).__name__})") from error
 
 
-def _decode_smaller(image: Image.Image, size: int) -> None:
+def _require_usable_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise BadImage(f"{name}: {width}x{height} pixels, too narrow to use")
+    if width * height > _max_pixels:
+        raise BadImage(
+            f"{name}: {width}x{height} are {width * height:,} pixels, more than --max-pixels "
+            f"{_max_pixels} allows"
+        )
+
+
+def _decode_smaller(image: Image.Image, square: int | None) -> None:
     """Let the JPEG decoder scale by 1/2, 1/4 or 1/8, which is cheaper than decoding all pixels."""
     width, height = image.size
     shorter = min(width, height)
-    if shorter > size:
-        # draft() keeps both sides at least as long as asked for.
-        image.draft(None, (width * size // shorter, height * size // shorter))
+    # draft() keeps both sides at least as long as asked for.
+    if square is not None and shorter > square:
+        image.draft(None, (width * square // shorter, height * square // shorter))
+    elif width * height > LARGE_PIXELS:
+        divisor = 2 ** math.ceil(math.log2(width * height / LARGE_PIXELS) / 2)
+        image.draft(None, (width // divisor, height // divisor))
+
+
+def _reduced(image: Image.Image, square: int | None) -> Image.Image:
+    """A large image as RGB, its sides divided by a whole number, so that few pixels are left.
+
+    These are no more than `LARGE_PIXELS`, and where a square is all that is needed, still at least
+    twice its size. Each pixel is the mean of those that it replaces. Only a band of the image at a
+    time is converted: that takes several times the memory of its pixels.
+    """
+    divisor = math.ceil(math.sqrt(image.width * image.height / LARGE_PIXELS))
+    if square is not None:
+        divisor = max(divisor, min(image.size) // (2 * square))
+    height = divisor * max(1, BAND_PIXELS // (divisor * image.width))
+    bands = []
+    for top in range(0, image.height, height):
+        band = image.crop((0, top, image.width, min(top + height, image.height)))
+        bands.append(np.asarray(Image.fromarray(_to_rgb(band)).reduce(divisor)))
+    return Image.fromarray(np.concatenate(bands))
 
 
 def _orientation(image: Image.Image) -> int | None:

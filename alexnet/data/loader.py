@@ -251,7 +251,9 @@ class Loader:
             except DataError:
                 raise  # its message is complete
             except Exception as error:
-                error.add_note(f"while loading {self.dataset.name(index)}")
+                # A data set of one's own may lack what is asked for here, too.
+                with contextlib.suppress(Exception):
+                    error.add_note(f"while loading {self.dataset.name(index)}")
                 raise
         if not views:
             raise DataError(

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from alexnet import cli
-from alexnet.data import Dataset, load, recognize
+from alexnet.data import Dataset, Splits, Subset, images, load, recognize
 from alexnet.data import options as data_options
 from alexnet.data.bad_images import BadImages, Skipping
+from alexnet.data.identity import difference, identity
 from alexnet.data.loader import Loader
 from alexnet.errors import DataError, DivergedNetwork
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
@@ -24,14 +25,21 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """--data, --data-root, --split and --bad-images; the defaults are the data of the run."""
+def add_data_options(parser: argparse._ActionsContainer) -> None:
+    """--data, --data-root, --split, --bad-images and --max-pixels; by default as in the run."""
     data_options.DATA.add_to(parser, help="default: that of the run")
     data_options.DATA_ROOT.add_to(parser)
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="validation", help="which set"
     )
     data_options.BAD_IMAGES.add_to(parser, default="error")
+    add_max_pixels_option(parser)
+
+
+def add_max_pixels_option(parser: argparse._ActionsContainer) -> None:
+    data_options.MAX_PIXELS.add_to(
+        parser, help="images with more pixels cannot be used; default: that of the run"
+    )
 
 
 def add_views_option(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +72,9 @@ def network(arguments: argparse.Namespace) -> tuple[Checkpoint, nn.Module]:
                 f"{path}: {name} has numbers that are not finite, its training diverged; "
                 "choose an earlier checkpoint"
             )
+    # Commands that read no images have no such option.
+    chosen = getattr(arguments, "max_pixels", None)
+    images.set_max_pixels(chosen or checkpoint.arguments.get("max_pixels", images.MAX_PIXELS))
     return checkpoint, checkpoint.build().to(arguments.backend)
 
 
@@ -77,11 +88,14 @@ def dataset(
 
     Raises:
         DataError: there is no such set.
-        CheckpointError: its classes are not those of the network.
+        CheckpointError: its classes are not those of the network; or no option names it, and the
+            data of the run have changed.
     """
     split = split or arguments.split
     stored = checkpoint.arguments
-    root = arguments.data_root or stored.get("data_root")
+    root = arguments.data_root
+    if root is None and arguments.data != "demo":
+        root = checkpoint.require_data_root()
     name = arguments.data
     if name is None:
         name = "auto" if arguments.data_root else stored.get("data", "demo")
@@ -93,7 +107,29 @@ def dataset(
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)
+    _compare_data(arguments, checkpoint, splits, split)
     return splits[split]
+
+
+def _compare_data(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, splits: Splits, split: str
+) -> None:
+    """Refuse other data than those of the run, unless options name them: then say so.
+
+    A run knows its training and its validation set. The second stands for a test set, too: data
+    whose validation set is another are other data.
+    """
+    known, used = ("training", "train") if split == "train" else ("validation", "validation")
+    if known not in checkpoint.data or used not in splits:
+        return
+    dataset, subset = splits[used], checkpoint.arguments.get("subset")
+    if used == "train" and subset is not None and subset <= len(dataset):
+        dataset = Subset(dataset, subset, checkpoint.arguments.get("seed", 0))
+    now = identity(dataset)
+    if arguments.data is None and arguments.data_root is None:
+        checkpoint.require_data({known: now}, "name the data to use instead: --data-root DIR")
+    elif changed := difference(checkpoint.data[known], now):
+        cli.say(f"note: the {known} set is not that of the run: {changed}")
 
 
 def loader(

@@ -63,7 +63,10 @@ def _run(argv: list[str] | None) -> int:
     if folder.is_dir():  # otherwise `read_run` says what is wrong
         cli.writable(path)
     report = read_run(arguments)
+    if report.no_images:
+        _require_new(path, report.no_images)
     parts = [_section(report, *section) for section in SECTIONS]
+    _say_left_out(parts)
     title = f"{folder.resolve().name}: {report.checkpoint.architecture} on {report.data_name}"
     page = html_page.page(title, run.headline(report), parts)
     files.write(path, page.encode())
@@ -71,8 +74,25 @@ def _run(argv: list[str] | None) -> int:
     return 0
 
 
+def _require_new(path: Path, reason: str) -> None:
+    """Refuse to replace a report, which may have images, by one without.
+
+    Raises:
+        DataError: the file is there.
+    """
+    if path.exists():
+        raise DataError(
+            f"{reason}; {path} stays as it is: --out FILE writes a report without images"
+        )
+
+
 def read_run(arguments: argparse.Namespace) -> Report:
-    """Everything that the sections are written from; why, where images cannot be used."""
+    """Everything that the sections are written from; why, where images cannot be used.
+
+    Raises:
+        CheckpointError, DataError: there is no network; or options name the images, and they
+            cannot be used.
+    """
     checkpoint, model = load.network(arguments)
     report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
     try:
@@ -91,6 +111,8 @@ def read_run(arguments: argparse.Namespace) -> Report:
             evaluated = evaluate(model, loader, backend.get(arguments.backend), told)
         report.images = Images(dataset, evaluated)
     except (DataError, CheckpointError) as error:
+        if arguments.data is not None or arguments.data_root is not None:
+            raise
         report.no_images = str(error)
     return report
 
@@ -103,8 +125,17 @@ def _section(report: Report, id: str, heading: str, write: Callable[[Report], st
         reason, remedy = error.reason, error.remedy
     except (DataError, CheckpointError) as error:
         reason, remedy = str(error), ""  # which says what to do
-    cli.say(cli.printable(f"left out: {heading}: {' '.join(reason.split())}"))
-    return Section(id, heading, missing(reason, remedy))
+    return Section(id, heading, missing(reason, remedy), left_out=" ".join(reason.split()))
+
+
+def _say_left_out(parts: list[Section]) -> None:
+    """A line for each reason, with the sections that are missing for it."""
+    headings: dict[str, list[str]] = {}
+    for part in parts:
+        if part.left_out:
+            headings.setdefault(part.left_out, []).append(part.heading)
+    for reason, names in headings.items():
+        cli.say(cli.printable(f"left out: {', '.join(names)}: {reason}"))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -18,11 +18,16 @@ PIXELS_PER_INCH = 96  # of CSS
 
 
 class Section(NamedTuple):
-    """A part of a page: `id` for links to it, its heading, and HTML below it."""
+    """A part of a page: `id` for links to it, its heading, and HTML below it.
+
+    Attributes:
+        left_out: why there is nothing in it; empty if there is.
+    """
 
     id: str
     heading: str
     html: str
+    left_out: str = ""
 
 
 def picture(figure: Figure, alt: str, kind: str = "svg", hidden: bool = False) -> str:

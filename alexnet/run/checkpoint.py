@@ -6,6 +6,7 @@ of `Checkpoint`, each as JSON, and a checksum of it all.
 """
 
 import json
+import os
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 from alexnet import files
 from alexnet.data.identity import difference
 from alexnet.data.transforms import Preprocessing
-from alexnet.errors import CheckpointError
+from alexnet.errors import CheckpointError, DataError
 from alexnet.model import ARCHITECTURES
 from minigrad import io, nn
 
@@ -135,6 +136,11 @@ class Checkpoint:
         self.restore(model, assign=True)
         return model.eval()
 
+    def is_complete(self, epochs: int, patience: int | None) -> bool:
+        """Whether the run has nothing left to learn: all epochs, or those that patience allows."""
+        epoch, best_epoch = self.training["epoch"], self.training["best_epoch"]
+        return epoch >= epochs or (patience is not None and epoch - best_epoch >= patience)
+
     def require(self, architecture: str, classes: list[str]) -> None:
         """Raise CheckpointError unless it has this architecture and these classes."""
         if self.architecture != architecture:
@@ -151,17 +157,33 @@ class Checkpoint:
                     f"class {index} is {own!r} in the checkpoint and {other!r} in the data"
                 )
 
-    def require_data(self, data: dict[str, dict[str, Any]]) -> None:
+    def require_data_root(self) -> str | None:
+        """The folder of the run's data; None for the demo set.
+
+        Raises:
+            DataError: it is not there any more.
+        """
+        root = self.arguments.get("data_root")
+        if root is not None and not os.path.isdir(root):
+            seen = "" if os.path.isabs(root) else ", seen from where the run was started"
+            raise DataError(
+                f"{root}: no such folder, but the data of the run were there{seen}; if they were "
+                "moved, give --data-root DIR"
+            )
+        return root
+
+    def require_data(self, data: dict[str, dict[str, Any]], otherwise: str) -> None:
         """Raise CheckpointError unless the sets are those that the run started with.
 
         Args:
             data: `alexnet.data.identity.identity` of each set by name.
+            otherwise: what else the user can do than bring the old set back.
         """
         for name, now in data.items():
             if changed := difference(self.data.get(name), now):
                 raise CheckpointError(
                     f"the {name} set has changed since the run began: {changed}; bring the old "
-                    "one back, or begin a new run with --init-from"
+                    f"one back, or {otherwise}"
                 )
 
     def restore(self, model: nn.Module, assign: bool = False) -> None:
@@ -179,10 +201,17 @@ class Checkpoint:
 
 
 def find(path: Path, preferred: str, otherwise: str) -> Path:
-    """The checkpoint that a path stands for: the file itself, or one of those of a run folder."""
+    """The checkpoint that a path stands for: the file itself, or one of those of a run folder.
+
+    Raises:
+        CheckpointError: the folder has none.
+    """
     if not path.is_dir():
         return path
-    return path / (preferred if (path / preferred).exists() else otherwise)
+    for name in (preferred, otherwise):
+        if (path / name).exists():
+            return path / name
+    raise CheckpointError(f"{path} is no run folder: neither {preferred} nor {otherwise} is in it")
 
 
 def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

@@ -42,6 +42,17 @@ def candidates(folder: Path) -> list[Path]:
     return found
 
 
+def any_after(folder: Path, step: int) -> bool:
+    """Whether an undamaged checkpoint is from after a step of the run."""
+    if any(_step_of(path) > step for path in history(folder)):
+        return True
+    try:
+        last = Checkpoint.load(folder / LAST, optimizer=False)
+    except CheckpointError:
+        return False
+    return last.schedule["steps"] > step
+
+
 def save(checkpoint: Checkpoint, folder: Path, keep: int, is_best: bool) -> None:
     """Save a checkpoint as the last one, and as the best one if it is.
 

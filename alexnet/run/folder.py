@@ -1,24 +1,37 @@
 """The folder of a run: its name, its lock, and run.json, which says what ran where and when."""
 
 import contextlib
+import errno
+import itertools
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alexnet import files
+from alexnet import cli, files
+from alexnet.data.image_formats import SUFFIXES
+from alexnet.data.sources import SOURCES
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import checkpoint_files, environment
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.run.filter_snapshots import FOLDER as SNAPSHOTS
 
 RUNS = Path("runs")
 LOCK = ".lock"
+GITIGNORE = ".gitignore"
 RUN_JSON = "run.json"
 
 
-def create(folder: Path | None, data: str, architecture: str) -> Path:
-    """Make the folder of a new run: `folder`, or the first free runs/<data>-<architecture>-<n>."""
+def create(folder: Path | None, data: str, architecture: str) -> tuple[Path, bool]:
+    """Make the folder of a new run: `folder`, or the first free runs/<data>-<architecture>-<n>.
+
+    Returns:
+        the folder, and whether it is new.
+    """
+    is_new = folder is None or not folder.exists()
     if folder is None:
         RUNS.mkdir(exist_ok=True)
         number = 1
@@ -31,20 +44,92 @@ def create(folder: Path | None, data: str, architecture: str) -> Path:
                 number += 1
     else:
         folder.mkdir(parents=True, exist_ok=True)
-    # A run is large and can be repeated, so it stays out of the user's repository.
-    gitignore = folder / ".gitignore"
-    if not gitignore.exists():
-        gitignore.write_text("*\n", encoding="utf-8")
-    return folder
+    # A run is large and can be repeated, so it stays out of the user's repository. In a folder of
+    # the user the file would hide the user's files.
+    if is_new:
+        (folder / GITIGNORE).write_text("*\n", encoding="utf-8")
+    return folder, is_new
 
 
 def require_free(folder: Path) -> None:
-    """Raise UsageError if the folder already holds a checkpoint."""
+    """Raise UsageError if the folder already holds a checkpoint, or images to learn from."""
     if checkpoint_files.holds_run(folder):
         raise UsageError(
             f"{folder} already holds a run: continue it with --resume {folder}, "
             "or choose another --out"
         )
+    if data := _data_in(folder):
+        raise UsageError(
+            f"--out {folder}: holds data ({data}), and is to hold the files of the run: choose "
+            "another folder; --data-root DIR names the data"
+        )
+
+
+def _data_in(folder: Path) -> str | None:
+    """What a folder holds if it is one with data, in words.
+
+    Folders that people work in have images, too, so not all that can be trained on counts: there
+    must be two classes right here or in train/, which hold more images than other files.
+    """
+    for name, source in SOURCES.items():
+        if name != "folder" and folder.is_dir() and source.found_in(folder):
+            return name
+    for parent in (folder, folder / "train"):
+        classes = filter(_is_class, sorted(parent.glob("*/")))
+        if len(two := [path.name for path in itertools.islice(classes, 2)]) == 2:
+            return f"images in {two[0]}/ and {two[1]}/"
+    return None
+
+
+def _is_class(folder: Path) -> bool:
+    suffixes = [path.suffix.lower() for path in folder.glob("*.*")]
+    return 2 * sum(suffix in SUFFIXES for suffix in suffixes) > len(suffixes)
+
+
+def require_writable(folder: Path) -> None:
+    """Check before anything is computed that a run can be kept in a folder, which may not exist.
+
+    Raises:
+        OSError: it cannot be made or written to.
+    """
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    cli.writable(existing / RUN_JSON)
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the folder of a run that failed before there was any result; of others, nothing."""
+    with contextlib.suppress(OSError):
+        if {path.name for path in folder.iterdir()} <= {LOCK, GITIGNORE, RUN_JSON, SNAPSHOTS}:
+            shutil.rmtree(folder)
+
+
+def keep_later_part(folder: Path, step: int) -> Path | None:
+    """Keep a copy of a run that is to be continued from before its last checkpoint.
+
+    Returns:
+        the new folder within that of the run; None if no checkpoint is from after that step.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not checkpoint_files.any_after(folder, step):
+        return None
+    number = 1
+    while (copy := folder / f"replaced-{number}").exists():
+        number += 1
+    copy.mkdir()
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".safetensors":
+            files.link(path, copy / path.name)
+        elif path.name == SNAPSHOTS:
+            shutil.copytree(path, copy / path.name)
+        elif path.is_file() and path.name != LOCK:
+            shutil.copy2(path, copy / path.name)
+    return copy
 
 
 @contextlib.contextmanager
@@ -65,11 +150,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def newest_to_continue(epochs: int | None) -> Path:
+def newest_to_continue(epochs: int | None, patience: int | None) -> Path:
     """The folder below runs/ that was saved last, among runs neither complete nor running.
 
     Args:
-        epochs: of a complete run; None for the number of each run.
+        epochs, patience: what makes a run complete; None for the settings of each run.
 
     Raises:
         UsageError: there is none.
@@ -81,7 +166,10 @@ def newest_to_continue(epochs: int | None) -> Path:
                 checkpoint, _ = checkpoint_files.newest(folder)
         except (UsageError, CheckpointError):
             continue
-        if checkpoint.training["epoch"] < (epochs or checkpoint.arguments["epochs"]):
+        settings = checkpoint.arguments
+        if not checkpoint.is_complete(
+            epochs or settings["epochs"], patience or settings.get("patience")
+        ):
             return folder
     raise UsageError(f"--resume auto: no run below {RUNS} can be continued")
 

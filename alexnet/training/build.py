@@ -6,6 +6,7 @@ from pathlib import Path
 
 from alexnet import cli
 from alexnet.data.bad_images import Skipping
+from alexnet.data.images import set_max_pixels
 from alexnet.errors import UsageError
 from alexnet.model import ARCHITECTURES
 from alexnet.run import progress
@@ -39,6 +40,7 @@ def build_trainer(
     """
     device = backend.get(settings.backend)
     set_float32_matmul_precision(PRECISIONS[settings.precision])
+    set_max_pixels(settings.max_pixels)
     settings = data.with_source(settings)
     train, validation = data.load_sets(settings)
     if checkpoint:

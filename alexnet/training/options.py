@@ -30,7 +30,7 @@ examples:
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "data": [
         *("data", "data_root", "subset", "image_size", "augmentation", "color_noise", "mean"),
-        *("scale", "bad_images", "max_bad_images", "workers"),
+        *("scale", "bad_images", "max_bad_images", "max_pixels", "workers"),
     ],
     "network and training; the recipe decides what is left out": [
         *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
@@ -57,7 +57,17 @@ def parse(
     names = {setting.name for setting in fields(Invocation)}
     invocation = Invocation(**{name: given.pop(name) for name in names & given.keys()})
     # Settings are stored as JSON, which has no paths.
-    return {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}, invocation
+    settings = {k: _stored(v) if isinstance(v, Path) else v for k, v in given.items()}
+    return settings, invocation
+
+
+def _stored(path: Path) -> str:
+    """A path that means the same wherever a run is continued or looked at.
+
+    Links stay in it, because what they point to may move; but ".." behind one is another folder
+    than the text says.
+    """
+    return str(path.resolve() if ".." in path.parts else path.absolute())
 
 
 def _parser(prog: str, description: str) -> cli.Parser:
@@ -111,6 +121,7 @@ def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settin
     Raises:
         UsageError: an option has no effect, or cannot be changed when a run is continued.
         CheckpointError: the checkpoint does not tell all settings.
+        DataError: the data are no longer where they were.
     """
     stored = checkpoint.arguments
     for setting in fields(Settings):
@@ -123,10 +134,14 @@ def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settin
                 f"the run has {stored.get(name)}"
             )
     values = {**stored, **cli_options}
-    names = [setting.name for setting in fields(Settings)]
+    # A checkpoint from before there was a setting lacks it.
+    free = {setting.name for setting in fields(Settings) if setting.metadata["free_on_resume"]}
+    names = [s.name for s in fields(Settings) if s.name in values or s.name not in free]
     if missing := sorted(name for name in names if name not in values):
         raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
     settings = Settings(**{name: values[name] for name in names})
+    if "data_root" not in cli_options:
+        checkpoint.require_data_root()
     _require_consistent(settings, cli_options)
     return settings
 

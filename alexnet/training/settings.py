@@ -12,6 +12,7 @@ from typing import Any
 from alexnet import cli
 from alexnet.cli import Option
 from alexnet.data import options as data_options
+from alexnet.data.images import MAX_PIXELS
 from alexnet.data.transforms import COLOR_NOISE_FORMS
 from alexnet.model import ARCHITECTURES, INITIALIZERS
 from alexnet.training.recipes import RECIPES
@@ -95,6 +96,7 @@ class Settings:
         help="stop if more are skipped; default: one in a hundred images",
         free_on_resume=True,
     )
+    max_pixels: int = setting(MAX_PIXELS, data_options.MAX_PIXELS, free_on_resume=True)
     # None: one that suits the images.
     image_size: int | None = setting(
         None,
@@ -111,7 +113,7 @@ class Settings:
     workers: int = setting(2, data_options.WORKERS, free_on_resume=True)
     init_from: str | None = setting(
         None,
-        type=Path,
+        type=cli.path,
         metavar="DIR",
         help="begin with the parameters of a run or checkpoint, as far as they fit",
     )
@@ -235,7 +237,7 @@ class Invocation:
     """
 
     out: Path | None = setting(
-        None, type=Path, metavar="DIR", help="default: runs/<data>-<arch>-<n>"
+        None, type=cli.path, metavar="DIR", help="default: runs/<data>-<arch>-<n>"
     )
     resume: str | None = setting(
         None,

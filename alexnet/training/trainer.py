@@ -272,7 +272,7 @@ class Trainer:
             CheckpointError: it belongs to another network, other data or another optimizer.
         """
         checkpoint.require(self.settings.arch, self.train_loader.dataset.classes)
-        checkpoint.require_data(self.data)
+        checkpoint.require_data(self.data, "begin a new run with --init-from")
         checkpoint.restore(self.model)
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)

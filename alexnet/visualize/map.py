@@ -62,6 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         # With few images nearly all would be neighbors of each other.
         perplexity = min(arguments.perplexity, (count - 1) / 3)
+        if perplexity < arguments.perplexity:
+            cli.say(
+                f"perplexity {perplexity:.3g}, the largest for {count:,} images, instead of "
+                f"{arguments.perplexity:g}"
+            )
         points, divergence = embedding.tsne(image_features.values, perplexity, arguments.seed)
         title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
     title += f", {count:,} images"

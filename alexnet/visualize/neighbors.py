@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--index",
-        type=Path,
+        type=cli.path,
         metavar="FILE",
         help="keeps what was computed of the training images; default: index.safetensors beside "
         "the checkpoint",
@@ -114,6 +113,9 @@ def run(arguments: argparse.Namespace) -> int:
         f"{arguments.distance.replace('euclid', 'Euclid')} distance in {LAYER}",
     )
     save(figure, path)
+    pictures.say_rows_left_out(len(positions), path)
+    if arguments.k > MAX_COLUMNS:
+        cli.say(f"{path} shows the {MAX_COLUMNS} nearest of {arguments.k}")
     results["picture"] = str(path)
     print(json.dumps(results, indent=2) if arguments.json else cli.printable(_text(results)))
     return 0

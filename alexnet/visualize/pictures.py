@@ -33,10 +33,10 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
         "-n",
         "--count",
         type=cli.count,
-        default=default,
         metavar="N",
         help=f"N images of the set, of all classes in turn; default: {default}",
     )
+    parser.set_defaults(default_count=default)
     cli.SEED.add_to(parser, default=0, help="decides which; default: 0")
 
 
@@ -45,7 +45,10 @@ def select_images(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Data
     if arguments.images:
         return ImageFiles(_image_files(arguments.images), checkpoint.classes)
     dataset = load.dataset(arguments, checkpoint)
-    return Subset(dataset, min(arguments.count, len(dataset)), arguments.seed)
+    count = arguments.count or min(arguments.default_count, len(dataset))
+    if count > len(dataset):
+        cli.say(f"--count {count}: the {arguments.split} set has {len(dataset)} images, all taken")
+    return Subset(dataset, min(count, len(dataset)), arguments.seed)
 
 
 def _image_files(paths: list[Path]) -> list[str]:
@@ -113,6 +116,12 @@ def load_pictures(
         )
         for i in indices
     ]
+
+
+def say_rows_left_out(rows: int, path: Path) -> None:
+    """Say so where a picture does not show all images, but `MAX_ROWS` of them."""
+    if rows > MAX_ROWS:
+        cli.say(f"{path} shows the first {MAX_ROWS} of {rows:,} images")
 
 
 def class_name(classes: list[str], label: int) -> str:

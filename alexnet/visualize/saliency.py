@@ -201,6 +201,7 @@ def run(arguments: argparse.Namespace) -> int:
         name = display_name(checkpoint.classes[result.predicted])
         print(cli.printable(f"{image.name}: {name} {result.probability:.1%}"))
     save(saliency_figure(rows, checkpoint.classes, square), path)
+    pictures.say_rows_left_out(len(rows), path)
     print(cli.printable(f"picture: {path}"))
     return 0
 

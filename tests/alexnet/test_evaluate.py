@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -53,6 +54,21 @@ def test_other_sets_and_views(run, capsys):
     ten = results(capsys, run, "--views", "10")
     assert ten["views"] == 10
     assert ten["loss"] != results(capsys, run)["loss"]
+
+
+def test_a_run_that_was_copied_and_is_looked_at_from_elsewhere(run, tmp_path, capsys, monkeypatch):
+    first = results(capsys, run)
+    shutil.copytree(run, tmp_path / "my copy")
+    monkeypatch.chdir(tmp_path)
+    assert results(capsys, "my copy/") == first
+    monkeypatch.setenv("HOME", str(run.parent))
+    assert results(capsys, "my copy", "--data-root=~/photos") == first
+
+
+def test_a_picture_does_not_replace_the_other(run, tmp_path, capsys):
+    file = str(tmp_path / "x.png")
+    assert evaluate.main([str(run), "--confusion", file, "--errors", file]) == 2
+    assert "--confusion and --errors are the same file" in capsys.readouterr().err
 
 
 def test_text(run, capsys):

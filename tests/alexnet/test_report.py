@@ -174,46 +174,80 @@ def empty(tmp_path):
     return tmp_path / "empty"
 
 
+@pytest.fixture
+def no_data(original):
+    """For the time of a test, the data of the run are somewhere else."""
+    photos = original.parent / "photos"
+    moved = photos.rename(original.parent / "moved")
+    yield
+    moved.rename(photos)
+
+
 def left_out(folder, capsys, *options):
     """The sections that say so, and their texts."""
     capsys.readouterr()
-    assert __main__.main([str(folder), *map(str, options)]) == 0
-    out, err = capsys.readouterr()
-    assert out == f"{folder / 'report.html'}\n"
+    out = folder / "new.html"
+    out.unlink(missing_ok=True)
+    assert __main__.main([str(folder), "--out", str(out), *map(str, options)]) == 0
+    printed, err = capsys.readouterr()
+    assert printed == f"{out}\n"
     assert "Traceback" not in err
-    parsed = read(folder)
+    parsed = read(folder, out.name)
     found = {id: t for id, t in parsed.texts.items() if "Left out" in t}
     assert len(parsed.images) > 1
+    # A line for each reason, not for each section.
+    reasons = [line.split(": ", 2)[2] for line in err.splitlines() if line.startswith("left out: ")]
+    assert len(reasons) == len(set(reasons)) >= 1
     return found
 
 
-def test_without_images(run, empty, capsys):
-    found = left_out(run, capsys, "--data-root", empty)
+def test_without_images(run, no_data, capsys):
+    found = left_out(run, capsys)
     assert list(found) == NO_IMAGES
-    assert all("nothing in it is known" in text for text in found.values())
+    assert all("no such folder, but the data of the run were there" in t for t in found.values())
     assert all("--data-root DIR" in text for text in found.values())
 
 
-def test_without_snapshots_and_with_damaged_ones(run, empty, capsys):
+def test_a_report_is_not_replaced_by_one_without_images(run, no_data, capsys):
+    before = (run / "report.html").read_bytes()
+    assert __main__.main([str(run)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and "--data-root DIR" in line and "--out FILE" in line
+    assert (run / "report.html").read_bytes() == before
+    (run / "report.html").unlink()
+    assert __main__.main([str(run)]) == 0
+    assert (run / "report.html").exists()
+
+
+@pytest.mark.parametrize("options", [("--data-root", "{}"), ("--data", "cifar10")])
+def test_images_that_are_named_and_cannot_be_used(run, empty, capsys, options):
+    before = (run / "report.html").read_bytes()
+    assert __main__.main([str(run), *(option.format(empty) for option in options)]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert (run / "report.html").read_bytes() == before
+
+
+def test_without_snapshots_and_with_damaged_ones(run, no_data, capsys):
     path = run / filter_snapshots.FOLDER / "epoch_0001.npy"
     path.write_bytes(b"nothing")
-    found = left_out(run, capsys, "--data-root", empty)
+    found = left_out(run, capsys)
     assert list(found) == ["filters", *NO_IMAGES]
     assert "epoch_0001.npy is damaged" in found["filters"]
     for epoch_kernels in path.parent.iterdir():
         np.save(epoch_kernels, np.zeros((5, 3, 11, 11), np.float32))
-    assert "another network" in left_out(run, capsys, "--data-root", empty)["filters"]
+    assert "another network" in left_out(run, capsys)["filters"]
     shutil.rmtree(path.parent)
-    assert "--snapshot-filters" in left_out(run, capsys, "--data-root", empty)["filters"]
-    assert read(run).images["filters"] == ["Kernels of conv1"]
+    assert "--snapshot-filters" in left_out(run, capsys)["filters"]
+    assert read(run, "new.html").images["filters"] == ["Kernels of conv1"]
 
 
-def test_without_run_json_and_metrics(run, empty, capsys):
+def test_without_run_json_and_metrics(run, no_data, capsys):
     (run / "metrics.jsonl").unlink()
     (run / "run.json").write_text("[" * 100_000)
-    found = left_out(run, capsys, "--data-root", empty)
+    found = left_out(run, capsys)
     assert list(found) == ["curves", *NO_IMAGES, "environment"]
-    parsed = read(run)
+    parsed = read(run, "new.html")
     assert "image size" in " ".join(parsed.texts["setup"].split())
     assert "parameters" in parsed.texts[""]
 
@@ -241,7 +275,7 @@ def test_a_damaged_run_json(tmp_path, content):
         report.run_json()
 
 
-def test_a_continued_run_has_all_its_starts(run, empty, capsys):
+def test_a_continued_run_has_all_its_starts(run, no_data, capsys):
     path = run / "run.json"
     content = json.loads(path.read_text())
     later = content["starts"][0] | {
@@ -251,8 +285,8 @@ def test_a_continued_run_has_all_its_starts(run, empty, capsys):
         "versions": {"numpy": "9"},
     }
     path.write_text(json.dumps(content | {"starts": [*content["starts"], later]}))
-    left_out(run, capsys, "--data-root", empty)
-    text = " ".join(read(run).texts["environment"].split())
+    left_out(run, capsys)
+    text = " ".join(read(run, "new.html").texts["environment"].split())
     assert text.startswith("Environment started later numpy 9")
     assert "later 1,234 workers: 2 → 0" in text
 
@@ -297,7 +331,7 @@ def test_neighbors_of_training_images(run, capsys):
 def test_errors_in_one_line(original, empty, tmp_path, capsys):
     for command, code, expected in [
         ([tmp_path / "nothing"], 4, "does not exist"),
-        ([empty], 4, "does not exist"),
+        ([empty], 4, "is no run folder: neither best.safetensors nor last.safetensors is in it"),
         ([original / "best.safetensors"], 2, "give the folder of the run"),
         ([original, "--out", tmp_path / "r.pdf"], 2, "does not end in .html"),
         ([original, "--out", tmp_path / "none" / "r.html"], 2, "does not exist"),

@@ -1,6 +1,7 @@
 """``python -m alexnet.train``: what a run prints and leaves."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -97,10 +98,13 @@ def test_folders_are_numbered(narrow, photos, tmp_path, monkeypatch):
         assert Checkpoint.load(folder / LAST).schedule["steps"] == 1
 
 
-def test_a_folder_that_has_a_gitignore_keeps_it(start, tmp_path):
-    (tmp_path / ".gitignore").write_text("build/\n")
-    assert start(tmp_path, "--max-steps", "1") == 0
-    assert (tmp_path / ".gitignore").read_text() == "build/\n"
+def test_a_repository_keeps_its_files_in_sight(narrow, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "code.py").write_text("")
+    command = [*OPTIONS, "--data-root", os.path.relpath(photos), "--out", ".", "--max-steps", "1"]
+    assert train.main(command) == 0
+    assert not (tmp_path / ".gitignore").exists()
+    assert Checkpoint.load(tmp_path / LAST).arguments["data_root"] == str(photos)
 
 
 def test_table_of_updates(start, tmp_path, capfd):

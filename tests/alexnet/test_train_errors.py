@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from alexnet import train
+from alexnet.data import images
+from alexnet.errors import DataError
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.training.trainer import Trainer
 from tests.alexnet.runs import assert_same_run, resume
@@ -67,6 +69,43 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(start, error_of, undisturb
     assert code == 2
     assert f"already holds a run: continue it with --resume {undisturbed}" in message
     assert (undisturbed / LAST).read_bytes() == before
+
+
+def test_a_folder_of_images_is_not_taken_for_a_run(error_of, photos):
+    before = sorted(photos.rglob("*"))
+    code, message = error_of(train.main, ["--out", str(photos)])
+    assert code == 2
+    assert f"--out {photos}: holds data (images in blue/ and green/)" in message
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_a_start_that_fails_leaves_no_folder(start, error_of, tmp_path, monkeypatch):
+    def fail(trainer, batch):
+        raise DataError("a bad image")
+
+    monkeypatch.setattr(Trainer, "step", fail)
+    assert error_of(start, tmp_path / "run", "--snapshot-filters") == (3, "a bad image")
+    (tmp_path / "mine").mkdir()
+    assert error_of(start, tmp_path / "mine")[0] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_images_that_are_too_large(start, error_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # as it is to be again
+    code, message = error_of(start, tmp_path / "run", "--max-pixels", "6079")
+    assert code == 3
+    assert " pixels, more than --max-pixels 6079 allows; " in message
+    assert message.endswith("--bad-images skip")
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_are_moved_while_a_run_is_stopped(narrow, error_of, stopped, photos):
+    moved = photos.rename(photos.with_name("moved"))
+    code, message = error_of(resume, stopped)
+    moved.rename(photos)
+    assert code == 3
+    assert message.startswith(f"{photos}: no such folder, but the data of the run were there")
+    assert message.endswith("give --data-root DIR")
 
 
 def test_diverged(start, error_of, tmp_path):

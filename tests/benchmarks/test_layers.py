@@ -146,10 +146,14 @@ def test_wrong_options(options, message, quick, without_torch, capsys):
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot"])
-def test_a_file_that_cannot_be_written(option, quick, without_torch, tmp_path, capsys):
-    file = str(tmp_path / "missing" / "file")
-    assert layers.main(["--batch", "1", "--layers", "relu1", "--repeats", "1", option, file]) == 7
-    assert "No such file or directory" in capsys.readouterr().err
+def test_a_file_that_cannot_be_written(option, without_torch, tmp_path, capsys, monkeypatch):
+    """It is said before anything is measured."""
+    monkeypatch.setattr(layers, "measure", None)
+    for file in (tmp_path / "missing" / "file", tmp_path):
+        with pytest.raises(SystemExit) as exit:
+            layers.main(["--batch", "1", "--layers", "relu1", option, str(file)])
+        assert exit.value.code == 7
+        assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_the_picture_shows_every_layer(tmp_path, monkeypatch):

@@ -133,6 +133,12 @@ def write_ppm(folder: Path) -> None:
     (folder / "text.ppm").write_text("P3\n# in words\n2 2\n255\n" + "12 0 255\n" * 4)
 
 
+def write_avif(folder: Path) -> None:
+    RGB.save(folder / "plain.avif", exif=_exif())
+    RGBA.save(folder / "transparent.avif")
+    RGB.save(folder / "animated.avif", save_all=True, append_images=[RGB.rotate(20)])
+
+
 def repair_png(data: bytes) -> bytes:
     """New checksums for all chunks, as long as their lengths make sense."""
     output, position = io.BytesIO(), 8
@@ -229,6 +235,7 @@ KINDS = {
     # libtiff, in C, writes what it finds to stderr; Pillow has no switch for that.
     "tiff": Kind(write_tiff, read_image, chatter=r"[\w.]+: .*"),
     "ppm": Kind(write_ppm, read_image),
+    "avif": Kind(write_avif, read_image),
     "cifar10-binary": cifar_kind("cifar10", 0),
     "cifar10-python": cifar_kind("cifar10", 1),
     "cifar100-binary": cifar_kind("cifar100", 0),

@@ -13,6 +13,7 @@ from alexnet import cli
 from alexnet.data import options
 from alexnet.data.commands.contact_sheet import contact_sheet
 from alexnet.data.commands.inspection import Inspection, find_copies, inspect
+from alexnet.data.images import MAX_PIXELS, set_max_pixels
 from alexnet.data.sources import load, recognize
 from alexnet.data.statistics import SQUARE
 from alexnet.errors import UsageError
@@ -34,8 +35,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     options.DATA.add_to(parser, default="auto", help="default: what DIR holds")
     parser.add_argument(
-        "--picture", type=Path, metavar="FILE.png", help="draw samples as the network gets them"
+        "--picture",
+        type=cli.output_file(".png"),
+        metavar="FILE.png",
+        help="draw samples as the network gets them",
     )
+    options.MAX_PIXELS.add_to(parser, default=MAX_PIXELS)
     parser.add_argument("--json", action="store_true", help="the report for programs")
     options.WORKERS.add_to(
         parser,
@@ -52,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 3 if something makes training unreliable, else 0."""
+    set_max_pixels(arguments.max_pixels)
     name, root = arguments.data, arguments.root
     if root is None and name != "demo":
         raise UsageError("give DIR, the folder that holds the data, or --data demo")

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from alexnet import files
 from alexnet.cli import say
 from alexnet.data.readers import cifar
 from alexnet.errors import DataError
@@ -104,13 +105,13 @@ def fetch(name: str, root: Path) -> None:
     path = root / archive.name
     url = f"{SERVER}/{archive.name}"
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _download(url, archive, path)
-        elif not _is_intact(path, archive):
-            raise DataError(f"{path}: damaged, or not the file {url}; remove it and try again")
-        _unpack(archive, path, root)
-        path.unlink()
+        with files.folder_to_fill(root):
+            if not path.exists():
+                _download(url, archive, path)
+            elif not _is_intact(path, archive):
+                raise DataError(f"{path}: damaged, or not the file {url}; remove it and try again")
+            _unpack(archive, path, root)
+            path.unlink()
     except OSError as error:
         if error.filename is None:  # as from write()
             error.filename = str(root)

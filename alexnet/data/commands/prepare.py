@@ -34,6 +34,7 @@ from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands import shard_writer
 from alexnet.data.commands.shard_writer import WORK
 from alexnet.data.dataset import Dataset, Splits
+from alexnet.data.images import MAX_PIXELS, set_max_pixels
 from alexnet.data.readers import shards
 from alexnet.data.resizing import resized, shorter_side
 from alexnet.data.statistics import SQUARE, reduced_square
@@ -71,6 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.MAX_BAD_IMAGES.add_to(
         parser, default=100, help="skip no more than N; default: %(default)s"
     )
+    options.MAX_PIXELS.add_to(parser, default=MAX_PIXELS)
     options.WORKERS.add_to(
         parser,
         type=cli.count,
@@ -88,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: something cannot be written; finished shards are kept.
     """
     destination = arguments.destination
+    set_max_pixels(arguments.max_pixels)
     try:
         splits, settings = _open_source(arguments)
         if not shards.found_in(destination):

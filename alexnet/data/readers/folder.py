@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from alexnet.data.dataset import Splits
-from alexnet.data.images import SUFFIXES, decode
+from alexnet.data.image_formats import SUFFIXES
+from alexnet.data.images import decode
 from alexnet.errors import DataError
 
 VALIDATION_FOLDERS = ("val", "validation")

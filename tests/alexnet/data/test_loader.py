@@ -281,7 +281,7 @@ def test_impossible_arguments(batch_size, workers):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_what_nobody_expected_names_the_image(workers):
+def test_what_nobody_expected_names_the_image(workers, monkeypatch):
     class Broken:
         classes, labels = ["a", "b"], np.arange(8) % 2
 
@@ -301,3 +301,7 @@ def test_what_nobody_expected_names_the_image(workers):
     with pytest.raises(RuntimeError, match="a bug") as raised:
         list(loader.batches(0))
     assert raised.value.__notes__ == ["while loading photos/5.png"]
+    # The error is not replaced by another one where the data set has no names.
+    monkeypatch.delattr(Broken, "name")
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(loader.batches(0))

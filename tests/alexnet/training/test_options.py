@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, asdict, fields
 
 import pytest
 
-from alexnet.errors import CheckpointError, UsageError
+from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.options import SECTIONS, continued_run, new_run, parse
 from alexnet.training.recipes import RECIPES
@@ -14,9 +14,9 @@ from alexnet.training.settings import Invocation, Settings, options
 # In the order of run.json, which programs and people read.
 STORED = """
     backend precision data data_root subset augmentation color_noise bad_images max_bad_images
-    image_size arch recipe seed workers init_from keep save_every accumulate patience log_every
-    tensorboard snapshot_filters batch_size epochs lr momentum weight_decay optimizer lr_schedule
-    lr_step lr_gamma lr_patience warmup dropout init mean scale
+    max_pixels image_size arch recipe seed workers init_from keep save_every accumulate patience
+    log_every tensorboard snapshot_filters batch_size epochs lr momentum weight_decay optimizer
+    lr_schedule lr_step lr_gamma lr_patience warmup dropout init mean scale
 """.split()
 # Of these the checkpoint's state is made: another value would not continue the same run.
 FIXED = """
@@ -51,9 +51,27 @@ def test_every_option_stands_in_one_section_of_help():
 
 
 def test_only_what_is_given_is_returned():
-    given, invocation = parse(["--data-root", "a/b/", "-b", "8", "--dry-run", "--max-time", "2m"])
-    assert given == {"data_root": "a/b", "batch_size": 8}
+    given, invocation = parse(["--data-root", "/a/b/", "-b", "8", "--dry-run", "--max-time", "2m"])
+    assert given == {"data_root": "/a/b", "batch_size": 8}
     assert invocation == Invocation(dry_run=True, max_time=120)
+
+
+def test_stored_paths_mean_the_same_from_everywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/of somebody")
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("elsewhere/deep")
+    for path, expected in (
+        ("photos/", tmp_path / "photos"),
+        (".", tmp_path),
+        ("link", tmp_path / "link"),  # it may point to another place one day
+        ("link/../photos", tmp_path / "elsewhere" / "photos"),
+        ("~/my photos", "/home/of somebody/my photos"),
+        ("./~", tmp_path / "~"),
+    ):
+        for name in ("data_root", "init_from"):
+            given, _ = parse([f"--{name.replace('_', '-')}={path}"])
+            assert given == {name: str(expected)}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -71,9 +89,19 @@ def test_a_continued_run_keeps_what_it_was_started_with():
     assert (settings.lr, settings.batch_size) == (0.25, 64)
     with pytest.raises(UsageError, match="--batch-size 8 cannot be changed by --resume: .* has 64"):
         continued_run({"batch_size": 8}, checkpoint)
+    # A setting from after the run began: it may be chosen anyway, so its default will do.
+    del checkpoint.arguments["max_pixels"]
+    assert continued_run({}, checkpoint).max_pixels == Settings.max_pixels
     del checkpoint.arguments["seed"]
     with pytest.raises(CheckpointError, match="does not tell the run's seed"):
         continued_run({}, checkpoint)
+
+
+def test_a_run_whose_data_were_moved(tmp_path):
+    checkpoint = stored(data="folder", data_root="/gone")
+    with pytest.raises(DataError, match="/gone: no such folder, but .* were moved, .*--data-root"):
+        continued_run({}, checkpoint)
+    assert continued_run({"data_root": str(tmp_path)}, checkpoint).data_root == str(tmp_path)
 
 
 @pytest.mark.parametrize("schedule, used", [("step", True), ("plateau", True), ("cosine", False)])

@@ -61,6 +61,47 @@ def test_a_complete_run_has_nothing_to_continue(narrow, stopped, capsys):
     assert "best top-1 " in capsys.readouterr().out
 
 
+def test_a_complete_run_stays_as_it_is(narrow, stopped, capsys):
+    assert resume(stopped) == 0
+    before = {path: path.read_bytes() for path in stopped.iterdir()}
+    for options in ((), ("--lr", "0.005"), ("--epochs", "1"), ("--patience", "1")):
+        capsys.readouterr()
+        assert resume(stopped, *options) == 0
+        printed = capsys.readouterr()
+        assert "best top-1 " in printed.out
+        assert printed.err == (
+            f"{stopped} is complete after 2 epochs, and stays as it is; to train it further, "
+            "give more --epochs\n"
+        )
+        assert {path: path.read_bytes() for path in stopped.iterdir()} == before
+
+
+def test_an_earlier_checkpoint_loses_nothing(start, undisturbed, tmp_path, capsys):
+    folder = tmp_path / "run"
+    options = ("--save-every", "3", "--keep", "9", "--max-steps", "9")
+    assert start(folder, *options) == 0
+    names = {path.name for path in folder.iterdir()} - {".lock"}
+    metrics, last = ((folder / name).read_bytes() for name in ("metrics.csv", LAST))
+    capsys.readouterr()
+    assert resume(folder / "step-00000003.safetensors") == 0
+    printed = capsys.readouterr().err
+    copy = folder / "replaced-1"
+    assert f"{folder} had gone on after step 3: a copy of that is kept in {copy}\n" in printed
+    assert "continuing after epoch 0, step 3 of the next" in printed
+    assert {path.name for path in copy.iterdir()} == names
+    assert (copy / "metrics.csv").read_bytes() == metrics
+    assert (copy / LAST).read_bytes() == last
+    assert_same_run(folder, undisturbed)
+    assert resume(copy) == 0
+    assert_same_run(copy, undisturbed)
+
+
+def test_the_last_checkpoint_as_a_file_replaces_nothing(narrow, stopped, undisturbed):
+    assert resume(stopped / LAST) == 0
+    assert not list(stopped.glob("replaced-*"))
+    assert_same_run(stopped, undisturbed)
+
+
 def test_resume_auto(start, tmp_path, monkeypatch, error_of):
     monkeypatch.chdir(tmp_path)
     assert error_of(resume, "auto") == (2, "--resume auto: no run below runs can be continued")

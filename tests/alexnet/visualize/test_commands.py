@@ -99,6 +99,25 @@ def test_map(run, tmp_path, method, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m-images.png", "m.png"]
 
 
+def test_what_is_less_than_was_asked_for_is_said(run, tmp_path, capsys, monkeypatch):
+    options = ["--out", tmp_path / "p.png"]
+    assert call("map", run, *options) == 0
+    perplexity = "perplexity 4.67, the largest for 15 images, instead of"
+    assert capsys.readouterr().err == f"{perplexity} 30\n"
+    assert call("map", run, "--perplexity", "500", "-n", "5000", *options) == 0
+    count = "--count 5000: the validation set has 15 images, all taken\n"
+    assert capsys.readouterr().err == f"{count}{perplexity} 500\n"
+    monkeypatch.setattr(pictures, "MAX_ROWS", 2)
+    assert call("neighbours", run, "-n", "3", "-k", "11", *options) == 0
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'p.png'} shows the first 2 of 3 images\n" in error
+    assert f"{tmp_path / 'p.png'} shows the 10 nearest of 11\n" in error
+    assert call("saliency", run, "-n", "3", "--square", "67", *options) == 0
+    assert "shows the first 2 of 3 images\n" in capsys.readouterr().err
+    assert call("neighbours", run, "-n", "2", *options) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("name", ON_IMAGES)
 def test_what_cannot_be_written_is_said_before_anything_is_computed(
     run, tmp_path, capsys, monkeypatch, name

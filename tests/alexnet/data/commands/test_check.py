@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alexnet.data import images
 from alexnet.data.__main__ import main
+from alexnet.data.commands import check
 from alexnet.data.commands.check import as_text, findings
 from alexnet.data.commands.contact_sheet import contact_sheet, shown
 from alexnet.data.commands.inspection import find_copies, inspect
@@ -218,12 +220,29 @@ def test_an_unusable_set_ends_the_check():
         inspect({"train": Gone([500, 500])}, workers=2)
 
 
-def test_wrong_use(tmp_path, capsys):
+def test_wrong_use(tmp_path, capsys, monkeypatch):
     assert main(["check"]) == 2
     assert "give DIR" in capsys.readouterr().err
     assert main(["check", str(tmp_path / "nowhere")]) == 3
     assert "nowhere: no such folder" in capsys.readouterr().err
     assert main(["check", str(tmp_path), "-j", "0"]) == 2
+    monkeypatch.setattr(check, "inspect", None)  # the pictures are checked before the images
+    for path, code, reason in (
+        (tmp_path / "missing" / "x.png", 2, "would lie in a folder that does not exist"),
+        (tmp_path / "x.gif", 2, "does not end in .png"),
+        (tmp_path, 2, "does not end in .png"),
+    ):
+        capsys.readouterr()
+        assert main(["check", "--data", "demo", "--picture", str(path)]) == code
+        assert reason in capsys.readouterr().err
+
+
+def test_the_bound_on_the_size_of_images(root, capsys, monkeypatch):
+    monkeypatch.setattr(images, "_max_pixels", images.MAX_PIXELS)  # as it is to be again
+    assert main(["check", str(root), "--max-pixels", "191"]) == 3
+    printed = capsys.readouterr().out
+    assert "16x12 are 192 pixels, more than --max-pixels 191 allows" in printed
+    assert main(["check", str(root)]) == 0
 
 
 # -- the picture --------------------------------------------------------------------------------
@@ -231,7 +250,7 @@ def test_wrong_use(tmp_path, capsys):
 
 def test_demo_set_with_a_picture(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(DemoDataset, "counts", {"train": 20, "validation": 10})
-    path = tmp_path / "samples.picture"
+    path = tmp_path / "samples.PNG"
     assert main(["check", "--data", "demo", "--picture", str(path)]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("demo\n\n")

@@ -197,6 +197,16 @@ def test_broken_connection_is_continued(server, run, tmp_path, honours_range):
     assert names(tmp_path / "data") == [FOLDER]
 
 
+def test_a_failed_download_leaves_no_folder(server, run, tmp_path):
+    server.redirect = "http://localhost/"
+    assert_fails(run(tmp_path / "a" / "b"), 3, "not https")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "mine").mkdir()
+    server.redirect = "http://localhost/"
+    assert_fails(run(tmp_path / "mine" / "b"), 3, "not https")
+    assert names(tmp_path) == ["mine"]
+
+
 def test_server_that_falls_silent(server, run, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "TIMEOUT_SECONDS", 0.3)
     server.breaks_after, server.stalls_for = 8192, 0.9
@@ -270,7 +280,7 @@ def test_redirect_away_from_https(server, run, tmp_path, scheme):
     server.redirect = f"{scheme}://localhost:{server.server_port}/{NAME}"
     assert_fails(run(), 3, f"{NAME}: cannot be downloaded", f"{scheme.lower()}://localhost")
     assert len(server.requests) == 1
-    assert names(tmp_path / "data") == []
+    assert not (tmp_path / "data").exists()
 
 
 def test_redirect_to_https(server, run):
