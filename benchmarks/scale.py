@@ -1,21 +1,25 @@
 """``python -m benchmarks.scale``: how the cost of a step grows with batch, image and threads."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from alexnet.model import ARCHITECTURES
-from alexnet.style import REFERENCE, TRAINING, VALIDATION
+from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
 from benchmarks import machine, peer
 from benchmarks.contestant import OURS
 from benchmarks.report import add_json_option, positive, save
 from benchmarks.step import Entry, Failed, Work, started
 from benchmarks.timing import Sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BATCHES = (1, 7, 32, 100, 128)
 SIDES = (67, 115, 163, 227)
@@ -109,7 +113,7 @@ def draw(points: list[Point], model: Model, side: int, path: Path) -> None:
     The expectation is extrapolated from the threads there are: memory that does not get faster
     with more cores is not in it.
     """
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = new_figure(4, width=12, layout="constrained")
     batches, pixels, cores = figure.subplots(1, 3)
     threads = sorted({point.threads for point in points})
     for count, color in zip(threads, (VALIDATION, TRAINING)):
