@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from alexnet import cli
+
 STORED = Path(__file__).with_name("command_lines.json")
 COMMANDS = [
     *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "summary")),
@@ -58,7 +60,7 @@ def _caught_parsers(patch):
     def parse_args(parser, *arguments):
         raise _Parser(parser)
 
-    patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+    patch.setattr(cli.Parser, "parse_args", parse_args)
     yield
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alexnet import files
+from alexnet import cli, files
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import checkpoint_files, environment
 from alexnet.run.checkpoint import Checkpoint
@@ -42,7 +42,7 @@ def require_free(folder: Path) -> None:
     """Raise UsageError if the folder already holds a checkpoint."""
     if checkpoint_files.holds_run(folder):
         raise UsageError(
-            f"{folder} already holds a run: continue it with --resume {folder}, "
+            f"{folder} already holds a run: continue it with {cli.command('--resume', folder)}, "
             "or choose another --out"
         )
 
