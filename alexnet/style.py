@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,14 +45,17 @@ DOTS_PER_INCH = 150
 def _matplotlib() -> ModuleType:
     """The package, imported.
 
-    It refuses that where MPLBACKEND names a backend that is not installed, as the processes that a
-    notebook starts inherit it.
+    By itself it cannot be imported where MPLBACKEND names a backend that is not installed, as the
+    processes that a notebook starts inherit it.
     """
-    try:
+    if "matplotlib" not in sys.modules and (backend := os.environ.pop("MPLBACKEND", None)):
         import matplotlib
-    except ValueError:
-        del os.environ["MPLBACKEND"]
-        import matplotlib
+
+        os.environ["MPLBACKEND"] = backend
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend  # for others: a notebook, pyplot
+    import matplotlib
+
     return matplotlib
 
 
