@@ -1,24 +1,20 @@
 """What the commands share: options and their types, exit codes, and errors in one line."""
 
 import argparse
+import contextlib
 import errno
 import math
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alexnet.errors import (
-    CheckpointError,
-    DataError,
-    Diverged,
-    OutOfMemory,
-    Terminated,
-    UsageError,
-)
+from alexnet import interrupts
+from alexnet.errors import CheckpointError, DataError, Diverged, OutOfMemory, UsageError
 from minigrad import BackendError
 
 EXIT_CODES = """\
@@ -28,19 +24,55 @@ exit codes:
   4  checkpoint unreadable or not fitting    5  diverged: the loss is not finite
   6  out of memory                           7  disk full, or a file cannot be written
   8  the backend is not available            9  python -m alexnet.doctor found a problem
-  130  interrupted with Ctrl-C, 143  terminated; what was learned is saved
+  129  the terminal was closed, 130  interrupted with Ctrl-C, 143  terminated;
+       what was learned is saved
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of every command: help ends with the exit codes, wrong use is a `UsageError`."""
+    """The parser of every command.
+
+    Help ends with the exit codes, wrong use is a `UsageError`, options and other arguments may be
+    given in any order, and no option has a second, shorter name that the next one would take away.
+    """
 
     def __init__(self, **options: Any):
         form = {"epilog": EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
         super().__init__(**{**form, "allow_abbrev": False, **options})
 
+    def parse_args(
+        self, args: list[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Like argparse's parse_intermixed_args, which loses ``--``."""
+        given = sys.argv[1:] if args is None else list(args)
+        others = self._get_positional_actions()
+        if self._subparsers is not None or not others or {"-h", "--help"} & set(given):
+            return super().parse_args(given, namespace)
+        end = given.index("--") if "--" in given else len(given)
+        with _changed(others, nargs=argparse.SUPPRESS, default=argparse.SUPPRESS):
+            namespace, words = self.parse_known_args(given[:end], namespace)
+        if unknown := [word for word in words if word.startswith("-") and word != "-"]:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        with _changed(self._get_optional_actions(), required=False):  # they were all seen above
+            return super().parse_args(["--", *words, *given[end + 1 :]], namespace)
+
     def error(self, message: str):
-        raise UsageError(f"{message} (see --help)")
+        files = [word for word in message.split() if word.startswith("-") and os.path.exists(word)]
+        advice = f"; the file is given as ./{files[0]}" if files else ""
+        raise UsageError(f"{message}{advice} (see --help)")
+
+
+@contextlib.contextmanager
+def _changed(actions: list[argparse.Action], **attributes: Any) -> Iterator[None]:
+    """Within this block some arguments of a parser have other attributes."""
+    before = [{name: getattr(action, name) for name in attributes} for action in actions]
+    for action in actions:
+        vars(action).update(attributes)
+    try:
+        yield
+    finally:
+        for action, values in zip(actions, before):
+            vars(action).update(values)
 
 
 class Option:
@@ -125,8 +157,10 @@ def writable(path: Path) -> Path:
     """Check before computing anything that a file can be written afterwards; returns its path.
 
     Raises:
-        OSError: it is a folder, or lies in a folder that cannot be written to.
+        OSError: it is a folder, or lies in a folder that is missing or cannot be written to.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
     if not path.parent.is_dir():
@@ -157,20 +191,38 @@ def run_subcommand(
         subparser.set_defaults(run=module.run)
 
     def run() -> int:
-        arguments = parser.parse_args(argv)
+        given = sys.argv[1:] if argv is None else argv
+        if given and given[0] in modules:
+            arguments = commands.choices[given[0]].parse_args(given[1:])
+        else:
+            arguments = parser.parse_args(given)
         return arguments.run(arguments)
 
     return exit_code(run)
 
 
+def command(name: str, *arguments: str | Path) -> str:
+    """A command to be copied into a shell: what has spaces or quotes is quoted.
+
+    Args:
+        name: as it is typed, such as "python -m alexnet.train".
+    """
+    words = [
+        f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
+        for word in arguments
+    ]
+    return f"{name} {shlex.join(words)}"
+
+
 def say(text: str) -> None:
-    """Print a line on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line on stderr; where nobody can read it any more, the work goes on."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
     """The text with escapes for what cannot be printed or would control the terminal."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -185,38 +237,75 @@ def one_line(name: str) -> str:
     return printable(name.replace("\n", "\\n"))
 
 
+@contextlib.contextmanager
+def _standard_streams() -> Iterator[None]:
+    """Within this block every stream exists, and a name that cannot be encoded is escaped.
+
+    Where the caller has closed one (``>&-``, pythonw), the null device takes its place: the next
+    file to be opened would get its number, and what is printed there would go into that file.
+    """
+    with contextlib.ExitStack() as stack:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            stream = getattr(sys, name)
+            if stream is None or getattr(stream, "closed", False):
+                null = stack.enter_context(open(os.devnull, mode, encoding="utf-8"))
+                setattr(sys, name, null)
+                stack.callback(setattr, sys, name, stream)
+            elif getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+                if mode == "w":
+                    stream.reconfigure(errors="backslashreplace")
+                    stack.callback(_reconfigure, stream, "strict")
+        yield
+
+
+def _reconfigure(stream: Any, errors: str) -> None:
+    with contextlib.suppress(OSError):  # it writes what is left, where that can be written
+        stream.reconfigure(errors=errors)
+
+
 def exit_code(run: Callable[[], int]) -> int:
     """Run a command and return its exit code; an expected error is one line and its own code."""
-    try:
-        code = run()
-        sys.stdout.flush()  # or Python would notice only at its exit that this fails
+    with _standard_streams():
+        code, message = _outcome(run)
+        if message:
+            say("error: " + " ".join(str(message).split()))
+        try:
+            sys.stdout.flush()
+        except OSError:  # Python would try once more as it exits
+            with contextlib.suppress(OSError):  # a stream that is no file
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
+
+
+def _outcome(run: Callable[[], int]) -> tuple[int, Any]:
+    """The exit code of a command, and what to say of an error."""
+    try:
+        with interrupts.raised():
+            try:
+                code = run()
+            except SystemExit as end:  # after --help and --version
+                code = end.code or 0
+            sys.stdout.flush()  # or Python would notice only at its exit that this fails
+        return code, None
     except UsageError as error:
-        code, message = 2, error
+        return 2, error
     except DataError as error:
-        code, message = 3, error
+        return 3, error
     except CheckpointError as error:
-        code, message = 4, error
+        return 4, error
     except Diverged as error:
-        code, message = 5, error
+        return 5, error
     except OutOfMemory as error:
-        code, message = 6, error
+        return 6, error
     except MemoryError as error:
-        code, message = 6, f"out of memory: {error}; try a smaller --batch-size"
+        return 6, f"out of memory: {error}; try a smaller --batch-size"
     except BrokenPipeError:
-        code, message = 7, "the output is closed: the program that read it has ended"
+        return 7, "the output is closed: the program that read it has ended"
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        code, message = 7, f"disk full: {error}; free some space" if full else error
+        return 7, f"disk full: {error}; free some space" if full else error
     except BackendError as error:
-        code, message = 8, error
-    except Terminated:
-        code, message = 143, "terminated"
-    except KeyboardInterrupt:
-        code, message = 130, "interrupted"
-    say("error: " + " ".join(str(message).split()))
-    try:
-        sys.stdout.flush()
-    except OSError:  # Python would try once more as it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+        return 8, error
+    except KeyboardInterrupt as error:
+        number = interrupts.signal_number(error)
+        return 128 + number, interrupts.word(number)

@@ -1,5 +1,6 @@
 """Errors that are expected; `alexnet.cli` gives each its exit code."""
 
+from alexnet.interrupts import Terminated
 from minigrad.io import CheckpointError
 
 __all__ = [
@@ -36,7 +37,3 @@ class DivergedNetwork(CheckpointError):
 
 class OutOfMemory(Exception):
     """More memory is needed than is available; the message says what would fit."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM was received."""

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -106,13 +105,15 @@ def _run(argv: list[str] | None) -> int:
 def _names(arguments: argparse.Namespace) -> list[str]:
     """The names of the images, from the command line and from a list."""
     names = list(arguments.images)
-    if arguments.list == image_files.STANDARD_INPUT:
-        names += os.fsdecode(sys.stdin.buffer.read()).splitlines()
-    elif arguments.list is not None:
-        try:
-            names += os.fsdecode(Path(arguments.list).read_bytes()).splitlines()
-        except OSError as error:
-            raise UsageError(f"--list {arguments.list}: {error.strerror}") from error
+    try:
+        if arguments.list == image_files.STANDARD_INPUT:
+            names += image_files.listed(sys.stdin.buffer.read())
+        elif arguments.list is not None:
+            names += image_files.listed(Path(arguments.list).read_bytes())
+    except OSError as error:
+        raise UsageError(f"--list {arguments.list}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--list {arguments.list}: {error}") from error
     names = [name for name in names if name.strip()]
     if not names:
         raise UsageError("no image is given (see --help)")

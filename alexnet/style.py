@@ -1,17 +1,29 @@
-"""How all pictures look: colors, page size, fonts; places in inches; and saving them."""
+"""How all pictures look: colors, page size, fonts; places in inches; making and saving them.
+
+matplotlib is imported when the first picture is drawn: it takes half a second, and most commands
+draw nothing. Pictures are files; no window, no display and no backend for them is needed.
+`new_figure`, `colormap` and `fitted` see to that. Whoever needs more of matplotlib imports it after
+one of them.
+"""
+
+from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from alexnet import files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, which color-blind readers can tell apart, without its yellow, which is
 # too pale on white.
@@ -28,6 +40,36 @@ INTENSITY = "inferno"
 PAGE_WIDTH, PAGE_HEIGHT = 7.4, 10.4
 SMALL, NORMAL, LARGE = 7, 8, 9  # points
 DOTS_PER_INCH = 150
+
+
+def _matplotlib() -> ModuleType:
+    """The package, imported.
+
+    By itself it cannot be imported where MPLBACKEND names a backend that is not installed, as the
+    processes that a notebook starts inherit it.
+    """
+    if "matplotlib" not in sys.modules and (backend := os.environ.pop("MPLBACKEND", None)):
+        import matplotlib
+
+        os.environ["MPLBACKEND"] = backend
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend  # for others: a notebook, pyplot
+    import matplotlib
+
+    return matplotlib
+
+
+def new_figure(height: float, width: float = PAGE_WIDTH, **options: Any) -> Figure:
+    """An empty figure; height and width in inches, options of matplotlib's ``Figure``."""
+    _matplotlib()
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), **options)
+
+
+def colormap(name: str) -> Colormap:
+    """One of matplotlib's colormaps."""
+    return _matplotlib().colormaps[name]
 
 
 def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -57,6 +99,13 @@ def plain(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def whole_numbers(axis: Axis) -> None:
+    """Ticks at whole numbers only, and at least one."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
 @contextlib.contextmanager
 def boxes_for_missing_letters() -> Iterator[None]:
     """Within this block a letter that the font lacks is drawn as a box, without a warning."""
@@ -73,6 +122,10 @@ def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
         size: of the font, points.
         weight: of the font.
     """
+    _matplotlib()
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
     font = FontProperties(size=size, weight=weight)
 
     def inches(text: str) -> float:

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import math
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from alexnet import cli
+from alexnet import cli, interrupts
 from alexnet.errors import Diverged, OutOfMemory, UsageError
 from alexnet.model import parameter_count
 from alexnet.run import checkpoint_files
@@ -221,10 +220,9 @@ def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float)
         available = resources.available_memory(trainer.backend)
         raise OutOfMemory(f"out of memory ({error}): {plan.shortage(available)}") from error
 
-    resume = f"{COMMAND} --resume {trainer.folder}"
+    resume = cli.command(COMMAND, "--resume", trainer.folder)
     if received and not finished:
-        how = "terminated" if received[0] == signal.SIGTERM else "interrupted"
-        cli.say(f"{how}; continue with: {resume}")
+        cli.say(f"{interrupts.word(received[0])}; continue with: {resume}")
         return 128 + received[0]
     _print_result(settings, trainer.folder, trainer.state, finished)
     if not finished:
@@ -245,12 +243,7 @@ def _print_result(settings: Settings, folder: Path, state: TrainingState, finish
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-
-    def run() -> int:
-        with signals.at_once():
-            return _run(argv)
-
-    return cli.exit_code(run)
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,16 @@
 """``python -m benchmarks.compare A.json B.json``: what became faster or slower."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from alexnet import cli
+from alexnet.errors import DataError
 from benchmarks.timing import Sample, interval, ratio
 
 SAME = ("kind", "arch", "batch")  # of two reports that can be compared
 MACHINE = ("cpu", "threads")
-
-
-class Unusable(Exception):
-    """Files that are no reports, or not of the same benchmark."""
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -26,20 +23,20 @@ def load(path: Path) -> dict[str, Any]:
             "samples": {r["name"]: Sample(tuple(r["seconds"])) for r in report["results"]},
         }
     except OSError as error:
-        raise Unusable(str(error)) from error
+        raise DataError(str(error)) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise Unusable(f"{path} is no report of a benchmark (written with --json)") from error
+        raise DataError(f"{path} is no report of a benchmark (written with --json)") from error
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """A line for each thing that both have timed."""
     for key in SAME:
         if before.get(key) != after.get(key):
-            raise Unusable(f"not the same benchmark: {key} {before.get(key)} and {after.get(key)}")
+            raise DataError(f"not the same benchmark: {key} {before.get(key)} and {after.get(key)}")
     for key in MACHINE:
         one, other = before["about"].get(key), after["about"].get(key)
         if one != other:
-            raise Unusable(f"not the same machine: {key} {one} and {other}")
+            raise DataError(f"not the same machine: {key} {one} and {other}")
     lines = [f"{'':<44}{'A ms':>10}{'B ms':>10}{'B / A':>8}{'95%':>14}"]
     for name, a in before["samples"].items():
         if name not in after["samples"]:
@@ -54,9 +51,8 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return lines
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 3 where a file cannot be used."""
-    parser = argparse.ArgumentParser(
+def _run(argv: list[str] | None) -> int:
+    parser = cli.Parser(
         prog="python -m benchmarks.compare",
         description="Compare two reports of the same benchmark on the same machine.",
         epilog="example: python -m benchmarks.layers --json before.json; (change something); "
@@ -66,12 +62,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("before", type=Path, metavar="A.json")
     parser.add_argument("after", type=Path, metavar="B.json")
     arguments = parser.parse_args(argv)
-    try:
-        print("\n".join(compare(load(arguments.before), load(arguments.after))))
-    except Unusable as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
+    print("\n".join(compare(load(arguments.before), load(arguments.after))))
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 3 where a file cannot be used."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,14 @@ from types import ModuleType
 import numpy as np
 from PIL import Image
 
+from alexnet import cli
 from alexnet.data import Dataset, load
 from alexnet.data.loader import Batch, Loader
 from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.model import AlexNet
 from benchmarks import machine, peer
-from benchmarks.report import add_json_option, positive, save
+from benchmarks.report import add_json_option, save
 from benchmarks.timing import Sample, interleaved, interval, ratio
 from minigrad import Tensor, backend, optim
 from minigrad import functional as F
@@ -174,17 +175,16 @@ def report_steps(samples: dict[str, Sample]) -> None:
         print(f"{name:<34}{1e3 * sample.median:>10.0f}{middle - 1:>8.1%}{interval(low, high):>15}")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 7 where the file cannot be written."""
-    parser = argparse.ArgumentParser(
+def _run(argv: list[str] | None) -> int:
+    parser = cli.Parser(
         prog="python -m benchmarks.data",
         description="Time the way of images from disk to the network's input.",
         epilog="example: python -m benchmarks.data --repeats 9",
     )
-    parser.add_argument("--images", type=positive, default=1024, metavar="N", help="default: 1024")
-    parser.add_argument("--batch", type=positive, default=128, metavar="N", help="default: 128")
-    parser.add_argument("--workers", type=positive, default=2, metavar="N", help="default: 2")
-    parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
+    parser.add_argument("--images", type=cli.count, default=1024, metavar="N", help="default: 1024")
+    parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--workers", type=cli.count, default=2, metavar="N", help="default: 2")
+    parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
     add_json_option(parser)
     arguments = parser.parse_args(argv)
 
@@ -209,7 +209,8 @@ def main(argv: list[str] | None = None) -> int:
         "passes": {name: asdict(sample) for name, sample in rates.items()},
         "steps": {name: asdict(sample) for name, sample in steps.items()},
     }
-    return save(report, arguments.json)
+    save(report, arguments.json)
+    return 0
 
 
 def _measure_rates(
@@ -239,6 +240,11 @@ def _measure_steps(
         "JPEG files": from_files,
     }
     return dict(zip(batches, interleaved(training(batches), arguments.repeats)))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 7 where the file cannot be written."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.inference.layers import named_layers
 from alexnet.model import ARCHITECTURES
 from benchmarks import budget, machine, peer, picture
-from benchmarks.report import add_json_option, add_plot_option, positive, save
+from benchmarks.report import add_json_option, save, writable
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, manual_seed, nn
 
@@ -284,22 +284,23 @@ def _sum(results: list[Result], step: Sample) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = cli.Parser(
         prog="python -m benchmarks.layers",
         description="Time each pass of each layer; with PyTorch side by side if it is installed.",
         epilog="example: python -m benchmarks.layers --batch 128 --layers conv2 norm1 fc6",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--batch", type=positive, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
-    parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
+    parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
     add_json_option(parser)
-    add_plot_option(parser, "bars and roofline")
+    parser.add_argument(
+        "--plot", type=writable, metavar="FILE", help="draw bars and roofline as a PNG"
+    )
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 1 where a layer computes something wrong, otherwise 0."""
+def _run(argv: list[str] | None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     architecture = ARCHITECTURES[arguments.arch]
@@ -328,7 +329,7 @@ def main(argv: list[str] | None = None) -> int:
             lambda result: print(_line(result, peaks), flush=True),
         )
     except WrongResult as error:
-        print(f"error: {error}", file=sys.stderr)
+        cli.say(f"error: {error}")
         return 1
     print("\n".join(["-" * len(HEADER), *_totals(results)]))
     rest, step = [], None
@@ -346,17 +347,15 @@ def main(argv: list[str] | None = None) -> int:
         "results": [result.report() for result in results + rest],
         "step_seconds": step.seconds if step else None,
     }
-    return save(report, arguments.json) or _plot(results, peaks, arguments.plot)
-
-
-def _plot(results: list[Result], peaks: machine.Peaks, path: Path | None) -> int:
-    try:
-        if path:
-            picture.draw(results, peaks, path)
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 7
+    save(report, arguments.json)
+    if arguments.plot:
+        picture.draw(results, peaks, arguments.plot)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a layer computes something wrong, otherwise 0."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Each batch size is trained for a whole epoch, with validation, checkpoint, watch
 process of its own, whose peak of resident memory the system tells when it has ended.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -12,8 +11,9 @@ import sys
 import tempfile
 from dataclasses import asdict, dataclass
 
+from alexnet import cli
 from benchmarks import machine
-from benchmarks.report import add_json_option, positive, save
+from benchmarks.report import add_json_option, save
 
 BATCHES = (8, 32, 128)
 # Enough that all batches are loaded ahead that ever are; the demo set has so many images.
@@ -76,15 +76,14 @@ def peak(training: list[str], compiles: bool) -> int:
     return UNIT * usage.ru_maxrss
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 1 where a training fails, 7 where the file cannot be written."""
-    parser = argparse.ArgumentParser(
+def _run(argv: list[str] | None) -> int:
+    parser = cli.Parser(
         prog="python -m benchmarks.memory",
         description="Train on a few images, and compare the peak of memory with the estimate.",
         epilog="example: python -m benchmarks.memory --batches 8 32 -- --arch owt --optimizer adam",
     )
     parser.add_argument(
-        "--batches", type=positive, nargs="+", default=BATCHES, metavar="N", help="of images"
+        "--batches", type=cli.count, nargs="+", default=BATCHES, metavar="N", help="of images"
     )
     parser.add_argument("--cold", action="store_true", help="compile the kernels in each training")
     parser.add_argument("options", nargs="*", help="of alexnet.train, after --")
@@ -102,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
             expected = estimate(training)
             results.append(Result(batch, expected, peak(training, arguments.cold)))
         except Failed as error:
-            print(f"error: {error}", file=sys.stderr)
+            cli.say(f"error: {error}")
             return 1
         result = results[-1]
         print(
@@ -117,7 +116,13 @@ def main(argv: list[str] | None = None) -> int:
         "about": about,
         "results": [asdict(result) for result in results],
     }
-    return save(report, arguments.json)
+    save(report, arguments.json)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a training fails, 7 where the file cannot be written."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

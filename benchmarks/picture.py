@@ -1,13 +1,17 @@
 """The picture of `benchmarks.layers --plot`: where the time goes, and what bounds each pass."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from alexnet.style import REFERENCE, TRAINING, VALIDATION
+from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
 from benchmarks.machine import Peaks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 OURS, TORCH = TRAINING, VALIDATION
 MARKERS = {"forward": "o", "d input": "s", "d weight": "^"}
@@ -20,7 +24,7 @@ def draw(results: list, peaks: Peaks, path: Path) -> None:
         results: of `benchmarks.layers`.
         path: where the PNG goes.
     """
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = new_figure(5, width=11, layout="constrained")
     bars, roofline = figure.subplots(1, 2)
     _draw_bars(bars, results)
     _draw_roofline(roofline, results, peaks)

@@ -1,21 +1,25 @@
 """``python -m benchmarks.scale``: how the cost of a step grows with batch, image and threads."""
 
-import argparse
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from alexnet import cli
 from alexnet.model import ARCHITECTURES
-from alexnet.style import REFERENCE, TRAINING, VALIDATION
+from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
 from benchmarks import machine, peer
 from benchmarks.contestant import OURS
-from benchmarks.report import add_json_option, add_plot_option, positive, save
+from benchmarks.report import add_json_option, save, writable
 from benchmarks.step import Entry, Failed, Work, started
 from benchmarks.timing import Sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BATCHES = (1, 7, 32, 100, 128)
 SIDES = (67, 115, 163, 227)
@@ -109,7 +113,7 @@ def draw(points: list[Point], model: Model, side: int, path: Path) -> None:
     The expectation is extrapolated from the threads there are: memory that does not get faster
     with more cores is not in it.
     """
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = new_figure(4, width=12, layout="constrained")
     batches, pixels, cores = figure.subplots(1, 3)
     threads = sorted({point.threads for point in points})
     for count, color in zip(threads, (VALIDATION, TRAINING)):
@@ -142,25 +146,24 @@ def _finish(axes: Axes, xlabel: str, title: str) -> None:
     axes.legend(frameon=False)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 1 where a step fails, 7 where a file cannot be written."""
-    parser = argparse.ArgumentParser(
+def _run(argv: list[str] | None) -> int:
+    parser = cli.Parser(
         prog="python -m benchmarks.scale",
         description="Time training steps over batch size, image size and threads, and fit a model.",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
     parser.add_argument(
         "--repeats",
-        type=positive,
+        type=cli.count,
         default=3,
         metavar="N",
         help="half of the steps that count; default: 3",
     )
     parser.add_argument(
-        "--batches", type=positive, nargs="+", default=BATCHES, metavar="N", help="of images"
+        "--batches", type=cli.count, nargs="+", default=BATCHES, metavar="N", help="of images"
     )
     add_json_option(parser)
-    add_plot_option(parser, "the figures")
+    parser.add_argument("--plot", type=writable, metavar="FILE", help="draw the figures as a PNG")
     arguments = parser.parse_args(argv)
 
     about = machine.introduce(peer.import_torch())
@@ -173,12 +176,12 @@ def main(argv: list[str] | None = None) -> int:
     try:
         points = measure(arguments.arch, sizes, arguments.repeats)
     except Failed as error:
-        print(f"error: {error}", file=sys.stderr)
+        cli.say(f"error: {error}")
         return 1
     print("\n".join([HEADER, *map(line, points)]))
     fitted = fit([point for point in points if point.side == side])
     if fitted is None:
-        print("error: a model needs two batch sizes and two threads", file=sys.stderr)
+        cli.say("error: a model needs two batch sizes and two threads")
         return 1
     model, error = fitted
     print(
@@ -193,13 +196,15 @@ def main(argv: list[str] | None = None) -> int:
         "about": about,
         "results": [{"name": p.name, "seconds": p.sample.seconds} for p in points],
     }
-    try:
-        if arguments.plot:
-            draw(points, model, side, arguments.plot)
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 7
-    return save(report, arguments.json)
+    if arguments.plot:
+        draw(points, model, side, arguments.plot)
+    save(report, arguments.json)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a step fails, 7 where a file cannot be written."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

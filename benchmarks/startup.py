@@ -4,7 +4,6 @@ The kernels are compiled when they are first called and cached beside their sour
 step is measured twice: with an empty cache, and with the one that this has filled.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
@@ -12,10 +11,11 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.model import ARCHITECTURES
 from benchmarks import machine, peer
 from benchmarks.contestant import OURS
-from benchmarks.report import add_json_option, positive, save
+from benchmarks.report import add_json_option, save
 from benchmarks.step import Contestant, Entry, Failed, Work, started
 
 IMPORTS = 5  # processes, of which the median counts
@@ -71,15 +71,14 @@ def measure(work: Work, with_torch: bool) -> list[Start]:
     return starts
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 1 where a process fails, 7 where the file cannot be written."""
-    parser = argparse.ArgumentParser(
+def _run(argv: list[str] | None) -> int:
+    parser = cli.Parser(
         prog="python -m benchmarks.startup",
         description="Time imports, and the first training step with and without compiled kernels.",
         epilog="example: python -m benchmarks.startup --batch 32",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--batch", type=positive, default=32, metavar="N", help="default: 32")
+    parser.add_argument("--batch", type=cli.count, default=32, metavar="N", help="default: 32")
     add_json_option(parser)
     arguments = parser.parse_args(argv)
 
@@ -93,7 +92,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         starts = measure(work, torch is not None)
     except Failed as error:
-        print(f"error: {error}", file=sys.stderr)
+        cli.say(f"error: {error}")
         return 1
     print(f"\ntraining step of {arguments.arch}, batch {arguments.batch}, seconds")
     print(f"{'':<36}{'first step':>12}{'later step':>12}{'more':>8}")
@@ -109,7 +108,13 @@ def main(argv: list[str] | None = None) -> int:
         "imports": imports,
         "starts": [asdict(start) for start in starts],
     }
-    return save(report, arguments.json)
+    save(report, arguments.json)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a process fails, 7 where the file cannot be written."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """``python -m benchmarks.step``: a training step, or inference, against PyTorch in three forms."""
 
-import argparse
 import json
 import os
 import subprocess
@@ -12,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.model import ARCHITECTURES
 from benchmarks import machine, peer
 from benchmarks.contestant import FORMS, OURS
-from benchmarks.report import add_json_option, positive, save
+from benchmarks.report import add_json_option, save
 from benchmarks.timing import Sample, interleaved, interval, ratio
 
 SCORE_TOLERANCE = 1e-4
@@ -191,21 +191,20 @@ def groups_for(forms: list[str], has_norm: bool) -> list[list[Entry]]:
     ]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns 1 where a contestant fails, 7 where the file cannot be written."""
-    parser = argparse.ArgumentParser(
+def _run(argv: list[str] | None) -> int:
+    parser = cli.Parser(
         prog="python -m benchmarks.step",
         description="Time whole steps of this engine and of PyTorch, in turn, each in a process "
         "of its own.",
         epilog="example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--batch", type=positive, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
     parser.add_argument("--inference", action="store_true", help="only the forward pass")
     parser.add_argument(
         "--forms", nargs="*", choices=FORMS, default=list(FORMS), help="of PyTorch; default: all"
     )
-    parser.add_argument("--repeats", type=positive, default=7, metavar="N", help="default: 7")
+    parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
     add_json_option(parser)
     arguments = parser.parse_args(argv)
 
@@ -221,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             measured = measure([Entry(OURS), *group], work, arguments.repeats)
         except Failed as error:
-            print(f"error: {error}", file=sys.stderr)
+            cli.say(f"error: {error}")
             return 1
         print("\n".join(["", HEADER, *(line(result, arguments.batch) for result in measured)]))
         results += measured[1:] if results else measured
@@ -232,7 +231,13 @@ def main(argv: list[str] | None = None) -> int:
         "about": about,
         "results": [result.report() for result in results],
     }
-    return save(report, arguments.json)
+    save(report, arguments.json)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns 1 where a contestant fails, 7 where the file cannot be written."""
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

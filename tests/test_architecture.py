@@ -16,6 +16,7 @@ LONGER_FILES = {"minigrad/functional.py": 600}
 
 # Each room may import itself and those above it in its list.
 ROOMS_OF_ALEXNET = [
+    ("interrupts",),
     ("errors", "files", "model"),
     ("cli", "style"),
     ("data",),
@@ -153,12 +154,21 @@ def test_file_is_not_too_long(path):
     assert len(path.read_text().splitlines()) <= longest
 
 
-def test_import_is_light():
-    """`import minigrad` needs neither a GPU nor the libraries of some commands."""
-    script = (
-        "import sys, minigrad\n"
-        "print(*{'cupy', 'torch', 'matplotlib', 'PIL', 'tqdm'} & set(sys.modules))"
-    )
+# What only some commands need, and what takes long to import or is an extra.
+HEAVY = {"cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"}
+
+
+@pytest.mark.parametrize(
+    "modules, heavy",
+    [
+        (["minigrad"], HEAVY | {"PIL", "tqdm"}),
+        ([name for name in MODULES if name.startswith(("alexnet", "benchmarks"))], HEAVY),
+    ],
+    ids=["engine", "commands"],
+)
+def test_imports_are_light(modules, heavy):
+    """They need neither a GPU nor a library that is first used when something is drawn or read."""
+    script = f"import sys, {', '.join(modules)}\nprint(*{heavy} & set(sys.modules))"
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -4,13 +4,20 @@
 """
 
 import argparse
+import ast
 import contextlib
 import importlib
+import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from alexnet import cli
+from alexnet.errors import UsageError
+
+ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).with_name("command_lines.json")
 COMMANDS = [
     *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "summary")),
@@ -45,21 +52,15 @@ EXIT_CODES = [
     ("alexnet.summary", "--arch nothing", 2),
     ("alexnet.summary", "--image-size 3", 2),
     ("alexnet.__main__", "nothing", 2),
+    ("benchmarks.step", "--batch x", 2),
+    ("benchmarks.compare", "{folder}/a.json {folder}/b.json", 3),
+    ("benchmarks.scale", "--plot {folder}/missing/a.png", 7),
     ("benchmarks.gpu_check.__main__", "", 8),
 ]
 
 
 class _Parser(Exception):
     """Carries the parser of a command out of it."""
-
-
-@contextlib.contextmanager
-def _caught_parsers(patch):
-    def parse_args(parser, *arguments):
-        raise _Parser(parser)
-
-    patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
-    yield
 
 
 def _options(parser):
@@ -79,20 +80,120 @@ def _options(parser):
     return listed
 
 
-def command_lines(patch):
-    """Every command with its options."""
-    listed = {}
-    for name in COMMANDS:
-        with _caught_parsers(patch):
+def parsers():
+    """The parser of every command, by its name."""
+
+    def parse_args(parser, *arguments):
+        raise _Parser(parser)
+
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli.Parser, "parse_args", parse_args)
+        for name in COMMANDS:
             try:
                 importlib.import_module(name).main(["--an-option-to-get-at-the-parser"])
             except _Parser as caught:
-                listed[name.removesuffix(".__main__")] = _options(caught.args[0])
-    return listed
+                found[name.removesuffix(".__main__")] = caught.args[0]
+    return found
 
 
-def test_commands_and_options_are_those_stored(monkeypatch):
-    assert command_lines(monkeypatch) == json.loads(STORED.read_text())
+def leaf_parsers():
+    """The parsers that no command follows."""
+    for name, parser in parsers().items():
+        subparsers = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+        for action in subparsers:
+            for command, subparser in action.choices.items():
+                yield f"{name} {command}", subparser
+        if not subparsers:
+            yield name, parser
+
+
+def command_lines():
+    """Every command with its options."""
+    return {name: _options(parser) for name, parser in parsers().items()}
+
+
+def test_commands_and_options_are_those_stored():
+    assert command_lines() == json.loads(STORED.read_text())
+
+
+VALUES = ("2", "0.5", "1h", "a.png", "a.html", "a.gif")
+
+
+def _words(action):
+    """A value, or two, that an argument takes."""
+    if action.nargs == 0:
+        return []
+    parse = action.type or str
+    for word in action.choices or VALUES:
+        with contextlib.suppress(ValueError, argparse.ArgumentTypeError):
+            parse(str(word))
+            return [str(word)] * (2 if action.nargs in ("*", "+") else 1)
+    raise AssertionError(f"what does {action} take?")
+
+
+def _option_words(action):
+    """An option with its value; one that takes any number takes what follows it, too."""
+    return [] if action.nargs in ("*", "+") else [action.option_strings[0], *_words(action)]
+
+
+def test_options_stand_anywhere(tmp_path, monkeypatch):
+    """Before, between and behind other arguments; behind -- there are none."""
+    monkeypatch.chdir(tmp_path)
+    tried = 0
+    for name, parser in leaf_parsers():
+        positionals = [action for action in parser._actions if not action.option_strings]
+        others = [word for action in positionals for word in _words(action)]
+        options = [
+            _option_words(action)
+            for action in parser._actions
+            if action.option_strings and not isinstance(action, argparse._HelpAction)
+        ]
+        required = [
+            word
+            for action in parser._actions
+            if action.option_strings and action.required
+            for word in _option_words(action)
+        ]
+        for option in filter(None, options if others else []):
+            given = [*required, *option]
+            expected = parser.parse_args([*given, *others])
+            for place in range(1, len(others) + 1):
+                words = [*others[:place], *given, *others[place:]]
+                assert parser.parse_args(words) == expected, f"{name} {' '.join(words)}"
+                words = [*others[:place], *given, "--", *others[place:]]
+                assert parser.parse_args(words) == expected, f"{name} {' '.join(words)}"
+                tried += 2
+    assert tried > 250
+
+
+def test_options_are_not_abbreviated():
+    """Or a new option could change what an old command line means."""
+    for name, parser in leaf_parsers():
+        for option in parser._option_string_actions:
+            shorter = option[:-1]
+            if len(shorter) > 3 and shorter not in parser._option_string_actions:
+                with pytest.raises(UsageError, match=f"unrecognized arguments: {shorter}|required"):
+                    parser.parse_args([shorter])
+                    pytest.fail(f"{name} {shorter}")
+
+
+# What comes before a folder in a command.
+BEFORE_FOLDER = re.compile(r"(python -m \S+|--(\w+-root|resume|out|init-from)) $")
+
+
+def test_printed_folders_are_quoted():
+    """By `cli.command`: a name with a space would be two words in a shell."""
+    unquoted = []
+    for path in sorted([*(ROOT / "alexnet").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]):
+        for text in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(text, ast.JoinedStr):
+                continue
+            for before, value in itertools.pairwise(text.values):
+                if isinstance(before, ast.Constant) and isinstance(value, ast.FormattedValue):
+                    if BEFORE_FOLDER.search(before.value):
+                        unquoted.append(f"{path.relative_to(ROOT)}: {ast.unparse(text)}")
+    assert unquoted == []
 
 
 @pytest.mark.parametrize("command, arguments, code", EXIT_CODES)
@@ -106,9 +207,7 @@ def test_exit_codes(command, arguments, code, tmp_path, monkeypatch, capsys):
 def main(argv: list[str] | None = None) -> None:
     """Write the list anew."""
     argparse.ArgumentParser(description=main.__doc__).parse_args(argv)
-    with pytest.MonkeyPatch.context() as patch:
-        text = json.dumps(command_lines(patch), indent=1)
-    STORED.write_text(text + "\n")
+    STORED.write_text(json.dumps(command_lines(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 An image that cannot be used is reported in one line; the others are not affected.
 """
 
+import codecs
 import io
 import os
 import sys
@@ -46,6 +47,25 @@ class ImageFiles:
 
     def name(self, index: int) -> str:
         return self.files[index]
+
+
+def listed(content: bytes) -> list[str]:
+    """The names in a list of files, one a line, as any system writes it.
+
+    Windows ends lines with CR LF, its editors begin UTF-8 with a byte-order mark, and its shell
+    writes UTF-16.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = content.decode("utf-16")
+    else:
+        text = os.fsdecode(content.removeprefix(codecs.BOM_UTF8))
+    if "\0" in text:
+        raise ValueError("has null characters: give one name a line, in UTF-8")
+    # Not splitlines(): names may hold the other line breaks of Unicode.
+    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 def expand(path: str) -> list[str]:

@@ -11,18 +11,17 @@ from alexnet.inference import layers, load
 from alexnet.inference.evaluation import evaluate
 from alexnet.report import html as html_page
 from alexnet.report import neighbors, network, results, run
-from alexnet.report.content import Images, Missing, Report, missing
+from alexnet.report.content import REPORT, Images, Missing, Report, missing
 from alexnet.report.html import Section
 from alexnet.run import filter_snapshots, progress
 from alexnet.run.metrics import read_rows
 from minigrad import backend
 
-NAME = "python -m alexnet.report"
 EXAMPLES = f"""\
 examples:
-  {NAME} runs/demo-alexnet-1
+  {REPORT} runs/demo-alexnet-1
       writes runs/demo-alexnet-1/report.html
-  {NAME} runs/cifar10-alexnet-1 --data-root data --out cifar10.html
+  {REPORT} runs/cifar10-alexnet-1 --data-root data --out cifar10.html
       where the images lie elsewhere than in training
 """
 
@@ -41,7 +40,7 @@ SECTIONS = (
 
 
 def parser() -> argparse.ArgumentParser:
-    options = cli.Parser(prog=NAME, description=EXAMPLES)
+    options = cli.Parser(prog=REPORT, description=EXAMPLES)
     options.add_argument("checkpoint", type=Path, metavar="RUN", help="the folder of a run")
     options.add_argument(
         "--out",

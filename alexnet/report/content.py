@@ -7,13 +7,13 @@ Its sections are functions from `Report` to HTML, in the modules `run`, `network
 import argparse
 import functools
 import json
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.inference.results import Results
 from alexnet.report.html import text
@@ -22,6 +22,8 @@ from alexnet.run.folder import RUN_JSON
 from alexnet.run.metrics import Row
 from alexnet.visualize.tuning import mean_circular_variance
 from minigrad import nn
+
+REPORT = "python -m alexnet.report"
 
 
 class Missing(Exception):
@@ -84,7 +86,7 @@ class Report:
 
     def require_images(self) -> Images:
         if self.images is None:
-            remedy = f"python -m alexnet.report {shlex.quote(str(self.folder))} --data-root DIR"
+            remedy = cli.command(REPORT, self.folder, "--data-root", "DIR")
             raise Missing(self.no_images, remedy)
         return self.images
 

@@ -1,14 +1,17 @@
 """HTML pages in one file: pictures are embedded, and nothing is loaded from elsewhere."""
 
+from __future__ import annotations
+
 import base64
 import io
 from html import escape
 from string import Template
-from typing import NamedTuple
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, NamedTuple
 
 from alexnet.style import boxes_for_missing_letters
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Curves are SVG, which stays sharp; kernels PNG, which keeps every pixel; photographs JPEG, which
 # is small.

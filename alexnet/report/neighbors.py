@@ -1,14 +1,13 @@
 """The section of a report on nearest neighbors: training images that the network finds similar."""
 
-import shlex
-
 import numpy as np
 
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.dataset import Subset
 from alexnet.errors import CheckpointError
 from alexnet.inference import load
-from alexnet.report.content import Missing, Report
+from alexnet.report.content import REPORT, Missing, Report
 from alexnet.report.html import figure, picture
 from alexnet.visualize import nearest, pictures
 from alexnet.visualize.features import LAYER, Features, features
@@ -22,7 +21,7 @@ def similar_images(report: Report) -> str:
     dataset = report.require_images().dataset
     arguments, checkpoint = report.arguments, report.checkpoint
     if arguments.split == "train":
-        remedy = f"python -m alexnet.report {shlex.quote(str(report.folder))} --split validation"
+        remedy = cli.command(REPORT, report.folder, "--split", "validation")
         raise Missing("each training image would find itself", remedy)
     training = load.dataset(arguments, checkpoint, "train")
     index = training_index(report, training)

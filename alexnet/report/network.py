@@ -1,9 +1,9 @@
 """The sections of a report on the network: kernels of the first layer, and cost of each layer."""
 
 import itertools
-import shlex
 import statistics
 
+from alexnet import cli
 from alexnet.inference import layers
 from alexnet.inference.layers import layer_costs
 from alexnet.report.content import Report, missing
@@ -50,7 +50,7 @@ def responses(report: Report) -> str:
     overview = response_figures.overview_figure(result, columns, "conv1", report.variance_by_epoch)
     mean = mean_circular_variance(kernels)
     alt = f"Tuning of conv1's kernels; their mean circular variance is {mean:.2f}"
-    command = f"python -m alexnet.visualize responses {shlex.quote(str(report.folder))}"
+    command = cli.command("python -m alexnet.visualize", "responses", report.folder)
     return (
         figure(
             picture(overview, alt),

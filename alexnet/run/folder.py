@@ -55,7 +55,7 @@ def require_free(folder: Path) -> None:
     """Raise UsageError if the folder already holds a checkpoint, or images to learn from."""
     if checkpoint_files.holds_run(folder):
         raise UsageError(
-            f"{folder} already holds a run: continue it with --resume {folder}, "
+            f"{folder} already holds a run: continue it with {cli.command('--resume', folder)}, "
             "or choose another --out"
         )
     if data := _data_in(folder):

@@ -14,6 +14,8 @@ from datetime import timedelta
 
 from tqdm import tqdm
 
+from alexnet import cli
+
 Report = Callable[[int, float, float, float], None]
 # title, number of images, how many of them are done already
 Progress = Callable[[str, int, int], AbstractContextManager[Report]]
@@ -59,11 +61,9 @@ def lines(title: str, images: int, done: int = 0) -> Iterator[Report]:
         printed, printed_at = now, done
         rate = (done - first) / (now - started)
         left = timedelta(seconds=round((images - done) / rate))
-        print(
+        cli.say(
             f"{title}: {done:,} of {images:,} images, loss {loss:.3f}, top-1 {top1:.1%}, "
-            f"{rate:.1f} images/s, waiting for data {waiting:.0%}, {left} left",
-            file=sys.stderr,
-            flush=True,
+            f"{rate:.1f} images/s, waiting for data {waiting:.0%}, {left} left"
         )
 
     yield report

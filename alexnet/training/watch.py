@@ -5,6 +5,7 @@ before and after an update, and at the end of an epoch it sends a few validation
 network.
 """
 
+import contextlib
 import math
 import sys
 from collections import deque
@@ -63,8 +64,9 @@ class Change(NamedTuple):
 
 
 def on_stderr(text: str) -> None:
-    """Print a line that does not run into the progress bar."""
-    tqdm.write(text, file=sys.stderr)
+    """Print a line that does not run into the progress bar, if anybody can read it."""
+    with contextlib.suppress(OSError):
+        tqdm.write(text, file=sys.stderr)
 
 
 class Watch(Observer):

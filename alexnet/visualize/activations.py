@@ -1,20 +1,35 @@
 """Feature maps: what the layers of a network compute for an image."""
 
+from __future__ import annotations
+
 import argparse
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from alexnet import cli
 from alexnet.errors import UsageError
 from alexnet.inference import layers, load
-from alexnet.style import INTENSITY, NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text, fitted, save
+from alexnet.style import (
+    INTENSITY,
+    NORMAL,
+    PAGE_WIDTH,
+    SMALL,
+    add_axes,
+    add_text,
+    fitted,
+    new_figure,
+    save,
+)
 from alexnet.visualize import pictures
 from alexnet.visualize.mosaic import mosaic
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture, class_name
 from minigrad import Tensor, backend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 MAPS = 48
@@ -84,7 +99,7 @@ def activations_figure(
     width = PAGE_WIDTH - MARGIN - SCALE
     heights = [width * m.shape[0] / m.shape[1] for m in mosaics.values()]
     height = HEADER + sum(heights) + TITLE * len(heights) + MARGIN
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = new_figure(height)
     _draw_header(figure, picture, class_name(classes, picture.label))
     top = HEADER
     for (name, image), layer_height in zip(mosaics.items(), heights):

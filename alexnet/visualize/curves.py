@@ -1,21 +1,31 @@
 """Learning curves of one or several runs: loss, accuracy, learning rate, speed, selectivity."""
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
-from typing import NamedTuple
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from typing import TYPE_CHECKING, NamedTuple
 
 from alexnet import cli
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import filter_snapshots
 from alexnet.run.metrics import Row, read_rows
-from alexnet.style import COLORS, GRAY, NORMAL, PAGE_WIDTH, SMALL, plain, save
+from alexnet.style import (
+    COLORS,
+    GRAY,
+    NORMAL,
+    SMALL,
+    new_figure,
+    plain,
+    save,
+    whole_numbers,
+)
 from alexnet.visualize.output import add_out_option, run_name
 from alexnet.visualize.tuning import mean_circular_variance
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MARGINS = {
     "left": 0.065, "right": 0.99, "top": 0.95, "bottom": 0.08, "wspace": 0.28, "hspace": 0.42
@@ -68,7 +78,7 @@ def curves_figure(runs: list[Run]) -> Figure:
     """
     selectivity = any(run.circular_variance for run in runs)
     legend = 0.17 * max(2, len(runs)) + 0.1
-    figure = Figure(figsize=(PAGE_WIDTH, 4.6 + legend))
+    figure = new_figure(4.6 + legend)
     above, below = figure.subfigures(2, 1, height_ratios=(legend, 4.6))
     grid = below.subplots(2, 3, gridspec_kw=_MARGINS).ravel()
     loss, top1, top5, lr, speed, variance = grid
@@ -91,12 +101,12 @@ def curves_figure(runs: list[Run]) -> Figure:
         axes.tick_params(labelsize=SMALL)
         axes.set_title(title, fontsize=NORMAL, loc="left")
         axes.set_xlabel("epoch", fontsize=SMALL)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        whole_numbers(axes.xaxis)
     for axes in (loss, lr, speed):
         axes.set_ylim(0, None)
     for axes in (top1, top5):
         axes.set_ylim(0, 1.02)
-        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        axes.yaxis.set_major_formatter("{x:.0%}")
     variance.set_ylim(0, 1)
     variance.set_visible(selectivity)
     _legend(above, runs)
@@ -114,6 +124,8 @@ def _line(axes: Axes, epochs: list[int], values: list[float], color: str, style:
 
 
 def _legend(figure: Figure, runs: list[Run]) -> None:
+    from matplotlib.lines import Line2D
+
     lines = [Line2D([], [], color=color, lw=2) for color in COLORS[: len(runs)]]
     names = [run_name(run.name, 70) for run in runs]
     styles = [Line2D([], [], color=GRAY, linestyle=style) for style in ("-", "--")]

@@ -1,15 +1,17 @@
 """The picture of a training run: loss and accuracy over the epochs."""
 
+from __future__ import annotations
+
 import math
 from pathlib import Path
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from typing import TYPE_CHECKING
 
 from alexnet import files
 from alexnet.run.metrics import Row
-from alexnet.style import REFERENCE, TRAINING, VALIDATION, plain
+from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure, plain, whole_numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
@@ -18,7 +20,7 @@ def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
     Args:
         rows: of `alexnet.run.metrics.MetricsLog`, one an epoch.
     """
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = new_figure(4, width=10, layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
 
     _curve(loss, rows, "train_loss", "training", TRAINING, "-")
@@ -31,10 +33,10 @@ def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
     _curve(accuracy, rows, "train_top1", "training, top-1", TRAINING, "-")
     _reference(accuracy, 1 / num_classes, f"guessing, top-1: {1 / num_classes:.1%}")
     accuracy.set(title="Accuracy", xlabel="epoch", ylim=(0, 1.02))
-    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+    accuracy.yaxis.set_major_formatter("{x:.0%}")
 
     for axes in (loss, accuracy):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        whole_numbers(axes.xaxis)
         plain(axes)
     loss.legend(frameon=False)
     accuracy.legend(frameon=False)

@@ -1,11 +1,13 @@
 """Kernels: conv1's as in the paper or over the epochs; later layers' as slices or image patches."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from alexnet import cli, files
@@ -27,6 +29,9 @@ from alexnet.visualize.kernel_figures import (
 from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
 from alexnet.visualize.patches import patch, strongest
 from minigrad import backend, nn
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CHANNELS, PATCHES = 12, 9
 

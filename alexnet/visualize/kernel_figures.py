@@ -1,16 +1,20 @@
 """Pictures of kernels: conv1's in color, as the paper's figure 3; later layers' slice by slice."""
 
+from __future__ import annotations
+
 import io
 import math
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image
 
-from alexnet.style import NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text
+from alexnet.style import NORMAL, PAGE_WIDTH, SMALL, add_axes, add_text, colormap, new_figure
 from alexnet.visualize.mosaic import mosaic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NORMALIZATIONS = {
     "filter": "each kernel at full contrast",
@@ -23,7 +27,7 @@ MAX_FRAMES = 60  # of an animation
 FRAME_DOTS_PER_INCH = 100
 MARGIN, LABEL, TITLE, GAP = 0.06, 0.24, 0.42, 0.12  # inches
 # Orange for negative weights, purple for positive ones, white for zero.
-DIVERGING = matplotlib.colormaps["PuOr"]
+DIVERGING = "PuOr"
 
 
 def pictures(kernels: np.ndarray, normalize: str, columns: int) -> np.ndarray:
@@ -54,7 +58,7 @@ def kernels_figure(
     width = PAGE_WIDTH - left - MARGIN
     heights = [width * len(image) / image.shape[1] for image in images]
     height = TITLE + sum(heights) + GAP * len(heights)
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = new_figure(height)
     _title(figure, title, f"{NORMALIZATIONS[normalize]}; gray is a weight of 0")
     top = TITLE
     for number, (image, block_height) in enumerate(zip(images, heights), start=1):
@@ -79,7 +83,7 @@ def epochs_figure(
     panel = width * images[0].shape[0] / images[0].shape[1]
     caption = 0.2
     height = TITLE + rows * (panel + caption + GAP)
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = new_figure(height)
     _title(figure, title, f"{NORMALIZATIONS[normalize]}; gray is a weight of 0")
     for i, (epoch, image) in enumerate(zip(epochs, images)):
         top = TITLE + i // across * (panel + caption + GAP) + caption
@@ -120,12 +124,13 @@ def slices_figure(weights: np.ndarray, groups: int, channels: list[int], title: 
     """
     inputs = weights.shape[1]
     shown = min(PER_ROW, inputs)
+    colors = colormap(DIVERGING)
     rows, names = [], []
     for channel in channels:
         kernel = weights[channel]
         strongest = np.argsort(-np.square(kernel).sum(axis=(1, 2)), kind="stable")[:shown]
         largest = np.abs(kernel).max()
-        rows.append(DIVERGING(0.5 + 0.5 * kernel[strongest] / (largest or 1))[..., :3])
+        rows.append(colors(0.5 + 0.5 * kernel[strongest] / (largest or 1))[..., :3])
         first = channel * groups // len(weights) * inputs  # of the inputs of its group
         names.append([str(first + i) for i in strongest])
     figure, all_axes = _rows(rows, [f"channel {channel}" for channel in channels], above=0.14)
@@ -178,7 +183,7 @@ def _rows(rows: list[np.ndarray], labels: list[str], above: float) -> tuple[Figu
     cell = width * images[0].shape[0] / images[0].shape[1]
     step = above + cell + 0.06
     height = TITLE + len(rows) * step
-    figure = Figure(figsize=(PAGE_WIDTH, height))
+    figure = new_figure(height)
     all_axes = []
     for i, (image, text) in enumerate(zip(images, labels)):
         axes = add_axes(figure, label, TITLE + i * step + above, width, cell)

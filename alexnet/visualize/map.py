@@ -1,22 +1,38 @@
 """A map of images: those that a network finds similar lie close together."""
 
+from __future__ import annotations
+
 import argparse
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
 from alexnet.inference import layers, load
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.style import COLORS, LARGE, NORMAL, PAGE_WIDTH, add_axes, add_text, fitted, frame, save
+from alexnet.style import (
+    COLORS,
+    LARGE,
+    NORMAL,
+    PAGE_WIDTH,
+    add_axes,
+    add_text,
+    fitted,
+    frame,
+    new_figure,
+    save,
+)
 from alexnet.visualize import embedding, pictures
 from alexnet.visualize.features import LAYER, features
 from alexnet.visualize.output import add_out_option, destination
 from minigrad import backend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COUNT = 1000
 CELLS = 30  # thumbnails along the longer side of the map
@@ -158,7 +174,7 @@ def _page(title: str, low: np.ndarray, high: np.ndarray, legend: int) -> tuple[F
     width = PAGE_WIDTH - 0.2 - (LEGEND if legend else 0)
     height = float(np.clip(width * up / across, max(2.0, 0.17 * legend), MAX_HEIGHT))
     page = height + 0.5
-    figure = Figure(figsize=(PAGE_WIDTH, page))
+    figure = new_figure(page)
     add_text(figure, 0.1, 0.12, title, fontsize=LARGE, weight="bold")
     axes = add_axes(figure, 0.1, 0.4, width, height)
     half = np.array([width, height]) * max(across / width, up / height) / 2

@@ -1,12 +1,12 @@
 """Images that a network finds similar: the nearest training images, as in the paper's figure 4."""
 
+from __future__ import annotations
+
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from alexnet import cli
 from alexnet.data import options
@@ -26,6 +26,7 @@ from alexnet.style import (
     add_text,
     fitted,
     frame,
+    new_figure,
     save,
 )
 from alexnet.visualize import nearest, pictures
@@ -33,6 +34,10 @@ from alexnet.visualize.features import LAYER, Features, features
 from alexnet.visualize.output import add_out_option, destination, run_folder
 from alexnet.visualize.pictures import Picture
 from minigrad import backend, nn
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NEIGHBORS = 6  # in the paper's figure
 MAX_COLUMNS = 10  # of which the names can be read
@@ -243,7 +248,7 @@ def neighbors_figure(
     columns = 1 + min(len(neighbors[0]), MAX_COLUMNS)
     cell = (PAGE_WIDTH - 0.2) / (columns + 0.3)  # the query stands apart by 0.3 of a cell
     side = cell - GAP
-    figure = Figure(figsize=(PAGE_WIDTH, HEADER + len(queries) * (side + TEXT)))
+    figure = new_figure(HEADER + len(queries) * (side + TEXT))
     add_text(figure, 0.1, 0.15, title, fontsize=LARGE, weight="bold")
     explanation = "Below each image: its class and its distance."
     if any(query.label != UNKNOWN for query in queries):

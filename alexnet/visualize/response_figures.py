@@ -1,13 +1,27 @@
 """Pictures of what conv1's kernels are tuned to."""
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from __future__ import annotations
 
-from alexnet.style import COLORS, GRAY, NORMAL, PAGE_HEIGHT, PAGE_WIDTH, SMALL, plain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alexnet.style import (
+    COLORS,
+    GRAY,
+    NORMAL,
+    PAGE_HEIGHT,
+    SMALL,
+    new_figure,
+    plain,
+    whole_numbers,
+)
 from alexnet.visualize.kernel_figures import pictures
 from alexnet.visualize.tuning import FREQUENCIES, ORIENTATIONS, Tuning
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ACROSS, DOWN = 3, 8  # kernels on a page
 MARKERS = ("o", "^")
@@ -28,7 +42,7 @@ def overview_figure(
         columns: of conv1, equal parts of the kernels.
         variance_by_epoch: mean circular variance; may be empty.
     """
-    figure = Figure(figsize=(PAGE_WIDTH, 5.6))
+    figure = new_figure(5.6)
     grid = figure.subplots(2, 2, gridspec_kw=_MARGINS)
     figure.text(0.01, 0.995, title, va="top", weight="bold", fontsize=NORMAL, parse_math=False)
     (variance, color), (preferred, over_epochs) = grid
@@ -83,7 +97,7 @@ def _draw_epochs(axes: Axes, variance_by_epoch: dict[int, float]) -> None:
     axes.set_ylim(0, 1)
     axes.set_title("mean circular variance through training", **_TITLE)
     axes.set_xlabel("epoch (0: before training)", fontsize=SMALL)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    whole_numbers(axes.xaxis)
 
 
 def _histogram(axes: Axes, values: np.ndarray, columns: int) -> None:
@@ -101,7 +115,7 @@ def _histogram(axes: Axes, values: np.ndarray, columns: int) -> None:
     axes.hist(defined, bins=np.linspace(0, 1, 21), color=colors, label=labels, rwidth=0.9)
     axes.set_xlim(0, 1)
     axes.set_ylabel("kernels", fontsize=SMALL)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    whole_numbers(axes.yaxis)
     # Room for the legend above the bars.
     axes.set_ylim(0, max(1, axes.get_ylim()[1]) * 1.35)
     axes.legend(**_LEGEND)
@@ -120,7 +134,7 @@ def kernel_pages(kernels: np.ndarray, tuning: Tuning, columns: int, title: str) 
 
 
 def _page(members: np.ndarray, colors: np.ndarray, tuning: Tuning, title: str) -> Figure:
-    figure = Figure(figsize=(PAGE_WIDTH, PAGE_HEIGHT))
+    figure = new_figure(PAGE_HEIGHT)
     figure.text(0.01, 0.995, f"{title}: kernels {members[0]} to {members[-1]}", va="top",
                 fontsize=NORMAL, weight="bold", parse_math=False)  # fmt: skip
     figure.text(

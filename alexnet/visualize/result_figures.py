@@ -1,19 +1,21 @@
 """Pictures of predictions and errors; each function returns a figure as wide as a page."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from alexnet.data import Dataset
 from alexnet.data.labels import caption
 from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.inference.results import Results
-from alexnet.style import PAGE_WIDTH, VERMILION, fitted
+from alexnet.style import PAGE_WIDTH, VERMILION, fitted, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Up to so many classes every cell of a confusion matrix has its number, or every row its name.
 NUMBERED_CLASSES, NAMED_CLASSES = 20, 40
@@ -46,8 +48,10 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     confusion = results.confusion()
     images = confusion.sum(axis=1, keepdims=True)
     shares = np.where(images > 0, confusion / np.maximum(images, 1), np.nan)
-    figure = Figure(figsize=(PAGE_WIDTH, 6.6), layout="constrained")
+    figure = new_figure(6.6, layout="constrained")
     axes = figure.subplots()
+    from matplotlib.colors import PowerNorm  # after the figure, see `alexnet.style`
+
     # The square root: errors of a few percent are what one looks for.
     picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     axes.set_facecolor("0.85")  # rows of classes without images
@@ -74,7 +78,7 @@ def confusion_matrix(results: Results, title: str) -> Figure:
                 text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
                 color = "white" if share > 0.35 else "black"
                 axes.text(j, i, text, ha="center", va="center", color=color, fontsize=size)
-    bar = figure.colorbar(picture, ax=axes, shrink=0.7, format=PercentFormatter(1, decimals=0))
+    bar = figure.colorbar(picture, ax=axes, shrink=0.7, format="{x:.0%}")
     bar.set_label(
         "share of the images of the true class" + ("; in the cells: %" if numbered else "")
     )
@@ -96,7 +100,7 @@ def error_sheet(
         ),
     ]
     rows = math.ceil(max(1, len(kinds[0][1])) / ERROR_COLUMNS)
-    figure = Figure(figsize=(PAGE_WIDTH, 0.3 + 2 * (0.3 + rows * 1.62)), layout="constrained")
+    figure = new_figure(0.3 + 2 * (0.3 + rows * 1.62), layout="constrained")
     figure.suptitle(title, fontsize=10, x=0.006, ha="left", parse_math=False)
     for part, (heading, errors) in zip(figure.subfigures(2, 1), kinds):
         part.suptitle(heading, fontsize=9, weight="bold", x=0.006, ha="left")
@@ -131,7 +135,7 @@ def predictions(items: list[Prediction]) -> Figure:
     bars = max(len(item.top) for item in items)
     # A bar is an eighth of a picture high; with it come its space and the name below the picture.
     height = rows * (1 + 0.12 * bars) * cell
-    figure = Figure(figsize=(columns * cell, height), layout="constrained")
+    figure = new_figure(height, width=columns * cell, layout="constrained")
     ratios = [1, 0.13 * bars] * rows
     grid = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=ratios)
     figure.get_layout_engine().set(w_pad=0.09, h_pad=0.03)

@@ -1,16 +1,13 @@
 """Which parts of an image a decision rests on: gradient to the input, and occlusion."""
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from PIL import Image
 
 from alexnet import cli
@@ -21,12 +18,13 @@ from alexnet.inference.evaluation import mean_log_probabilities
 from alexnet.style import (
     INTENSITY,
     NORMAL,
-    PAGE_WIDTH,
     SMALL,
     add_axes,
     add_text,
+    colormap,
     fitted,
     frame,
+    new_figure,
     save,
 )
 from alexnet.visualize import pictures
@@ -35,11 +33,15 @@ from alexnet.visualize.pictures import Picture
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad.backend import Backend
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 SQUARE_SHARE = 6  # of the image's side, by default
 STEPS_PER_SQUARE = 3
 CELL, GAP, HEADER, TITLE = 2.1, 0.12, 0.36, 0.42  # inches; a title above each picture
 # Red where the probability falls, blue where it rises: color-blind readers can tell them apart.
-CHANGES = colormaps["RdBu"]
+CHANGES = "RdBu"
 
 
 class Saliency(NamedTuple):
@@ -219,7 +221,7 @@ def saliency_figure(
         square: side of the square that covered the image, pixels.
     """
     rows = rows[: pictures.MAX_ROWS]
-    figure = Figure(figsize=(PAGE_WIDTH, HEADER + len(rows) * (CELL + TITLE) + 0.12))
+    figure = new_figure(HEADER + len(rows) * (CELL + TITLE) + 0.12)
     headings = (
         "image",
         "gradient of the class score,\nlargest of the colors",
@@ -264,6 +266,9 @@ def _draw_gradient(axes: Axes, result: Saliency) -> None:
 
 def _draw_occlusion(axes: Axes, scale: Axes, picture: Picture, result: Saliency) -> None:
     """The change of the probability over the image, and its scale."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     change = result.occlusion - result.probability
     most = max(float(np.abs(change).max()), 0.01)
     axes.imshow(_over_picture(change / most, picture.pixels))
@@ -282,6 +287,6 @@ def _over_picture(change: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     smooth = Image.fromarray(change.astype(np.float32)).resize(
         (size, size), Image.Resampling.BILINEAR
     )
-    colors = CHANGES((np.asarray(smooth) + 1) / 2)[:, :, :3]
+    colors = colormap(CHANGES)((np.asarray(smooth) + 1) / 2)[:, :, :3]
     gray = pixels.mean(axis=2, keepdims=True) / 255
     return colors * (0.3 + 0.7 * gray)

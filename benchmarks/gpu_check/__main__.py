@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple
 
 from alexnet import cli
 from alexnet.model import ARCHITECTURES
-from alexnet.training import signals
 from benchmarks.gpu_check import (
     compiled,
     counters,
@@ -156,7 +154,7 @@ def _run(argv: list[str] | None) -> int:
     about = {
         "date": record.today(),
         **about,
-        "command": shlex.join(["python", "-m", PACKAGE, *(argv or sys.argv[1:])]),
+        "command": cli.command(f"python -m {PACKAGE}", *(sys.argv[1:] if argv is None else argv)),
     }
     summaries = {name: PARTS[name].summary for name in names}
     results = record.Record(arguments.out, about, summaries)
@@ -211,12 +209,7 @@ def _run_parts(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-
-    def run() -> int:
-        with signals.at_once():
-            return _run(argv)
-
-    return cli.exit_code(run)
+    return cli.exit_code(lambda: _run(argv))
 
 
 if __name__ == "__main__":

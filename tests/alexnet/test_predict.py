@@ -14,6 +14,7 @@ from PIL import Image
 
 from alexnet import predict
 from alexnet.data.transforms import Preprocessing, central_view, ten_views
+from alexnet.inference import image_files
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import Tensor, manual_seed
 from tests.alexnet.narrow import NarrowAlexNet
@@ -178,6 +179,37 @@ def test_list_of_names(checkpoint, photos, capsys, monkeypatch, tmp_path):
     ]
     code, _, (line,) = run(capsys, checkpoint, "--list", tmp_path / "none.txt")
     assert code == 2 and "none.txt: No such file" in line
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a.png\n\nb \xc3\xa9.png\n",
+        b"a.png\r\n\r\nb \xc3\xa9.png\r\n",
+        b"\xef\xbb\xbfa.png\n\nb \xc3\xa9.png\n",
+        "\ufeffa.png\r\n\r\nb é.png\r\n".encode("utf-16-le"),
+        "\ufeffa.png\n\nb é.png\n".encode("utf-16-be"),
+    ],
+    ids=["lines", "cr-lf", "byte-order-mark", "powershell", "big-endian"],
+)
+def test_lists_as_other_systems_write_them(content):
+    assert image_files.listed(content) == ["a.png", "", "b é.png", ""]
+
+
+def test_names_in_a_list_are_left_as_they_are():
+    names = ["a\x0bb.png", "a\x85\u2028b.png", " -a.png ", "a\rb.png", "\udcff.png"]
+    assert image_files.listed(os.fsencode("\n".join(names))) == names
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [(b"a.png\0b.png\0", "null characters"), (b"\xff\xfea", "truncated data")],
+    ids=["find -print0", "half a character"],
+)
+def test_what_is_no_list(content, problem, checkpoint, tmp_path, capsys):
+    (tmp_path / "names").write_bytes(content)
+    code, _, (line,) = run(capsys, checkpoint, "--list", tmp_path / "names")
+    assert code == 2 and problem in line
 
 
 def test_unusual_images_are_predicted(checkpoint, tmp_path, capsys):

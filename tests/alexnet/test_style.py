@@ -1,11 +1,30 @@
 """What all pictures share: texts that fit, and files that are whole."""
 
+import os
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
 from alexnet import style
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("first", ["new_figure(1)", "colormap('PuOr')", "fitted('text', 1, 8)"])
+def test_no_backend_is_needed(first):
+    """MPLBACKEND of a notebook names a package that the process need not have."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"from alexnet import style; print(style.{first} is not None)"],
+        cwd=ROOT,
+        env={**os.environ, "MPLBACKEND": "no_such_backend"},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout, result.stderr) == ("True\n", "")
 
 
 def test_what_cannot_be_drawn_leaves_the_earlier_picture(tmp_path, monkeypatch):

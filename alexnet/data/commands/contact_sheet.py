@@ -1,9 +1,11 @@
 """A page of samples: images of a data set, and the views of them that the network gets."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure, SubFigure
 
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands.inspection import Inspection
@@ -17,7 +19,17 @@ from alexnet.data.transforms import (
     color_deviations,
     training_view,
 )
-from alexnet.style import DOTS_PER_INCH, NORMAL, PAGE_WIDTH, boxes_for_missing_letters, frame
+from alexnet.style import (
+    DOTS_PER_INCH,
+    NORMAL,
+    PAGE_WIDTH,
+    boxes_for_missing_letters,
+    frame,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import SubFigure
 
 IMAGE_SIZE = 227
 MAX_CLASSES = 10
@@ -41,7 +53,7 @@ def contact_sheet(inspection: Inspection, title: str, seed: int, path: Path) -> 
 
     height = TITLE + len(samples) * (CELL + GAP)
     noise_height = TITLE + len(FORMULAS) * (CELL + GAP)
-    figure = Figure(figsize=(PAGE_WIDTH, height + noise_height))
+    figure = new_figure(height + noise_height)
     above, below = figure.subfigures(2, 1, height_ratios=(height, noise_height))
     _draw_samples(above, dataset, samples, preprocessing, title, seed)
     _draw_color_noise(below, dataset.image(samples[0]), preprocessing)

@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from alexnet import files
-from alexnet.cli import say
+from alexnet import cli, files
 from alexnet.data.readers import cifar
 from alexnet.errors import DataError
 
@@ -87,10 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not there:
         fetch(name, root)
     cifar.open_splits(folder, name)
-    print(
-        f"{folder}: {'already there, and ' if there else ''}complete; train with: "
-        f"python -m alexnet.train --data {name} --data-root {root}"
-    )
+    train = cli.command("python -m alexnet.train", "--data", name, "--data-root", root)
+    print(f"{folder}: {'already there, and ' if there else ''}complete; train with: {train}")
     return 0
 
 
@@ -154,7 +151,7 @@ def _complete(part: Path, url: str, archive: Archive) -> None:
             fits = response.headers["Content-Length"] == str(end)
         if not fits:
             raise DataError(f"{url}: the server no longer has the file of {end:,} bytes; {by_hand}")
-        say(f"downloading {url} ({end / 1e6:.0f} MB)")
+        cli.say(f"downloading {url} ({end / 1e6:.0f} MB)")
         with (
             open(part, "ab" if start else "wb") as file,
             tqdm(

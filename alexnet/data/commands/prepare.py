@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from alexnet import cli, files
+from alexnet import cli, files, interrupts
 from alexnet.data import options, sources
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.commands import shard_writer
@@ -105,9 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
         shutil.rmtree(destination / WORK, ignore_errors=True)
         print(f"{destination} is complete already")
         return 0
-    except KeyboardInterrupt:
-        cli.say(f"interrupted; {GO_ON}")
-        return 130
+    except KeyboardInterrupt as interruption:
+        number = interrupts.signal_number(interruption)
+        cli.say(f"{interrupts.word(number)}; {GO_ON}")
+        return 128 + number
 
 
 def reduced(image: np.ndarray, size: int, keep_rectangle: bool) -> np.ndarray:

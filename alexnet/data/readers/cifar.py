@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.data.dataset import Splits
 from alexnet.data.readers import pickled
 from alexnet.errors import DataError
@@ -152,7 +153,7 @@ def open_splits(root: Path, name: str) -> Splits:
         DataError: they are not there, or a file is missing or damaged.
     """
     cifar = SETS[name]
-    fetch = f"python -m alexnet.data fetch {name} --data-root"
+    fetch = f"python -m alexnet.data fetch {name} --data-root"  # and a folder
     for version in cifar.versions:
         for folder in (root / version.folder, root):
             files = [file for files in version.files.values() for file in files]
@@ -161,10 +162,11 @@ def open_splits(root: Path, name: str) -> Splits:
                     return _open(folder, version, cifar.classes)
                 except DataError as error:
                     raise DataError(
-                        f"{error}; remove {folder} and get the set again: {fetch} {folder.parent}"
+                        f"{error}; remove {folder} and get the set again: "
+                        f"{cli.command(fetch, folder.parent)}"
                     ) from error
     raise DataError(
-        f"{root}: has no files of {cifar.title}; get them with: {fetch} {root} "
+        f"{root}: has no files of {cifar.title}; get them with: {cli.command(fetch, root)} "
         "(or unpack an archive of https://www.cs.toronto.edu/~kriz/cifar.html there)"
     )
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at every stage of a run, in processes of their own."""
+"""SIGINT, SIGTERM and SIGHUP at every stage of a run, in processes of their own."""
 
 import signal
 
@@ -8,7 +8,7 @@ from alexnet.run.checkpoint import LAST, Checkpoint
 from alexnet.training.options import COMMAND
 from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, run_signalled
 
-INT, TERM = int(signal.SIGINT), int(signal.SIGTERM)
+INT, TERM, HUP = int(signal.SIGINT), int(signal.SIGTERM), int(signal.SIGHUP)
 PREPARATION = ("alexnet.training.data", "color_statistics", 1)
 STEP = ("alexnet.training.trainer", "Trainer.step", 2)
 VALIDATION = ("alexnet.inference.evaluation", "judge", 1)
@@ -35,14 +35,20 @@ def test_in_data_preparation_there_is_nothing_to_save(photos, tmp_path, number, 
 
 
 @pytest.mark.parametrize(
-    "where, steps, epochs",
-    [(STEP, 2, 0), (VALIDATION, STEPS_PER_EPOCH, 0), (SAVE, STEPS_PER_EPOCH, 1)],
+    "number, where, steps, epochs",
+    [
+        (HUP, STEP, 2, 0),
+        (TERM, VALIDATION, STEPS_PER_EPOCH, 0),
+        (TERM, SAVE, STEPS_PER_EPOCH, 1),
+    ],
     ids=["step", "validation", "save"],
 )
-def test_the_first_signal_ends_the_run_saved(photos, undisturbed, tmp_path, where, steps, epochs):
+def test_the_first_signal_ends_the_run_saved(
+    photos, undisturbed, tmp_path, number, where, steps, epochs
+):
     folder = tmp_path / "run"
-    code, printed = run(photos, folder, where, [TERM])
-    assert code == 143
+    code, printed = run(photos, folder, where, [number])
+    assert code == 128 + number
     assert "stopping after this step, to save it" in printed
     assert printed.endswith(f"terminated; continue with: {COMMAND} --resume {folder}\n")
     saved = Checkpoint.load(folder / LAST)
