@@ -17,8 +17,9 @@ import numpy as np
 
 from alexnet.data.dataset import Dataset, Splits
 from alexnet.data.images import decode
-from alexnet.data.readers import imagenet_devkit
+from alexnet.data.readers import imagenet_devkit, splits
 from alexnet.data.readers.folder import FolderDataset, list_images
+from alexnet.data.readers.image_tree import subfolders
 from alexnet.data.readers.imagenet_tar import (
     VALIDATION_IMAGE,
     TarImages,
@@ -62,7 +63,8 @@ def found_in(root: Path) -> bool:
     """Whether `root` has a tar file of ImageNet, or train/ and a val/ without folders."""
     if any((root / name).is_file() for name in (TRAIN_TAR, VALIDATION_TAR)):
         return True
-    return (root / "train").is_dir() and _is_flat(root / "val")
+    folder = splits.container(root)
+    return _set_folder(folder, "train").is_dir() and _is_flat(_set_folder(folder, "validation"))
 
 
 def open_splits(root: Path, seed: int = 0) -> Splits:
@@ -71,43 +73,59 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     Raises:
         DataError: a part is missing or damaged, or the two sets have different classes.
     """
-    splits = {"train": _open_train(root), "validation": _open_validation(root)}
-    train, validation = (set(dataset.classes) for dataset in splits.values())
+    opened = {"train": _open_train(root), "validation": _open_validation(root)}
+    for split, dataset in opened.items():
+        splits.say_set(split, _place(root, split), dataset)
+    train, validation = (set(dataset.classes) for dataset in opened.values())
     if differing := sorted(train ^ validation):
         raise DataError(
             f"{root}: the sets for train and validation must have the same classes, but only one "
             f"of them has images of {', '.join(differing[:5])}"
         )
-    return splits
+    return opened
 
 
 def _open_train(root: Path) -> Dataset:
-    if (root / TRAIN_TAR).is_file():
-        images = TarImages(root / TRAIN_TAR, train_images)
+    place = _place(root, "train")
+    if place.is_file():
+        images = TarImages(place, train_images)
         # A name begins with the class: n01440764_10026.JPEG.
         return TarDataset(images, images.index["name"].astype("S9").astype(str))
-    if (root / "train").is_dir():
-        return FolderDataset(list_images(root / "train"))
+    if place.is_dir():
+        return FolderDataset(list_images(place))
     raise DataError(f"{root}: no training images; put {TRAIN_TAR} or its classes in train/ there")
 
 
 def _open_validation(root: Path) -> Dataset:
-    if (root / VALIDATION_TAR).is_file():
-        images = TarImages(root / VALIDATION_TAR, validation_images)
+    place = _place(root, "validation")
+    if place.is_file():
+        images = TarImages(place, validation_images)
         names = [name.decode() for name in images.index["name"]]
-        return TarDataset(images, np.array(_validation_synsets(root, names, root / VALIDATION_TAR)))
-    folder = root / "val"
-    if _is_flat(folder):
-        names = sorted(filter(VALIDATION_IMAGE.fullmatch, os.listdir(folder)))
+        return TarDataset(images, np.array(_validation_synsets(root, names, place)))
+    if _is_flat(place):
+        names = sorted(filter(VALIDATION_IMAGE.fullmatch, os.listdir(place)))
         files = {}
-        for name, synset in zip(names, _validation_synsets(root, names, folder)):
-            files.setdefault(synset, []).append(str(folder / name))
+        for name, synset in zip(names, _validation_synsets(root, names, place)):
+            files.setdefault(synset, []).append(str(place / name))
         return FolderDataset({synset: files[synset] for synset in sorted(files)})
-    if folder.is_dir():
-        return FolderDataset(list_images(folder))
+    if place.is_dir():
+        return FolderDataset(list_images(place))
     raise DataError(
         f"{root}: no validation images; put {VALIDATION_TAR} and {imagenet_devkit.ARCHIVE} there"
     )
+
+
+def _place(root: Path, split: str) -> Path:
+    """The tar file or else the folder of a set."""
+    tar = root / {"train": TRAIN_TAR, "validation": VALIDATION_TAR}[split]
+    return tar if tar.is_file() else _set_folder(splits.container(root), split)
+
+
+def _set_folder(root: Path, split: str) -> Path:
+    """The folder of a set: train/ or val/ if it is there, else one that is called like it."""
+    usual = root / {"train": "train", "validation": "val"}[split]
+    names = splits.by_split(path.name for path in subfolders(root)).get(split, [])
+    return usual if usual.is_dir() or not names else root / names[0]
 
 
 def _is_flat(folder: Path) -> bool:
