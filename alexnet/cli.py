@@ -1,12 +1,14 @@
 """What the commands share: options and their types, exit codes, and errors in one line."""
 
 import argparse
+import contextlib
 import errno
+import logging
 import math
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -159,6 +161,28 @@ def run_subcommand(
 def say(text: str) -> None:
     """Print a line on stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+class _Say(logging.Handler):
+    """Prints what is logged as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        say(prefix + one_line(record.getMessage()))
+
+
+@contextlib.contextmanager
+def log() -> Iterator[None]:
+    """Print what the readers of data sets log, on stderr: which folder serves as what."""
+    logger, handler = logging.getLogger("alexnet.data"), _Say()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def printable(text: str) -> str:

@@ -25,9 +25,11 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """--data, --data-root, --split and --bad-images; the defaults are the data of the run."""
+    """--data, the folders, --split and --bad-images; the defaults are the data of the run."""
     data_options.DATA.add_to(parser, help="default: that of the run")
     data_options.DATA_ROOT.add_to(parser)
+    data_options.TRAIN_ROOT.add_to(parser)
+    data_options.VAL_ROOT.add_to(parser)
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="validation", help="which set"
     )
@@ -78,18 +80,28 @@ def dataset(
     Raises:
         DataError: there is no such set.
         CheckpointError: its classes are not those of the network.
+        UsageError: the options contradict each other.
     """
+    data_options.require_one_root(vars(arguments))
     split = split or arguments.split
     stored = checkpoint.arguments
-    root = arguments.data_root or stored.get("data_root")
-    name = arguments.data
+    given = arguments if arguments.data_root or arguments.train_root else None
+    roots = {
+        name: getattr(given, name) if given else stored.get(name)
+        for name in ("data_root", "train_root", "val_root")
+    }
+    name, root = arguments.data, roots.pop("data_root")
     if name is None:
-        name = "auto" if arguments.data_root else stored.get("data", "demo")
-    if name == "auto":
+        name = "auto" if given else stored.get("data", "demo")
+    if name not in ("auto", "folder"):
+        roots = {}
+    if roots.get("train_root"):
+        name = "folder"
+    elif name == "auto":
         if root is None:
             raise DataError("--data auto needs the folder the data lie in: give --data-root DIR")
         name = recognize(root)
-    splits = load(name, root, stored.get("seed", 0))
+    splits = load(name, root, stored.get("seed", 0), **roots)
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)
