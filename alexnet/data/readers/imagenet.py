@@ -5,12 +5,18 @@
                                 or    val/n01440764/*.JPEG, ...
     ILSVRC2012_devkit_t12.tar.gz or ILSVRC2012_devkit_t12/, unless val/ has a folder per class
 
+or, as Kaggle has it:
+
+    ILSVRC/Data/CLS-LOC/train/n01440764/*.JPEG, ...
+    ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG, ...    and    LOC_val_solution.csv
+
 The tar files are read without unpacking, and preferred to folders, which may be half unpacked.
 Classes are synsets (n01440764) in sorted order; `labels.display_name` has their words.
 """
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +36,7 @@ from alexnet.errors import DataError
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VALIDATION_TAR = "ILSVRC2012_img_val.tar"
+KAGGLE_LABELS = "LOC_val_solution.csv"
 
 
 class TarDataset:
@@ -138,10 +145,26 @@ def _is_flat(folder: Path) -> bool:
 
 def _validation_synsets(root: Path, names: list[str], place: Path) -> list[str]:
     """The class of each validation image by its file name."""
-    synsets = imagenet_devkit.validation_synsets(root)
+    if (root / KAGGLE_LABELS).is_file():
+        synsets = _kaggle_synsets(root / KAGGLE_LABELS)
+    else:
+        synsets = imagenet_devkit.validation_synsets(root)
     if differing := sorted(synsets.keys() ^ set(names)):
         raise DataError(
-            f"{place}: {len(names):,} images where the development kit has {len(synsets):,}; "
+            f"{place}: {len(names):,} images where the list of classes has {len(synsets):,}; "
             f"{differing[0]} is the first in only one of them; unpack or copy both again"
         )
     return [synsets[name] for name in names]
+
+
+def _kaggle_synsets(path: Path) -> dict[str, str]:
+    """File name -> synset, from lines like ILSVRC2012_val_00000001,n01440764 85 1 499 272."""
+    pattern = re.compile(r"(ILSVRC2012_val_\d{8}),(n\d{8})( [\d ]*)?", re.ASCII)
+    synsets = {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines[1:], start=2):
+        match = pattern.fullmatch(line)
+        if match is None:
+            raise DataError(f"{path}: line {number} is not an image and its class; get it again")
+        synsets[f"{match[1]}.JPEG"] = match[2]
+    return synsets
