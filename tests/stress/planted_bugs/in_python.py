@@ -579,15 +579,15 @@ FAULTS = [
     Fault(
         "sets: links to folders inside a class are passed over",
         "alexnet/data/readers/image_tree.py",
-        "(links if entry.is_symlink() else folders).append(path)",
-        "([] if entry.is_symlink() else folders).append(path)",
+        "(links if entry.is_symlink() else folders).append(entry.path)",
+        "([] if entry.is_symlink() else folders).append(entry.path)",
         "tests/alexnet/data/readers/test_image_tree.py",
     ),
     Fault(
         "sets: a link that leads upwards adds the other classes",
         "alexnet/data/readers/image_tree.py",
-        "seen = {_identity(parent) for parent in above}",
-        "seen = set()",
+        "seen |= _above(folder)",
+        "seen |= set()",
         "tests/alexnet/data/readers/test_image_tree.py",
     ),
     Fault(
