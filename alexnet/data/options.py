@@ -52,7 +52,4 @@ def require_one_root(given: Mapping[str, Any], data_root: str = "--data-root") -
     if given.get("data_root") is not None:
         raise UsageError(f"--train-root is given instead of {data_root}: leave out one of them")
     if given.get("data") not in (None, "auto", "folder"):
-        raise UsageError(
-            f"--train-root is for folders of images, not for --data {given['data']}: leave out "
-            "--data"
-        )
+        raise UsageError(f"--train-root is for folders of images, not for --data {given['data']}")

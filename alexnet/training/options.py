@@ -29,8 +29,6 @@ examples:
   {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
       learn other classes, beginning with what another network has learned
 """
-# Settings that checkpoints of earlier commits do not have, with the values that they had then.
-ADDED_SETTINGS = {"train_root": None, "val_root": None}
 # The sections of --help and their options, in this order. Of those in a tuple one can be given.
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "data": [
@@ -130,13 +128,16 @@ def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settin
                 f"{option_name(name)} {cli_options[name]} cannot be changed by --resume: "
                 f"the run has {stored.get(name)}"
             )
-    values = {**ADDED_SETTINGS, **stored, **cli_options}
+    values = {**stored, **cli_options}
     if "data_root" in cli_options:
+        data_options.require_one_root(cli_options)
         values |= {"train_root": None, "val_root": None}
     elif "train_root" in cli_options:
         values |= {"data_root": None, "val_root": cli_options.get("val_root")}
-    data_options.require_one_root({**values, **cli_options})
-    names = [setting.name for setting in fields(Settings)]
+    data_options.require_one_root(values)
+    # A checkpoint from before there was a setting lacks it.
+    free = {setting.name for setting in fields(Settings) if setting.metadata["free_on_resume"]}
+    names = [s.name for s in fields(Settings) if s.name in values or s.name not in free]
     if missing := sorted(name for name in names if name not in values):
         raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
     settings = Settings(**{name: values[name] for name in names})

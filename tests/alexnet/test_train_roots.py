@@ -60,6 +60,7 @@ def test_a_continued_run_takes_the_folders_that_it_is_given(narrow, roots, tmp_p
     assert resume(run, "--data-root", str(both), "--max-steps", "2") == 0
     assert Checkpoint.load(run / LAST).arguments["train_root"] is None
     assert f"train: {both / 'train'}" in capsys.readouterr().err
+    assert resume(run, *roots, "--data-root", str(both)) == 2
     assert resume(run, *roots) == 0
     kept = Checkpoint.load(run / LAST).arguments
     assert (kept["data_root"], kept["train_root"]) == (None, roots[1])
