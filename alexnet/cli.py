@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import logging
 import math
 import os
 import re
@@ -218,6 +219,28 @@ def say(text: str) -> None:
     """Print a line on stderr; where nobody can read it any more, the work goes on."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
+
+
+class _Say(logging.Handler):
+    """Prints what is logged as lines on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        say(prefix + one_line(record.getMessage()))
+
+
+@contextlib.contextmanager
+def log() -> Iterator[None]:
+    """Print what the readers of data sets log, on stderr: which folder serves as what."""
+    logger, handler = logging.getLogger("alexnet.data"), _Say()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def printable(text: str) -> str:

@@ -37,6 +37,7 @@ def _run(argv: list[str] | None) -> int:
     started = time.monotonic()
     cli_options, invocation = parse(argv)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(cli.log())
         checkpoint, pretrained, folder = None, None, invocation.out
         if invocation.resume is not None:
             if folder is not None:

@@ -2,7 +2,8 @@
 
 dataset      what a data set is; subsets
 sources      the table of all sources, and how a folder is recognized
-readers/     one module a source: demo, cifar, folder, imagenet, parquet, shards
+readers/     one module a source: demo, cifar, folder, imagenet, parquet, shards; which folders are
+             sets (splits), and which files are images (image_tree)
 images       decoding: from the bytes of an image file to its pixels
 resizing     scaling, and the central square
 bad_images   data sets of which images that cannot be used are skipped

@@ -16,43 +16,29 @@ class Source(NamedTuple):
     Attributes:
         found_in: whether a folder holds data of this kind, by names alone.
         open: the sets in a folder; the seed decides the split where the data have none.
-        looks_like: what `found_in` looks for, in words.
     """
 
     found_in: Callable[[Path], bool]
     open: Callable[[Path, int], Splits]
-    looks_like: str
 
 
 # In the order in which `recognize` tries them.
 SOURCES = {
-    "shards": Source(
-        shards.found_in,
-        lambda root, seed: shards.open_splits(root),
-        "dataset.json, which python -m alexnet.data prepare writes last",
-    ),
+    "shards": Source(shards.found_in, lambda root, seed: shards.open_splits(root)),
     "cifar10": Source(
         lambda root: cifar.found_in(root, "cifar10"),
         lambda root, seed: cifar.open_splits(root, "cifar10"),
-        "cifar-10-batches-bin/ or cifar-10-batches-py/",
     ),
     "cifar100": Source(
         lambda root: cifar.found_in(root, "cifar100"),
         lambda root, seed: cifar.open_splits(root, "cifar100"),
-        "cifar-100-binary/ or cifar-100-python/",
     ),
-    "imagenet": Source(
-        imagenet.found_in,
-        imagenet.open_splits,
-        f"{imagenet.TRAIN_TAR} or train/ with val/ILSVRC2012_val_*.JPEG",
-    ),
-    "parquet": Source(
-        parquet.found_in, parquet.open_splits, "train-*.parquet and validation-*.parquet"
-    ),
-    "folder": Source(
-        folder.found_in, folder.open_splits, "a folder of images per class, or train/ and val/"
-    ),
+    "imagenet": Source(imagenet.found_in, imagenet.open_splits),
+    "parquet": Source(parquet.found_in, parquet.open_splits),
+    "folder": Source(folder.found_in, folder.open_splits),
 }
+# Which are not read, but may have to be unpacked.
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 NAMES = ("auto", "demo", *SOURCES)
 
 
@@ -71,17 +57,30 @@ def recognize(root: str | Path) -> str:
                 return name
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error
-    known = "; ".join(f"{source.looks_like} ({name})" for name, source in SOURCES.items())
-    raise DataError(f"{root}: nothing in it is known as data; looked for {known}")
+    archives = sorted(path.name for path in root.iterdir() if path.suffix.lower() in ARCHIVES)
+    advice = f"unpack {archives[0]} first" if archives else "docs/data.md lists what is read"
+    raise DataError(
+        f"{root}: nothing in it is known as data: no image files, and no CIFAR, ImageNet, Parquet "
+        f"or prepared data; {advice}"
+    )
 
 
-def load(name: str, root: str | Path | None = None, seed: int = 0) -> Splits:
+def load(
+    name: str,
+    root: str | Path | None = None,
+    seed: int = 0,
+    *,
+    train_root: str | Path | None = None,
+    val_root: str | Path | None = None,
+) -> Splits:
     """The sets of a source: "train", "validation", and "test" where there is one.
 
     Args:
         name: one of `NAMES`; "auto" recognizes what `root` holds.
         root: the folder with the data; the demo set needs none.
         seed: decides the demo images, and the split of a folder without one.
+        train_root, val_root: instead of `root`, the folders with the images of each set, in a
+            folder per class; without `val_root`, those of `train_root` are divided.
 
     Raises:
         DataError: the data are not there, are damaged, or not of this kind.
@@ -90,11 +89,13 @@ def load(name: str, root: str | Path | None = None, seed: int = 0) -> Splits:
         raise DataError(f"unknown data set {name!r}: choose {', '.join(NAMES)}")
     if name == "demo":
         return {split: DemoDataset(split, seed=seed) for split in ("train", "validation")}
+    root = root if train_root is None else train_root
     if root is None:
         raise DataError(f"data set {name!r} needs the folder it lies in: give --data-root DIR")
-    root = Path(root)
-    source = SOURCES[recognize(root) if name == "auto" else name]
     try:
-        return source.open(root, seed)
+        if train_root is not None:
+            return folder.open_separate(Path(train_root), val_root and Path(val_root), seed)
+        root = Path(root)
+        return SOURCES[recognize(root) if name == "auto" else name].open(root, seed)
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error

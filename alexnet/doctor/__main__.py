@@ -45,7 +45,7 @@ def _settings(argv: list[str] | None) -> Settings:
 def _run(argv: list[str] | None) -> int:
     settings = _settings(argv)
     verdicts = []
-    with tempfile.TemporaryDirectory() as folder:
+    with cli.log(), tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(settings, lambda settings: Path(folder))
         for finding in examine(trainer, lambda table: print(f"\n{table}\n")):
             _print(finding)

@@ -48,6 +48,14 @@ def counts(train: Dataset, validation: Dataset) -> Finding:
         return Finding(
             WARNING, "data", f"{seen}: no image of {', '.join(missing[:5])}", DATA_CHECK_HINT
         )
+    validated = set(validation.labels.tolist())
+    if missing := [name for label, name in enumerate(train.classes) if label not in validated]:
+        return Finding(
+            WARNING,
+            "data",
+            f"{seen}: no image of {', '.join(missing[:5])} for validation",
+            f"at least two images of each class; {DATA_CHECK_HINT}",
+        )
     if per_class.min() < MIN_IMAGES_PER_CLASS:
         rarest = train.classes[per_class.argmin()]
         return Finding(

@@ -16,7 +16,7 @@ import numpy as np
 
 from alexnet.data.images import MAX_FILE_BYTES, decode
 from alexnet.data.loader import Batch
-from alexnet.data.readers.folder import files_below
+from alexnet.data.readers.image_tree import files_below
 from alexnet.data.transforms import Preprocessing, View, central_view, ten_views
 from alexnet.errors import BadImage, DataError
 

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ def add_data_options(parser: argparse._ActionsContainer) -> None:
     """--data, --data-root, --split, --bad-images and --max-pixels; by default as in the run."""
     data_options.DATA.add_to(parser, help="default: that of the run")
     data_options.DATA_ROOT.add_to(parser)
+    data_options.TRAIN_ROOT.add_to(parser)
+    data_options.VAL_ROOT.add_to(parser)
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="validation", help="which set"
     )
@@ -90,20 +93,28 @@ def dataset(
         DataError: there is no such set.
         CheckpointError: its classes are not those of the network; or no option names it, and the
             data of the run have changed.
+        UsageError: the options contradict each other.
     """
+    data_options.require_one_root(vars(arguments))
     split = split or arguments.split
     stored = checkpoint.arguments
-    root = arguments.data_root
-    if root is None and arguments.data != "demo":
-        root = checkpoint.require_data_root()
-    name = arguments.data
+    roots: dict[str, Any] = {"data_root": None, "train_root": None, "val_root": None}
+    if are_given := arguments.data_root is not None or arguments.train_root is not None:
+        roots = {name: getattr(arguments, name) for name in roots}
+    elif arguments.data != "demo":
+        roots = checkpoint.require_data_roots()
+    name, root = arguments.data, roots.pop("data_root")
     if name is None:
-        name = "auto" if arguments.data_root else stored.get("data", "demo")
-    if name == "auto":
+        name = "auto" if are_given else stored.get("data", "demo")
+    if name not in ("auto", "folder"):
+        roots = {}
+    if roots.get("train_root"):
+        name = "folder"
+    elif name == "auto":
         if root is None:
             raise DataError("--data auto needs the folder the data lie in: give --data-root DIR")
         name = recognize(root)
-    splits = load(name, root, stored.get("seed", 0))
+    splits = load(name, root, stored.get("seed", 0), **roots)
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)
@@ -126,7 +137,7 @@ def _compare_data(
     if used == "train" and subset is not None and subset <= len(dataset):
         dataset = Subset(dataset, subset, checkpoint.arguments.get("seed", 0))
     now = identity(dataset)
-    if arguments.data is None and arguments.data_root is None:
+    if not data_options.names_data(vars(arguments)):
         checkpoint.require_data({known: now}, "name the data to use instead: --data-root DIR")
     elif changed := difference(checkpoint.data[known], now):
         cli.say(f"note: the {known} set is not that of the run: {changed}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alexnet import cli, files
+from alexnet.data.options import names_data
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.inference import layers, load
 from alexnet.inference.evaluation import evaluate
@@ -110,7 +111,7 @@ def read_run(arguments: argparse.Namespace) -> Report:
             evaluated = evaluate(model, loader, backend.get(arguments.backend), told)
         report.images = Images(dataset, evaluated)
     except (DataError, CheckpointError) as error:
-        if arguments.data is not None or arguments.data_root is not None:
+        if names_data(vars(arguments)):
             raise
         report.no_images = str(error)
     return report

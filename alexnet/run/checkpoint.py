@@ -157,20 +157,21 @@ class Checkpoint:
                     f"class {index} is {own!r} in the checkpoint and {other!r} in the data"
                 )
 
-    def require_data_root(self) -> str | None:
-        """The folder of the run's data; None for the demo set.
+    def require_data_roots(self) -> dict[str, str | None]:
+        """The folders of the run's data by the names of their options; None where it has none.
 
         Raises:
-            DataError: it is not there any more.
+            DataError: one is not there any more.
         """
-        root = self.arguments.get("data_root")
-        if root is not None and not os.path.isdir(root):
-            seen = "" if os.path.isabs(root) else ", seen from where the run was started"
-            raise DataError(
-                f"{root}: no such folder, but the data of the run were there{seen}; if they were "
-                "moved, give --data-root DIR"
-            )
-        return root
+        roots = {name: self.arguments.get(name) for name in ("data_root", "train_root", "val_root")}
+        for name, root in roots.items():
+            if root is not None and not os.path.isdir(root):
+                seen = "" if os.path.isabs(root) else ", seen from where the run was started"
+                raise DataError(
+                    f"{root}: no such folder, but the data of the run were there{seen}; if they "
+                    f"were moved, give --{name.replace('_', '-')} DIR"
+                )
+        return roots
 
     def require_data(self, data: dict[str, dict[str, Any]], otherwise: str) -> None:
         """Raise CheckpointError unless the sets are those that the run started with.

@@ -27,13 +27,19 @@ def load_sets(settings: Settings) -> tuple[Dataset, Dataset]:
     Raises:
         DataError: they cannot be used.
     """
-    splits = load(settings.data, settings.data_root, settings.seed)
+    splits = load(
+        settings.data,
+        settings.data_root,
+        settings.seed,
+        train_root=settings.train_root,
+        val_root=settings.val_root,
+    )
     train, validation = splits["train"], splits["validation"]
     if settings.subset is not None:
         train = Subset(train, settings.subset, settings.seed)
     if len(validation) == 0:
         raise DataError(
-            f"{settings.data_root}: no image is left for validation; "
+            f"{settings.train_root or settings.data_root}: no image is left for validation; "
             "put at least two into each class"
         )
     return train, validation

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet import cli
+from alexnet.data import options as data_options
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
@@ -21,6 +22,8 @@ examples:
       what is in data/ is found out; if it is CIFAR-10, 5,000 of its training images
   {COMMAND} --data-root photos --epochs 20
       your own images: photos/train/CLASS/*, photos/val/CLASS/*, or just photos/CLASS/*
+  {COMMAND} --train-root photos/old --val-root photos/new
+      the same, from folders of any name
   {COMMAND} --resume runs/demo-alexnet-1
       continue an interrupted run where it stopped
   {COMMAND} --data-root photos --init-from runs/imagenet-alexnet-1
@@ -29,8 +32,8 @@ examples:
 # The sections of --help and their options, in this order. Of those in a tuple one can be given.
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "data": [
-        *("data", "data_root", "subset", "image_size", "augmentation", "color_noise", "mean"),
-        *("scale", "bad_images", "max_bad_images", "max_pixels", "workers"),
+        *("data", "data_root", "train_root", "val_root", "subset", "image_size", "augmentation"),
+        *("color_noise", "mean", "scale", "bad_images", "max_bad_images", "max_pixels", "workers"),
     ],
     "network and training; the recipe decides what is left out": [
         *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
@@ -100,6 +103,7 @@ def new_run(cli_options: dict[str, Any], pretrained: Checkpoint | None = None) -
     Raises:
         UsageError: an option has no effect, or contradicts another one or the checkpoint.
     """
+    data_options.require_one_root(cli_options)
     recipe = RECIPES[cli_options.get("recipe", Settings.recipe)]
     inherited = {} if pretrained is None else fine_tuning.inherited_settings(pretrained)
     for name, value in inherited.items():
@@ -111,6 +115,8 @@ def new_run(cli_options: dict[str, Any], pretrained: Checkpoint | None = None) -
     settings = replace(Settings(), **{**recipe, **cli_options, **inherited})
     if "data_root" in cli_options and "data" not in cli_options:
         settings = replace(settings, data="auto")
+    if "train_root" in cli_options:
+        settings = replace(settings, data="folder")
     _require_consistent(settings, cli_options)
     return settings
 
@@ -134,14 +140,20 @@ def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settin
                 f"the run has {stored.get(name)}"
             )
     values = {**stored, **cli_options}
+    if "data_root" in cli_options:
+        data_options.require_one_root(cli_options)
+        values |= {"train_root": None, "val_root": None}
+    elif "train_root" in cli_options:
+        values |= {"data_root": None, "val_root": cli_options.get("val_root")}
+    data_options.require_one_root(values)
     # A checkpoint from before there was a setting lacks it.
     free = {setting.name for setting in fields(Settings) if setting.metadata["free_on_resume"]}
     names = [s.name for s in fields(Settings) if s.name in values or s.name not in free]
     if missing := sorted(name for name in names if name not in values):
         raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
     settings = Settings(**{name: values[name] for name in names})
-    if "data_root" not in cli_options:
-        checkpoint.require_data_root()
+    if "data_root" not in cli_options and "train_root" not in cli_options:
+        checkpoint.require_data_roots()
     _require_consistent(settings, cli_options)
     return settings
 

@@ -76,6 +76,8 @@ class Settings:
         "demo", data_options.DATA, help="default: what --data-root holds, or demo without one"
     )
     data_root: str | None = setting(None, data_options.DATA_ROOT, free_on_resume=True)
+    train_root: str | None = setting(None, data_options.TRAIN_ROOT, free_on_resume=True)
+    val_root: str | None = setting(None, data_options.VAL_ROOT, free_on_resume=True)
     subset: int | None = setting(None, data_options.SUBSET, help="use N of the training images")
     augmentation: str = setting(
         "paper",

@@ -276,10 +276,10 @@ def test_every_bad_image_is_one_line_and_the_others_are_predicted(
 
 
 def test_a_folder_that_cannot_be_read(checkpoint, photos, capsys, monkeypatch):
-    def walk(folder, onerror):
-        onerror(PermissionError(13, "Permission denied", str(folder)))
+    def scandir(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
 
-    monkeypatch.setattr("alexnet.data.readers.folder.os.walk", walk)
+    monkeypatch.setattr("alexnet.data.readers.image_tree.os.scandir", scandir)
     code, out, (line,) = run(capsys, checkpoint, photos, photos / "cat/1.png")
     assert code == 3
     assert "photos: cannot be read (Permission denied)" in line

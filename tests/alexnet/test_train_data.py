@@ -96,7 +96,7 @@ def test_bad_images_are_named_and_the_others_used(
     assert "3 classes, 12 images to learn from, 4 for validation" in capsys.readouterr().err
     named = [record.getMessage() for record in caplog.records]
     assert len(named) == 3
-    for message, name in zip(named, ("class nothing", "notes.txt", "cut.jpg"), strict=True):
+    for message, name in zip(named, ("notes.txt", "as nothing", "cut.jpg"), strict=True):
         assert name in message
     (line,) = (tmp_path / "run" / "bad_images.txt").read_text().splitlines()
     assert "cut.jpg: not an image" in line
@@ -123,7 +123,7 @@ def test_data_that_are_not_there(narrow, error_of, tmp_path):
 @pytest.mark.parametrize(
     "classes, count, expected",
     [
-        (["red"], 8, "1 class(es) with images, but at least 2 are needed"),
+        (["red"], 8, "all images lie in one folder, red, but at least 2 classes"),
         (["red", "blue"], 1, "no image is left for validation"),
     ],
 )

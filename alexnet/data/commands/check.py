@@ -31,8 +31,14 @@ Report = dict[str, Any]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "root", type=Path, nargs="?", metavar="DIR", help="the data; not for --data demo"
+        "root",
+        type=Path,
+        nargs="?",
+        metavar="DIR",
+        help="the data; not for --data demo and --train-root",
     )
+    options.TRAIN_ROOT.add_to(parser)
+    options.VAL_ROOT.add_to(parser)
     options.DATA.add_to(parser, default="auto", help="default: what DIR holds")
     parser.add_argument(
         "--picture",
@@ -58,12 +64,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 3 if something makes training unreliable, else 0."""
     set_max_pixels(arguments.max_pixels)
-    name, root = arguments.data, arguments.root
-    if root is None and name != "demo":
+    name, root, train_root = arguments.data, arguments.root, arguments.train_root
+    options.require_one_root({**vars(arguments), "data_root": root}, "DIR")
+    if root is None and name != "demo" and train_root is None:
         raise UsageError("give DIR, the folder that holds the data, or --data demo")
-    if name == "auto":
+    if train_root is not None:
+        name, root = "folder", train_root
+    elif name == "auto":
         name = recognize(root)
-    splits = load(name, root, arguments.seed)
+    with cli.log():
+        splits = load(
+            name, root, arguments.seed, train_root=train_root, val_root=arguments.val_root
+        )
     inspections = inspect(splits, arguments.workers)
     report = findings(inspections)
     title = name if root is None else f"{name} in {root}"

@@ -36,6 +36,7 @@ from alexnet.data.commands.shard_writer import WORK
 from alexnet.data.dataset import Dataset, Splits
 from alexnet.data.images import MAX_PIXELS, set_max_pixels
 from alexnet.data.readers import shards
+from alexnet.data.readers.image_tree import is_of_system
 from alexnet.data.resizing import resized, shorter_side
 from alexnet.data.statistics import SQUARE, reduced_square
 from alexnet.errors import BadImage, DataError
@@ -50,10 +51,14 @@ GO_ON = "what is finished is kept: give the same command again to go on"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", metavar="SOURCE", help="the folder that holds the data; any word for --data demo"
+        "source",
+        metavar="SOURCE",
+        help="the folder that holds the data; any word for --data demo or --train-root",
     )
     parser.add_argument("destination", type=Path, metavar="DEST", help="a new or empty folder")
     options.DATA.add_to(parser, default="auto", help="what SOURCE holds; default: auto")
+    options.TRAIN_ROOT.add_to(parser)
+    options.VAL_ROOT.add_to(parser)
     parser.add_argument(
         "--size",
         type=cli.count,
@@ -127,11 +132,20 @@ def reduced(image: np.ndarray, size: int, keep_rectangle: bool) -> np.ndarray:
 
 def _open_source(arguments: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
     """The sets of the source, and the settings that decide what is written."""
+    options.require_one_root(vars(arguments))
     data, root = arguments.data, None
-    if data != "demo":
+    roots = {
+        name: str(path.resolve())
+        for name in ("train_root", "val_root")
+        if (path := getattr(arguments, name)) is not None
+    }
+    if roots:
+        data, root = "folder", Path(roots["train_root"])
+    elif data != "demo":
         root = Path(arguments.source).resolve()
         data = sources.recognize(root) if data == "auto" else data
-    opened = sources.load(data, root, arguments.seed)
+    with cli.log():
+        opened = sources.load(data, root, arguments.seed, **roots)
     splits = {split: opened[split] for split in shards.SPLITS if split in opened}
     if len(splits["train"]) == 0:
         raise DataError(f"{root}: has no image to learn from")
@@ -148,13 +162,15 @@ def _open_source(arguments: argparse.Namespace) -> tuple[Splits, dict[str, Any]]
         "size": arguments.size,
         "crop": "rectangle" if arguments.keep_rectangle else "square",
         "samples": samples.hexdigest(),
+        **roots,
     }
 
 
 def _require_own_folder(destination: Path) -> None:
     """Refuse to write among other files."""
     if destination.exists() and not (destination / WORK / "settings.json").exists():
-        if others := sorted({path.name for path in destination.iterdir()} - {WORK}):
+        names = {path.name for path in destination.iterdir() if not is_of_system(path.name)}
+        if others := sorted(names - {WORK}):
             raise DataError(
                 f"{destination}: holds other files, such as {others[0]}; give a new or empty folder"
             )

@@ -3,26 +3,40 @@
     root/train/CLASS/*  with  root/val/CLASS/*  and  root/test/CLASS/*
     root/CLASS/*                                    (divided reproducibly)
 
-Below the folder of a class, folders may be nested. val/ may also be called validation/; without
-either, test/ takes its place. Files are chosen by name, and read when their images are used.
+`alexnet.data.readers.splits` finds the folders of the sets by their usual names; without one for
+validation, test/ takes its place. Below the folder of a class, folders may be nested. Files are
+chosen by name, and read when their images are used.
 """
 
 import hashlib
 import logging
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
 from alexnet.data.dataset import Splits
-from alexnet.data.image_formats import SUFFIXES
 from alexnet.data.images import decode
+from alexnet.data.readers import splits
+from alexnet.data.readers.image_tree import (
+    files_by_subfolder,
+    holds_images,
+    holds_images_directly,
+    subfolders,
+)
+from alexnet.data.readers.tiny_imagenet import annotated_files
 from alexnet.errors import DataError
 
-VALIDATION_FOLDERS = ("val", "validation")
 VALIDATION_FRACTION = 0.2
+HELD_OUT = " (a fifth of each class, chosen by a hash of the names)"
+NO_VALIDATION = " (no folder for validation)"
+LISTED_FOLDERS = 5  # of those that are not used
 
 logger = logging.getLogger("alexnet.data")
+
+# The files of each class, classes and files in order.
+Files = dict[str, list[str]]
 
 
 class FolderDataset:
@@ -32,7 +46,7 @@ class FolderDataset:
         images: the files of each class, classes and files in order.
     """
 
-    def __init__(self, images: dict[str, list[str]]):
+    def __init__(self, images: Files):
         self.classes = list(images)
         self.files = [path for paths in images.values() for path in paths]
         counts = [len(paths) for paths in images.values()]
@@ -52,14 +66,8 @@ class FolderDataset:
 
 
 def found_in(root: Path) -> bool:
-    """Whether two folders in `root`, or in root/train, have images below them."""
-    inside = root / "train" if (root / "train").is_dir() else root
-    found = 0
-    for folder in _subfolders(inside):
-        found += any(_is_image(name) for _, _, names in os.walk(folder) for name in names)
-        if found == 2:
-            return True
-    return False
+    """Whether there is an image below `root`."""
+    return holds_images(root)
 
 
 def open_splits(root: Path, seed: int = 0) -> Splits:
@@ -69,89 +77,89 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     the names of the files alone.
 
     Raises:
-        DataError: there is no such folder, fewer than two classes have an image, or a set has
-            classes that the training set does not have.
+        DataError: there is no such folder, it cannot be told which folder holds which set, fewer
+            than two classes have an image, or a set has classes that the training set does not
+            have.
     """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give one that holds a folder of images per class")
-    if not (root / "train").is_dir():
-        return _split(list_images(root), root, seed)
-    images = {"train": list_images(root / "train")}
-    for name in VALIDATION_FOLDERS:
-        if "validation" not in images and (root / name).is_dir():
-            images["validation"] = list_images(root / name)
-    if (root / "test").is_dir():
-        images["test" if "validation" in images else "validation"] = list_images(root / "test")
-    if "validation" not in images:
-        return _split(images["train"], root / "train", seed)
-    classes = images["train"]
-    for split, class_files in images.items():
-        if unknown := sorted(class_files.keys() - classes.keys()):
-            raise DataError(
-                f"{root}: the set for {split} has classes that the one for training does not: "
-                f"{', '.join(unknown[:5])}"
-            )
-        if missing := sorted(classes.keys() - class_files.keys()):
-            names = ", ".join(missing[:5])
-            logger.warning("%s: the set for %s has no image of %s", root, split, names)
+    _require_folder(root)
+    layout = splits.find(root)
+    for path in layout.classes:
+        logger.warning(
+            "%s: taken as a class, though called like a set; if it is none, move it", path
+        )
+    _say_unused(layout.unused)
+    train = list_images(layout.train, layout.unused)
+    if layout.validation is None and layout.test is None:
+        return divided(train, layout.train, seed)
+    opened = {"train": _dataset("train", layout.train, train)}
+    if layout.validation is None:
+        files = _files_like(train, "validation", layout.test)
+        opened["validation"] = _dataset("validation", layout.test, files, NO_VALIDATION)
+        return opened
+    files = _files_like(train, "validation", layout.validation)
+    opened["validation"] = _dataset("validation", layout.validation, files)
+    if layout.test is not None:
+        try:
+            opened["test"] = _dataset("test", layout.test, _files_like(train, "test", layout.test))
+        except DataError as error:  # training does not need it
+            logger.warning("not used: %s", error)
+    return opened
+
+
+def open_separate(train_root: Path, val_root: Path | None, seed: int = 0) -> Splits:
+    """The sets of two folders, each with a folder per class; without the second as `open_splits`.
+
+    Raises:
+        DataError: see `open_splits`; or the second is the first, or lies inside a class of it.
+    """
+    _require_folder(train_root)
+    folder = splits.innermost(train_root)
+    if val_root is None:
+        return divided(list_images(folder), folder, seed)
+    _require_folder(val_root)
+    # It may lie beside the classes.
+    unused = [path for path in subfolders(folder) if os.path.samefile(path, val_root)]
+    if not unused and Path(os.path.realpath(val_root)).is_relative_to(os.path.realpath(folder)):
+        raise DataError(
+            f"{val_root}: its images are also those to learn from; leave out --val-root to have "
+            "them divided, or move it"
+        )
+    train = list_images(folder, unused)
+    validation = splits.innermost(val_root, train)
+    files = _files_like(train, "validation", validation)
     return {
-        split: FolderDataset({name: class_files.get(name, []) for name in classes})
-        for split, class_files in images.items()
+        "train": _dataset("train", folder, train),
+        "validation": _dataset("validation", validation, files),
     }
 
 
-def list_images(folder: Path) -> dict[str, list[str]]:
-    """The images of each class, classes and files in alphabetical order."""
-    images = {}
-    for subfolder in _subfolders(folder):
-        paths = files_below(subfolder)
-        if paths:
-            images[subfolder.name] = paths
-        else:
-            logger.warning("left out class %s: no image in %s", subfolder.name, subfolder)
-    if len(images) < 2:
+def list_images(folder: Path, unused: Collection[Path] = ()) -> Files:
+    """The images of each class of a training set, classes and files in alphabetical order.
+
+    Args:
+        unused: folders that are no classes.
+
+    Raises:
+        DataError: fewer than two classes have an image.
+    """
+    images = _classes(folder, unused)
+    if len(images) >= 2:
+        return images
+    if images:
+        (name,) = images
         raise DataError(
-            f"{folder}: {len(images)} class(es) with images, but at least 2 are needed; "
-            "put the images of each class into a folder of its own there"
+            f"{folder}: all images lie in one folder, {name}, but at least 2 classes are needed; "
+            f"{splits.ADVICE}"
         )
-    return images
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror})") from error
-    return [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-
-
-def files_below(folder: Path) -> list[str]:
-    """All image files below a folder that are not hidden, sorted by their path."""
-
-    def refuse(error: OSError):
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
-
-    images, others = [], []
-    for parent, subfolders, names in os.walk(folder, onerror=refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith("."):
-                (images if _is_image(name) else others).append(os.path.join(parent, name))
-    if others:
-        logger.warning(
-            "%s: %d file(s) are not called like images and were left out, such as %s",
-            folder,
-            len(others),
-            min(others),
+    if holds_images_directly(folder):
+        raise DataError(
+            f"{folder} holds images directly: it looks like the folder of one class; give its "
+            "parent, with a folder of images per class"
         )
-    return sorted(images)
+    raise DataError(f"{folder}: no folder with images; {splits.ADVICE}")
 
 
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in SUFFIXES
-
-
-def _split(images: dict[str, list[str]], root: Path, seed: int) -> Splits:
+def divided(images: Files, root: Path, seed: int) -> Splits:
     """Hold out a fraction of each class, at least one image where it has two."""
     train, validation = {}, {}
     for name, paths in images.items():
@@ -159,12 +167,75 @@ def _split(images: dict[str, list[str]], root: Path, seed: int) -> Splits:
         if held_out == 0:
             logger.warning("class %s has a single image: none is left for validation", name)
         # Ranked by a hash of the name: adding or removing files hardly changes the split.
-        ranked = sorted(paths, key=lambda path: _hash(seed, os.path.relpath(path, root)))
+        ranked = sorted(paths, key=lambda path: rank(seed, os.path.relpath(path, root)))
         validation[name] = sorted(ranked[:held_out])
         train[name] = sorted(ranked[held_out:])
-    return {"train": FolderDataset(train), "validation": FolderDataset(validation)}
+    return {
+        "train": _dataset("train", root, train),
+        "validation": _dataset("validation", root, validation, HELD_OUT),
+    }
 
 
-def _hash(seed: int, path: str) -> bytes:
+def rank(seed: int, path: str) -> bytes:
+    """The place of an image in a random order that depends on the seed and its name alone."""
     name = os.fsencode(path.replace(os.sep, "/"))
     return hashlib.blake2b(f"{seed}/".encode() + name, digest_size=16).digest()
+
+
+def _require_folder(root: Path) -> None:
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give one that holds a folder of images per class")
+
+
+def _classes(folder: Path, unused: Collection[Path] = ()) -> Files:
+    """The images of each class that has some."""
+    images = files_by_subfolder(folder, unused)
+    empty = [name for name, paths in images.items() if not paths]
+    if empty and len(empty) < len(images):
+        logger.warning(
+            "%s: left out %d folder(s) without an image, such as %s", folder, len(empty), empty[0]
+        )
+    return {name: paths for name, paths in images.items() if paths}
+
+
+def _files_like(train: Files, split: str, folder: Path) -> Files:
+    """The images of another set, with the classes of the training set.
+
+    Raises:
+        DataError: there are none, or of a class that is not in the training set.
+    """
+    images = annotated_files(folder) or _classes(folder)
+    if not images and holds_images_directly(folder):
+        raise DataError(
+            f"{folder}: the set for {split} holds images directly; {splits.ADVICE}, or give "
+            "--train-root DIR alone to divide the training images"
+        )
+    if not images:
+        raise DataError(f"{folder}: the set for {split} has no folder with images")
+    if unknown := sorted(images.keys() - train.keys()):
+        raise DataError(
+            f"{folder}: the set for {split} has classes that the one for training does not: "
+            f"{_some(unknown)}"
+        )
+    if missing := sorted(train.keys() - images.keys()):
+        logger.warning("%s: the set for %s has no image of %s", folder, split, _some(missing))
+    return {name: images.get(name, []) for name in train}
+
+
+def _dataset(split: str, folder: Path, images: Files, note: str = "") -> FolderDataset:
+    """The set, after a line that says what it is."""
+    dataset = FolderDataset(images)
+    splits.say_set(split, folder, dataset, note)
+    return dataset
+
+
+def _say_unused(unused: dict[Path, str]) -> None:
+    for path, reason in list(unused.items())[:LISTED_FOLDERS]:
+        logger.info("not used: %s (%s)", path, reason)
+    if len(unused) > LISTED_FOLDERS:
+        logger.info("not used: %d more folders", len(unused) - LISTED_FOLDERS)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

@@ -5,20 +5,27 @@
                                 or    val/n01440764/*.JPEG, ...
     ILSVRC2012_devkit_t12.tar.gz or ILSVRC2012_devkit_t12/, unless val/ has a folder per class
 
+or, as Kaggle has it:
+
+    ILSVRC/Data/CLS-LOC/train/n01440764/*.JPEG, ...
+    ILSVRC/Data/CLS-LOC/val/ILSVRC2012_val_00000001.JPEG, ...    and    LOC_val_solution.csv
+
 The tar files are read without unpacking, and preferred to folders, which may be half unpacked.
 Classes are synsets (n01440764) in sorted order; `labels.display_name` has their words.
 """
 
 import io
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 
 from alexnet.data.dataset import Dataset, Splits
 from alexnet.data.images import decode
-from alexnet.data.readers import imagenet_devkit
+from alexnet.data.readers import imagenet_devkit, splits
 from alexnet.data.readers.folder import FolderDataset, list_images
+from alexnet.data.readers.image_tree import subfolders
 from alexnet.data.readers.imagenet_tar import (
     VALIDATION_IMAGE,
     TarImages,
@@ -29,6 +36,7 @@ from alexnet.errors import DataError
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"
 VALIDATION_TAR = "ILSVRC2012_img_val.tar"
+KAGGLE_LABELS = "LOC_val_solution.csv"
 
 
 class TarDataset:
@@ -62,7 +70,8 @@ def found_in(root: Path) -> bool:
     """Whether `root` has a tar file of ImageNet, or train/ and a val/ without folders."""
     if any((root / name).is_file() for name in (TRAIN_TAR, VALIDATION_TAR)):
         return True
-    return (root / "train").is_dir() and _is_flat(root / "val")
+    folder = splits.container(root)
+    return _set_folder(folder, "train").is_dir() and _is_flat(_set_folder(folder, "validation"))
 
 
 def open_splits(root: Path, seed: int = 0) -> Splits:
@@ -71,43 +80,59 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
     Raises:
         DataError: a part is missing or damaged, or the two sets have different classes.
     """
-    splits = {"train": _open_train(root), "validation": _open_validation(root)}
-    train, validation = (set(dataset.classes) for dataset in splits.values())
+    opened = {"train": _open_train(root), "validation": _open_validation(root)}
+    for split, dataset in opened.items():
+        splits.say_set(split, _place(root, split), dataset)
+    train, validation = (set(dataset.classes) for dataset in opened.values())
     if differing := sorted(train ^ validation):
         raise DataError(
             f"{root}: the sets for train and validation must have the same classes, but only one "
             f"of them has images of {', '.join(differing[:5])}"
         )
-    return splits
+    return opened
 
 
 def _open_train(root: Path) -> Dataset:
-    if (root / TRAIN_TAR).is_file():
-        images = TarImages(root / TRAIN_TAR, train_images)
+    place = _place(root, "train")
+    if place.is_file():
+        images = TarImages(place, train_images)
         # A name begins with the class: n01440764_10026.JPEG.
         return TarDataset(images, images.index["name"].astype("S9").astype(str))
-    if (root / "train").is_dir():
-        return FolderDataset(list_images(root / "train"))
+    if place.is_dir():
+        return FolderDataset(list_images(place))
     raise DataError(f"{root}: no training images; put {TRAIN_TAR} or its classes in train/ there")
 
 
 def _open_validation(root: Path) -> Dataset:
-    if (root / VALIDATION_TAR).is_file():
-        images = TarImages(root / VALIDATION_TAR, validation_images)
+    place = _place(root, "validation")
+    if place.is_file():
+        images = TarImages(place, validation_images)
         names = [name.decode() for name in images.index["name"]]
-        return TarDataset(images, np.array(_validation_synsets(root, names, root / VALIDATION_TAR)))
-    folder = root / "val"
-    if _is_flat(folder):
-        names = sorted(filter(VALIDATION_IMAGE.fullmatch, os.listdir(folder)))
+        return TarDataset(images, np.array(_validation_synsets(root, names, place)))
+    if _is_flat(place):
+        names = sorted(filter(VALIDATION_IMAGE.fullmatch, os.listdir(place)))
         files = {}
-        for name, synset in zip(names, _validation_synsets(root, names, folder)):
-            files.setdefault(synset, []).append(str(folder / name))
+        for name, synset in zip(names, _validation_synsets(root, names, place)):
+            files.setdefault(synset, []).append(str(place / name))
         return FolderDataset({synset: files[synset] for synset in sorted(files)})
-    if folder.is_dir():
-        return FolderDataset(list_images(folder))
+    if place.is_dir():
+        return FolderDataset(list_images(place))
     raise DataError(
         f"{root}: no validation images; put {VALIDATION_TAR} and {imagenet_devkit.ARCHIVE} there"
     )
+
+
+def _place(root: Path, split: str) -> Path:
+    """The tar file or else the folder of a set."""
+    tar = root / {"train": TRAIN_TAR, "validation": VALIDATION_TAR}[split]
+    return tar if tar.is_file() else _set_folder(splits.container(root), split)
+
+
+def _set_folder(root: Path, split: str) -> Path:
+    """The folder of a set: train/ or val/ if it is there, else one that is called like it."""
+    usual = root / {"train": "train", "validation": "val"}[split]
+    names = splits.by_split(path.name for path in subfolders(root)).get(split, [])
+    return usual if usual.is_dir() or not names else root / names[0]
 
 
 def _is_flat(folder: Path) -> bool:
@@ -120,10 +145,26 @@ def _is_flat(folder: Path) -> bool:
 
 def _validation_synsets(root: Path, names: list[str], place: Path) -> list[str]:
     """The class of each validation image by its file name."""
-    synsets = imagenet_devkit.validation_synsets(root)
+    if (root / KAGGLE_LABELS).is_file():
+        synsets = _kaggle_synsets(root / KAGGLE_LABELS)
+    else:
+        synsets = imagenet_devkit.validation_synsets(root)
     if differing := sorted(synsets.keys() ^ set(names)):
         raise DataError(
-            f"{place}: {len(names):,} images where the development kit has {len(synsets):,}; "
+            f"{place}: {len(names):,} images where the list of classes has {len(synsets):,}; "
             f"{differing[0]} is the first in only one of them; unpack or copy both again"
         )
     return [synsets[name] for name in names]
+
+
+def _kaggle_synsets(path: Path) -> dict[str, str]:
+    """File name -> synset, from lines like ILSVRC2012_val_00000001,n01440764 85 1 499 272."""
+    pattern = re.compile(r"(ILSVRC2012_val_\d{8}),(n\d{8})( [\d ]*)?", re.ASCII)
+    synsets = {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines[1:], start=2):
+        match = pattern.fullmatch(line)
+        if match is None:
+            raise DataError(f"{path}: line {number} is not an image and its class; get it again")
+        synsets[f"{match[1]}.JPEG"] = match[2]
+    return synsets

@@ -1,16 +1,15 @@
 """Parquet files as Hugging Face writes them: a column of encoded images and one of labels.
 
-    train-*.parquet    validation-*.parquet or val-*.parquet    test-*.parquet
-                                                       in a folder or in its subfolder data/
+`alexnet.data.readers.parquet_files` says which files hold which set. Labels are numbers or names.
 
 Unlike in all other sources, images are in the order of the files and their rows. Rows can only be
 read in groups of hundreds; any other order would read most groups again and again. Training in a
 random order does just that: prepare a large set with ``python -m alexnet.data prepare`` first.
 """
 
+import copy
 import io
 import logging
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,17 +21,15 @@ import numpy as np
 from alexnet.data.dataset import Splits
 from alexnet.data.images import decode
 from alexnet.data.labels import find_synsets
+from alexnet.data.readers import parquet_files
+from alexnet.data.readers.folder import HELD_OUT, NO_VALIDATION, VALIDATION_FRACTION, rank
 from alexnet.data.readers.parquet_columns import Columns, find_columns
+from alexnet.data.readers.splits import say_set
 from alexnet.errors import BadImage, DataError
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-PATTERNS = {
-    "train": ("train-*.parquet",),
-    "validation": ("validation-*.parquet", "val-*.parquet"),
-    "test": ("test-*.parquet",),
-}
 # Limits of what a file may claim to hold.
 MAX_ROWS, MAX_GROUP_BYTES, MAX_CLASSES = 2**26, 2**31, 100_000
 CACHE_BYTES = 2**29  # of the row groups read last
@@ -58,8 +55,10 @@ class ParquetDataset:
 
     def __init__(self, paths: list[Path], columns: Columns):
         read = [_read_labels(path, columns) for path in paths]
+        # Until `_settle_classes`, the labels are as the files have them: numbers or names.
         self.labels = np.concatenate([labels for _, labels in read])
         self.classes = columns.classes
+        self._rows = np.arange(len(self.labels))
         self._column = columns.image
         self._groups = [group for groups, _ in read for group in groups]
         # Index of the first image of each row group.
@@ -86,10 +85,23 @@ class ParquetDataset:
         group = self._groups[number]
         return f"{group.path}, row {group.first + row}"
 
+    def part(self, indices: np.ndarray) -> "ParquetDataset":
+        """A set of some of the images, which shares what has been read."""
+        part = copy.copy(self)
+        part.labels, part._rows = self.labels[indices], self._rows[indices]
+        return part
+
+    def place(self, index: int) -> str:
+        """The file of an image without its folder, and its row there."""
+        number, row = self._find(index)
+        group = self._groups[number]
+        return f"{group.path.name}/{group.first + row}"
+
     def _find(self, index: int) -> tuple[int, int]:
         """The row group of an image, and its row in that group."""
-        group = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return group, int(index - self._starts[group])
+        row = self._rows[index]
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return group, int(row - self._starts[group])
 
     def _group_images(self, group: int) -> list[bytes | None]:
         """The encoded images of a row group."""
@@ -107,67 +119,92 @@ class ParquetDataset:
 
 
 def found_in(root: Path) -> bool:
-    """Whether files in `root` or `root`/data have the names of a set's files."""
-    return any(_files(root).values())
+    """Whether there are Parquet files that may hold sets."""
+    return bool(parquet_files.find(root))
 
 
 def open_splits(root: Path, seed: int = 0) -> Splits:
-    """The sets "train", "validation" (the test images where there are no others) and "test".
+    """The sets "train", "validation" and "test".
+
+    Where there is none for validation, the test images take its place; without those, a fifth of
+    each class is held out, which depends on `seed` and the names of the files.
 
     Raises:
         DataError: a file is missing or damaged, has no images or labels, or a label no class.
     """
-    files = _files(root)
-    if not files["train"] or not (files["validation"] or files["test"]):
+    files = parquet_files.find(root)
+    if "train" not in files:
         raise DataError(
-            f"{root}: train-*.parquet, and validation-*.parquet or test-*.parquet, have to be "
-            "there or in its subfolder data/; download what is missing"
+            f"{root}: no Parquet file for training, such as train-00000-of-00001.parquet, is "
+            "there; download what is missing"
         )
     for paths in files.values():
-        _check_complete(paths)
+        parquet_files.require_complete(paths)
     columns = _open(files["train"][0], find_columns)
-    splits = {split: ParquetDataset(paths, columns) for split, paths in files.items() if paths}
+    splits = {split: ParquetDataset(paths, columns) for split, paths in files.items()}
     for split, dataset in splits.items():
         if len(dataset) == 0:
             raise DataError(f"{files[split][0]}: no rows in it; download it again")
-    if "test" in splits and (splits["test"].labels == -1).all():
+    if "test" in splits and _unlabeled(splits["test"]).all():
         logger.warning("%s: left out the test images, whose labels are hidden (-1)", root)
         del splits["test"]
-    if "validation" not in splits:
-        if "test" not in splits:
-            raise DataError(f"{root}: no labeled images to validate; add validation-*.parquet")
-        splits["validation"] = splits.pop("test")
+    notes = dict.fromkeys(splits, "")
+    if "validation" not in splits and "test" in splits:
+        splits["validation"], files["validation"] = splits.pop("test"), files["test"]
+        notes["validation"] = NO_VALIDATION
     _settle_classes(splits)
+    if "validation" not in splits:
+        splits = _divided(splits["train"], seed)
+        files["validation"], notes["validation"] = files["train"], HELD_OUT
+    for split, dataset in splits.items():
+        first, *others = files[split]
+        more = f" and {len(others)} more" if others else ""
+        say_set(split, f"{first}{more}", dataset, notes[split])
     return splits
 
 
-def _files(root: Path) -> dict[str, list[Path]]:
-    """The files of each split, in order."""
-    for folder in (root, root / "data"):
-        files = {
-            split: sorted(path for pattern in patterns for path in folder.glob(pattern))
-            for split, patterns in PATTERNS.items()
-        }
-        if any(files.values()):
-            break
-    return files
+def _divided(train: ParquetDataset, seed: int) -> Splits:
+    """Hold out a fraction of each class, as of a folder."""
+    held_out = np.zeros(len(train), bool)
+    for label in range(len(train.classes)):
+        members = np.flatnonzero(train.labels == label)
+        ranked = sorted(members.tolist(), key=lambda index: rank(seed, train.place(index)))
+        count = min(max(1, round(VALIDATION_FRACTION * len(members))), len(members) - 1)
+        held_out[ranked[: max(count, 0)]] = True
+    return {
+        "train": train.part(np.flatnonzero(~held_out)),
+        "validation": train.part(np.flatnonzero(held_out)),
+    }
 
 
-def _check_complete(paths: list[Path]) -> None:
-    """Files called train-00000-of-00294.parquet say how many there are."""
-    numbered = re.compile(r"(\w+)-\d+-of-(\d+)", re.ASCII)
-    for path in paths:
-        match = numbered.match(path.name)
-        if match and int(match[2]) != len(paths):
-            raise DataError(
-                f"{path.parent}: {len(paths)} of the {int(match[2])} files "
-                f"{match[1]}-*-of-{match[2]}.parquet are there; download the others, or rename "
-                "them if you mean to use only these"
-            )
+def _unlabeled(dataset: ParquetDataset) -> np.ndarray:
+    """Which labels are missing: None of names, -1 of numbers; bool (N,)."""
+    return dataset.labels == (None if dataset.labels.dtype == object else -1)
+
+
+def _number_names(splits: Splits) -> None:
+    """Replace labels that are names by their place among the sorted names of the training set."""
+    if splits["train"].labels.dtype != object:
+        return
+    names = sorted({name for name in splits["train"].labels if name is not None})
+    if len(names) > MAX_CLASSES:
+        raise DataError(
+            f"{splits['train'].name(0)}: {len(names):,} different labels; they are no classes"
+        )
+    numbers = {name: number for number, name in enumerate(names)} | {None: -1}
+    for dataset in splits.values():
+        for index, name in enumerate(dataset.labels):
+            if name not in numbers:
+                raise DataError(
+                    f"{dataset.name(index)}: the training set has no label {name!r}; remove the row"
+                )
+        dataset.labels = np.array([numbers[name] for name in dataset.labels], np.int64)
+        dataset.classes = names
 
 
 def _settle_classes(splits: Splits) -> None:
     """Check the labels and name the classes; those of ImageNet become synsets, in their order."""
+    _number_names(splits)
     train = splits["train"]
     classes = train.classes
     if classes is None:
@@ -207,7 +244,11 @@ def _open(path: Path, use: Callable[["ParquetFile", Path], Any]) -> Any:
 
 
 def _read_labels(path: Path, columns: Columns) -> tuple[list[Group], np.ndarray]:
-    """The row groups of a file, and the labels (int64) of all its rows; -1 for none."""
+    """The row groups of a file, and the labels of all its rows.
+
+    They are numbers, int64 with -1 for none, or names, objects with None for none.
+    """
+    from pyarrow import types
 
     def read(file: "ParquetFile", path: Path) -> tuple[list[Group], np.ndarray]:
         if find_columns(file, path) != columns:
@@ -220,8 +261,11 @@ def _read_labels(path: Path, columns: Columns) -> tuple[list[Group], np.ndarray]
                 f"{path}: {sum(rows):,} rows in groups of up to {largest:,} bytes, but at most "
                 f"{MAX_ROWS:,} and {MAX_GROUP_BYTES:,} can be read; write smaller groups and files"
             )
-        column = file.read(columns=[columns.label])[columns.label].cast("int64").fill_null(-1)
-        labels = column.to_numpy()
+        column = file.read(columns=[columns.label])[columns.label]
+        if types.is_integer(column.type):
+            labels = column.cast("int64").fill_null(-1).to_numpy()
+        else:
+            labels = np.array(column.cast("string").to_pylist(), object)
         if min(rows, default=0) < 0 or len(labels) != sum(rows):
             raise DataError(f"{path}: damaged, {len(labels)} labels; download it again")
         firsts = np.cumsum([0, *rows]).tolist()

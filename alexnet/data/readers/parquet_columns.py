@@ -11,8 +11,18 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 # What the columns are usually called, if their types leave a choice.
-IMAGE_NAMES = ("image", "img", "images")
-LABEL_NAMES = ("label", "labels", "fine_label", "class", "target")
+IMAGE_NAMES = ("image", "img", "images", "picture", "photo", "jpg", "jpeg", "png", "bytes")
+LABEL_NAMES = (
+    *("label", "labels", "fine_label", "class", "target", "class_name", "class_label"),
+    *("label_name", "category", "cls", "y"),
+)
+# Numbers and names that are no labels.
+OTHER_NAMES = frozenset(
+    (
+        *("id", "idx", "index", "image_id", "img_id", "__index_level_0__", "width", "height"),
+        *("size", "path", "file", "file_name", "filename", "image_path", "url", "text", "caption"),
+    )
+)
 
 
 class Columns(NamedTuple):
@@ -37,6 +47,10 @@ def find_columns(file: "ParquetFile", path: Path) -> Columns:
             kind = kind.field(index).type if index >= 0 else kind
         return types.is_binary(kind) or types.is_large_binary(kind)
 
+    def holds_names(kind: "pyarrow.DataType") -> bool:
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        return types.is_string(kind) or types.is_large_string(kind)
+
     def choose(what: str, names: list[str], feature: str, usual: tuple[str, ...]) -> str:
         declared = [name for name in names if features.get(name, {}).get("_type") == feature]
         names = declared or names
@@ -53,9 +67,17 @@ def find_columns(file: "ParquetFile", path: Path) -> Columns:
     schema = file.schema_arrow
     features = _features(schema, path)
     images = [field.name for field in schema if holds_bytes(field.type)]
-    integers = [field.name for field in schema if types.is_integer(field.type)]
     image = choose("images", images, "Image", IMAGE_NAMES)
-    label = choose("labels", integers, "ClassLabel", LABEL_NAMES)
+    known = [field for field in schema if field.name.lower() not in OTHER_NAMES]
+    integers = [field.name for field in known if types.is_integer(field.type)]
+    strings = [field.name for field in known if holds_names(field.type)]
+    declared = any(features.get(name, {}).get("_type") == "ClassLabel" for name in integers)
+    # Names count where they are called labels and the numbers are not, or where there are no
+    # numbers.
+    called = [name for name in strings if name in LABEL_NAMES]
+    if declared or any(name in LABEL_NAMES for name in integers) or not called:
+        called = integers or strings
+    label = choose("labels", called, "ClassLabel", LABEL_NAMES)
     classes = features.get(label, {}).get("names")
     if classes is not None:
         strings = isinstance(classes, list) and all(isinstance(name, str) for name in classes)

@@ -133,6 +133,21 @@ def write_flat_validation(root):
     write_files(root / "val", validation_images())
 
 
+def write_kaggle(root):
+    """The form of the competition "ImageNet Object Localization Challenge"."""
+    folder = root / "ILSVRC" / "Data" / "CLS-LOC"
+    write_train_folders(folder)
+    write_flat_validation(folder)
+    write_files(folder / "test", {"ILSVRC2012_test_00000001.JPEG": jpeg(0)})
+    write_files(root / "ILSVRC" / "Annotations" / "CLS-LOC" / "val", {"1.xml": b""})
+    lines = [
+        f"{name.removesuffix('.JPEG')},{validation_synset(name)} 1 2 30 40 {i} 6 7 8 "
+        for i, name in enumerate(validation_images())
+    ]
+    text = "\n".join(["ImageId,PredictionString", *lines, ""])
+    write_files(root, {"LOC_val_solution.csv": text.encode()})
+
+
 def write_validation_folders(root):
     for name, contents in validation_images().items():
         write_files(root / "val" / validation_synset(name), {name: contents})

@@ -55,12 +55,18 @@ def test_recognize_cifar10(tmp_path, folder):
     assert recognize(tmp_path) == recognize(tmp_path / folder) == "cifar10"
 
 
-@pytest.mark.parametrize("names", [[], ["1.png", "2.png"], ["a/1.png"], ["a/1.txt.png/3"]])
+@pytest.mark.parametrize("names", [[], ["1.txt", "a/2.dat"], ["a/1.txt.png/3"]])
 def test_nothing_known(tmp_path, names):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(DataError, match=r"nothing in it is known as data; looked for .*\(folder\)"):
+    with pytest.raises(DataError, match="nothing in it is known as data: .* docs/data.md"):
+        recognize(tmp_path)
+
+
+def test_an_archive_that_is_not_unpacked(tmp_path):
+    (tmp_path / "101_ObjectCategories.tar.gz").touch()
+    with pytest.raises(DataError, match=r"unpack 101_ObjectCategories\.tar\.gz first"):
         recognize(tmp_path)
 
 

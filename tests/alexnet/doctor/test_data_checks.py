@@ -18,17 +18,18 @@ class _Labelled:
 
 
 @pytest.mark.parametrize(
-    "counts, verdict, text",
+    "counts, validated, verdict, text",
     [
-        ((20, 20, 20), OK, "60 training images of 3 classes, 20 to 20 each"),
-        ((20, 0, 0), PROBLEM, "all are 'class0'"),
-        ((20, 0, 20), WARNING, "no image of class1"),
-        ((20, 9, 20), WARNING, "few of 'class1'"),
-        ((20, 250, 20), WARNING, "guessing 'class1' is right for 86%"),
+        ((20, 20, 20), (5, 5, 5), OK, "60 training images of 3 classes, 20 to 20 each"),
+        ((20, 0, 0), (5, 0, 0), PROBLEM, "all are 'class0'"),
+        ((20, 0, 20), (5, 5, 5), WARNING, "no image of class1"),
+        ((20, 9, 20), (5, 5, 5), WARNING, "few of 'class1'"),
+        ((20, 250, 20), (5, 5, 5), WARNING, "guessing 'class1' is right for 86%"),
+        ((20, 20, 20), (5, 0, 5), WARNING, "no image of class1 for validation"),
     ],
 )
-def test_labels(counts, verdict, text):
-    finding = data_checks.counts(_Labelled(*counts), _Labelled(5, 5))
+def test_labels(counts, validated, verdict, text):
+    finding = data_checks.counts(_Labelled(*counts), _Labelled(*validated))
     assert finding.verdict == verdict
     assert text in finding.seen
 

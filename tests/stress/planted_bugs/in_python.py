@@ -12,6 +12,7 @@ POOL = "kernels/max_pool2d/cpu.py"
 POOLED = "kernels/max_pool2d/window.py"
 NORM_POOL = "kernels/local_response_norm_max_pool2d/cpu.py"
 AUTOGRAD = "minigrad/autograd.py"
+DOWNLOADS = "tests/alexnet/data/test_downloads.py"
 
 FAULTS = [
     # Local response normalization: the six that tests at the paper's constants do not see.
@@ -581,5 +582,76 @@ FAULTS = [
         "if not is_ours:",
         "if is_ours is None:",
         "tests/alexnet/test_files.py -k test_a_lock_ends",
+    ),
+    # Data sets of people's own.
+    Fault(
+        "sets: valid/ is a test",
+        "alexnet/data/readers/splits.py",
+        '"valid": "validation",',
+        '"valid": "test",',
+        f"{DOWNLOADS} -k Roboflow",
+    ),
+    Fault(
+        "sets: the first of two folders for one set is taken",
+        "alexnet/data/readers/splits.py",
+        "if len(paths) > 1:",
+        "if len(paths) > 2:",
+        f"{DOWNLOADS} -k folders",
+    ),
+    Fault(
+        "sets: a folder with all classes once more is a class",
+        "alexnet/data/readers/splits.py",
+        "if len(repeated) >= 2 and 2 * len(repeated) >= len(others):",
+        "if len(repeated) > len(others):",
+        f"{DOWNLOADS} -k Flowers",
+    ),
+    Fault(
+        "sets: the validation images of Tiny ImageNet in the order of the text file",
+        "alexnet/data/readers/tiny_imagenet.py",
+        "{synset: sorted(files) for",
+        "{synset: files for",
+        "tests/alexnet/data/readers/test_tiny_imagenet.py",
+    ),
+    Fault(
+        "sets: thumbnails of a network drive are images",
+        "alexnet/data/readers/image_tree.py",
+        '*("@eadir", "@tmp", ',
+        '*("@tmp", ',
+        "tests/alexnet/data/readers/test_image_tree.py",
+    ),
+    Fault(
+        "sets: links to folders inside a class are passed over",
+        "alexnet/data/readers/image_tree.py",
+        "(links if entry.is_symlink() else folders).append(entry.path)",
+        "([] if entry.is_symlink() else folders).append(entry.path)",
+        "tests/alexnet/data/readers/test_image_tree.py",
+    ),
+    Fault(
+        "sets: a link that leads upwards adds the other classes",
+        "alexnet/data/readers/image_tree.py",
+        "seen |= _above(folder)",
+        "seen |= set()",
+        "tests/alexnet/data/readers/test_image_tree.py",
+    ),
+    Fault(
+        "sets: --val-root is not looked at",
+        "alexnet/data/sources.py",
+        "val_root and Path(val_root), seed",
+        "None, seed",
+        "tests/alexnet/test_train_roots.py -k beside",
+    ),
+    Fault(
+        "sets: the images held out of Parquet files do not depend on the seed",
+        "alexnet/data/readers/parquet.py",
+        "rank(seed, train.place(index))",
+        "rank(0, train.place(index))",
+        "tests/alexnet/data/readers/test_parquet.py -k divided",
+    ),
+    Fault(
+        "sets: a column that numbers the rows of a Parquet file is the label",
+        "alexnet/data/readers/parquet_columns.py",
+        "if field.name.lower() not in OTHER_NAMES]",
+        "if field.name]",
+        "tests/alexnet/data/readers/test_parquet.py -k identifies",
     ),
 ]

@@ -1,7 +1,6 @@
 """Folders of images: which files are taken, in which order, and how they are divided."""
 
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 
 from alexnet.data import load
+from alexnet.data.readers import image_tree
 from alexnet.data.readers.folder import found_in, open_splits
 from alexnet.errors import BadImage, DataError
 
@@ -88,16 +88,13 @@ def test_split_depends_on_seed_and_names_only(tmp_path):
 def test_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
     write_classes(tmp_path / "train", count=5)
     write_classes(tmp_path / "val", count=5)
-    walk = os.walk
+    entries = image_tree._entries
     listed = []
     for step in (1, -1):
         monkeypatch.setattr(
-            os,
-            "walk",
-            lambda *args, step=step, **kwargs: [
-                (parent, subfolders[::step], sorted(names)[::step])
-                for parent, subfolders, names in walk(*args, **kwargs)
-            ],
+            image_tree,
+            "_entries",
+            lambda folder, step=step: sorted(entries(folder), key=lambda entry: entry.name)[::step],
         )
         listed.append([dataset.files for dataset in open_splits(tmp_path).values()])
     assert listed[0] == listed[1]
@@ -132,9 +129,9 @@ def test_what_is_no_image_is_left_out(tmp_path, caplog):
         *("ant/00.png", "ant/01.png", "bee/00.png", "bee/01.png")
     ]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{bee}: 2 file(s) are not called like images and were left out, "
+        f"{tmp_path / 'train'}: 2 file(s) are not called like images and were left out, "
         f"such as {bee / 'more.csv'}",
-        f"left out class empty class: no image in {tmp_path / 'train' / 'empty class'}",
+        f"{tmp_path / 'train'}: left out 1 folder(s) without an image, such as empty class",
     ]
     assert {(record.name, record.levelno) for record in caplog.records} == {
         ("alexnet.data", logging.WARNING)
@@ -179,10 +176,16 @@ def test_missing_folder(tmp_path):
         open_splits(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("classes", [[], ["ant"]])
-def test_fewer_than_two_classes(tmp_path, classes):
+@pytest.mark.parametrize(
+    "classes, problem",
+    [
+        ([], "no folder with images; put the images of each class into a folder"),
+        (["ant"], "all images lie in one folder, ant, but at least 2 classes"),
+    ],
+)
+def test_fewer_than_two_classes(tmp_path, classes, problem):
     write_classes(tmp_path, classes, count=2)
-    with pytest.raises(DataError, match=rf"{len(classes)} class\(es\) .* at least 2 are needed"):
+    with pytest.raises(DataError, match=problem):
         open_splits(tmp_path)
 
 

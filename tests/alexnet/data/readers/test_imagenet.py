@@ -22,6 +22,7 @@ FORMS = {
     "train packed": (mini.write_train_tar, mini.write_flat_validation, mini.write_devkit_folder),
     "val packed": (mini.write_train_folders, mini.write_validation_tar, mini.write_devkit_archive),
     "val in classes": (mini.write_train_tar, mini.write_validation_folders),
+    "from Kaggle": (mini.write_kaggle,),
     "folder": (mini.write_train_folders, mini.write_validation_folders),
 }
 
@@ -81,6 +82,28 @@ def meta_is_read_once(monkeypatch):
 
 def pixels_of(contents):
     return np.asarray(mini.Image.open(io.BytesIO(contents)))
+
+
+def test_damaged_labels_from_kaggle(tmp_path):
+    write(tmp_path, "from Kaggle")
+    path = tmp_path / "LOC_val_solution.csv"
+    lines = path.read_text().splitlines()
+    for damaged, problem in (
+        ([*lines[:3], "x", *lines[4:]], "line 4 is not an image and its class"),
+        (lines[:-1], "10 images where the list of classes has 9"),
+    ):
+        path.write_text("\n".join(damaged))
+        with pytest.raises(DataError, match=problem):
+            load("auto", tmp_path)
+
+
+@pytest.mark.parametrize("names", [("Train", "Val"), ("training", "validation")])
+def test_other_names_of_its_folders(tmp_path, names):
+    write(tmp_path, "unpacked")
+    for name, other in zip(("train", "val"), names):
+        (tmp_path / name).rename(tmp_path / other)
+    assert recognize(tmp_path) == "imagenet"
+    assert len(load("auto", tmp_path)["validation"]) == len(mini.VALIDATION_CLASSES)
 
 
 # -- the index ----------------------------------------------------------------------------------

@@ -130,8 +130,11 @@ def test_hidden_test_labels(tmp_path, caplog):
     assert load("parquet", tmp_path).keys() == {"train", "validation"}
     assert "left out the test images, whose labels are hidden" in caplog.text
     (tmp_path / "validation-00000-of-00001.parquet").unlink()
-    with pytest.raises(DataError, match="no labeled images to validate"):
-        load("parquet", tmp_path)
+    splits = load("parquet", tmp_path)
+    assert {split: len(dataset) for split, dataset in splits.items()} == {
+        "train": 5,
+        "validation": 3,
+    }
 
 
 @pytest.mark.parametrize("name", ["validation", "val", "test"])
@@ -149,13 +152,114 @@ def test_test_beside_validation(tmp_path):
 
 
 def test_missing_files(tmp_path):
-    write(tmp_path)
-    with pytest.raises(DataError, match=r"validation-\*\.parquet or test-\*\.parquet, have to be"):
-        load("parquet", tmp_path)
     write(tmp_path, validation=small())
+    (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "kept")
+    with pytest.raises(DataError, match="no Parquet file for training"):
+        load("parquet", tmp_path)
+    (tmp_path / "kept").rename(tmp_path / "train-00000-of-00001.parquet")
     (tmp_path / "train-00000-of-00001.parquet").rename(tmp_path / "train-00001-of-00003.parquet")
     with pytest.raises(DataError, match=r"1 of the 3 files train-\*-of-00003\.parquet are there"):
         load("parquet", tmp_path)
+
+
+PLACES = {
+    "uploaded": ("data/train-00000-of-00001", "data/test-00000-of-00001"),
+    "converted": ("default/train/0000", "default/test/0000"),
+    "converted before 2023": ("default/flowers-train", "default/flowers-validation"),
+    "by hand": ("Training", "valid"),
+    "in folders": ("train/part-0", "dev/part-0"),
+}
+
+
+@pytest.mark.parametrize("names", PLACES.values(), ids=PLACES)
+def test_places_of_the_files(tmp_path, names):
+    for name, table in zip(names, (mini.image_table(IMAGES, LABELS, NAMES), small())):
+        path = tmp_path / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(table, path)
+    (tmp_path / "._train-00000-of-00001.parquet").write_bytes(b"of macOS")
+    splits = load("auto", tmp_path)
+    assert splits["train"].labels.tolist() == LABELS
+    assert splits["validation"].labels.tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(
+    "names, problem",
+    [
+        (("one/train/0", "two/train/0"), "one and .*two both have Parquet files of sets: give one"),
+        (("train-clean", "train_1", "training"), "train_1 and of training both look like the set"),
+        (("test/0",), "no Parquet file for training"),
+    ],
+)
+def test_files_of_which_it_is_not_clear_what_they_are(tmp_path, names, problem):
+    for name in names:
+        path = tmp_path / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(small(), path)
+    with pytest.raises(DataError, match=problem):
+        load("auto", tmp_path)
+
+
+def test_a_table_beside_images_is_no_data_set(tmp_path):
+    for name in ("ant", "bee"):
+        mini.write_files(tmp_path / name, {"1.jpg": IMAGES[0]})
+    parquet.write_table(small(), tmp_path / "sizes.parquet")
+    assert recognize(tmp_path) == "folder"
+
+
+def test_training_files_alone_are_divided(tmp_path):
+    images = [mini.jpeg(i) for i in range(20)]
+    table = mini.image_table(images, [i % 2 for i in range(20)], ["ant", "cat"])
+    parquet.write_table(table, tmp_path / "images.parquet", row_group_size=6)
+    splits = load("auto", tmp_path, seed=3)
+    assert np.bincount(splits["train"].labels).tolist() == [8, 8]
+    assert np.bincount(splits["validation"].labels).tolist() == [2, 2]
+    names = [dataset.name(i) for dataset in splits.values() for i in range(len(dataset))]
+    assert sorted(names) == sorted(f"{tmp_path / 'images.parquet'}, row {i}" for i in range(20))
+    for dataset in splits.values():
+        for index, label in enumerate(dataset.labels):
+            row = int(dataset.name(index).split()[-1])
+            assert dataset.file(index).read() == images[row]
+            assert label == row % 2
+    again, other = (load("auto", tmp_path, seed=seed)["validation"] for seed in (3, 4))
+    held_out = [splits["validation"].name(i) for i in range(4)]
+    assert [again.name(i) for i in range(4)] == held_out
+    assert [other.name(i) for i in range(4)] != held_out
+
+
+def named(labels, **columns):
+    return pyarrow.table({"image": IMAGES[: len(labels)], "label": labels, **columns})
+
+
+def test_labels_that_are_names(tmp_path):
+    labels = ["cat", "ant", "cat", "bee"]
+    table = named(labels, id=[7, 8, 9, 9])
+    write(tmp_path, table, named(pyarrow.array(["bee", "ant"]).dictionary_encode()))
+    splits = load("parquet", tmp_path)
+    for dataset in splits.values():
+        assert dataset.classes == NAMES
+        assert dataset.labels.dtype == np.int64
+    assert splits["train"].labels.tolist() == [2, 0, 2, 1]
+    assert splits["validation"].labels.tolist() == [1, 0]
+    parquet.write_table(named(["dog"]), tmp_path / "validation-00000-of-00001.parquet")
+    with pytest.raises(DataError, match=r"row 0: the training set has no label 'dog'"):
+        load("parquet", tmp_path)
+
+
+def test_an_unlabeled_test_of_names_is_left_out(tmp_path, caplog):
+    names = ["ant", "bee"]
+    write(tmp_path, named(names), named(names), named(pyarrow.array([None, None], "string")))
+    assert load("parquet", tmp_path).keys() == {"train", "validation"}
+    assert "left out the test images" in caplog.text
+
+
+def test_a_number_that_identifies_a_row_is_no_label(tmp_path):
+    columns = {"image": IMAGES, "image_id": range(8), "file_name": ["x"] * 8}
+    write(tmp_path, pyarrow.table(columns))
+    with pytest.raises(DataError, match="cannot tell which column has the labels"):
+        load("parquet", tmp_path)
+    write(tmp_path, pyarrow.table({**columns, "species": [NAMES[i] for i in LABELS]}))
+    assert load("parquet", tmp_path)["train"].classes == NAMES
 
 
 def test_missing_pyarrow(tmp_path, monkeypatch):
