@@ -167,9 +167,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """input[index] with NumPy's basic and integer-array indexing."""
     checks.float_tensor("getitem", "input", input)
     parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
-    asarray = backend.backend_of(input.data).asarray
-    parts = tuple(asarray(part) if isinstance(part, np.ndarray) else part for part in parts)
+    parts = tuple(checks.index_part(input, part) for part in parts)
     try:
         return shape.GetItem.apply(input, index=parts)
     except IndexError as error:
