@@ -9,8 +9,6 @@ silently.
 import numbers
 from typing import Any
 
-import numpy as np
-
 from minigrad import backend, checks
 from minigrad.checks import Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
