@@ -9,6 +9,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from alexnet.style import boxes_for_missing_letters
+from alexnet.text import drawable
 
 # Curves are SVG, which stays sharp; kernels PNG, which keeps every pixel; photographs JPEG, which
 # is small.
@@ -106,7 +107,7 @@ def pairs(values: list[tuple[str, object]]) -> str:
 
 def text(value: object) -> str:
     """A value as text for HTML; names of files may hold bytes that are no text."""
-    return escape(str(value).encode("utf-8", "replace").decode())
+    return escape(drawable(str(value)))
 
 
 def _scrolling(content: str, label: str) -> str:

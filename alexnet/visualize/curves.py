@@ -13,7 +13,7 @@ from alexnet import cli
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import filter_snapshots
 from alexnet.run.metrics import Row, read_rows
-from alexnet.style import COLORS, GRAY, NORMAL, PAGE_WIDTH, SMALL, plain, save
+from alexnet.style import COLORS, GRAY, NORMAL, PAGE_WIDTH, SMALL, add_legend, plain, save
 from alexnet.visualize.output import add_out_option, run_name
 from alexnet.visualize.tuning import mean_circular_variance
 
@@ -118,6 +118,5 @@ def _legend(figure: Figure, runs: list[Run]) -> None:
     names = [run_name(run.name, 70) for run in runs]
     styles = [Line2D([], [], color=GRAY, linestyle=style) for style in ("-", "--")]
     options = {"frameon": False, "fontsize": NORMAL, "borderaxespad": 0.4}
-    for text in figure.legend(lines, names, loc="upper left", **options).get_texts():
-        text.set_parse_math(False)
+    add_legend(figure, lines, names, loc="upper left", **options)
     figure.legend(styles, ["validation", "training"], loc="upper right", **options)

@@ -1,7 +1,6 @@
 """Images that a network finds similar: the nearest training images, as in the paper's figure 4."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data import options
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
@@ -115,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     save(figure, path)
     results["picture"] = str(path)
-    print(json.dumps(results, indent=2) if arguments.json else cli.printable(_text(results)))
+    print(text.as_json(results, 2) if arguments.json else cli.printable(_text(results)))
     return 0
 
 
