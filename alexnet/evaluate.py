@@ -1,13 +1,12 @@
 """``python -m alexnet.evaluate``: how good a trained network is, and where it is wrong."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
@@ -69,7 +68,7 @@ def _run(argv: list[str] | None) -> int:
     title = f"{len(results):,} {arguments.split} images, {views}"
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
-        print(json.dumps(source | as_json(results, dataset), allow_nan=False))
+        print(text.as_json(source | as_json(results, dataset)))
     else:
         print(cli.printable(f"{title}\n\n{as_text(results)}"))
     if arguments.confusion or arguments.errors:
@@ -95,13 +94,13 @@ def as_text(results: Results) -> str:
     loss = mean(results.loss)
     interval = "unknown" if math.isinf(loss.low) else f"{loss.low:.3f} to {loss.high:.3f}"
     rows.append(["loss", f"{loss.value:.3f}", interval, f"{math.log(classes):.3f}"])
-    return "\n\n".join([_table(rows), *_class_tables(results), _confusion_table(results)])
+    return "\n\n".join([text.table(rows), *_class_tables(results), _confusion_table(results)])
 
 
 def _class_tables(results: Results) -> Iterator[str]:
     """The accuracy of each class, or of the best and the worst, and the classes without images."""
     classes = len(results.classes)
-    names = [display_name(name) for name in results.classes]
+    names = [cli.one_line(display_name(name)) for name in results.classes]
     images, accuracies = results.confusion().sum(axis=1), results.accuracy_by_class()
     shown = [label for label in range(classes) if images[label]]
     heading = "accuracy by class"
@@ -113,7 +112,7 @@ def _class_tables(results: Results) -> Iterator[str]:
     rows = [[heading, "images", "top-1", "95% interval"]]
     for label in shown:
         rows.append([names[label], f"{images[label]:,}", *accuracies[label].percentages()])
-    yield _table(rows)
+    yield text.table(rows)
     if len(shown) < classes <= LISTED_CLASSES:
         yield f"without images: {', '.join(n for n, c in zip(names, images) if not c)}"
 
@@ -123,7 +122,7 @@ def _confusion_table(results: Results) -> str:
     rows = [["most confused", "taken for", "images", "of the class"]]
     for label, predicted, count, share in results.confused_pairs(LISTED_PAIRS):
         rows.append([names[label], names[predicted], f"{count:,}", f"{share:.1%}"])
-    return _table(rows, texts=2) if len(rows) > 1 else "no image was taken for another class"
+    return text.table(rows, texts=2) if len(rows) > 1 else "no image was taken for another class"
 
 
 def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
@@ -172,7 +171,7 @@ def _class_values(results: Results) -> list[dict[str, Any]]:
 
 def _error_values(results: Results, dataset: Dataset, position: int) -> dict[str, Any]:
     return {
-        "image": dataset.name(results.indices[position]).encode("utf-8", "replace").decode(),
+        "image": dataset.name(results.indices[position]),
         "label": results.classes[results.labels[position]],
         "predicted": results.classes[results.predicted[position]],
         "probability": _known(float(results.probability[position])),
@@ -186,18 +185,6 @@ def _known(value: float) -> float | None:
 
 def _interval(estimate: Estimate) -> list[float | None]:
     return [_known(estimate.low), _known(estimate.high)]
-
-
-def _table(rows: list[list[str]], texts: int = 1) -> str:
-    """Columns side by side, the first `texts` aligned left and the others right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i < texts else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in rows
-    )
 
 
 def main(argv: list[str] | None = None) -> int:

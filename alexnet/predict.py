@@ -1,14 +1,13 @@
 """``python -m alexnet.predict``: the most probable classes of images."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data.labels import display_name
 from alexnet.data.loader import Batch
 from alexnet.errors import UsageError
@@ -69,7 +68,7 @@ def _run(argv: list[str] | None) -> int:
     failed: list[dict[str, str]] = []
 
     def refuse(name: str, problem: str) -> None:
-        failed.append({"image": _text(name), "problem": _text(problem)})
+        failed.append({"image": name, "problem": problem})
         cli.say(f"error: {' '.join(problem.split())}")
 
     classes = checkpoint.classes
@@ -94,7 +93,7 @@ def _run(argv: list[str] | None) -> int:
                 most_probable = top_classes(row, classes, PICTURED_CLASSES)
                 pictured.append((_shown(batch, i), file, most_probable))
     if arguments.json:
-        print(json.dumps({"images": predicted, "failed": failed}))
+        print(text.as_json({"images": predicted, "failed": failed}))
     if pictured:
         _draw(pictured, classes, arguments.picture)
         if len(files) - len(failed) > PICTURED_IMAGES:
@@ -124,23 +123,18 @@ def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -
     """The name of an image, and a line for each of its most probable classes."""
     true = f"  (true: {display_name(classes[file.label])})" if file.label != UNKNOWN else ""
     lines = [f"{probability:8.2%}  {display_name(name)}" for name, probability in top]
-    return "\n".join([f"{cli.one_line(file.name)}{true}", *lines])
+    return "\n".join(map(cli.one_line, [f"{file.name}{true}", *lines]))
 
 
 def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> dict[str, Any]:
     return {
-        "image": _text(file.name),
+        "image": file.name,
         "true": None if file.label == UNKNOWN else classes[file.label],
         "top": [
             {"class": name, "words": display_name(name), "probability": probability}
             for name, probability in top
         ],
     }
-
-
-def _text(name: str) -> str:
-    """The name of a file as text for JSON; it may hold bytes that are no text."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _shown(batch: Batch, i: int) -> np.ndarray:

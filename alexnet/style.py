@@ -18,8 +18,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from alexnet import files
+from alexnet.text import drawable
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.colors import Colormap
@@ -86,6 +88,14 @@ def add_text(figure: Figure, left: float, top: float, text: str, **style: Any) -
     figure.text(left / across, 1 - top / down, text, va="top", parse_math=False, **style)
 
 
+def add_legend(figure: Figure, marks: list[Artist], names: list[str], **style: Any) -> None:
+    """A legend that shows every name as it is, also one with a dollar or an underscore first."""
+    # Names that begin with an underscore would be left out; the texts are therefore set afterwards.
+    places = [str(place) for place in range(len(names))]
+    for text, name in zip(figure.legend(marks, places, **style).get_texts(), names):
+        text.set(text=name, parse_math=False)
+
+
 def frame(axes: Axes, color: str, width: float = 0.5) -> None:
     """Axes for a picture: no ticks, and a thin line around it."""
     axes.set(xticks=[], yticks=[])
@@ -133,7 +143,7 @@ def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
             points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
         return points / 72
 
-    text = text.encode("utf-8", "replace").decode()  # a name of a file need not be text
+    text = drawable(text)
     if inches(text) <= width:
         return text
     length = len(text) - 1

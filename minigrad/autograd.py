@@ -6,8 +6,10 @@ the inputs. `run_backward` walks these nodes from the output to the leaves.
 """
 
 import contextlib
+import functools
+import inspect
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,6 +19,9 @@ from minigrad.backend import Backend, backend_of
 Output = TypeVar("Output", covariant=True)
 
 _mode = threading.local()
+# Threads that share parameters add to the same ``grad``: no gradient may be lost between the
+# reading of the old sum and the writing of the new one.
+_accumulating = threading.Lock()
 
 
 def is_grad_enabled() -> bool:
@@ -24,15 +29,51 @@ def is_grad_enabled() -> bool:
     return getattr(_mode, "enabled", True)
 
 
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Within this block (or decorated function) operations do not record the graph."""
-    before = is_grad_enabled()
-    _mode.enabled = False
-    try:
-        yield
-    finally:
-        _mode.enabled = before
+def no_grad(function: Callable | None = None) -> Any:
+    """Within this block, or decorated function, operations do not record the graph.
+
+    ``with no_grad():``, ``@no_grad()`` and ``@no_grad``. A decorated generator records nothing
+    while it runs; what its caller does between two values is recorded.
+    """
+    block = _NoGrad()
+    return block if function is None else block(function)
+
+
+class _NoGrad:
+    """The block of `no_grad`, which may be entered any number of times."""
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(is_grad_enabled())
+        _mode.enabled = False
+
+    def __exit__(self, *error: Any) -> None:
+        _mode.enabled = self._before.pop()
+
+    def __call__(self, function: Callable) -> Callable:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with _NoGrad():
+                return function(*args, **kwargs)
+
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Generator:
+            with contextlib.closing(function(*args, **kwargs)) as generator:
+                proceed = functools.partial(next, generator)
+                while True:
+                    with _NoGrad():
+                        try:
+                            value = proceed()
+                        except StopIteration as end:
+                            return end.value
+                    try:
+                        proceed = functools.partial(generator.send, (yield value))
+                    except Exception as error:
+                        proceed = functools.partial(generator.throw, error)
+
+        return generate if inspect.isgeneratorfunction(function) else call
 
 
 class Differentiable(Protocol[Output]):
@@ -122,9 +163,19 @@ class Function:
     @classmethod
     def apply(cls, *inputs: Differentiable[Output], **parameters: Any) -> Output:
         """Run the operation on tensors and record it if any of them requires a gradient."""
+        if not inputs or not all(hasattr(x, "requires_grad") for x in inputs):
+            kinds = ", ".join(type(x).__name__ for x in inputs) or "nothing"
+            raise TypeError(
+                f"{cls.__name__}.apply takes one or more tensors, got {kinds}; anything else is "
+                "passed by keyword"
+            )
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
         output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
+        if not hasattr(output, "dtype"):
+            raise TypeError(
+                f"{cls.__name__}.forward returned a {type(output).__name__}, expected one array"
+            )
         node = Node(cls, ctx, inputs) if any(needs_input_grad) else None
         return inputs[0]._output(output, node)
 
@@ -155,10 +206,20 @@ class Node:
             raise
         if not isinstance(gradients, tuple):
             gradients = (gradients,)
+        if len(gradients) != len(self.inputs):
+            raise RuntimeError(
+                f"{name}.backward returned {len(gradients)} gradient(s), expected "
+                f"{len(self.inputs)}: one for each input, None for one that needs none"
+            )
         checked = []
         for position, tensor in enumerate(self.inputs):
             gradient = gradients[position] if self.ctx.needs_input_grad[position] else None
             if gradient is not None:
+                if not hasattr(gradient, "dtype"):
+                    raise RuntimeError(
+                        f"{name}.backward returned a {type(gradient).__name__} for input "
+                        f"{position}, expected an array"
+                    )
                 if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
                     raise RuntimeError(
                         f"{name}.backward returned a gradient of shape {gradient.shape} and "
@@ -218,7 +279,8 @@ def run_backward(root: Differentiable, gradient: Any) -> None:
         if gradient is None:
             continue
         if tensor._node is None:
-            tensor._accumulate_grad(gradient)
+            with _accumulating:
+                tensor._accumulate_grad(gradient)
             continue
         node = tensor._node
         for parent, parent_gradient in zip(node.inputs, node.backward(gradient)):

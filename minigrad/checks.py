@@ -258,6 +258,20 @@ def sizes(operation: str, input: Tensor, sizes: tuple) -> tuple[int, ...]:
     return sizes
 
 
+def index_part(input: Tensor, part: Any) -> Any:
+    """One part of an index: an array for whatever is not an integer, a slice, None or an ellipsis.
+
+    Arrays are copied: `backward` needs the index that `forward` used, whatever becomes of it.
+    """
+    if part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer)):
+        return part
+    part = part.data if isinstance(part, Tensor) else part
+    device = backend.backend_of(input.data)
+    if isinstance(part, device.xp.ndarray):
+        return part.copy()
+    return device.asarray(np.array(part, np.intp if np.size(part) == 0 else None))
+
+
 def joined_dimension(operation: str, inputs: Sequence[Tensor], dim: int) -> int:
     """The dimension along which tensors are joined; their other sizes agree."""
     if not inputs:

@@ -9,8 +9,6 @@ silently.
 import numbers
 from typing import Any
 
-import numpy as np
-
 from minigrad import backend, checks
 from minigrad.checks import Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
@@ -167,9 +165,7 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     """input[index] with NumPy's basic and integer-array indexing."""
     checks.float_tensor("getitem", "input", input)
     parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
-    asarray = backend.backend_of(input.data).asarray
-    parts = tuple(asarray(part) if isinstance(part, np.ndarray) else part for part in parts)
+    parts = tuple(checks.index_part(input, part) for part in parts)
     try:
         return shape.GetItem.apply(input, index=parts)
     except IndexError as error:

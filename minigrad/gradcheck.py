@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import no_grad
+from minigrad.autograd import is_grad_enabled, no_grad
 from minigrad.backend import backend_of
 from minigrad.tensor import Tensor
 
@@ -47,15 +47,21 @@ def gradcheck(
     Raises:
         GradcheckError: a gradient is wrong (the message has the worst element); or `func` has a
             kink at the input, changes its inputs, or is not deterministic.
-        TypeError, ValueError: the inputs cannot be checked.
+        TypeError, ValueError: the inputs, or what `func` returns, cannot be checked.
+        RuntimeError: called within `no_grad`.
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    checked = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+    # An input that is given twice is checked once: it moves in both places.
+    checked = [
+        i
+        for i, x in enumerate(inputs)
+        if isinstance(x, Tensor) and x.requires_grad and not any(x is y for y in inputs[:i])
+    ]
     if not checked:
         raise ValueError("gradcheck: no input has requires_grad=True")
-    for i in checked:
-        if inputs[i].dtype != np.float64:
-            raise TypeError(f"gradcheck: input {i} is {inputs[i].dtype}, expected float64")
+    if not is_grad_enabled():
+        raise RuntimeError("gradcheck: within no_grad() there are no gradients to check")
+    _require_inputs_that_can_be_moved(inputs, checked)
     check = _Check(func, inputs, checked, eps, atol, rtol, np.random.default_rng(seed))
     check.repeatable()
     if mode == "full":
@@ -65,6 +71,26 @@ def gradcheck(
     else:
         raise ValueError(f"gradcheck: mode must be 'full' or 'direction', got {mode!r}")
     return True
+
+
+def _require_inputs_that_can_be_moved(inputs: tuple[Any, ...], checked: list[int]) -> None:
+    for i in checked:
+        array = inputs[i].data
+        if inputs[i].dtype != np.float64:
+            raise TypeError(f"gradcheck: input {i} is {inputs[i].dtype}, expected float64")
+        if not getattr(array.flags, "writeable", True):
+            raise ValueError(f"gradcheck: input {i} is read-only, so that it cannot be moved")
+        for j, other in enumerate(inputs):
+            is_another = isinstance(other, Tensor) and other is not inputs[i]
+            if is_another and type(other.data) is type(array) and _overlap(array, other.data):
+                raise ValueError(
+                    f"gradcheck: inputs {i} and {j} share memory, so that one moves the other: "
+                    "copy one of them"
+                )
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    return bool(one.size and other.size and backend_of(one).xp.shares_memory(one, other))
 
 
 class _Check:
@@ -84,16 +110,26 @@ class _Check:
 
     def evaluate(self) -> np.ndarray:
         with no_grad():
-            return self.func(*self.inputs).numpy().copy()
+            return self.output_of(self.inputs).numpy().copy()
+
+    def output_of(self, inputs: Sequence[Any]) -> Tensor:
+        output = self.func(*inputs)
+        if not isinstance(output, Tensor) or output.dtype != np.float64:
+            kind = output.dtype if isinstance(output, Tensor) else type(output).__name__
+            raise TypeError(f"gradcheck: func returned {kind}, expected one float64 Tensor")
+        return output
 
     def backward(self, grad_output: np.ndarray) -> list[np.ndarray]:
         """Analytic gradients of the checked inputs for this output gradient."""
         # The inputs may belong to a graph, so fresh leaves are used.
-        leaves = list(self.inputs)
-        for i in self.checked:
-            leaves[i] = Tensor(self.inputs[i].data, requires_grad=True)
-        output = self.func(*leaves)
-        output.backward(Tensor(self.backend.asarray(grad_output)))
+        fresh = {
+            id(self.inputs[i]): Tensor(self.inputs[i].data, requires_grad=True)
+            for i in self.checked
+        }
+        leaves = [fresh.get(id(x), x) for x in self.inputs]
+        output = self.output_of(leaves)
+        if output.requires_grad:
+            output.backward(Tensor(self.backend.asarray(grad_output)))
         return [
             np.zeros(leaves[i].shape) if leaves[i].grad is None else leaves[i].grad.numpy()
             for i in self.checked
@@ -140,11 +176,13 @@ class _Check:
         jacobian = np.empty((self.output.size, flat.size))
         for column in range(flat.size):
             value = float(flat[column])
-            flat[column] = value + self.eps
-            above = self.evaluate()
-            flat[column] = value - self.eps
-            below = self.evaluate()
-            flat[column] = value
+            try:
+                flat[column] = value + self.eps
+                above = self.evaluate()
+                flat[column] = value - self.eps
+                below = self.evaluate()
+            finally:
+                flat[column] = value
             self.detect_kink(i, np.unravel_index(column, self.inputs[i].shape), above, below)
             jacobian[:, column] = ((above - below) / (2 * self.eps)).reshape(-1)
         return jacobian

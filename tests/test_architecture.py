@@ -18,7 +18,9 @@ LONGER_FILES = {"minigrad/functional.py": 600}
 ROOMS_OF_ALEXNET = [
     ("interrupts",),
     ("errors", "files", "model"),
-    ("cli", "style"),
+    ("cli",),
+    ("text",),
+    ("style",),
     ("data",),
     ("run",),
     ("inference",),

@@ -4,6 +4,8 @@ import functools
 from collections import Counter
 from pathlib import Path
 
+from alexnet.text import drawable
+
 # Share of the words that must agree: lists of the 1,000 classes differ in a few ("crane" is both a
 # bird and a machine).
 SAME_LIST = 0.95
@@ -32,7 +34,7 @@ def caption(class_name: str) -> str:
 
 def shortened(name: str, length: int) -> str:
     """A name for a picture, cut off after `length` letters."""
-    name = name.encode("utf-8", "replace").decode()  # a name of a file need not be text
+    name = drawable(name)
     return name if len(name) <= length else name[: length - 1] + "…"
 
 

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +46,7 @@ class Batch:
         color_shift: float32 (N * V, 3), gray levels to add.
         labels: int64 (N,).
         indices: int64 (N,), which images of the data set they are.
+        number: its place among the batches of the epoch, from 0.
     """
 
     images: np.ndarray
@@ -54,6 +55,7 @@ class Batch:
     labels: np.ndarray
     indices: np.ndarray
     preprocessing: Preprocessing
+    number: int = 0
     _transfer: contextlib.AbstractContextManager | None = None
 
     @classmethod
@@ -63,6 +65,7 @@ class Batch:
         labels: np.ndarray,
         indices: np.ndarray,
         preprocessing: Preprocessing,
+        number: int = 0,
     ) -> "Batch":
         """A batch of N * V views, all views of an image one after the other."""
         crops, flips, color_shifts = zip(*views)
@@ -73,6 +76,7 @@ class Batch:
             labels,
             indices,
             preprocessing,
+            number,
         )
 
     def __len__(self) -> int:
@@ -91,6 +95,7 @@ class Batch:
                 self.labels[first:end],
                 self.indices[first:end],
                 self.preprocessing,
+                self.number,
             )
             for first, end in itertools.pairwise(edges)
         ]
@@ -159,7 +164,8 @@ class Loader:
     """Batches of a data set; the last one of an epoch holds what is left.
 
     Args:
-        dataset: where images and labels come from; skipped images make a batch smaller.
+        dataset: where images and labels come from; skipped images make a batch smaller, or leave
+            it out.
         preprocessing: size of the crops, and how they become the network's input.
         batch_size: images in a batch.
         seed: decides order and augmentation.
@@ -205,29 +211,46 @@ class Loader:
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, beginning with number `start`.
 
+        A batch of which every image is skipped is left out; the numbers of the others stay.
         Errors in a worker are raised here. Closing the iterator ends the threads.
+
+        Raises:
+            DataError: an image cannot be used, and is not to be skipped; or all are skipped.
         """
-        order = self._order(epoch)
+        order, found = self._order(epoch), False
         parts = [
-            order[first : first + self.batch_size]
-            for first in range(start * self.batch_size, len(order), self.batch_size)
+            (number, order[number * self.batch_size : (number + 1) * self.batch_size])
+            for number in range(start, len(self))
         ]
         if self.workers == 0:
-            return (self._load_batch(epoch, part) for part in parts)
-        return self._load_ahead(epoch, parts)
+            loaded = (self._load_batch(epoch, *part) for part in parts)
+        else:
+            loaded = self._load_ahead(epoch, parts)
+        with contextlib.closing(loaded):
+            for batch in loaded:
+                if batch is not None:
+                    found = True
+                    yield batch
+        if parts and start == 0 and not found:
+            raise DataError(
+                f"none of the {len(order)} images of a set can be used; "
+                "python -m alexnet.data check lists what is wrong with the data"
+            )
 
     def _order(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(len(self.dataset))
         return random_generator(self.seed, ORDER_STREAM, epoch).permutation(len(self.dataset))
 
-    def _load_ahead(self, epoch: int, parts: list[np.ndarray]) -> Iterator[Batch]:
+    def _load_ahead(
+        self, epoch: int, parts: list[tuple[int, np.ndarray]]
+    ) -> Generator[Batch | None]:
         stop = threading.Event()
         executor = ThreadPoolExecutor(self.workers, thread_name_prefix="loader")
         pending = deque()
         try:
             for part in parts:
-                pending.append(executor.submit(self._load_batch, epoch, part, stop))
+                pending.append(executor.submit(self._load_batch, epoch, *part, stop))
                 if len(pending) > BATCHES_AHEAD_PER_WORKER * self.workers:
                     yield pending.popleft().result()
             while pending:
@@ -237,8 +260,9 @@ class Loader:
             executor.shutdown(cancel_futures=True)
 
     def _load_batch(
-        self, epoch: int, indices: np.ndarray, stop: threading.Event | None = None
-    ) -> Batch:
+        self, epoch: int, number: int, indices: np.ndarray, stop: threading.Event | None = None
+    ) -> Batch | None:
+        """The batch of these images, or None if every one is skipped."""
         used, views = [], []
         for index in indices:
             if stop is not None and stop.is_set():
@@ -256,12 +280,9 @@ class Loader:
                     error.add_note(f"while loading {self.dataset.name(index)}")
                 raise
         if not views:
-            raise DataError(
-                f"none of the {len(indices)} images of a batch can be used; "
-                "python -m alexnet.data check lists what is wrong with the data"
-            )
+            return None
         return Batch.from_views(
-            views, self.dataset.labels[used], np.array(used), self.preprocessing
+            views, self.dataset.labels[used], np.array(used), self.preprocessing, number
         )
 
     def _views(self, image: np.ndarray, epoch: int, index: int) -> list[View]:

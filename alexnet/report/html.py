@@ -9,6 +9,7 @@ from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
 from alexnet.style import boxes_for_missing_letters
+from alexnet.text import drawable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +115,7 @@ def pairs(values: list[tuple[str, object]]) -> str:
 
 def text(value: object) -> str:
     """A value as text for HTML; names of files may hold bytes that are no text."""
-    return escape(str(value).encode("utf-8", "replace").decode())
+    return escape(drawable(str(value)))
 
 
 def _scrolling(content: str, label: str) -> str:

@@ -36,7 +36,7 @@ class TrainingState:
 
     Attributes:
         epoch: complete epochs.
-        step: steps made in the current epoch.
+        step: batches of the current epoch that are behind it, those left out included.
         loss, top1: running means of the current epoch.
         seconds: of training in the current epoch.
         lr: rate of the weights in the last step.

@@ -212,7 +212,8 @@ class Trainer:
         self.schedule.step()
         state.loss.add(total, len(batch))
         state.top1.add(correct, len(batch))
-        state.step += 1
+        # Not one more: a batch may be left out, and a continued run begins with the one after this.
+        state.step = batch.number + 1
         return total / len(batch), correct / len(batch)
 
     def validate(self) -> Results:

@@ -15,6 +15,7 @@ from alexnet.style import (
     GRAY,
     NORMAL,
     SMALL,
+    add_legend,
     new_figure,
     plain,
     save,
@@ -130,6 +131,5 @@ def _legend(figure: Figure, runs: list[Run]) -> None:
     names = [run_name(run.name, 70) for run in runs]
     styles = [Line2D([], [], color=GRAY, linestyle=style) for style in ("-", "--")]
     options = {"frameon": False, "fontsize": NORMAL, "borderaxespad": 0.4}
-    for text in figure.legend(lines, names, loc="upper left", **options).get_texts():
-        text.set_parse_math(False)
+    add_legend(figure, lines, names, loc="upper left", **options)
     figure.legend(styles, ["validation", "training"], loc="upper right", **options)

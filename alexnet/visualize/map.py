@@ -19,6 +19,7 @@ from alexnet.style import (
     NORMAL,
     PAGE_WIDTH,
     add_axes,
+    add_legend,
     add_text,
     fitted,
     frame,
@@ -112,21 +113,19 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
     rest = ~np.isin(labels, marked)
     entries = len(marked) + rest.any()
     figure, axes = _page(title, points.min(axis=0), points.max(axis=0), legend=entries)
+    marks, names = [], []
     if rest.any():
-        name = "class unknown" if (labels[rest] < 0).all() else "other classes"
-        axes.scatter(*points[rest].T, s=8, c="0.8", linewidths=0, label=name)
+        names.append("class unknown" if (labels[rest] < 0).all() else "other classes")
+        marks.append(axes.scatter(*points[rest].T, s=8, c="0.8", linewidths=0))
     styles = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS))
     for label, (color, marker) in zip(marked, styles):
-        axes.scatter(
-            *points[labels == label].T,
-            s=14,
-            c=color,
-            marker=marker,
-            linewidths=0.3,
-            edgecolors="white",
-            label=fitted(pictures.class_name(classes, label), LEGEND - 0.38, NORMAL),
-        )
-    legend = figure.legend(
+        names.append(fitted(pictures.class_name(classes, label), LEGEND - 0.38, NORMAL))
+        place, style = points[labels == label].T, {"linewidths": 0.3, "edgecolors": "white"}
+        marks.append(axes.scatter(*place, s=14, c=color, marker=marker, **style))
+    add_legend(
+        figure,
+        marks,
+        names,
         loc="upper left",
         bbox_to_anchor=((PAGE_WIDTH - 1.65) / PAGE_WIDTH, axes.get_position().y1),
         frameon=False,
@@ -135,8 +134,6 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
         handletextpad=0.2,
         borderaxespad=0,
     )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
     return figure
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data import options
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
@@ -122,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.k > MAX_COLUMNS:
         cli.say(f"{path} shows the {MAX_COLUMNS} nearest of {arguments.k}")
     results["picture"] = str(path)
-    print(json.dumps(results, indent=2) if arguments.json else cli.printable(_text(results)))
+    print(text.as_json(results, 2) if arguments.json else cli.printable(_text(results)))
     return 0
 
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from alexnet import cli
+from alexnet.text import drawable
 
 
 def add_out_option(
@@ -33,5 +34,5 @@ def destination(arguments: argparse.Namespace, name: str) -> Path:
 
 def run_name(path: Path | str, length: int) -> str:
     """A path for the title of a picture; one that is too long loses its beginning."""
-    name = str(path).encode("utf-8", "replace").decode()  # a name of a file need not be text
+    name = drawable(str(path))
     return name if len(name) <= length else "…" + name[1 - length :]

@@ -1,6 +1,7 @@
 """Elementwise operations. Binary ones broadcast as NumPy does."""
 
 from minigrad.autograd import Function
+from minigrad.ops.reduce import total
 
 
 def unbroadcast(gradient, shape):
@@ -11,7 +12,7 @@ def unbroadcast(gradient, shape):
     stretched = tuple(
         added + i for i, size in enumerate(shape) if size == 1 and gradient.shape[added + i] != 1
     )
-    return gradient.sum(axis=tuple(range(added)) + stretched, keepdims=True).reshape(shape)
+    return total(gradient, tuple(range(added)) + stretched, keepdims=True).reshape(shape)
 
 
 class Add(Function):

@@ -1,6 +1,16 @@
 """Sums, means and maxima over dimensions."""
 
+import numpy as np
+
 from minigrad.autograd import Function
+
+
+def total(array, axis, keepdims):
+    """The sum over dimensions, added up in float64.
+
+    NumPy adds the rows of a float32 matrix one by one: 1 + 1 + ... stops at 16,777,216.
+    """
+    return array.sum(axis=axis, dtype=np.float64, keepdims=keepdims).astype(array.dtype)
 
 
 def _restore_dims(array, shape, axis, keepdim):
@@ -14,7 +24,7 @@ class Sum(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
-        return ctx.backend.xp.asarray(input.sum(axis=axis, keepdims=keepdim))
+        return ctx.backend.xp.asarray(total(input, axis, keepdim))
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -26,7 +36,8 @@ class Mean(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
-        return ctx.backend.xp.asarray(input.mean(axis=axis, keepdims=keepdim))
+        mean = input.mean(axis=axis, dtype=np.float64, keepdims=keepdim)  # as in `total`
+        return ctx.backend.xp.asarray(mean.astype(input.dtype))
 
     @staticmethod
     def backward(ctx, grad_output):

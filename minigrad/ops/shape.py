@@ -36,7 +36,7 @@ class GetItem(Function):
     @staticmethod
     def backward(ctx, grad_output):
         grad_input = ctx.backend.xp.zeros(ctx.shape, grad_output.dtype)
-        if any(isinstance(part, (list, ctx.backend.xp.ndarray)) for part in ctx.index):
+        if any(isinstance(part, ctx.backend.xp.ndarray) for part in ctx.index):
             # An integer array may name an element twice: its gradients add up.
             ctx.backend.add_at(grad_input, ctx.index, grad_output)
         else:

@@ -1,10 +1,12 @@
 """Adam (Kingma and Ba 2015)."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.options import number, pair
 
 
 class Adam(Optimizer):
@@ -25,14 +27,11 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ):
-        if not lr >= 0 or not all(0 <= beta < 1 for beta in betas) or not weight_decay >= 0:
-            raise ValueError(
-                "Adam: need lr >= 0, betas in [0, 1) and weight_decay >= 0, "
-                f"got {lr=}, {betas=}, {weight_decay=}"
-            )
         super().__init__(
             parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         )
+        for group in self.groups:
+            _check_options(group)
 
     def state_of(self, parameter: Parameter) -> dict[str, Any]:
         state = super().state_of(parameter)
@@ -52,4 +51,18 @@ class Adam(Optimizer):
             group["eps"],
             group["weight_decay"],
             state["step"],
+        )
+
+
+def _check_options(group: dict[str, Any]) -> None:
+    for name in ("lr", "eps", "weight_decay"):
+        group[name] = number("Adam", name, group[name])
+    group["betas"] = pair("Adam", "betas", group["betas"])
+    group["initial_lr"] = group["lr"]
+    lr, betas, eps, weight_decay = (group[key] for key in ("lr", "betas", "eps", "weight_decay"))
+    in_range = all(0 <= value < math.inf for value in (lr, eps, weight_decay))
+    if not in_range or not all(0 <= beta < 1 for beta in betas):
+        raise ValueError(
+            "Adam: need lr >= 0, betas in [0, 1), eps >= 0 and weight_decay >= 0, "
+            f"got {lr=}, {betas=}, {eps=}, {weight_decay=}"
         )

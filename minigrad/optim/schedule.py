@@ -5,6 +5,7 @@ A schedule multiplies the initial rate of each parameter group by a factor. The 
 """
 
 import math
+import numbers
 from typing import Any
 
 from minigrad.optim.optimizer import Optimizer
@@ -21,6 +22,7 @@ class Schedule:
     counters: tuple[str, ...] = ("steps", "epochs")
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int = 0):
+        self._require_count("warmup_steps", warmup_steps, 0)
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
         self.steps = 0
@@ -40,6 +42,15 @@ class Schedule:
         """Count an epoch, which ended with this validation error (1 - top-1)."""
         self.epochs += 1
         self._apply()
+
+    def _require_count(self, name: str, value: Any, minimum: int) -> None:
+        """Raise unless this is a number of steps or epochs; negative ones give negative rates."""
+        if not isinstance(value, numbers.Integral):
+            raise TypeError(f"{type(self).__name__}: {name} must be an integer, got {value!r}")
+        if value < minimum:
+            raise ValueError(
+                f"{type(self).__name__}: {name} must be at least {minimum}, got {value}"
+            )
 
     def _apply(self) -> None:
         warmup = min(1.0, (self.steps + 1) / self.warmup_steps) if self.warmup_steps else 1.0
@@ -80,6 +91,10 @@ class MultiStep(Schedule):
         gamma: float = 0.1,
         warmup_steps: int = 0,
     ):
+        if not isinstance(milestones, (tuple, list)):
+            raise TypeError(f"MultiStep: milestones must be a tuple of epochs, got {milestones!r}")
+        for epoch in milestones:
+            self._require_count("each of milestones", epoch, 0)
         self.milestones, self.gamma = tuple(milestones), gamma
         super().__init__(optimizer, warmup_steps)
 
@@ -93,8 +108,7 @@ class Step(Schedule):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, warmup_steps: int = 0
     ):
-        if step_size < 1:
-            raise ValueError(f"Step: step_size must be at least 1 epoch, got {step_size}")
+        self._require_count("step_size", step_size, 1)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, warmup_steps)
 
@@ -120,6 +134,8 @@ class DivideOnPlateau(Schedule):
         reductions: int = 3,
         warmup_steps: int = 0,
     ):
+        self._require_count("patience", patience, 0)
+        self._require_count("reductions", reductions, 0)
         self.gamma, self.patience, self.reductions = gamma, patience, reductions
         self.best_error = math.inf
         self.bad_epochs = 0
@@ -143,6 +159,7 @@ class CosineWithWarmup(Schedule):
     """Half a cosine from the initial rate to zero over `total_steps`, after the warm-up."""
 
     def __init__(self, optimizer: Optimizer, total_steps: int, warmup_steps: int = 0):
+        self._require_count("total_steps", total_steps, 1)
         self.total_steps = total_steps
         super().__init__(optimizer, warmup_steps)
 

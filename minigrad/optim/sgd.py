@@ -1,10 +1,12 @@
 """Stochastic gradient descent with momentum and weight decay."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
+from minigrad.optim.options import number
 
 
 class SGD(Optimizer):
@@ -34,13 +36,10 @@ class SGD(Optimizer):
     ):
         if form not in ("torch", "paper"):
             raise ValueError(f"SGD: form must be 'torch' or 'paper', got {form!r}")
-        if not lr >= 0 or not 0 <= momentum < 1 or not weight_decay >= 0:
-            raise ValueError(
-                "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
-                f"got {lr=}, {momentum=}, {weight_decay=}"
-            )
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.form = form
+        for group in self.groups:
+            _check_options(group)
 
     def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
         kernels.sgd.update(
@@ -51,4 +50,17 @@ class SGD(Optimizer):
             group["momentum"],
             group["weight_decay"],
             self.form,
+        )
+
+
+def _check_options(group: dict[str, Any]) -> None:
+    for name in ("lr", "momentum", "weight_decay"):
+        group[name] = number("SGD", name, group[name])
+    group["initial_lr"] = group["lr"]
+    lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
+    # Infinite rates and decays make the weights NaN.
+    if not 0 <= lr < math.inf or not 0 <= momentum < 1 or not 0 <= weight_decay < math.inf:
+        raise ValueError(
+            "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
+            f"got {lr=}, {momentum=}, {weight_decay=}"
         )

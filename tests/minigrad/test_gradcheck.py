@@ -240,3 +240,66 @@ def test_refuses_what_it_cannot_judge(rng):
     transposed = mg.Tensor(rng.standard_normal((3, 2)).T, requires_grad=True)
     with pytest.raises(ValueError, match="gradcheck: input 0 must be contiguous"):
         mg.gradcheck(F.exp, transposed)
+
+
+@pytest.mark.parametrize("mode", ["full", "direction"])
+def test_an_input_that_is_given_twice(mode, rng):
+    x, y = tensor(rng, 2, 3), tensor(rng, 2, 3)
+    mg.gradcheck(lambda a, b, c: a * b * c, (x, y, x), mode=mode)
+    with pytest.raises(mg.GradcheckError):
+        mg.gradcheck(lambda a, b, c: a.detach() * b * c, (x, y, x), mode=mode)
+
+
+def test_inputs_that_share_memory(rng):
+    values = rng.standard_normal(4)
+    one, other = (mg.Tensor(values[part], requires_grad=True) for part in (np.s_[:3], np.s_[1:]))
+    with pytest.raises(ValueError, match="gradcheck: inputs 0 and 1 share memory"):
+        mg.gradcheck(F.multiply, (one, other))
+    one, other = (mg.Tensor(values.reshape(2, 2)[i], requires_grad=True) for i in range(2))
+    mg.gradcheck(F.multiply, (one, other))
+
+
+@pytest.mark.parametrize("mode", ["full", "direction"])
+def test_inputs_are_left_as_they_were_by_a_function_that_fails(mode, rng):
+    calls = []
+
+    def failing(x):
+        calls.append(x)
+        if len(calls) == 7:
+            raise KeyError("the seventh call")
+        return x * x
+
+    x = tensor(rng, 3)
+    before = x.data.copy()
+    with pytest.raises(KeyError):
+        mg.gradcheck(failing, x, mode=mode)
+    assert np.array_equal(x.data, before)
+
+
+def test_an_output_that_does_not_depend_on_the_input(rng):
+    constant = mg.Tensor(np.ones(3))
+    mg.gradcheck(lambda x: constant, tensor(rng, 3))
+    with pytest.raises(mg.GradcheckError, match="analytic 0, numerical"):
+        mg.gradcheck(lambda x: x.detach() * 2.0, tensor(rng, 3))
+
+
+@pytest.mark.parametrize(
+    ("func", "returned"),
+    [
+        (lambda x: (x, x), "tuple"),
+        (lambda x: x.numpy(), "ndarray"),
+        (lambda x: x.to(np.float32), "float32"),
+    ],
+)
+def test_an_output_that_cannot_be_compared(func, returned, rng):
+    with pytest.raises(TypeError, match=f"func returned {returned}, expected one float64 Tensor"):
+        mg.gradcheck(func, tensor(rng, 3))
+
+
+def test_where_nothing_can_be_moved_or_recorded(rng):
+    x = tensor(rng, 3)
+    with mg.no_grad(), pytest.raises(RuntimeError, match=r"gradcheck: within no_grad\(\)"):
+        mg.gradcheck(F.exp, x)
+    x.data.flags.writeable = False
+    with pytest.raises(ValueError, match="gradcheck: input 0 is read-only"):
+        mg.gradcheck(F.exp, x)

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -33,6 +35,75 @@ def test_what_is_left_out(tmp_path):
     arrays, metadata = io.load(tmp_path / "a", leave_out="a.")
     assert list(arrays) == ["b.a.x"]
     assert metadata == {"text": "t"}
+
+
+def test_nothing(tmp_path):
+    io.save(tmp_path / "a", {})
+    assert io.load(tmp_path / "a") == ({}, {})
+
+
+@pytest.mark.parametrize("dtype", io.STORABLE_TYPES, ids=str)
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_every_type_and_byte_order(tmp_path, dtype, shape, order):
+    array = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    io.save(tmp_path / "a", {"x": array.astype(dtype.newbyteorder(order))})
+    loaded = io.load(tmp_path / "a")[0]["x"]
+    assert loaded.dtype == dtype and np.array_equal(loaded, array) and loaded.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("arrays", "metadata", "error", "message"),
+    [
+        ({"x": np.array(["text"])}, {}, TypeError, "x is <U4, which the file cannot hold"),
+        ({"x": np.array([None])}, {}, TypeError, "x is object, which the file cannot hold"),
+        ({"x": np.zeros(2, np.longdouble)}, {}, TypeError, "x is (float128|longdouble)"),
+        ({"x": np.zeros(2, [("a", "f4")])}, {}, TypeError, "x is .*, which the file cannot"),
+        ({"__metadata__": np.zeros(2)}, {}, ValueError, "no array can be called __metadata__"),
+        ({3: np.zeros(2)}, {}, TypeError, "names must be strings, got 3"),
+        ({"\udce9": np.zeros(2)}, {}, ValueError, "names must be text that UTF-8 can hold"),
+        (ARRAYS, {"epoch": 3}, TypeError, "metadata must be strings, got 3"),
+        (ARRAYS, {3: "epoch"}, TypeError, "metadata must be strings, got 3"),
+        (ARRAYS, {"class": "\udce9"}, ValueError, "metadata must be text that UTF-8 can hold"),
+    ],
+)
+def test_what_the_file_cannot_hold_is_named(tmp_path, arrays, metadata, error, message):
+    io.save(tmp_path / "a", ARRAYS)
+    with pytest.raises(error, match=f"save: {message}"):
+        io.save(tmp_path / "a", arrays, metadata)
+    assert io.load(tmp_path / "a")[0].keys() == ARRAYS.keys()
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_threads_that_save_to_one_path(tmp_path, monkeypatch):
+    def slowly(*arguments):
+        save_file(*arguments)
+        time.sleep(0.005)
+
+    save_file = io.save_file
+    monkeypatch.setattr(io, "save_file", slowly)
+
+    def save(number):
+        for _ in range(3):
+            io.save(tmp_path / "a", {"x": np.full(100, number)})
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(save, range(4)))
+    assert len(set(io.load(tmp_path / "a")[0]["x"].tolist())) == 1
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_who_may_read_it(tmp_path, umask, monkeypatch):
+    before = os.umask(umask)
+    try:
+        # Even for a moment, another umask would hold for the files of other threads.
+        monkeypatch.delattr(os, "umask")
+        io.save(tmp_path / "a", ARRAYS)
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 @pytest.mark.parametrize("step", ["io.save_file", "io.os.chmod", "io.os.replace"])

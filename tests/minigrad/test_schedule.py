@@ -38,7 +38,7 @@ def test_constant():
 def test_step():
     rates = rates_by_epoch(optim.Step(make_optimizer(), 2, gamma=0.5), [1] * 6)
     assert rates == [1, 1, 0.5, 0.5, 0.25, 0.25]
-    with pytest.raises(ValueError, match="Step: step_size must be at least 1 epoch, got 0"):
+    with pytest.raises(ValueError, match="Step: step_size must be at least 1, got 0"):
         optim.Step(make_optimizer(), 0)
 
 
@@ -114,3 +114,22 @@ def test_the_state_of_another_schedule_is_refused(state, message):
     with pytest.raises(ValueError, match=message):
         schedule.load_state_dict(state)
     assert schedule.state_dict() == {"steps": 0, "epochs": 0}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options", "error", "message"),
+    [
+        (optim.Schedule, {"warmup_steps": -5}, ValueError, "warmup_steps must be at least 0"),
+        (optim.Schedule, {"warmup_steps": 2.5}, TypeError, "warmup_steps must be an integer"),
+        (optim.CosineWithWarmup, {"total_steps": 0}, ValueError, "total_steps must be at least 1"),
+        (optim.MultiStep, {"milestones": 5}, TypeError, "milestones must be a tuple of epochs"),
+        (optim.MultiStep, {"milestones": (3, "6")}, TypeError, "each of milestones must be an int"),
+        (optim.DivideOnPlateau, {"patience": -1}, ValueError, "patience must be at least 0"),
+        (optim.DivideOnPlateau, {"reductions": None}, TypeError, "reductions must be an integer"),
+    ],
+)
+def test_numbers_of_steps_and_epochs_that_are_none(schedule, options, error, message):
+    optimizer = make_optimizer()
+    with pytest.raises(error, match=f"^{schedule.__name__}: {message}.*, got"):
+        schedule(optimizer, **options)
+    assert [group["lr"] for group in optimizer.groups] == [1.0, 2.0]

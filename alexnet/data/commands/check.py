@@ -1,7 +1,6 @@
 """Check every image of a data set before training: counts, sizes, damage, duplicates."""
 
 import argparse
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data import options
 from alexnet.data.commands.contact_sheet import contact_sheet
 from alexnet.data.commands.inspection import Inspection, find_copies, inspect
@@ -80,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = findings(inspections)
     title = name if root is None else f"{name} in {root}"
     if arguments.json:
-        print(json.dumps({"data": title, **report}, indent=2))
+        print(text.as_json({"data": title, **report}, indent=2))
     else:
         print(cli.printable(f"{title}\n\n{as_text(report)}"))
     if arguments.picture:
@@ -189,7 +188,7 @@ def _counts(report: Report) -> str:
     rows.append(
         [f"all {len(classes):,} classes", *(f"{images:,}" for images in report["sets"].values())]
     )
-    lines = [_table(rows)]
+    lines = [text.table(rows, gap=3)]
     if report["imbalance"] > LARGE_IMBALANCE:
         lines.append(
             f"The largest class has {report['imbalance']:.0f} times the training images of the "
@@ -205,7 +204,7 @@ def _size_and_kind(report: Report) -> str:
         return ""
     rows = [["pixels", "least", "median", "most"]]
     rows += [[side, *(f"{n:,}" for n in pixels[side])] for side in ("width", "height")]
-    tables = [_table(rows)]
+    tables = [text.table(rows, gap=3)]
     unusual = {
         f"shorter side below {SQUARE}: enlarged": pixels["small"],
         f"more than {ELONGATED} times as long as wide": pixels["elongated"],
@@ -214,7 +213,7 @@ def _size_and_kind(report: Report) -> str:
     rows = [["size and kind", "images", ""]]
     rows += [[name, f"{n:,}", f"{n / total:.1%}"] for name, n in unusual.items() if n]
     if len(rows) > 1:
-        tables.append(_table(rows))
+        tables.append(text.table(rows, gap=3))
     return "\n\n".join(tables)
 
 
@@ -243,7 +242,7 @@ def _listed(title: str, lines: list[str]) -> str:
     """The first ones of a list, and the number of the others."""
     if not lines:
         return ""
-    shown = [f"  {line}" for line in lines[:LISTED_LINES]]
+    shown = [f"  {cli.one_line(line)}" for line in lines[:LISTED_LINES]]
     if len(lines) > LISTED_LINES:
         shown.append(f"  ... and {len(lines) - LISTED_LINES:,} more")
     return "\n".join([f"{title}: {len(lines):,}", *shown])
@@ -253,14 +252,3 @@ def _summary(report: Report) -> str:
     if not report["problems"]:
         return "Nothing was found that makes training unreliable."
     return "Training would be unreliable; " + "; ".join(report["problems"])
-
-
-def _table(rows: list[list[str]]) -> str:
-    """Columns side by side, the first one to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w + 1) for cell, w in zip(row[1:], widths[1:]))]
-        ).rstrip()
-        for row in rows
-    )

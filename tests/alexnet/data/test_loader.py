@@ -221,10 +221,25 @@ def test_skipped_images_make_their_batches_smaller(workers):
         assert np.array_equal(batch.images, whole.images[kept])
 
 
-def test_a_batch_without_any_image_is_an_error():
-    loader = Loader(Skipping(Damaged(), BadImages(skip=True, limit=4)), PREPROCESSING, 2)
-    with pytest.raises(DataError, match="none of the 2 images of a batch .* alexnet.data check"):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_batch_without_any_image_is_left_out(workers):
+    dataset = Skipping(Damaged(), BadImages(skip=True, limit=4))
+    loader = Loader(dataset, PREPROCESSING, 2, workers=workers)
+    batches = [(batch.number, batch.labels.tolist()) for batch in loader.batches(0)]
+    assert batches == [(0, [0, 1]), (3, [6, 7]), (4, [8, 9]), (5, [10])]
+    assert [batch.number for batch in loader.batches(0, start=2)] == [3, 4, 5]
+    assert [part.number for batch in loader.batches(0, 3) for part in batch.split(2)][:2] == [3, 3]
+
+
+def test_a_set_without_any_image_is_an_error():
+    class Unusable(Images):
+        def image(self, index, square=None):
+            raise BadImage(f"image {index}: damaged")
+
+    loader = Loader(Skipping(Unusable(4), BadImages(skip=True, limit=4)), PREPROCESSING, 2)
+    with pytest.raises(DataError, match="none of the 4 images of a set .* alexnet.data check"):
         list(loader.batches(0))
+    assert list(loader.batches(0, start=1)) == []  # the run has learned from batch 0
 
 
 def test_ten_views_follow_each_other():

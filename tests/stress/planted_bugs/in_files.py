@@ -48,8 +48,8 @@ FAULTS = [
     Fault(
         "files: data that have changed are evaluated",
         "alexnet/inference/load.py",
-        "    if arguments.data is None and arguments.data_root is None:\n",
-        "    if arguments.data is None and arguments.data_root is not None:\n",
+        "    if not data_options.names_data(vars(arguments)):\n",
+        "    if data_options.names_data(vars(arguments)):\n",
         "tests/alexnet/inference/test_load.py",
     ),
     Fault(

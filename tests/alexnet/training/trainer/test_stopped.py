@@ -7,10 +7,28 @@ from functools import partial
 
 import pytest
 
+from alexnet.data.bad_images import BadImages, Skipping
+from alexnet.errors import BadImage
 from alexnet.run.checkpoint import LAST, Checkpoint
 from tests.alexnet.training.trainer.tiny import EPOCHS, STEPS, STEPS_PER_EPOCH, assert_same_result
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+class Damaged:
+    """A data set some of whose images cannot be read."""
+
+    def __init__(self, dataset, damaged):
+        self.dataset, self.damaged = dataset, damaged
+        self.labels, self.classes, self.name = dataset.labels, dataset.classes, dataset.name
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def image(self, index, square=None):
+        if index in self.damaged:
+            raise BadImage(f"image {index}: damaged")
+        return self.dataset.image(index, square)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -35,6 +53,26 @@ def test_stopped_after_every_step(new_trainer, continued, undisturbed):
         trainer = continued(trainer.folder)
         assert trainer.fit(EPOCHS, max_steps=steps) == (steps == STEPS)
     assert_same_result(trainer, undisturbed)
+
+
+@pytest.mark.parametrize("left_out", range(STEPS_PER_EPOCH))
+def test_a_batch_without_a_usable_image_is_passed_over(new_trainer, continued, left_out):
+    def without_a_batch(trainer):
+        loader = trainer.train_loader
+        damaged = set(list(loader.batches(epoch=0))[left_out].indices.tolist())
+        loader.dataset = Skipping(Damaged(loader.dataset, damaged), BadImages(True, len(damaged)))
+        return trainer
+
+    undisturbed = without_a_batch(new_trainer())
+    assert undisturbed.fit(EPOCHS)
+    # In the other epochs the damaged images are in other batches.
+    assert undisturbed.schedule.steps < STEPS
+    for stop in range(STEPS_PER_EPOCH + 1):
+        first = without_a_batch(new_trainer())
+        assert not first.fit(EPOCHS, max_steps=stop)
+        second = without_a_batch(continued(first.folder))
+        assert second.fit(EPOCHS)
+        assert_same_result(second, undisturbed)
 
 
 # 3 epochs of 3 batches to learn from and 2 for validation.
