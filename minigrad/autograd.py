@@ -35,6 +35,11 @@ def no_grad() -> Iterator[None]:
         _mode.enabled = before
 
 
+def silent_arithmetic() -> contextlib.AbstractContextManager:
+    """No warnings of NumPy where a result is infinite or NaN, as on a GPU and in PyTorch."""
+    return np.errstate(all="ignore")
+
+
 class Differentiable(Protocol[Output]):
     """What the graph needs of a tensor; `minigrad.Tensor` is the only implementation.
 
@@ -124,7 +129,8 @@ class Function:
         """Run the operation on tensors and record it if any of them requires a gradient."""
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
-        output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
+        with silent_arithmetic():
+            output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
         node = Node(cls, ctx, inputs) if any(needs_input_grad) else None
         return inputs[0]._output(output, node)
 
@@ -210,6 +216,11 @@ def run_backward(root: Differentiable, gradient: Any) -> None:
     Several uses of a tensor add up in a fixed order, so results repeat bit for bit. The saved
     arrays of each node, and the gradient of each intermediate tensor, are freed along the way.
     """
+    with silent_arithmetic():
+        _run_backward(root, gradient)
+
+
+def _run_backward(root: Differentiable, gradient: Any) -> None:
     order = _topological_order(root)
     gradients = {id(root): gradient}
     while order:

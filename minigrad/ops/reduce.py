@@ -1,5 +1,7 @@
 """Sums, means and maxima over dimensions."""
 
+import math
+
 from minigrad.autograd import Function
 
 
@@ -26,14 +28,13 @@ class Mean(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
-        return ctx.backend.xp.asarray(input.mean(axis=axis, keepdims=keepdim))
+        ctx.count = math.prod(input.shape[dim] for dim in axis)
+        # The mean of no elements is 0 / 0 = NaN; `input.mean` would warn.
+        return ctx.backend.xp.asarray(input.sum(axis=axis, keepdims=keepdim) / ctx.count)
 
     @staticmethod
     def backward(ctx, grad_output):
-        count = 1
-        for dim in ctx.axis:
-            count *= ctx.shape[dim]
-        gradient = _restore_dims(grad_output / count, ctx.shape, ctx.axis, ctx.keepdim)
+        gradient = _restore_dims(grad_output / ctx.count, ctx.shape, ctx.axis, ctx.keepdim)
         return ctx.backend.xp.broadcast_to(gradient, ctx.shape)
 
 
