@@ -288,17 +288,22 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """
     if isinstance(data, Tensor):
         data._require_no_grad("to another tensor", RuntimeError)
-    array = data.data if isinstance(data, Tensor) else _as_array(data)
-    return Tensor(array.astype(array.dtype if dtype is None else dtype), requires_grad)
+    return Tensor(_as_array(data, dtype, copy=True), requires_grad)
 
 
-def _as_array(data: Any) -> np.ndarray:
-    """An array, a number or nested lists of them as an array; Python floats become float32."""
-    array = np.asarray(data)
+def _as_array(data: Any, dtype: Any = None, copy: bool = False) -> Any:
+    """A tensor, an array, a number or nested lists of them as an array.
+
+    Without a `dtype` Python floats become float32.
+    """
+    array = data.data if isinstance(data, Tensor) else np.asarray(data)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")
     first = data
     while isinstance(first, (list, tuple)) and first:
         first = first[0]
     has_type = hasattr(data, "dtype") or isinstance(first, (Tensor, np.ndarray))
-    return array if has_type or array.dtype != np.float64 else array.astype(np.float32)
+    if dtype is None and array.dtype == np.float64 and not has_type:
+        dtype = np.float32
+    with np.errstate(over="ignore"):  # 1e300 becomes infinite in float32
+        return array.astype(array.dtype if dtype is None else dtype, copy=copy)

@@ -4,6 +4,7 @@ import copy
 import math
 import operator
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -83,6 +84,13 @@ def test_tensor_of_tensors():
             make(None)
         with pytest.raises(ValueError, match="inhomogeneous"):
             make([[1, 2], [3]])
+
+
+def test_numbers_beyond_float32_are_infinite():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for make in (mg.tensor, mg.Tensor, lambda x: mg.tensor(np.array(x), np.float32)):
+            assert make([1e300, -1e300]).numpy().tolist() == [np.inf, -np.inf]
 
 
 def test_tensor_of_an_array_of_another_library(torch):
