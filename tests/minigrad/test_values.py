@@ -221,7 +221,7 @@ def test_function_of_two(name, dtype, device, cuda):
         require(f"derivative {i} of {name}", DERIVATIVE, inputs, tensor.grad, derivative)
 
 
-def test_every_elementwise_function_is_swept():
+def test_every_operation_on_elements_is_swept():
     x = mg.tensor([1.0], requires_grad=True)
     used = {case.function(x)._node.function for case in UNARY.values()}
     used |= {case.function(x, x)._node.function for case in BINARY.values()}
