@@ -76,6 +76,11 @@ class _NoGrad:
         return generate if inspect.isgeneratorfunction(function) else call
 
 
+def silent_arithmetic() -> contextlib.AbstractContextManager:
+    """No warnings of NumPy where a result is infinite or NaN, as on a GPU and in PyTorch."""
+    return np.errstate(all="ignore")
+
+
 class Differentiable(Protocol[Output]):
     """What the graph needs of a tensor; `minigrad.Tensor` is the only implementation.
 
@@ -171,7 +176,8 @@ class Function:
             )
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
-        output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
+        with silent_arithmetic():
+            output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
         if not hasattr(output, "dtype"):
             raise TypeError(
                 f"{cls.__name__}.forward returned a {type(output).__name__}, expected one array"
@@ -271,6 +277,11 @@ def run_backward(root: Differentiable, gradient: Any) -> None:
     Several uses of a tensor add up in a fixed order, so results repeat bit for bit. The saved
     arrays of each node, and the gradient of each intermediate tensor, are freed along the way.
     """
+    with silent_arithmetic():
+        _run_backward(root, gradient)
+
+
+def _run_backward(root: Differentiable, gradient: Any) -> None:
     order = _topological_order(root)
     gradients = {id(root): gradient}
     while order:

@@ -19,16 +19,20 @@ from minigrad.tensor import FLOAT_TYPES, Dim, Tensor
 Pair = int | tuple[int, int]
 
 
-def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
-    """`value` if it is a float tensor with `ndim` dimensions, none of them empty."""
+def tensor(operation: str, name: str, value: Any) -> Tensor:
+    """`value` if it is a tensor, of whatever type."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{operation}: {name} must be a Tensor, got {type(value).__name__}")
+    return value
+
+
+def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
+    """`value` if it is a float tensor with `ndim` dimensions."""
+    tensor(operation, name, value)
     if value.dtype not in FLOAT_TYPES:
         raise TypeError(f"{operation}: {name} is {value.dtype}, expected float32 or float64")
     if ndim is not None and value.ndim != ndim:
         raise ValueError(f"{operation}: {name} has shape {value.shape}, expected {ndim} dimensions")
-    if value.numel() == 0:
-        raise ValueError(f"{operation}: {name} of shape {value.shape} is empty")
     return value
 
 
@@ -39,36 +43,15 @@ def same_type(operation: str, input: Tensor, name: str, other: Tensor) -> None:
             f"{operation}: {name} is {other.dtype}, expected {input.dtype} as the input; "
             "convert one with .to(dtype)"
         )
+    same_device(operation, input, name, other)
+
+
+def same_device(operation: str, input: Tensor, name: str, other: Tensor) -> None:
+    """Raise TypeError unless `other` is on the device of the input."""
     if other.device != input.device:
         raise TypeError(
             f"{operation}: {name} is on {other.device}, expected {input.device} as the input"
         )
-
-
-def operands(operation: str, input: Any, other: Any) -> tuple[Tensor, Tensor]:
-    """Two tensors that broadcast; numbers and arrays take the other operand's dtype."""
-    model = input if isinstance(input, Tensor) else other
-    operands = []
-    for name, value in (("input", input), ("other", other)):
-        if not isinstance(value, Tensor):
-            if not isinstance(value, (numbers.Real, np.ndarray, np.generic, list, tuple)):
-                raise TypeError(
-                    f"{operation}: {name} must be a Tensor, an array or a number, "
-                    f"got {type(value).__name__}"
-                )
-            xp = backend.backend_of(model.data).xp
-            value = Tensor(xp.asarray(value, dtype=model.dtype))
-        operands.append(float_tensor(operation, name, value))
-    input, other = operands
-    same_type(operation, input, "other", other)
-    try:
-        np.broadcast_shapes(input.shape, other.shape)
-    except ValueError:
-        raise ValueError(
-            f"{operation}: other has shape {other.shape}, which does not broadcast with "
-            f"input shape {input.shape}"
-        ) from None
-    return input, other
 
 
 def may_be_overwritten(operation: str, input: Tensor) -> None:
@@ -125,13 +108,26 @@ def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]
 
 
 def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
-    """Non-negative dimensions to reduce over; None means all."""
-    if dim is None:
+    """Non-negative dimensions to reduce over; None and () mean all, as in PyTorch."""
+    if dim is None or dim == ():
         return tuple(range(input.ndim))
-    dims = (dim,) if isinstance(dim, int | np.integer) else tuple(dim)
+    dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+    if input.ndim == 0 and all(_is_integer(d) and d in (0, -1) for d in dims):
+        return ()  # one number is reduced like one element
     axes = tuple(dimension(operation, input, d) for d in dims)
     if len(set(axes)) != len(axes):
         raise ValueError(f"{operation}: dim {dim} names a dimension twice")
+    return axes
+
+
+def nonempty(operation: str, input: Tensor, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The dimensions to reduce over, of which none may be empty."""
+    for axis in axes:
+        if input.shape[axis] == 0:
+            raise ValueError(
+                f"{operation}: input has shape {input.shape}, expected at least one element "
+                f"in dim {axis}"
+            )
     return axes
 
 
@@ -247,7 +243,7 @@ def float_dtype(dtype: Any) -> np.dtype:
 
 def sizes(operation: str, input: Tensor, sizes: tuple) -> tuple[int, ...]:
     """A new shape for the same elements, given size by size or as a tuple."""
-    float_tensor(operation, "input", input)
+    tensor(operation, "input", input)
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
     known = math.prod(size for size in sizes if size != -1)
@@ -276,11 +272,11 @@ def joined_dimension(operation: str, inputs: Sequence[Tensor], dim: int) -> int:
     """The dimension along which tensors are joined; their other sizes agree."""
     if not inputs:
         raise ValueError(f"{operation}: expected at least one tensor")
-    first = float_tensor(operation, "inputs[0]", inputs[0])
+    first = tensor(operation, "inputs[0]", inputs[0])
     axis = dimension(operation, first, dim)
     for i, other in enumerate(inputs[1:], start=1):
         name = f"inputs[{i}]"
-        same_type(operation, first, name, float_tensor(operation, name, other))
+        same_type(operation, first, name, tensor(operation, name, other))
         expected = first.shape[:axis] + first.shape[axis + 1 :]
         if other.ndim != first.ndim or other.shape[:axis] + other.shape[axis + 1 :] != expected:
             raise ValueError(

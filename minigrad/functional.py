@@ -6,10 +6,11 @@ passed and what was expected. Tensors of one operation share one float dtype: no
 silently.
 """
 
+import math
 import numbers
 from typing import Any
 
-from minigrad import backend, checks
+from minigrad import backend, checks, operand_checks
 from minigrad.checks import Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
 from minigrad.ops import dropout as dropout_ops
@@ -17,27 +18,35 @@ from minigrad.ops import matmul as matmul_ops
 from minigrad.random import random_keys
 from minigrad.tensor import Dim, Tensor
 
+__all__ = [
+    "adaptive_avg_pool2d", "add", "avg_pool2d", "concatenate", "conv2d", "conv2d_relu",
+    "cross_entropy", "divide", "dropout", "exp", "flatten", "getitem", "linear",
+    "local_response_norm", "local_response_norm_max_pool2d", "log", "log_softmax", "matmul", "max",
+    "max_pool2d", "mean", "multiply", "negative", "pad", "permute", "pow", "relu", "reshape",
+    "sigmoid", "softmax", "sqrt", "subtract", "sum", "tanh", "to", "transpose",
+]  # fmt: skip
+
 # -- elementwise --------------------------------------------------------------------------
 
 
 def add(input: Tensor, other: Any) -> Tensor:
     """input + other, broadcast."""
-    return elementwise.Add.apply(*checks.operands("add", input, other))
+    return elementwise.Add.apply(*operand_checks.operands("add", input, other))
 
 
 def subtract(input: Tensor, other: Any) -> Tensor:
     """input - other, broadcast."""
-    return elementwise.Subtract.apply(*checks.operands("subtract", input, other))
+    return elementwise.Subtract.apply(*operand_checks.operands("subtract", input, other))
 
 
 def multiply(input: Tensor, other: Any) -> Tensor:
     """input * other, broadcast."""
-    return elementwise.Multiply.apply(*checks.operands("multiply", input, other))
+    return elementwise.Multiply.apply(*operand_checks.operands("multiply", input, other))
 
 
 def divide(input: Tensor, other: Any) -> Tensor:
     """input / other, broadcast."""
-    return elementwise.Divide.apply(*checks.operands("divide", input, other))
+    return elementwise.Divide.apply(*operand_checks.operands("divide", input, other))
 
 
 def negative(input: Tensor) -> Tensor:
@@ -45,11 +54,19 @@ def negative(input: Tensor) -> Tensor:
     return elementwise.Negative.apply(checks.float_tensor("negative", "input", input))
 
 
-def pow(input: Tensor, exponent: float) -> Tensor:
-    """input ** exponent for a constant number `exponent`."""
-    if not isinstance(exponent, numbers.Real):
-        raise TypeError(f"pow: exponent must be a number, got {type(exponent).__name__}")
-    return elementwise.Power.apply(checks.float_tensor("pow", "input", input), exponent=exponent)
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent, broadcast; one of the two is a Tensor, the other may be a number.
+
+    With respect to the input the derivative is 0 where the exponent is 0; with respect to the
+    exponent it is 0 where the input is 0 and the exponent at least 0, and NaN where the input is
+    negative.
+    """
+    if isinstance(input, Tensor) and isinstance(exponent, numbers.Real):
+        input = checks.float_tensor("pow", "input", input)
+        return elementwise.Power.apply(input, exponent=operand_checks.exponent("pow", exponent))
+    return elementwise.TensorPower.apply(
+        *operand_checks.operands("pow", input, exponent, "exponent")
+    )
 
 
 def exp(input: Tensor) -> Tensor:
@@ -94,13 +111,13 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def to(input: Tensor, target: Any) -> Tensor:
-    """The tensor on another device ("cpu", "cuda") or in another float type.
+    """The tensor on another device ("cpu", "cuda") or in a float type.
 
     Without a change it is `input` itself. The gradient has the device and the type of `input`.
     """
     if isinstance(target, str) and target in ("cpu", "cuda"):
         return input if target == input.device else shape.ToDevice.apply(input, device=target)
-    checks.float_tensor("to", "input", input)
+    checks.tensor("to", "input", input)
     dtype = checks.float_dtype(target)
     return input if dtype == input.dtype else elementwise.Cast.apply(input, dtype=dtype)
 
@@ -109,20 +126,25 @@ def to(input: Tensor, target: Any) -> Tensor:
 
 
 def sum(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Sum over `dim` (all dimensions by default)."""
+    """Sum over `dim` (all dimensions by default); of no elements it is 0."""
     axis = checks.axes("sum", checks.float_tensor("sum", "input", input), dim)
     return reduce.Sum.apply(input, axis=axis, keepdim=keepdim)
 
 
 def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Mean over `dim` (all dimensions by default)."""
+    """Mean over `dim` (all dimensions by default); of no elements it is NaN."""
     axis = checks.axes("mean", checks.float_tensor("mean", "input", input), dim)
     return reduce.Mean.apply(input, axis=axis, keepdim=keepdim)
 
 
 def max(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Maximum over `dim` (all dimensions by default); ties share the gradient (torch.amax)."""
+    """Maximum over `dim` (all dimensions by default); ties share the gradient (torch.amax).
+
+    Raises:
+        ValueError: a dimension to reduce over is empty.
+    """
     axis = checks.axes("max", checks.float_tensor("max", "input", input), dim)
+    checks.nonempty("max", input, axis)
     return reduce.Max.apply(input, axis=axis, keepdim=keepdim)
 
 
@@ -134,10 +156,15 @@ def reshape(input: Tensor, *sizes: int) -> Tensor:
     return shape.Reshape.apply(input, shape=checks.sizes("reshape", input, sizes))
 
 
-def flatten(input: Tensor, start_dim: int = 0) -> Tensor:
-    """Join the dimensions from `start_dim` on into one."""
-    kept = input.shape[: checks.dimension("flatten", input, start_dim)]
-    return reshape(input, *kept, -1)
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Join the dimensions from `start_dim` to `end_dim` into one."""
+    if checks.tensor("flatten", "input", input).ndim == 0:
+        input = reshape(input, 1)
+    first, last = (checks.dimension("flatten", input, dim) for dim in (start_dim, end_dim))
+    if first > last:
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim}")
+    sizes = input.shape
+    return reshape(input, *sizes[:first], math.prod(sizes[first : last + 1]), *sizes[last + 1 :])
 
 
 def permute(input: Tensor, *dims: int) -> Tensor:
@@ -145,8 +172,7 @@ def permute(input: Tensor, *dims: int) -> Tensor:
     if len(dims) == 1 and isinstance(dims[0], (tuple, list)):
         dims = tuple(dims[0])
     axes = tuple(
-        checks.dimension("permute", checks.float_tensor("permute", "input", input), dim)
-        for dim in dims
+        checks.dimension("permute", checks.tensor("permute", "input", input), dim) for dim in dims
     )
     if sorted(axes) != list(range(input.ndim)):
         raise ValueError(f"permute: dims {dims} must name each of {input.ndim} dimensions once")
@@ -155,15 +181,17 @@ def permute(input: Tensor, *dims: int) -> Tensor:
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Swap two dimensions."""
-    dims = list(range(checks.float_tensor("transpose", "input", input).ndim))
+    dims = list(range(checks.tensor("transpose", "input", input).ndim))
+    if not dims and dim0 in (0, -1) and dim1 in (0, -1):
+        return input
     first, second = (checks.dimension("transpose", input, dim) for dim in (dim0, dim1))
     dims[first], dims[second] = dims[second], dims[first]
     return shape.Permute.apply(input, dims=tuple(dims))
 
 
 def getitem(input: Tensor, index: Any) -> Tensor:
-    """input[index] with NumPy's basic and integer-array indexing."""
-    checks.float_tensor("getitem", "input", input)
+    """input[index] with NumPy's indexing: slices, arrays of integers, masks."""
+    checks.tensor("getitem", "input", input)
     parts = index if isinstance(index, tuple) else (index,)
     parts = tuple(checks.index_part(input, part) for part in parts)
     try:
@@ -185,7 +213,8 @@ def pad(input: Tensor, pad: tuple[int, ...], value: float = 0.0) -> Tensor:
         pad: (left, right) of the last dimension, then optionally (top, bottom) of the one
             before, and so on; sizes are not negative.
     """
-    return shape.Pad.apply(input, widths=checks.pad_widths("pad", input, pad), value=value)
+    widths = checks.pad_widths("pad", input, pad)
+    return shape.Pad.apply(input, widths=widths, value=value) if pad else input
 
 
 # -- layers -------------------------------------------------------------------------------

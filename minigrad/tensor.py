@@ -4,6 +4,7 @@ Its operators, and methods such as `sum`, are functions of `minigrad.functional`
 minigrad/operators.py.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,18 +31,11 @@ class Tensor:
             `backward` calls accumulate until it is set to None.
     """
 
-    # NumPy must leave `array + tensor` to Tensor.__radd__.
-    __array_priority__ = 1000
-
     def __init__(self, array: Any, requires_grad: bool = False):
         if isinstance(array, Tensor):
             raise TypeError("Tensor(array) takes an array, got a Tensor: use its .data or detach()")
-        if not hasattr(array, "dtype"):
-            array = np.asarray(array)
-            if array.dtype == np.float64:
-                array = array.astype(np.float32)
-        elif isinstance(array, np.generic):
-            array = np.asarray(array)
+        if isinstance(array, np.generic) or not hasattr(array, "dtype"):
+            array = _as_array(array)
         self.data = array
         self.grad: Tensor | None = None
         self._node: Node | None = None
@@ -90,6 +84,15 @@ class Tensor:
             raise TypeError("len() of a tensor without dimensions")
         return self.shape[0]
 
+    def __iter__(self) -> Iterator["Tensor"]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a tensor without dimensions")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, element: Any) -> bool:
+        is_equal = self == element
+        return isinstance(is_equal, Tensor) and bool(is_equal.numpy().any())
+
     def __repr__(self) -> str:
         values = np.array2string(self.numpy(), separator=", ", prefix="tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
@@ -100,6 +103,20 @@ class Tensor:
             grad = ", requires_grad=True"
         return f"tensor({values}{dtype}{grad})"
 
+    def __format__(self, specification: str) -> str:
+        if self.ndim and not specification:
+            return str(self)
+        return format(self.item(), specification)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` take; a graph cannot be shared or stored."""
+        if self._node is not None:
+            raise RuntimeError(
+                "a tensor that an operation has computed cannot be copied or pickled with its "
+                "graph: use its detach()"
+            )
+        return self.__dict__
+
     # -- leaving the graph --------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
@@ -109,8 +126,58 @@ class Tensor:
     def item(self) -> float | int:
         """The value of a tensor with one element as a Python number."""
         if self.numel() != 1:
-            raise ValueError(f"item() needs a tensor with one element, this one is {self.shape}")
+            raise ValueError(
+                f"a Python number needs a tensor with one element, this one is {self.shape}"
+            )
         return self.numpy().item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer tensors can be an index, this one is {self.dtype}")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise ValueError(
+                f"a tensor of shape {self.shape} is neither true nor false: only one element is"
+            )
+        return bool(self.item())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """What `numpy.asarray` gives: the same memory, if the type is the same.
+
+        Raises:
+            RuntimeError: the tensor requires a gradient, which would be lost.
+            TypeError: the tensor is on a GPU.
+        """
+        self._require_no_grad("to a NumPy array", RuntimeError)
+        if self.device != "cpu":
+            raise TypeError(f"a tensor on {self.device} becomes a NumPy array by its numpy() only")
+        return np.array(self.data, dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """The memory for another library: `numpy.from_dlpack(t)`, `torch.from_dlpack(t)`.
+
+        Raises:
+            BufferError: the tensor requires a gradient, which would be lost.
+        """
+        self._require_no_grad("by DLPack", BufferError)
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.data.__dlpack_device__()
+
+    def _require_no_grad(self, how: str, error: type[Exception]) -> None:
+        if self.requires_grad:
+            raise error(
+                f"a tensor that requires a gradient is not converted {how}: use its detach()"
+            )
 
     def detach(self) -> "Tensor":
         """The same values, in the same memory, without the graph."""
@@ -178,9 +245,24 @@ class Tensor:
         def __truediv__(self, other: Any) -> "Tensor": ...
         def __rtruediv__(self, other: Any) -> "Tensor": ...
         def __neg__(self) -> "Tensor": ...
-        def __pow__(self, exponent: float) -> "Tensor": ...
+        def __pow__(self, exponent: Any) -> "Tensor": ...
+        def __rpow__(self, other: Any) -> "Tensor": ...
         def __matmul__(self, other: "Tensor") -> "Tensor": ...
         def __getitem__(self, index: Any) -> "Tensor": ...
+        def __lt__(self, other: Any) -> "Tensor": ...
+        def __le__(self, other: Any) -> "Tensor": ...
+        def __gt__(self, other: Any) -> "Tensor": ...
+        def __ge__(self, other: Any) -> "Tensor": ...
+        def __eq__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> "Tensor": ...  # type: ignore[override]
+        def __iadd__(self, other: Any) -> "Tensor": ...
+        def __isub__(self, other: Any) -> "Tensor": ...
+        def __imul__(self, other: Any) -> "Tensor": ...
+        def __itruediv__(self, other: Any) -> "Tensor": ...
+        def __ipow__(self, other: Any) -> "Tensor": ...
+        def __array_ufunc__(
+            self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
+        ) -> Any: ...
         def exp(self) -> "Tensor": ...
         def log(self) -> "Tensor": ...
         def sqrt(self) -> "Tensor": ...
@@ -193,13 +275,35 @@ class Tensor:
         def reshape(self, *sizes: Any) -> "Tensor": ...
         def permute(self, *dims: Any) -> "Tensor": ...
         def transpose(self, dim0: int, dim1: int) -> "Tensor": ...
-        def flatten(self, start_dim: int = 0) -> "Tensor": ...
+        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor": ...
         def to(self, target: Any) -> "Tensor": ...
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with a copy of `data`; Python floats become float32 unless `dtype` is given."""
-    array = np.array(data, dtype=dtype)
-    if dtype is None and not hasattr(data, "dtype") and array.dtype == np.float64:
-        array = array.astype(np.float32)
-    return Tensor(array, requires_grad)
+    """A tensor with a copy of `data`; Python floats become float32 unless `dtype` is given.
+
+    Args:
+        data: a number, an array, a tensor, or nested lists of these. A tensor that requires a
+            gradient is a RuntimeError, because the copy would have none: use its detach().
+    """
+    if isinstance(data, Tensor):
+        data._require_no_grad("to another tensor", RuntimeError)
+    return Tensor(_as_array(data, dtype, copy=True), requires_grad)
+
+
+def _as_array(data: Any, dtype: Any = None, copy: bool = False) -> Any:
+    """A tensor, an array, a number or nested lists of them as an array.
+
+    Without a `dtype` Python floats become float32.
+    """
+    array = data.data if isinstance(data, Tensor) else np.asarray(data)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    has_type = hasattr(data, "dtype") or isinstance(first, (Tensor, np.ndarray))
+    if dtype is None and array.dtype == np.float64 and not has_type:
+        dtype = np.float32
+    with np.errstate(over="ignore"):  # 1e300 becomes infinite in float32
+        return array.astype(array.dtype if dtype is None else dtype, copy=copy)

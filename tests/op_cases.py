@@ -109,6 +109,7 @@ case("negative", normal(3, 4), linear="each")
 case("pow", positive(3, 4), args=(2.5,))
 case("pow", nonzero(3, 4), args=(3,))
 case("pow", nonzero(3, 4), args=(-1,))
+case("pow", positive(3, 1, 4), normal(2, 1), label="exponents")
 case("exp", normal(3, 4))
 case("exp", normal(), label="no dimensions")
 case("log", positive(3, 4))
@@ -117,6 +118,7 @@ case("tanh", normal(3, 4))
 case("sigmoid", normal(3, 4))
 case("relu", nonzero(3, 4, 2))
 case("relu", nonzero(20_000), label="two pieces")
+case("relu", nonzero(), label="no dimensions")
 CASES.append(
     Case(
         "cast to float32 and back",

@@ -40,6 +40,7 @@ LADDER_OF_MINIGRAD = [
     ("tensor",),
     ("ops",),
     ("checks",),
+    ("operand_checks",),
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),

@@ -61,10 +61,10 @@ class Divide(Function):
     @staticmethod
     def backward(ctx, grad_output):
         input, other = ctx.saved
-        grad_input = grad_output / other
+        # input / other / other overflows only where the derivative does; other * other does sooner.
         return (
-            unbroadcast(grad_input, input.shape),
-            unbroadcast(-grad_input * input / other, other.shape),
+            unbroadcast(grad_output / other, input.shape),
+            unbroadcast(-grad_output * (input / other / other), other.shape),
         )
 
 
@@ -79,6 +79,8 @@ class Negative(Function):
 
 
 class Power(Function):
+    """input ** exponent, where the exponent is a Python float, which no dtype follows."""
+
     @staticmethod
     def forward(ctx, input, *, exponent):
         ctx.save_for_backward(input)
@@ -88,7 +90,35 @@ class Power(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (input,) = ctx.saved
+        if ctx.exponent == 0:  # also where input ** -1 is infinite
+            return ctx.backend.xp.zeros_like(input)
         return grad_output * (ctx.exponent * input ** (ctx.exponent - 1))
+
+
+class TensorPower(Function):
+    """input ** exponent with an exponent of its own for each element."""
+
+    @staticmethod
+    def forward(ctx, input, exponent):
+        output = input**exponent
+        ctx.save_for_backward(input, exponent, output)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        input, exponent, output = ctx.saved
+        xp, zero = ctx.backend.xp, input.dtype.type(0)
+        grad_input = grad_exponent = None
+        if ctx.needs_input_grad[0]:
+            derivative = exponent * input ** (exponent - 1)
+            grad_input = grad_output * xp.where(exponent == 0, zero, derivative)
+            grad_input = unbroadcast(grad_input, input.shape)
+        if ctx.needs_input_grad[1]:
+            # 0 ** exponent is constant for exponents of at least 0, but log(0) is infinite.
+            is_constant = (input == 0) & (exponent >= 0)
+            derivative = xp.where(is_constant, zero, output * xp.log(input))
+            grad_exponent = unbroadcast(grad_output * derivative, exponent.shape)
+        return grad_input, grad_exponent
 
 
 class Exp(Function):
@@ -132,28 +162,36 @@ class Sqrt(Function):
 class Tanh(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.backend.xp.tanh(input)
-        ctx.save_for_backward(output)
-        return output
+        ctx.save_for_backward(input)
+        return ctx.backend.xp.tanh(input)
 
     @staticmethod
     def backward(ctx, grad_output):
-        (output,) = ctx.saved
-        return grad_output * (1 - output * output)
+        # 4 z / (1 + z)^2 with z = exp(-2 |input|). 1 - output^2 has no correct digit left where
+        # the output is near 1.
+        (input,) = ctx.saved
+        z = ctx.backend.xp.exp(-2 * abs(input))
+        return grad_output * (4 * z / ((1 + z) * (1 + z)))
 
 
 class Sigmoid(Function):
+    """1 / (1 + z) for positive input and z / (1 + z) for negative, with z = exp(-|input|) <= 1.
+
+    Neither form overflows or subtracts numbers that are nearly equal.
+    """
+
     @staticmethod
     def forward(ctx, input):
-        # tanh saturates without overflow, exp(-input) does not.
-        output = (ctx.backend.xp.tanh(input / 2) + 1) / 2
-        ctx.save_for_backward(output)
-        return output
+        ctx.save_for_backward(input)
+        xp = ctx.backend.xp
+        z = xp.exp(-abs(input))
+        return xp.where(input < 0, z, input.dtype.type(1)) / (1 + z)
 
     @staticmethod
     def backward(ctx, grad_output):
-        (output,) = ctx.saved
-        return grad_output * (output * (1 - output))
+        (input,) = ctx.saved
+        z = ctx.backend.xp.exp(-abs(input))
+        return grad_output * (z / ((1 + z) * (1 + z)))
 
 
 class ReLU(Function):

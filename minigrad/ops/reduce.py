@@ -1,5 +1,7 @@
 """Sums, means and maxima over dimensions."""
 
+import math
+
 import numpy as np
 
 from minigrad.autograd import Function
@@ -36,15 +38,14 @@ class Mean(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
-        mean = input.mean(axis=axis, dtype=np.float64, keepdims=keepdim)  # as in `total`
-        return ctx.backend.xp.asarray(mean.astype(input.dtype))
+        ctx.count = math.prod(input.shape[dim] for dim in axis)
+        sums = input.sum(axis=axis, dtype=np.float64, keepdims=keepdim)  # as in `total`
+        # The mean of no elements is 0 / 0 = NaN; `input.mean` would warn.
+        return ctx.backend.xp.asarray((sums / ctx.count).astype(input.dtype))
 
     @staticmethod
     def backward(ctx, grad_output):
-        count = 1
-        for dim in ctx.axis:
-            count *= ctx.shape[dim]
-        gradient = _restore_dims(grad_output / count, ctx.shape, ctx.axis, ctx.keepdim)
+        gradient = _restore_dims(grad_output / ctx.count, ctx.shape, ctx.axis, ctx.keepdim)
         return ctx.backend.xp.broadcast_to(gradient, ctx.shape)
 
 

@@ -21,7 +21,13 @@ ERRORS = [
     (lambda: t(2) - t(2, dtype=np.int64), TypeError, "subtract: other is int64, expected float32 or float64"),
     (lambda: F.exp(np.ones(2)), TypeError, "exp: input must be a Tensor, got ndarray"),
     (lambda: F.relu(mg.Tensor(np.ones(2, np.float16))), TypeError, "relu: input is float16, expected float32 or float64"),
-    (lambda: t(2) ** t(2), TypeError, "pow: exponent must be a number, got Tensor"),
+    (lambda: t(2) ** "2", TypeError, "pow: exponent must be a Tensor, an array or a number, got str"),
+    (lambda: F.pow(2, 3), TypeError, "pow: exponent must be a Tensor, got int"),
+    (lambda: t(2) ** t(3), ValueError, "pow: exponent has shape (3,), which does not broadcast with input shape (2,)"),
+    (lambda: t(2) ** 10**400, ValueError, "pow: exponent cannot become a float: int too large"),
+    (lambda: t(2) + 10**400, ValueError, "add: other cannot become float32: int too large"),
+    (lambda: t(2) * np.ones(2, complex), TypeError, "multiply: other is complex128, expected real numbers"),
+    (lambda: t(2) * [1, [2]], ValueError, "multiply: other cannot become float32: setting an array element with a sequence"),
     (lambda: t(2).to(np.int64), TypeError, "to: expected 'cpu', 'cuda', float32 or float64"),
     (lambda: t(2).to("gpu"), TypeError, "to: expected 'cpu', 'cuda', float32 or float64"),
     # dimensions and shapes
@@ -39,7 +45,8 @@ ERRORS = [
     (lambda: F.concatenate([t(2, 3), t(2, 4)]), ValueError, "concatenate: inputs[1] has shape (2, 4), expected (2, 3) except in dim 0"),
     (lambda: F.pad(t(2, 3), (1,)), ValueError, "pad: pad must hold two sizes of at least 0 for each of up to 2 dimensions, got (1,)"),
     (lambda: F.pad(t(2, 3), (1, -1)), ValueError, "pad: pad must hold two sizes of at least 0"),
-    (lambda: t(2, 3).item(), ValueError, "item() needs a tensor with one element, this one is (2, 3)"),
+    (lambda: F.max(t(2, 0)), ValueError, "max: input has shape (2, 0), expected at least one element in dim 1"),
+    (lambda: t(2, 3).item(), ValueError, "a Python number needs a tensor with one element, this one is (2, 3)"),
     # matrix products
     (lambda: t(2, 3) @ t(2, 3), ValueError, "matmul: other has shape (2, 3), expected (..., 3, m) for input shape (2, 3)"),
     (lambda: t(3) @ t(3, 2), ValueError, "both with at least 2 dimensions"),
@@ -103,15 +110,27 @@ def test_error_names_argument_and_expectation(call, error, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_empty_batch_is_an_error(case, rng):
-    arrays = case.make_inputs(rng, np.float32)
-    arrays[0] = np.empty((0, *arrays[0].shape[1:]), np.float32)
-    with pytest.raises(ValueError, match=r"of shape \(0,.*\) is empty"):
-        case.function(*map(mg.Tensor, arrays))
+# They compute nothing.
+OF_ANY_TYPE = ("reshape", "flatten", "permute", "transpose", "getitem", "concatenate")
+OF_FLOATS = [case for case in CASES if case.operation not in (*OF_ANY_TYPE, "to")]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, bool])
+def test_operations_that_move_elements_take_any_type(dtype, rng):
+    for case in (case for case in CASES if case.operation in OF_ANY_TYPE):
+        arrays = case.make_inputs(rng, dtype)
+        output = case.function(*map(mg.Tensor, arrays))
+        expected = case.function(*(mg.Tensor(x.astype(np.float32)) for x in arrays))
+        assert output.dtype == dtype, case.name
+        np.testing.assert_array_equal(output.numpy(), expected.numpy(), case.name)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, bool])
+def test_any_type_of_number_becomes_float32(dtype):
+    assert F.to(mg.Tensor(np.array([0, 1], dtype)), np.float32).numpy().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("case", OF_FLOATS, ids=lambda case: case.name)
 def test_unsupported_float_type_is_an_error(case, rng):
     arrays = case.make_inputs(rng, np.float16)
     with pytest.raises(TypeError, match="is float16, expected float32 or float64"):
@@ -150,9 +169,10 @@ def test_saved_array_changed_in_place(elements):
 def test_relu_in_place_where_its_input_is_needed():
     with pytest.raises(RuntimeError, match="relu: inplace=True would overwrite a leaf"):
         F.relu(t(3), inplace=True)
-    needed = F.tanh(mg.Tensor(np.array([-1.0, 2.0]), requires_grad=True))
+    needed = mg.Tensor(np.array([-1.0, 2.0]), requires_grad=True) * 2.0
+    tanh = F.tanh(needed)
     with pytest.raises(RuntimeError, match="Tanh: saved array 0 .* was changed in place"):
-        F.sum(F.relu(needed, inplace=True)).backward()
+        F.sum(tanh + F.relu(needed, inplace=True)).backward()
 
 
 def test_function_that_returns_a_gradient_of_the_wrong_shape():

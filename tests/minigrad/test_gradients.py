@@ -69,5 +69,5 @@ def test_every_operation_has_a_case():
         for name, function in inspect.getmembers(F, inspect.isfunction)
         if function.__module__ == F.__name__ and not name.startswith("_")
     }
-    assert {case.operation for case in CASES} == public
+    assert {case.operation for case in CASES} == public == set(F.__all__)
     assert len({case.name for case in CASES}) == len(CASES)

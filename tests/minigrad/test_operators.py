@@ -20,7 +20,8 @@ def test_type_checkers_know_every_operator_and_method():
     for name, function in declared.items():
         ours = inspect.signature(getattr(mg.Tensor, name)).parameters
         arguments = function.args
-        names = [argument.arg for argument in (*arguments.args, arguments.vararg) if argument]
+        every = (*arguments.args, arguments.vararg, arguments.kwarg)
+        names = [argument.arg for argument in every if argument]
         assert names[1:] == list(ours)[1:], name
         defaults = [ast.literal_eval(default) for default in arguments.defaults]
         assert defaults == [p.default for p in ours.values() if p.default is not p.empty], name

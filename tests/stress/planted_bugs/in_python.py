@@ -13,6 +13,9 @@ POOLED = "kernels/max_pool2d/window.py"
 NORM_POOL = "kernels/local_response_norm_max_pool2d/cpu.py"
 AUTOGRAD = "minigrad/autograd.py"
 DOWNLOADS = "tests/alexnet/data/test_downloads.py"
+ELEMENTWISE = "minigrad/ops/elementwise.py"
+VALUES = "tests/minigrad/test_values.py -k "
+BESIDE_NUMPY = "tests/minigrad/test_beside_numpy.py -k "
 
 FAULTS = [
     # Local response normalization: the six that tests at the paper's constants do not see.
@@ -602,6 +605,91 @@ FAULTS = [
         "[[cli.one_line(cell) for cell in row] for row in rows]",
         "rows",
         "tests/alexnet/test_text.py",
+    ),
+    # Values at the ends of the range, tensors without dimensions, and other libraries.
+    Fault(
+        "sigmoid: computed by tanh",
+        ELEMENTWISE,
+        "return xp.where(input < 0, z, input.dtype.type(1)) / (1 + z)",
+        "return (xp.tanh(input / 2) + 1) / 2",
+        VALUES + "sigmoid",
+    ),
+    Fault(
+        "tanh: derivative from the rounded output",
+        ELEMENTWISE,
+        "return grad_output * (4 * z / ((1 + z) * (1 + z)))",
+        "return grad_output * (1 - ctx.backend.xp.tanh(input) ** 2)",
+        VALUES + "tanh",
+    ),
+    Fault(
+        "divide: derivative with the square of the divisor",
+        ELEMENTWISE,
+        "(input / other / other)",
+        "(input / (other * other))",
+        VALUES + "divide",
+    ),
+    Fault(
+        "pow: derivative of x ** 0 at 0",
+        ELEMENTWISE,
+        "if ctx.exponent == 0:",
+        "if ctx.exponent is None:",
+        VALUES + "special",
+    ),
+    Fault(
+        "pow: derivative by the exponent at a base of 0",
+        ELEMENTWISE,
+        "is_constant = (input == 0) & (exponent >= 0)",
+        "is_constant = input != input",
+        VALUES + "powers",
+    ),
+    Fault(
+        "pow: an exponent of NumPy changes the type",
+        "minigrad/operand_checks.py",
+        "        return float(value)\n",
+        "        return value\n",
+        VALUES + "special",
+    ),
+    Fault(
+        "a warning of NumPy where a result is infinite",
+        AUTOGRAD,
+        'return np.errstate(all="ignore")',
+        "return np.errstate()",
+        VALUES + "special",
+    ),
+    Fault(
+        "a tensor without dimensions gets one",
+        "minigrad/backend.py",
+        'return np.asarray(array, order="C")',
+        "return np.ascontiguousarray(array)",
+        "tests/minigrad/test_dimensions.py -k relu",
+    ),
+    Fault(
+        "an update in place makes a new tensor",
+        "minigrad/operators.py",
+        "        if output.requires_grad:\n",
+        "        if output.shape == self.shape:\n",
+        BESIDE_NUMPY + "within_no_grad",
+    ),
+    Fault(
+        "numpy.asarray loses a gradient silently",
+        "minigrad/tensor.py",
+        'self._require_no_grad("to a NumPy array", RuntimeError)',
+        "pass",
+        BESIDE_NUMPY + "silently",
+    ),
+    Fault(
+        "iteration over a tensor without dimensions is empty",
+        "minigrad/tensor.py",
+        'raise TypeError("iteration over a tensor without dimensions")',
+        "return iter(())",
+        BESIDE_NUMPY + "iteration",
+    ),
+    Fault(
+        "a copy shares the graph",
+        "minigrad/tensor.py",
+        "def __getstate__(self)",
+        "def state(self)",
+        BESIDE_NUMPY + "graph_is_not_copied",
     ),
     # The checker.
     Fault(
