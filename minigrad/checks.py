@@ -143,6 +143,7 @@ def linear_inputs(
     """(input, weight), and the bias if there is one."""
     float_tensor(operation, "input", input)
     same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=2))
+    _not_empty(operation, weight)
     if input.ndim == 0 or weight.shape[1] != input.shape[-1]:
         raise ValueError(
             f"{operation}: input has shape {input.shape}, expected (..., {weight.shape[1]}) "
@@ -186,6 +187,10 @@ def conv2d_weight(operation: str, input: Tensor, weight: Tensor) -> None:
     """Raise TypeError or ValueError unless these are images and filters."""
     images(operation, input)
     same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
+    _not_empty(operation, weight)
+
+
+def _not_empty(operation: str, weight: Tensor) -> None:
     if weight.numel() == 0:
         raise ValueError(f"{operation}: weight of shape {weight.shape} is empty")
 

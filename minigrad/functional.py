@@ -562,20 +562,21 @@ def cross_entropy(
     loss_checks.scores("cross_entropy", input, weight, reduction, label_smoothing)
     target = loss_checks.target("cross_entropy", input, target)
     rows = loss.class_rows(input)
+    labels: Any = None
     if isinstance(target, Tensor):
         losses = loss.expectation(rows, loss.class_rows(target), weight)
         total: Any = rows.shape[0] or math.nan
-        smoothing: Any = label_smoothing
     else:
         labels, total = loss_checks.labels("cross_entropy", input, target, ignore_index)
         losses = loss.CrossEntropy.apply(rows, target=labels)
         if weight is not None:
             factors = Tensor(weight.data[labels] * (labels >= 0))
             losses, total = multiply(losses, factors), loss.total(factors)
-        smoothing = Tensor((labels >= 0) * input.dtype.type(label_smoothing))
     if label_smoothing:
         uniform = loss.expectation(rows, loss.uniform(rows), weight)
-        losses = losses * (1 - label_smoothing) + uniform * smoothing
+        if labels is not None:
+            uniform = loss.Mask.apply(uniform, kept=labels >= 0)
+        losses = losses * (1 - label_smoothing) + uniform * label_smoothing
     if reduction == "none":
         return reshape(losses, *input.shape[:1] * (input.ndim > 1), *input.shape[2:])
     if reduction == "sum":

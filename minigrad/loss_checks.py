@@ -62,6 +62,10 @@ def labels(operation: str, input: Tensor, target: Any, ignore_index: int) -> tup
     Returns:
         the labels, and how many are not ignored: nan for none, of which there is no mean.
     """
+    if not isinstance(ignore_index, numbers.Integral):
+        raise TypeError(
+            f"{operation}: ignore_index must be an integer, got {type(ignore_index).__name__}"
+        )
     C = input.shape[:2][-1]
     shape = input.shape[:1] * (input.ndim > 1) + input.shape[2:]
     if target.shape != shape:

@@ -69,6 +69,19 @@ class CrossEntropy(Function):
         return grad_input
 
 
+class Mask(Function):
+    """0 where `kept` is False, whatever is there (also inf and nan), and so in the gradient."""
+
+    @staticmethod
+    def forward(ctx, input, *, kept):
+        ctx.kept = kept
+        return ctx.backend.xp.where(kept, input, input.dtype.type(0))
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return ctx.backend.xp.where(ctx.kept, grad_output, grad_output.dtype.type(0))
+
+
 def class_rows(scores):
     """(C,), (N, C) or (N, C, d1, ...) as rows (N * d1 * ..., C)."""
     if scores.ndim == 2:
