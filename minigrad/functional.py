@@ -337,18 +337,13 @@ def _convolve(
     )
     if dilation == (1, 1):
         return function.apply(*inputs, **parameters)
-
-    def without_dilation(images: Tensor) -> Tensor:
-        return _convolve(function, operation, images, weight, bias, 1, 0, 1, groups)
-
+    del parameters["groups"]
     return by_remainders(
-        without_dilation,
+        lambda images: _convolve(function, operation, images, weight, bias, 1, 0, 1, groups),
         input,
-        weight.shape[2:],
-        parameters["stride"],
-        parameters["padding"],
-        dilation,
-        parameters["output_shape"][2:],
+        **parameters,
+        kernel_size=weight.shape[2:],
+        dilation=dilation,
         value=0.0,
     )
 
@@ -384,11 +379,8 @@ def max_pool2d(
     return by_remainders(
         lambda images: max_pool2d(images, kernel_size, 1),
         input,
-        window["kernel_size"],
-        window["stride"],
-        window["padding"],
-        dilation,
-        window["output_shape"][2:],
+        **window,
+        dilation=dilation,
         value=-math.inf,
     )
 

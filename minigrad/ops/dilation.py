@@ -9,7 +9,7 @@ a batch, and their outputs are put together again ("space to batch").
 from minigrad.ops.shape import GetItem, Pad, Permute, Reshape
 
 
-def by_remainders(function, input, kernel_size, stride, padding, dilation, output_size, value):
+def by_remainders(function, input, *, kernel_size, stride, padding, dilation, output_shape, value):
     """What a windowed operation gives with a dilation.
 
     Every position is computed; a stride then drops some of them.
@@ -18,12 +18,13 @@ def by_remainders(function, input, kernel_size, stride, padding, dilation, outpu
         function: the operation without dilation, with stride 1 and without padding, of images.
         input: (N, C, H, W).
         kernel_size, stride, padding, dilation: pairs.
-        output_size: (OH, OW); the last windows may reach beyond the padding.
+        output_shape: (N, C, OH, OW); the last windows may reach beyond the padding.
         value: what lies outside the image.
     """
+    counts = output_shape[2:]
     edges = (
         _edges(*sides)
-        for sides in zip(input.shape[2:], kernel_size, stride, padding, dilation, output_size)
+        for sides in zip(input.shape[2:], kernel_size, stride, padding, dilation, counts)
     )
     input = Pad.apply(input, widths=((0, 0), (0, 0), *edges), value=value)
     N, C, H, W = input.shape
@@ -35,7 +36,7 @@ def by_remainders(function, input, kernel_size, stride, padding, dilation, outpu
     output = Reshape.apply(output, shape=(DH, DW, N, C, H, W))
     output = Permute.apply(output, dims=(2, 3, 4, 0, 5, 1))
     output = Reshape.apply(output, shape=(N, C, H * DH, W * DW))
-    kept = (slice(0, (size - 1) * step + 1, step) for size, step in zip(output_size, stride))
+    kept = (slice(0, (size - 1) * step + 1, step) for size, step in zip(counts, stride))
     return GetItem.apply(output, index=(slice(None), slice(None), *kept))
 
 
