@@ -40,7 +40,7 @@ LADDER_OF_MINIGRAD = [
     ("tensor",),
     ("ops",),
     ("checks",),
-    ("operand_checks",),
+    ("loss_checks", "operand_checks"),
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),

@@ -120,7 +120,7 @@ def test_kernels_equal_the_reference(case, dtype, checked_kernels, rng):
     output = case.function(*inputs)
     if output.requires_grad and not output.is_leaf:
         output.backward(mg.Tensor(np.asarray(rng.standard_normal(output.shape), dtype)))
-    assert checked_kernels.calls >= 2 or output is inputs[0]
+    assert checked_kernels.calls >= 2 or output is inputs[0] or case.composed
 
 
 LAYOUTS = {
