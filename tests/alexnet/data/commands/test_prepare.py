@@ -387,6 +387,12 @@ def test_folder_of_something_else_is_refused(source, tmp_path, capsys):
     assert run(source, source / "train" / "ant" / "000.jpg") == 7
 
 
+def test_what_systems_leave_in_a_folder_does_not_make_it_somebody_elses(source, tmp_path):
+    for name in (".DS_Store", "@eaDir", "desktop.ini"):
+        (tmp_path / "new" / name).mkdir(parents=True)
+    assert run(source, tmp_path / "new") == 0
+
+
 def test_two_at_a_time_are_refused(source, tmp_path, capsys):
     (tmp_path / "new" / ".prepare").mkdir(parents=True)
     with files.locked(tmp_path / "new" / ".prepare" / "lock"):
