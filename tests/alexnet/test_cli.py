@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from alexnet import cli
+
 SCRIPT = """
 import sys
 from alexnet import cli
@@ -46,3 +48,11 @@ def test_output_to_a_full_disk():
 def test_output_that_is_read():
     done = run(subprocess.PIPE, code=3)
     assert (done.returncode, done.stdout, done.stderr) == (3, "output\n", "")
+
+
+def test_a_number_with_its_noun():
+    assert [cli.counted(n, "epoch") for n in (0, 1, 1000)] == [
+        "0 epochs",
+        "1 epoch",
+        "1,000 epochs",
+    ]
