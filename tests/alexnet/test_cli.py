@@ -159,3 +159,11 @@ def test_a_file_whose_name_begins_like_an_option(tmp_path, monkeypatch, capsys):
     (tmp_path / "-x.png").touch()
     assert predict.main(["run", "-x.png"]) == 2
     assert "; the file is given as ./-x.png (see --help)" in capsys.readouterr().err
+
+
+def test_a_number_with_its_noun():
+    assert [cli.counted(n, "epoch") for n in (0, 1, 1000)] == [
+        "0 epochs",
+        "1 epoch",
+        "1,000 epochs",
+    ]
