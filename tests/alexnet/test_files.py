@@ -28,11 +28,13 @@ def test_a_lock_ends_with_its_process(tmp_path):
     command = [sys.executable, "-c", HOLDER, path]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "locked\n"
-        with pytest.raises(BlockingIOError) as raised:
-            with files.locked(path):
-                pass
-        assert raised.value.filename == str(path)
-        holder.kill()
+        try:
+            with pytest.raises(BlockingIOError) as raised:
+                with files.locked(path):
+                    pass
+        finally:
+            holder.kill()
+    assert raised.value.filename == str(path)
     with files.locked(path):
         pass
 
