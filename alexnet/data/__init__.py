@@ -2,8 +2,8 @@
 
 dataset        what a data set is; subsets
 sources        the table of all sources, and how a folder is recognized
-readers/       one module a source: demo, cifar, folder, imagenet, parquet, shards; which folders are
-               sets (splits), and which files are images (image_tree)
+readers/       one module a source: demo, cifar, folder, imagenet, parquet, shards; splits says
+               which folders are sets, image_tree which files are images
 image_formats  which image files are used, and what is to be installed for some
 images         decoding: from the bytes of an image file to its pixels
 resizing       scaling, and the central square

@@ -181,6 +181,13 @@ def test_list_of_names(checkpoint, photos, capsys, monkeypatch, tmp_path):
     assert code == 2 and "none.txt: No such file" in line
 
 
+@pytest.mark.parametrize("options", [["--json", "-k", "1"], ["-k", "1", "--json", "--"]])
+def test_options_between_the_run_and_the_images(options, checkpoint, photos, capsys):
+    code, out, _ = run(capsys, checkpoint, *options, photos / "cat/1.png")
+    (image,) = json.loads(out)["images"]
+    assert code == 0 and len(image["top"]) == 1
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -762,6 +762,63 @@ FAULTS = [
         "def state(self)",
         BESIDE_NUMPY + "graph_is_not_copied",
     ),
+    # The commands.
+    Fault(
+        "options only before or behind all other arguments",
+        "alexnet/cli.py",
+        "if self._subparsers is not None or not others or",
+        "if True or",
+        "tests/alexnet/test_predict.py -k options",
+    ),
+    Fault(
+        "a closed stream stays closed",
+        "alexnet/cli.py",
+        "if stream is None or",
+        "if False and",
+        "tests/alexnet/test_cli.py -k stream",
+    ),
+    Fault(
+        "printed commands are not quoted",
+        "alexnet/cli.py",
+        "{shlex.join(words)}",
+        "{' '.join(words)}",
+        "tests/alexnet/test_cli.py -k printed",
+    ),
+    Fault(
+        "signals are handled in any thread",
+        "alexnet/interrupts.py",
+        "if threading.current_thread() is not threading.main_thread():",
+        "if False:",
+        "tests/alexnet/test_interrupts.py -k thread",
+    ),
+    Fault(
+        "a signal that is ignored is taken all the same",
+        "alexnet/interrupts.py",
+        "if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGINT:",
+        "if True:",
+        "tests/alexnet/test_interrupts.py -k ignored",
+    ),
+    Fault(
+        "Ctrl-C while modules are imported shows where Python was",
+        "alexnet/__init__.py",
+        "interrupts.end_quietly_while_importing()  #",
+        "#",
+        "tests/alexnet/test_interrupts.py -k imported",
+    ),
+    Fault(
+        "figures need the backend that MPLBACKEND names",
+        "alexnet/style.py",
+        '(backend := os.environ.pop("MPLBACKEND", None))',
+        '(backend := os.environ.get("MPLBACKEND"))',
+        "tests/alexnet/test_style.py -k backend",
+    ),
+    Fault(
+        "the byte-order mark belongs to the first name of a list",
+        "alexnet/inference/image_files.py",
+        "content.removeprefix(codecs.BOM_UTF8)",
+        "content",
+        "tests/alexnet/test_predict.py -k lists",
+    ),
     # The checker.
     Fault(
         "gradcheck: output gradients of all ones",
