@@ -65,11 +65,16 @@ class BadImages:
                 )
 
     def _write(self, problem: str) -> None:
-        line = problem.encode("utf-8", "backslashreplace").decode()
+        line = as_line(problem)
         if self._list is not None and line not in self._listed:
             self._listed.add(line)
             with open(self._list, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
+
+
+def as_line(problem: str) -> str:
+    """One line for a list: names may hold line breaks of any kind, and bytes that are no text."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in problem)
 
 
 class Skipping:

@@ -210,7 +210,7 @@ def _text(results: dict[str, Any]) -> str:
     for query in results["queries"]:
         classes = ", ".join(display_name(neighbor["class"]) for neighbor in query["neighbours"])
         true = display_name(query["class"]) if query["class"] else "class unknown"
-        lines.append(f"{cli.one_line(query['name'])} ({true}): {classes}")
+        lines.append(f"{query['name']} ({true}): {classes}")
     if "precision" in results:
         k = results["k"]
         lines.append(
@@ -221,7 +221,7 @@ def _text(results: dict[str, Any]) -> str:
             lines.append(
                 f"  {display_name(name)}: " + ("no image" if share is None else f"{share:.1%}")
             )
-    return "\n".join([*lines, f"picture: {results['picture']}"])
+    return "\n".join(map(cli.one_line, [*lines, f"picture: {results['picture']}"]))
 
 
 # -- the picture -----------------------------------------------------------------------------------

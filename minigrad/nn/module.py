@@ -29,8 +29,8 @@ class Module:
         """Compute the output; subclasses define it, with arguments of their own."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
-    def __call__(self, *inputs: Any) -> Tensor:
-        return self.forward(*inputs)
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self.forward(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """Direct submodules with their attribute names, in order of definition."""

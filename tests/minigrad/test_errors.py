@@ -119,6 +119,8 @@ ERRORS = [
     (lambda: t(2, 3).backward(t(3, 2)), ValueError, "backward(): gradient has shape (3, 2), expected (2, 3)"),
     (lambda: t(2).backward(t(2, dtype=np.float64)), TypeError, "backward(): gradient is float64, expected float32"),
     (lambda: len(mg.Tensor(np.float32(1))), TypeError, "len() of a tensor without dimensions"),
+    (lambda: mg.manual_seed(1.5), TypeError, "manual_seed: seed must be an integer, got 1.5"),
+    (lambda: mg.manual_seed("1"), TypeError, "manual_seed: seed must be an integer, got '1'"),
     (lambda: mg.manual_seed(-1), ValueError, "manual_seed: seed must be in [0, 2**64), got -1"),
     # layers
     (lambda: mg.nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: in_channels (3) and out_channels (4) must be divisible by groups (2)"),

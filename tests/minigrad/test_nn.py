@@ -271,3 +271,11 @@ def test_fused_layers_have_the_names_that_they_have_one_by_one():
         "  (4): Dropout(p=0.5)",
         ")",
     ]
+
+
+def test_arguments_by_name_reach_forward():
+    class Scaled(nn.Module):
+        def forward(self, x, factor=1.0):
+            return x * factor
+
+    assert Scaled()(mg.tensor([2.0]), factor=3.0).item() == 6

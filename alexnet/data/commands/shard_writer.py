@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from alexnet import files
+from alexnet.data.bad_images import as_line
 from alexnet.data.dataset import Dataset
 from alexnet.data.readers.shards import (
     DESCRIPTION,
@@ -171,8 +172,8 @@ class FolderWriter:
         mean_image = (self.total / len(self.train)).astype(np.float32).transpose(2, 0, 1)
         self._write(MEAN_IMAGE, _npy(np.ascontiguousarray(mean_image)))
         if self.problems:
-            text = "".join(problem + "\n" for problem in self.problems)
-            self._write(BAD_IMAGES, text.encode("utf-8", "backslashreplace"))
+            lines = "".join(as_line(problem) + "\n" for problem in self.problems)
+            self._write(BAD_IMAGES, lines.encode())
         description = {
             **{"format": FORMAT, "classes": self.train.classes, "settings": self.settings},
             **{"splits": self.splits, "files": self.files, "bad_images": len(self.problems)},

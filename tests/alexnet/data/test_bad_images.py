@@ -65,6 +65,19 @@ def test_the_list_is_kept_in_a_file(tmp_path):
     assert path.read_text() == "image 2: damaged\nimage 1: damaged\n"
 
 
+def test_a_name_with_line_breaks_is_listed_in_one_line(tmp_path, caplog):
+    class Odd(Images):
+        def name(self, index):
+            return "a\nb\x85c\u2028d.jpg"
+
+    caplog.set_level(logging.ERROR, "alexnet.data")
+    for _ in range(2):  # the second run knows the line
+        bad_images = BadImages(skip=True, limit=1)
+        bad_images.write_to(tmp_path / "list")
+        Skipping(Odd([None]), bad_images).image(0)
+    assert (tmp_path / "list").read_text() == "a\\nb\\x85c\\u2028d.jpg: damaged\n"
+
+
 def test_names_that_are_no_text_can_be_listed(tmp_path, caplog):
     class Odd(Images):
         def name(self, index):
