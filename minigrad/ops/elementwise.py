@@ -7,6 +7,8 @@ def unbroadcast(gradient, shape):
     """Sum `gradient` over the dimensions along which an input of `shape` was broadcast."""
     if gradient.shape == shape:
         return gradient
+    if not gradient.flags.c_contiguous:  # the order of the sum is that of the memory
+        gradient = gradient.copy(order="C")
     added = gradient.ndim - len(shape)
     stretched = tuple(
         added + i for i, size in enumerate(shape) if size == 1 and gradient.shape[added + i] != 1
@@ -80,6 +82,7 @@ class Negative(Function):
 class Power(Function):
     @staticmethod
     def forward(ctx, input, *, exponent):
+        input = ctx.backend.dense(input)
         ctx.save_for_backward(input)
         ctx.exponent = exponent
         return input**exponent
@@ -93,7 +96,7 @@ class Power(Function):
 class Exp(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.backend.xp.exp(input)
+        output = ctx.backend.xp.exp(ctx.backend.dense(input))
         ctx.save_for_backward(output)
         return output
 
@@ -107,7 +110,7 @@ class Log(Function):
     @staticmethod
     def forward(ctx, input):
         ctx.save_for_backward(input)
-        return ctx.backend.xp.log(input)
+        return ctx.backend.xp.log(ctx.backend.dense(input))
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -131,7 +134,7 @@ class Sqrt(Function):
 class Tanh(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.backend.xp.tanh(input)
+        output = ctx.backend.xp.tanh(ctx.backend.dense(input))
         ctx.save_for_backward(output)
         return output
 
@@ -145,7 +148,7 @@ class Sigmoid(Function):
     @staticmethod
     def forward(ctx, input):
         # tanh saturates without overflow, exp(-input) does not.
-        output = (ctx.backend.xp.tanh(input / 2) + 1) / 2
+        output = (ctx.backend.xp.tanh(ctx.backend.dense(input) / 2) + 1) / 2
         ctx.save_for_backward(output)
         return output
 

@@ -4,6 +4,7 @@ from minigrad.autograd import Function
 
 
 def _log_softmax(xp, input, dim):
+    """For an input in C order, which is that of the sums."""
     shifted = input - input.max(axis=dim, keepdims=True)
     return shifted - xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
 
@@ -11,7 +12,9 @@ def _log_softmax(xp, input, dim):
 class Softmax(Function):
     @staticmethod
     def forward(ctx, input, *, dim):
-        output = ctx.backend.xp.exp(_log_softmax(ctx.backend.xp, input, dim))
+        output = ctx.backend.xp.exp(
+            _log_softmax(ctx.backend.xp, ctx.backend.contiguous(input), dim)
+        )
         ctx.dim = dim
         ctx.save_for_backward(output)
         return output
@@ -19,6 +22,7 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
+        grad_output = ctx.backend.contiguous(grad_output)
         weighted = grad_output * output
         return weighted - output * weighted.sum(axis=ctx.dim, keepdims=True)
 
@@ -26,7 +30,7 @@ class Softmax(Function):
 class LogSoftmax(Function):
     @staticmethod
     def forward(ctx, input, *, dim):
-        output = _log_softmax(ctx.backend.xp, input, dim)
+        output = _log_softmax(ctx.backend.xp, ctx.backend.contiguous(input), dim)
         ctx.dim = dim
         ctx.save_for_backward(output)
         return output
@@ -34,6 +38,7 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
+        grad_output = ctx.backend.contiguous(grad_output)
         return grad_output - ctx.backend.xp.exp(output) * grad_output.sum(
             axis=ctx.dim, keepdims=True
         )

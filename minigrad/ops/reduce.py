@@ -14,6 +14,7 @@ class Sum(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
+        input = ctx.backend.contiguous(input)  # the order of the sum is that of the memory
         return ctx.backend.xp.asarray(input.sum(axis=axis, keepdims=keepdim))
 
     @staticmethod
@@ -26,6 +27,7 @@ class Mean(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
+        input = ctx.backend.contiguous(input)  # the order of the sum is that of the memory
         return ctx.backend.xp.asarray(input.mean(axis=axis, keepdims=keepdim))
 
     @staticmethod
