@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
+from minigrad.tensor import Tensor
 
 
 class Adam(Optimizer):
@@ -19,7 +19,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Parameter] | Iterable[dict],
+        parameters: Iterable[Any],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -34,16 +34,17 @@ class Adam(Optimizer):
             parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         )
 
-    def state_of(self, parameter: Parameter) -> dict[str, Any]:
+    def state_of(self, parameter: Tensor) -> dict[str, Any]:
         state = super().state_of(parameter)
         state.setdefault("step", 0)
         return state
 
-    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
-        state = self.state_of(parameter)
+    def _update(
+        self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
+    ) -> None:
         state["step"] += 1
         kernels.adam.update(
-            parameter.data,
+            values,
             gradient,
             state["first_moment"],
             state["second_moment"],

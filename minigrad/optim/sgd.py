@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
 
 
@@ -26,7 +25,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Parameter] | Iterable[dict],
+        parameters: Iterable[Any],
         lr: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
@@ -42,11 +41,13 @@ class SGD(Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.form = form
 
-    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
+    def _update(
+        self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
+    ) -> None:
         kernels.sgd.update(
-            parameter.data,
+            values,
             gradient,
-            self.state_of(parameter)["velocity"],
+            state["velocity"],
             group["lr"],
             group["momentum"],
             group["weight_decay"],
