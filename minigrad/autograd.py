@@ -230,19 +230,30 @@ class Node:
                     raise RuntimeError(
                         f"{name}.backward returned a gradient of shape {gradient.shape} and "
                         f"{gradient.dtype} for input {position} of shape {tensor.shape} and "
-                        f"{tensor.dtype}"
+                        f"{tensor.dtype}. A Function returns gradients like its inputs, and the "
+                        "data of an input must not be replaced before backward()"
                     )
-                # A view of grad_output is copied: two leaves must not share the memory of .grad.
-                is_on_same_device = type(gradient) is type(grad_output)
-                if (
-                    tensor.is_leaf
-                    and is_on_same_device
-                    and self.ctx.backend.xp.may_share_memory(gradient, grad_output)
-                ):
-                    gradient = gradient.copy()
+                if tensor.is_leaf:
+                    others = (*gradients[:position], *gradients[position + 1 :])
+                    gradient = self._own(gradient, (grad_output, *others))
             checked.append(gradient)
         self.ctx, self.inputs = None, ()
         return checked
+
+    def _own(self, gradient: Any, others: tuple) -> Any:
+        """The gradient as an array that a leaf can keep: itself, or a copy.
+
+        A copy where it cannot be written to element by element (as what `broadcast_to` returns),
+        and where its memory may be that of the other arrays of this call.
+        """
+        assert self.ctx is not None
+        backend = self.ctx.backend
+        others = (*others, *self.ctx._saved, *(tensor.data for tensor in self.inputs))
+        if backend.is_writable(gradient) and not any(
+            backend.may_share_memory(gradient, other) for other in others
+        ):
+            return gradient
+        return backend.xp.array(gradient)
 
 
 def _topological_order(root: Differentiable) -> list[Differentiable]:

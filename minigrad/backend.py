@@ -58,13 +58,42 @@ class Backend:
         return f"cpu ({numba.get_num_threads()} threads)"
 
     def contiguous(self, array: Any) -> Any:
-        """The array, C-contiguous: itself if it is so already."""
-        if array.ndim != 4 or array.flags.c_contiguous:
-            # np.ascontiguousarray would give an array of no dimensions the shape (1,).
-            return np.asarray(array, order="C")
+        """The array in the form that kernels take: C-contiguous, aligned and writable.
+
+        Itself if it is so already, else a copy. Together with `channels_last` this is the one
+        place where the layout of arrays is changed.
+        """
+        if self._fits_kernels(array):
+            return array
         copy = self.empty(array.shape, array.dtype)
-        layout.copy(array, copy)
+        if array.ndim == 4 and array.flags.behaved:
+            layout.copy(array, copy)
+        else:
+            copy[...] = array
         return copy
+
+    def dense(self, array: Any) -> Any:
+        """The array as functions of NumPy get it: in C order or with its channels last.
+
+        Itself if it is so already, else a copy. Of numbers that lie apart in memory NumPy computes
+        exp, log or powers by other loops, whose last bits differ.
+        """
+        is_dense = self._fits_kernels(array) or (
+            array.ndim == 4 and self._fits_kernels(array.transpose(0, 2, 3, 1))
+        )
+        return array if is_dense else self.contiguous(array)
+
+    def _fits_kernels(self, array: Any) -> bool:
+        """Whether an array has the form that kernels take."""
+        return array.flags.carray
+
+    def is_writable(self, array: Any) -> bool:
+        """Whether each element can be written, and without changing another one."""
+        return array.flags.writeable and not _has_overlap(array)
+
+    def may_share_memory(self, array: Any, other: Any) -> bool:
+        """Whether the memory of two arrays may overlap; arrays of two devices never do."""
+        return type(array) is type(other) and self.xp.may_share_memory(array, other)
 
     def channels_last(self, array: Any) -> Any:
         """Images (N, C, H, W) as a C-contiguous array (N, H, W, C), the form that kernels take.
@@ -116,7 +145,7 @@ class Backend:
         if not isinstance(array, np.ndarray):
             return 0
         flat = array.ravel(order="K")
-        return zlib.crc32(flat[:: max(1, flat.size // 512)].tobytes())
+        return zlib.crc32(flat[:: max(1, flat.size // 512)].tobytes(), flat.size % 2**32)
 
 
 class CudaBackend(Backend):
@@ -139,6 +168,12 @@ class CudaBackend(Backend):
 
     def contiguous(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")
+
+    def _fits_kernels(self, array: Any) -> bool:
+        return array.flags.c_contiguous
+
+    def is_writable(self, array: Any) -> bool:
+        return not _has_overlap(array)
 
     def asarray(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")
@@ -174,6 +209,19 @@ class CudaBackend(Backend):
 
     def transfer(self, array: np.ndarray) -> contextlib.AbstractContextManager:
         return self._transfers.begin(array)
+
+
+def _has_overlap(array: Any) -> bool:
+    """Whether two elements of an array may lie at one address, as in `broadcast_to`."""
+    if array.flags.c_contiguous:
+        return False
+    reach = array.itemsize
+    dimensions = zip(map(abs, array.strides), array.shape)
+    for stride, size in sorted(dimension for dimension in dimensions if dimension[1] > 1):
+        if stride < reach:
+            return True
+        reach += stride * (size - 1)
+    return False
 
 
 _cpu = Backend()

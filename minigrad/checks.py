@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from minigrad import backend
-from minigrad.autograd import is_grad_enabled
+from minigrad.autograd import Differentiable, is_grad_enabled
 from minigrad.kernels import conv2d, max_pool2d
 from minigrad.kernels.shared.shapes import extent
 from minigrad.tensor import FLOAT_TYPES, Dim, Tensor
@@ -70,11 +70,22 @@ def same_device(operation: str, input: Tensor, name: str, other: Tensor) -> None
 
 
 def may_be_overwritten(operation: str, input: Tensor) -> None:
-    """Refuse to overwrite a leaf that requires a gradient while operations are recorded."""
-    if input.is_leaf and input.requires_grad and is_grad_enabled():
+    """Refuse to overwrite a leaf that requires a gradient while operations are recorded.
+
+    Also by way of a view of it: the result of `reshape`, `permute` or a slice.
+    """
+    viewed: Differentiable = input
+    while viewed._node is not None:
+        shares_memory = backend.backend_of(viewed.data).may_share_memory
+        bases = [x for x in viewed._node.inputs if shares_memory(x.data, viewed.data)]
+        if not bases:
+            return
+        viewed = bases[0]
+    if viewed.requires_grad and is_grad_enabled():
+        a_view_of = "" if viewed is input else "a view of "
         raise RuntimeError(
-            f"{operation}: inplace=True would overwrite a leaf that requires a gradient: "
-            "use inplace=False"
+            f"{operation}: inplace=True would overwrite {a_view_of}a leaf that requires a "
+            "gradient: use inplace=False"
         )
 
 

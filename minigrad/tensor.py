@@ -26,9 +26,10 @@ class Tensor:
         requires_grad: record operations on this tensor so that `backward` fills ``grad``.
 
     Attributes:
-        data: the array.
-        grad: a Tensor of the same shape after `backward`, or None. Gradients of several
-            `backward` calls accumulate until it is set to None.
+        data: the array. Another one may be assigned, of any shape and device; a tensor that
+            requires a gradient takes float arrays only.
+        grad: a Tensor of the same shape, type and device after `backward`, or None; its memory is
+            its own. Gradients of several `backward` calls accumulate until it is set to None.
     """
 
     def __init__(self, array: Any, requires_grad: bool = False):
@@ -36,14 +37,41 @@ class Tensor:
             raise TypeError("Tensor(array) takes an array, got a Tensor: use its .data or detach()")
         if isinstance(array, np.generic) or not hasattr(array, "dtype"):
             array = _as_array(array)
-        self.data = array
-        self.grad: Tensor | None = None
-        self._node: Node | None = None
-        if requires_grad and self.dtype not in FLOAT_TYPES:
-            raise TypeError(f"only float tensors can require a gradient, got {self.dtype}")
         self.requires_grad = requires_grad
+        self.data = array
+        self._grad: Tensor | None = None
+        self._node: Node | None = None
 
     # -- properties ---------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        return self._data
+
+    @data.setter
+    def data(self, array: Any) -> None:
+        array = _plain_array("Tensor.data", array)
+        if self.requires_grad and array.dtype not in FLOAT_TYPES:
+            raise TypeError(f"only float tensors can require a gradient, got {array.dtype}")
+        self._data = array
+
+    @property
+    def grad(self) -> "Tensor | None":
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: "Tensor | None") -> None:
+        if grad is not None:
+            if not isinstance(grad, Tensor):
+                raise TypeError(f"Tensor.grad is a Tensor or None, got {type(grad).__name__}")
+            if grad.shape != self.shape:
+                raise ValueError(f"Tensor.grad has shape {grad.shape}, expected {self.shape}")
+            if grad.dtype != self.dtype or grad.device != self.device:
+                raise TypeError(
+                    f"Tensor.grad is {grad.dtype} on {grad.device}, expected {self.dtype} on "
+                    f"{self.device} as the tensor"
+                )
+        self._grad = grad
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -214,10 +242,13 @@ class Tensor:
             raise ValueError(
                 f"backward(): gradient has shape {np.shape(gradient)}, expected {self.shape}"
             )
+        gradient = _plain_array("backward(): gradient", gradient)
         if type(gradient) is not type(self.data):
             raise TypeError(f"backward(): gradient is not on {self.device}, as the tensor is")
         if gradient.dtype != self.dtype:
             raise TypeError(f"backward(): gradient is {gradient.dtype}, expected {self.dtype}")
+        if self.is_leaf:  # would keep it as its own
+            gradient = backends.backend_of(gradient).xp.array(gradient)
         run_backward(self, gradient)
 
     def _accumulate_grad(self, gradient: Any) -> None:
@@ -277,6 +308,27 @@ class Tensor:
         def transpose(self, dim0: int, dim1: int) -> "Tensor": ...
         def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor": ...
         def to(self, target: Any) -> "Tensor": ...
+
+
+def _plain_array(name: str, array: Any) -> Any:
+    """An array of a backend, without what a subclass of np.ndarray would do differently.
+
+    Raises:
+        TypeError: it is not an array, or has a mask, which operations would not see.
+    """
+    if type(array) is np.ndarray:
+        return array
+    if isinstance(array, Tensor):
+        raise TypeError(f"{name} is an array, got a Tensor: use its .data")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} cannot have a mask: use the array's .filled(value)")
+    if isinstance(array, np.ndarray | np.generic):
+        return np.asarray(array)
+    try:
+        backends.backend_of(array)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    return array
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:

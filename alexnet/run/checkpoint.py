@@ -195,7 +195,7 @@ class Checkpoint:
         """
         try:
             model.load_state_dict(self.model, assign)
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"the checkpoint does not fit the network: {error.args[0]}"
             ) from error

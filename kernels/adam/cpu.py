@@ -4,6 +4,7 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.adam import factors
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
@@ -13,6 +14,8 @@ _PIECE_ELEMENTS = 1 << 14
 def update(
     parameter, gradient, first_moment, second_moment, lr, beta1, beta2, eps, weight_decay, step
 ):
+    moments = {"first_moment": first_moment, "second_moment": second_moment}
+    check_same_shape("adam.update", parameter=parameter, gradient=gradient, **moments)
     add_first, add_second, step_size, root_factor = factors(lr, beta1, beta2, step)
     real = parameter.dtype.type
     _update(

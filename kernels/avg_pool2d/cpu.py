@@ -5,14 +5,19 @@ Backward gathers, as in max-pooling: a row of grad_input adds up the windows tha
 
 from numba import prange
 
+from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):
+    arrays = {"input": input, "output": output}
+    check_pooling("avg_pool2d.forward", arrays, kernel_size, stride, padding)
     _forward(input, kernel_size, stride, padding, output)
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output}
+    check_pooling("avg_pool2d.backward", arrays, kernel_size, stride, padding)
     _backward(grad_output, kernel_size, stride, padding, grad_input)
 
 

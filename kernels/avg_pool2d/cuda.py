@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -9,6 +10,8 @@ _source = Source("avg_pool2d/cuda.cu", "avg_pool2d_forward", "avg_pool2d_backwar
 
 
 def forward(input, kernel_size, stride, padding, *, output):
+    arrays = {"input": input, "output": output}
+    check_pooling("avg_pool2d.forward", arrays, kernel_size, stride, padding)
     H, W = input.shape[1:3]
     N, OH, OW, C = output.shape
     _source.launch(
@@ -21,6 +24,8 @@ def forward(input, kernel_size, stride, padding, *, output):
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output}
+    check_pooling("avg_pool2d.backward", arrays, kernel_size, stride, padding)
     N, H, W, C = grad_input.shape
     OH, OW = grad_output.shape[1:3]
     _source.launch(

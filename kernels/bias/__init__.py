@@ -12,3 +12,11 @@ AlexNet at batch 128), too many for float32, and memory is slower than the conve
 
 Cost: one addition an element; forward reads and writes it once, backward reads it once.
 """
+
+from minigrad.kernels.shared.arguments import check_arrays
+
+
+def check_bias(kernel, arrays):
+    """Raise unless the arrays, the bias or its gradient last, are those of the contract."""
+    shape = next(iter(arrays.values())).shape
+    check_arrays(kernel, arrays, [*[shape] * (len(arrays) - 1), shape[-1:]])

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.bias import check_bias
 from minigrad.kernels.shared.layout import rows
 from minigrad.kernels.shared.threads import parallel_jit
 
@@ -10,10 +11,12 @@ _PARTS = 64  # into which the rows are divided; each is summed by one thread
 
 
 def forward(input, bias, *, output):
+    check_bias("bias.forward", {"input": input, "output": output, "bias": bias})
     _forward(rows(input), bias, rows(output))
 
 
 def backward(grad_output, *, grad_bias):
+    check_bias("bias.backward", {"grad_output": grad_output, "grad_bias": grad_bias})
     sums = np.zeros((_PARTS, grad_bias.size))
     _sum_parts(rows(grad_output), sums)
     grad_bias[...] = sums.sum(axis=0)

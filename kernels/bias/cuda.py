@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.kernels.bias import check_bias
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -17,6 +18,7 @@ _ROWS_PER_PART, _MOST_PARTS = 64, 256
 
 
 def forward(input, bias, *, output):
+    check_bias("bias.forward", {"input": input, "output": output, "bias": bias})
     rows, channels = input.size // bias.size, bias.size
     _source.launch(
         "bias_forward",
@@ -28,6 +30,7 @@ def forward(input, bias, *, output):
 
 
 def backward(grad_output, *, grad_bias):
+    check_bias("bias.backward", {"grad_output": grad_output, "grad_bias": grad_bias})
     rows, channels = grad_output.size // grad_bias.size, grad_bias.size
     parts = max(1, min(rows // _ROWS_PER_PART, _MOST_PARTS))
     partial = device.empty((parts, channels), np.float64)

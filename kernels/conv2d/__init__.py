@@ -19,6 +19,7 @@ gradient is `kernels.bias`'s. A dilation is made of convolutions without one
 Cost of each of the three: 2 * N * OC * OH * OW * (C / groups) * KH * KW FLOPs.
 """
 
+from minigrad.kernels.shared.arguments import check_arrays
 from minigrad.kernels.shared.shapes import output_size
 
 
@@ -41,3 +42,17 @@ def output_shape(input_shape, weight_shape, stride, padding, groups):
             f"{IC * groups} for weight shape {tuple(weight_shape)} and groups={groups}"
         )
     return (N, OC, *output_size(input_shape, (KH, KW), stride, padding))
+
+
+def check_convolution(kernel, arrays, stride, padding, groups):
+    """Raise unless the arrays are those of the contract.
+
+    Args:
+        kernel: its name, with which messages begin.
+        arrays: by name and in this order: input, weight and output, or their gradients, then the
+            bias or None.
+    """
+    input, weight, *_ = arrays.values()
+    N, H, W, C = input.shape
+    _, OC, OH, OW = output_shape((N, C, H, W), weight.shape, stride, padding, groups)
+    check_arrays(kernel, arrays, [input.shape, weight.shape, (N, OH, OW, OC), (OC,)])

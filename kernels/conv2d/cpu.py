@@ -5,11 +5,13 @@ others but the input gradient with strides (or with padding as wide as the windo
 products would be with zeros: that goes through im2col.
 """
 
-from minigrad.kernels.conv2d import cpu_direct, cpu_im2col, cpu_winograd
+from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
 from minigrad.kernels.relu import cpu as relu_kernels
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
+    arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
+    check_convolution("conv2d.forward", arrays, stride, padding, groups)
     path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
     path.forward(input, weight, bias, stride, padding, groups, output=output)
 
@@ -20,6 +22,8 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output):
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+    arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
+    check_convolution("conv2d.backward_input", arrays, stride, padding, groups)
     KH, KW = weight.shape[2:]
     if cpu_winograd.suits(grad_output, weight, stride, groups):
         path = cpu_winograd
@@ -31,6 +35,8 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+    arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
+    check_convolution("conv2d.backward_weight", arrays, stride, padding, groups)
     path = (
         cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
     )

@@ -4,7 +4,7 @@ Where TF32 is allowed the tensor cores gather their columns themselves. Float64,
 input gradients with strides (or with padding as wide as the window) go through im2col.
 """
 
-from minigrad.kernels.conv2d import cuda_im2col, cuda_implicit_gemm
+from minigrad.kernels.conv2d import check_convolution, cuda_im2col, cuda_implicit_gemm
 from minigrad.kernels.relu import cuda as relu_kernels
 
 
@@ -17,6 +17,8 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output):
 
 
 def _forward(input, weight, bias, stride, padding, groups, relu, output):
+    checked = {"input": input, "weight": weight, "output": output, "bias": bias}
+    check_convolution("conv2d.forward", checked, stride, padding, groups)
     arguments = input, weight, bias, stride, padding, groups
     if cuda_implicit_gemm.suits(input, output, weight, groups):
         cuda_implicit_gemm.forward(*arguments, relu, output=output)
@@ -27,6 +29,8 @@ def _forward(input, weight, bias, stride, padding, groups, relu, output):
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+    arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
+    check_convolution("conv2d.backward_input", arrays, stride, padding, groups)
     KH, KW = weight.shape[2:]
     suits = (
         cuda_implicit_gemm.suits(grad_output, grad_input, weight, groups)
@@ -39,6 +43,8 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+    arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
+    check_convolution("conv2d.backward_weight", arrays, stride, padding, groups)
     path = (
         cuda_implicit_gemm
         if cuda_implicit_gemm.suits(input, grad_output, grad_weight, groups)

@@ -15,3 +15,19 @@ The largest logit of the row is subtracted before exp(), so that no finite logit
 
 Cost: one exp() a logit in each direction; both read ``input`` once from memory.
 """
+
+from minigrad.kernels.shared.arguments import check_arrays
+
+_PER_ROW = {"target", "loss", "log_sum_exp", "grad_loss"}
+
+
+def check_cross_entropy(kernel, arrays):
+    """Raise unless the arrays, by name and the input first, are those of the contract.
+
+    The labels are not looked at.
+    """
+    N, C = next(iter(arrays.values())).shape
+    if N and not C:
+        raise ValueError(f"{kernel}: input of shape {(N, C)} has no classes")
+    shapes = [(N,) if name in _PER_ROW else (N, C) for name in arrays]
+    check_arrays(kernel, arrays, shapes, {"target": "int64"})

@@ -3,14 +3,20 @@
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.cross_entropy import check_cross_entropy
 from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(input, target, *, loss, log_sum_exp):
+    arrays = {"input": input, "target": target, "loss": loss, "log_sum_exp": log_sum_exp}
+    check_cross_entropy("cross_entropy.forward", arrays)
     _forward(input, target, loss, log_sum_exp)
 
 
 def backward(grad_loss, input, target, log_sum_exp, *, grad_input):
+    arrays = {"input": input, "target": target, "log_sum_exp": log_sum_exp}
+    arrays |= {"grad_loss": grad_loss, "grad_input": grad_input}
+    check_cross_entropy("cross_entropy.backward", arrays)
     _backward(grad_loss, input, target, log_sum_exp, grad_input)
 
 

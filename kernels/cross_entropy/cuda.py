@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.kernels.cross_entropy import check_cross_entropy
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -16,10 +17,15 @@ _source = Source(
 
 
 def forward(input, target, *, loss, log_sum_exp):
+    arrays = {"input": input, "target": target, "loss": loss, "log_sum_exp": log_sum_exp}
+    check_cross_entropy("cross_entropy.forward", arrays)
     _launch("cross_entropy_forward", input, input, target, loss, log_sum_exp)
 
 
 def backward(grad_loss, input, target, log_sum_exp, *, grad_input):
+    arrays = {"input": input, "target": target, "log_sum_exp": log_sum_exp}
+    arrays |= {"grad_loss": grad_loss, "grad_input": grad_input}
+    check_cross_entropy("cross_entropy.backward", arrays)
     _launch("cross_entropy_backward", input, grad_loss, input, target, log_sum_exp, grad_input)
 
 

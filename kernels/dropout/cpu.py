@@ -7,6 +7,7 @@ in the second.
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
@@ -14,6 +15,7 @@ _PIECE_ELEMENTS = 1 << 12  # a multiple of 4; their random words stay in the L1 
 
 
 def forward(input, p, key, *, output):
+    check_same_shape("dropout.forward", input=input, output=output)
     seed, call = key
     scale = input.dtype.type(1 / (1 - p))
     threshold = np.uint64(round(p * 2**32))

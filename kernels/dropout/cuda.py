@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -9,6 +10,7 @@ _source = Source("dropout/cuda.cu", "dropout_mask")
 
 
 def forward(input, p, key, *, output):
+    check_same_shape("dropout.forward", input=input, output=output)
     count = input.size
     _source.launch(
         "dropout_mask",

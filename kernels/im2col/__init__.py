@@ -16,6 +16,7 @@ matrix, hence the name.
 Cost: no FLOPs; KH * KW / (SH * SW) times the bytes of the input are written.
 """
 
+from minigrad.kernels.shared.arguments import check_arrays
 from minigrad.kernels.shared.shapes import output_size
 
 
@@ -23,3 +24,11 @@ def output_shape(input_shape, kernel_size, stride, padding):
     """The shape of the columns of images (N, C, H, W), with channels first."""
     OH, OW = output_size(input_shape, kernel_size, stride, padding)
     return input_shape[0], input_shape[1] * kernel_size[0] * kernel_size[1], OH * OW
+
+
+def check_columns(kernel, arrays, kernel_size, stride, padding):
+    """Raise unless the arrays, by name the images and the columns, are those of the contract."""
+    N, H, W, C = next(iter(arrays.values())).shape
+    OH, OW = output_size((N, C, H, W), kernel_size, stride, padding, kernel)
+    columns = N, OH * OW, C * kernel_size[0] * kernel_size[1]
+    check_arrays(kernel, arrays, [(N, H, W, C), columns])

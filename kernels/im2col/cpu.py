@@ -2,17 +2,22 @@
 
 from numba import prange
 
+from minigrad.kernels.im2col import check_columns
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.shapes import output_size
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output):
+    arrays = {"input": input, "output": output}
+    check_columns("im2col.forward", arrays, kernel_size, stride, padding)
     columns = _by_tap(output, input.shape, kernel_size, stride, padding)
     _forward(input, stride, padding, columns)
 
 
 def backward(grad_output, kernel_size, stride, padding, *, grad_input):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output}
+    check_columns("im2col.backward", arrays, kernel_size, stride, padding)
     columns = _by_tap(grad_output, grad_input.shape, kernel_size, stride, padding)
     _backward(columns, stride, padding, grad_input)
 

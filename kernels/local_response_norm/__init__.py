@@ -26,4 +26,6 @@ backward at beta = 0.75; forward moves 2 arrays, backward 3, once.
 
 def window_extent(size: int, C: int) -> tuple[int, int]:
     """How many channels before and after its own a window holds, at most."""
+    if size < 1:
+        raise ValueError(f"local_response_norm: size must be at least 1, got {size}")
     return min(size // 2, C - 1), min((size - 1) // 2, C - 1)

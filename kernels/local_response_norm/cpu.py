@@ -5,6 +5,7 @@ from numba import prange
 
 from minigrad.kernels.local_response_norm import window_extent
 from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import rows
 from minigrad.kernels.shared.threads import parallel_jit
 
@@ -12,10 +13,13 @@ _TASK_PIXELS = 64
 
 
 def forward(input, size, alpha, beta, k, *, output):
+    check_same_shape("local_response_norm.forward", input=input, output=output)
     _forward(rows(input), *_constants(input, size, alpha, beta, k), rows(output))
 
 
 def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
+    arrays = {"grad_output": grad_output, "input": input, "grad_input": grad_input}
+    check_same_shape("local_response_norm.backward", **arrays)
     constants = _constants(input, size, alpha, beta, k)
     _backward(rows(grad_output), rows(input), *constants, rows(grad_input))
 

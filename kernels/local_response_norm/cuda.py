@@ -3,6 +3,7 @@
 import numpy as np
 
 from minigrad.kernels.local_response_norm import window_extent
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -16,6 +17,7 @@ _source = Source(
 
 
 def forward(input, size, alpha, beta, k, *, output):
+    check_same_shape("local_response_norm.forward", input=input, output=output)
     before, after = window_extent(size, input.shape[-1])
     _launch(
         "local_response_norm_forward",
@@ -26,6 +28,8 @@ def forward(input, size, alpha, beta, k, *, output):
 
 
 def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
+    arrays = {"grad_output": grad_output, "input": input, "grad_input": grad_input}
+    check_same_shape("local_response_norm.backward", **arrays)
     before, after = window_extent(size, input.shape[-1])
     _launch(
         "local_response_norm_backward",

@@ -10,13 +10,17 @@ from numba import prange
 
 from minigrad.kernels.local_response_norm import window_extent
 from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
+from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.max_pool2d.window import gradient_row, keep_larger, start_window
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.threads import parallel_jit
 
 _TASK_ROWS = 8  # of the output; where windows overlap, rows between two tasks are done twice
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
+    arrays = {"input": input, "output": output, "argmax": argmax}
+    check_pooling("local_response_norm_max_pool2d.forward", arrays, kernel_size, stride, padding)
     norm = _norm(input, size, alpha, beta, k)
     _forward(input, norm, kernel_size, stride, padding, output, argmax)
 
@@ -24,6 +28,9 @@ def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output
 def backward(
     grad_output, argmax, input, size, alpha, beta, k, kernel_size, stride, padding, *, grad_input
 ):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output, "argmax": argmax}
+    check_pooling("local_response_norm_max_pool2d.backward", arrays, kernel_size, stride, padding)
+    check_same_shape("local_response_norm_max_pool2d.backward", grad_input=grad_input, input=input)
     norm = _norm(input, size, alpha, beta, k)
     window = kernel_size, stride, padding
     _backward(grad_output, argmax, input, norm, window, grad_input)

@@ -11,7 +11,9 @@ import numpy as np
 
 from minigrad.kernels.local_response_norm import cuda as local_response_norm
 from minigrad.kernels.local_response_norm import window_extent
+from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.max_pool2d import cuda as max_pool2d
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -32,6 +34,8 @@ _MOST_NORMALIZATIONS = 3
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
+    arrays = {"input": input, "output": output, "argmax": argmax}
+    check_pooling("local_response_norm_max_pool2d.forward", arrays, kernel_size, stride, padding)
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
     N, OH, OW, C = output.shape
     tile = _tile(input, (OH, OW), kernel_size, stride)
@@ -54,6 +58,9 @@ def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output
 def backward(
     grad_output, argmax, input, size, alpha, beta, k, kernel_size, stride, padding, *, grad_input
 ):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output, "argmax": argmax}
+    check_pooling("local_response_norm_max_pool2d.backward", arrays, kernel_size, stride, padding)
+    check_same_shape("local_response_norm_max_pool2d.backward", grad_input=grad_input, input=input)
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
     N, H, W, C = input.shape
     shared_memory = _WARPS * 2 * C * input.dtype.itemsize

@@ -18,6 +18,7 @@ wins. Of equal maxima the first in row-major order wins, and so does the first N
 Cost: KH * KW comparisons an output element; each array is moved once.
 """
 
+from minigrad.kernels.shared.arguments import check_arrays
 from minigrad.kernels.shared.shapes import output_size
 
 
@@ -46,3 +47,23 @@ def output_shape(
                 f"{kernel_size[0]}x{kernel_size[1]}"
             )
     return (N, C, *output_size(input_shape, kernel_size, stride, padding, operation, ceil_mode))
+
+
+def check_pooling(kernel, arrays, kernel_size, stride, padding):
+    """Raise unless the arrays are those of the contract, and every window holds a pixel.
+
+    Args:
+        kernel: its name, with which messages begin.
+        arrays: by name and in this order: of the shape of the input, of the shape of the output,
+            argmax where there is one. More or fewer windows than `output_shape` says are right.
+    """
+    images, pooled, *_ = arrays.values()
+    (N, H, W, C), (_, OH, OW, _) = images.shape, pooled.shape
+    shapes = (N, H, W, C), (N, OH, OW, C), (N, OH, OW, C)
+    check_arrays(kernel, arrays, shapes, {"argmax": "int32"})
+    for size, count, window, step, pad in zip((H, W), (OH, OW), kernel_size, stride, padding):
+        if not (step >= 1 and 0 <= 2 * pad <= window and (count - 1) * step < size + pad):
+            raise ValueError(
+                f"{kernel}: {count} windows of {window} pixels with stride {step} and padding "
+                f"{pad} do not all hold one of {size} pixels"
+            )

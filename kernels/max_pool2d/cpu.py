@@ -2,15 +2,20 @@
 
 from numba import prange
 
+from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.max_pool2d.window import gradient_row, keep_larger, start_window
 from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):
+    arrays = {"input": input, "output": output, "argmax": argmax}
+    check_pooling("max_pool2d.forward", arrays, kernel_size, stride, padding)
     _forward(input, kernel_size, stride, padding, output, argmax)
 
 
 def backward(grad_output, argmax, kernel_size, stride, padding, *, grad_input):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output, "argmax": argmax}
+    check_pooling("max_pool2d.backward", arrays, kernel_size, stride, padding)
     _backward(grad_output, argmax, kernel_size, stride, padding, grad_input)
 
 

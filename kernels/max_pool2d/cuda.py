@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -9,6 +10,8 @@ _source = Source("max_pool2d/cuda.cu", "max_pool2d_forward", "max_pool2d_backwar
 
 
 def forward(input, kernel_size, stride, padding, *, output, argmax):
+    arrays = {"input": input, "output": output, "argmax": argmax}
+    check_pooling("max_pool2d.forward", arrays, kernel_size, stride, padding)
     H, W = input.shape[1:3]
     N, OH, OW, C = output.shape
     _source.launch(
@@ -21,6 +24,8 @@ def forward(input, kernel_size, stride, padding, *, output, argmax):
 
 
 def backward(grad_output, argmax, kernel_size, stride, padding, *, grad_input):
+    arrays = {"grad_input": grad_input, "grad_output": grad_output, "argmax": argmax}
+    check_pooling("max_pool2d.backward", arrays, kernel_size, stride, padding)
     N, H, W, C = grad_input.shape
     OH, OW = grad_output.shape[1:3]
     _source.launch(

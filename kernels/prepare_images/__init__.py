@@ -14,3 +14,14 @@ with w' = W - 1 - w where flips[n], else w. The crop is mirrored, the mean is no
 Three FLOPs and 5 bytes an element (1 read, 4 written), plus the mean image, which stays in cache:
 memory-bound.
 """
+
+from minigrad.kernels.shared.arguments import check_arrays
+
+
+def check_forward(images, flips, color_shift, mean, output):
+    """Raise unless the arrays are those of the contract."""
+    N, H, W, _ = images.shape
+    arrays = {"output": output, "images": images, "flips": flips, "color_shift": color_shift}
+    arrays["mean"] = mean
+    shapes = (N, H, W, 3), (N, H, W, 3), (N,), (N, 3), (3, H, W) if mean.ndim == 3 else (3,)
+    check_arrays("prepare_images.forward", arrays, shapes, {"images": "uint8", "flips": "bool"})

@@ -3,10 +3,12 @@
 import numba
 import numpy as np
 
+from minigrad.kernels.prepare_images import check_forward
 from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(images, flips, color_shift, mean, scale, *, output):
+    check_forward(images, flips, color_shift, mean, output)
     mean = mean if mean.ndim == 3 else mean.reshape(3, 1, 1)
     _forward(images, flips, color_shift, mean, np.float32(scale), output)
 

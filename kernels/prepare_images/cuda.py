@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from minigrad.kernels.prepare_images import check_forward
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -9,6 +10,7 @@ _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
 
 
 def forward(images, flips, color_shift, mean, scale, *, output):
+    check_forward(images, flips, color_shift, mean, output)
     N, H, W, _ = images.shape
     _source.launch(
         "prepare_images",

@@ -2,6 +2,7 @@
 
 from numba import prange
 
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
@@ -9,10 +10,13 @@ _PIECE_ELEMENTS = 1 << 14
 
 
 def forward(input, *, output):
+    check_same_shape("relu.forward", input=input, output=output)
     _forward(flat(input), flat(output))
 
 
 def backward(grad_output, output, *, grad_input):
+    arrays = {"grad_output": grad_output, "output": output, "grad_input": grad_input}
+    check_same_shape("relu.backward", **arrays)
     _backward(flat(grad_output), flat(output), flat(grad_input))
 
 

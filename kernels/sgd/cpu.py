@@ -3,6 +3,7 @@
 from numba import prange
 
 from minigrad.kernels.sgd import factors
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import parallel_jit
 
@@ -10,6 +11,8 @@ _PIECE_ELEMENTS = 1 << 14
 
 
 def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
+    arrays = {"parameter": parameter, "gradient": gradient, "velocity": velocity}
+    check_same_shape("sgd.update", **arrays)
     real = parameter.dtype.type
     _update(
         *map(flat, (parameter, gradient, velocity)),

@@ -3,6 +3,7 @@
 import numpy as np
 
 from minigrad.kernels.sgd import factors
+from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
@@ -10,6 +11,8 @@ _source = Source("sgd/cuda.cu", "sgd_update")
 
 
 def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
+    arrays = {"parameter": parameter, "gradient": gradient, "velocity": velocity}
+    check_same_shape("sgd.update", **arrays)
     count = parameter.size
     _source.launch(
         "sgd_update",

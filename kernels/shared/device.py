@@ -53,8 +53,9 @@ class Device:
             output: (B, M, N), the last dimension adjacent.
         """
         cublas = self.cupy.cuda.cublas
-        batch, M, N = output.shape
-        K = a.shape[2]
+        (batch, M, K), N = a.shape, b.shape[2]
+        if b.shape[:2] != (batch, K) or output.shape != (batch, M, N):
+            raise ValueError(f"matmul: a {a.shape} @ b {b.shape} does not fit {output.shape}")
         if K == 0 or output.size == 0:
             if not accumulate:
                 output[...] = 0

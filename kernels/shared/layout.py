@@ -5,8 +5,8 @@ pixel are adjacent, so that one vector instruction takes 16 of them, or a warp 3
 of every filter tap already is a row of a matrix product.
 
 Operations convert, by `minigrad.backend.Backend.channels_last`. Kernels take C-contiguous arrays
-(N, H, W, C) and refuse others: of those a reshape would be a copy, and what is written to a copy
-is lost.
+(N, H, W, C) and refuse others (`arguments.py`): of those a reshape would be a copy, and what is
+written to a copy is lost.
 """
 
 from numba import prange

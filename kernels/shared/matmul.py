@@ -47,8 +47,12 @@ def matmul(a, b, *, output):
 
     `a` and `b` may be transposed views of C-contiguous arrays.
     """
-    M, K = a.shape
-    N = b.shape[1]
+    (M, K), N = a.shape, b.shape[1]
+    if b.shape[0] != K or output.shape != (M, N) or not a.dtype == b.dtype == output.dtype:
+        raise ValueError(
+            f"matmul: a {a.shape} {a.dtype} @ b {b.shape} {b.dtype} does not fit output "
+            f"{output.shape} {output.dtype}"
+        )
     if K == 0:  # no panel would be added up
         output[...] = 0
         return

@@ -62,7 +62,8 @@ class Source:
 
         Raises:
             OverflowError: an int has more than 32 bits.
-            ValueError: an array is not C-contiguous, which CuPy would not notice.
+            TypeError: an argument is no number and no array of the device.
+            ValueError: an array is not C-contiguous or not aligned, which CuPy would not notice.
         """
         real = dtype.type
         compiled = self._compiled.get((kernel, dtype))
@@ -104,8 +105,14 @@ def _argument(value, real):
         return np.int32(value)
     if value is None:
         return np.uint64(0)
-    if not isinstance(value, np.generic) and not value.flags.c_contiguous:
-        raise ValueError(f"kernel argument of shape {value.shape} is not C-contiguous")
+    if isinstance(value, np.generic):
+        return value
+    if not isinstance(value, device.cupy.ndarray):
+        raise TypeError(f"kernel argument is {type(value).__name__}, expected an array of the GPU")
+    if not value.flags.c_contiguous or value.data.ptr % value.itemsize:
+        raise ValueError(
+            f"kernel argument of shape {value.shape} is not C-contiguous, or it is not aligned"
+        )
     return value
 
 

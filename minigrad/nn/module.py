@@ -44,15 +44,23 @@ class Module:
         for name, child in self.named_children():
             yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters with dotted names such as "features.0.weight"."""
+    def named_parameters(self, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with dotted names such as "features.0.weight".
+
+        Args:
+            remove_duplicate: whether a parameter that several layers share is given once, by the
+                first of its names, or by each of them.
+        """
+        given: set[int] = set()
         for prefix, module in self.named_modules():
             for name, value in vars(module).items():
-                if isinstance(value, Parameter):
+                if isinstance(value, Parameter) and id(value) not in given:
+                    if remove_duplicate:
+                        given.add(id(value))
                     yield f"{prefix}.{name}" if prefix else name, value
 
     def parameters(self) -> Iterator[Parameter]:
-        """All parameters, in order of definition."""
+        """All parameters, each once, in order of definition."""
         for _, parameter in self.named_parameters():
             yield parameter
 
@@ -78,40 +86,56 @@ class Module:
         return self
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The parameters by name, as NumPy arrays that share memory on the CPU."""
-        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+        """The parameters by name, as NumPy arrays that share memory on the CPU.
+
+        A parameter that several layers share is there by each of its names.
+        """
+        named = self.named_parameters(remove_duplicate=False)
+        return {name: parameter.numpy() for name, parameter in named}
 
     def load_state_dict(self, state: dict[str, np.ndarray], assign: bool = False) -> None:
         """Copy parameters from a `state_dict`.
 
         Args:
-            assign: use the arrays of `state` themselves, instead of copying them, where type and
-                device are right.
+            assign: use the arrays of `state` themselves, of any layout, instead of copying them,
+                where type and device are right. Read-only ones can be used, but not trained.
 
         Raises:
             KeyError: a name is missing or unknown.
-            ValueError: a shape differs. Nothing is changed in either case.
+            ValueError: a shape differs, or a parameter to copy to is read-only.
+            TypeError: an array does not hold numbers. Nothing is changed in any case.
         """
-        parameters = dict(self.named_parameters())
+        parameters = dict(self.named_parameters(remove_duplicate=False))
         missing = [name for name in parameters if name not in state]
         unknown = [name for name in state if name not in parameters]
         if missing or unknown:
             raise KeyError(
                 f"load_state_dict: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}"
             )
+        arrays = {}
         for name, parameter in parameters.items():
-            if tuple(state[name].shape) != parameter.shape:
-                raise ValueError(
-                    f"load_state_dict: {name} has shape {tuple(state[name].shape)}, "
-                    f"expected {parameter.shape}"
-                )
-        for name, parameter in parameters.items():
+            array = state[name]
+            array = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
             device = backends.backend_of(parameter.data)
-            values = device.asarray(np.asarray(state[name], parameter.dtype))
+            if array.shape != parameter.shape:
+                raise ValueError(
+                    f"load_state_dict: {name} has shape {array.shape}, expected {parameter.shape}"
+                )
+            if not np.can_cast(array.dtype, parameter.dtype, "same_kind"):
+                raise TypeError(
+                    f"load_state_dict: {name} is {array.dtype}, expected {parameter.dtype}"
+                )
+            if not assign and not device.is_writable(parameter.data):
+                raise ValueError(
+                    f"load_state_dict: the parameter {name} is read-only, or several of its "
+                    "elements are one number in memory; assign=True replaces its array"
+                )
+            arrays[name] = device.asarray(array.astype(parameter.dtype, copy=False))
+        for name, parameter in parameters.items():
             if assign:
-                parameter.data = values
+                parameter.data = arrays[name]
             else:
-                parameter.data[...] = values
+                parameter.data[...] = arrays[name]
 
     def describe(self) -> str:
         """The arguments shown in the printed form."""

@@ -8,6 +8,8 @@ def unbroadcast(gradient, shape):
     """Sum `gradient` over the dimensions along which an input of `shape` was broadcast."""
     if gradient.shape == shape:
         return gradient
+    if not gradient.flags.c_contiguous:  # the order of the sum is that of the memory
+        gradient = gradient.copy(order="C")
     added = gradient.ndim - len(shape)
     stretched = tuple(
         added + i for i, size in enumerate(shape) if size == 1 and gradient.shape[added + i] != 1
@@ -83,6 +85,7 @@ class Power(Function):
 
     @staticmethod
     def forward(ctx, input, *, exponent):
+        input = ctx.backend.dense(input)
         ctx.save_for_backward(input)
         ctx.exponent = exponent
         return input**exponent
@@ -100,6 +103,7 @@ class TensorPower(Function):
 
     @staticmethod
     def forward(ctx, input, exponent):
+        input, exponent = map(ctx.backend.dense, (input, exponent))
         output = input**exponent
         ctx.save_for_backward(input, exponent, output)
         return output
@@ -124,7 +128,7 @@ class TensorPower(Function):
 class Exp(Function):
     @staticmethod
     def forward(ctx, input):
-        output = ctx.backend.xp.exp(input)
+        output = ctx.backend.xp.exp(ctx.backend.dense(input))
         ctx.save_for_backward(output)
         return output
 
@@ -138,7 +142,7 @@ class Log(Function):
     @staticmethod
     def forward(ctx, input):
         ctx.save_for_backward(input)
-        return ctx.backend.xp.log(input)
+        return ctx.backend.xp.log(ctx.backend.dense(input))
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -162,6 +166,7 @@ class Sqrt(Function):
 class Tanh(Function):
     @staticmethod
     def forward(ctx, input):
+        input = ctx.backend.dense(input)
         ctx.save_for_backward(input)
         return ctx.backend.xp.tanh(input)
 
@@ -182,6 +187,7 @@ class Sigmoid(Function):
 
     @staticmethod
     def forward(ctx, input):
+        input = ctx.backend.dense(input)
         ctx.save_for_backward(input)
         xp = ctx.backend.xp
         z = xp.exp(-abs(input))

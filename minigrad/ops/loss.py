@@ -9,6 +9,7 @@ from minigrad.tensor import Tensor
 
 
 def _log_softmax(xp, input, dim):
+    """For an input in C order, which is that of the sums."""
     if input.size == 0:
         return input.copy()
     shifted = input - input.max(axis=dim, keepdims=True)
@@ -18,7 +19,9 @@ def _log_softmax(xp, input, dim):
 class Softmax(Function):
     @staticmethod
     def forward(ctx, input, *, dim):
-        output = ctx.backend.xp.exp(_log_softmax(ctx.backend.xp, input, dim))
+        output = ctx.backend.xp.exp(
+            _log_softmax(ctx.backend.xp, ctx.backend.contiguous(input), dim)
+        )
         ctx.dim = dim
         ctx.save_for_backward(output)
         return output
@@ -26,6 +29,7 @@ class Softmax(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
+        grad_output = ctx.backend.contiguous(grad_output)
         weighted = grad_output * output
         return weighted - output * weighted.sum(axis=ctx.dim, keepdims=True)
 
@@ -33,7 +37,7 @@ class Softmax(Function):
 class LogSoftmax(Function):
     @staticmethod
     def forward(ctx, input, *, dim):
-        output = _log_softmax(ctx.backend.xp, input, dim)
+        output = _log_softmax(ctx.backend.xp, ctx.backend.contiguous(input), dim)
         ctx.dim = dim
         ctx.save_for_backward(output)
         return output
@@ -41,6 +45,7 @@ class LogSoftmax(Function):
     @staticmethod
     def backward(ctx, grad_output):
         (output,) = ctx.saved
+        grad_output = ctx.backend.contiguous(grad_output)
         return grad_output - ctx.backend.xp.exp(output) * grad_output.sum(
             axis=ctx.dim, keepdims=True
         )

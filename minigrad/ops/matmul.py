@@ -9,12 +9,15 @@ class MatMul(Function):
 
     @staticmethod
     def forward(ctx, input, other):
+        # BLAS sums in another order where a factor is transposed.
+        input, other = map(ctx.backend.contiguous, (input, other))
         ctx.save_for_backward(input, other)
         return ctx.backend.xp.matmul(input, other)
 
     @staticmethod
     def backward(ctx, grad_output):
         input, other = ctx.saved
+        grad_output = ctx.backend.contiguous(grad_output)
         needs_input, needs_other = ctx.needs_input_grad
         grad_input = grad_other = None
         if needs_input:

@@ -26,6 +26,7 @@ class Sum(Function):
     @staticmethod
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
+        input = ctx.backend.contiguous(input)  # the order of the sum is that of the memory
         return ctx.backend.xp.asarray(total(input, axis, keepdim))
 
     @staticmethod
@@ -39,6 +40,7 @@ class Mean(Function):
     def forward(ctx, input, *, axis, keepdim):
         ctx.shape, ctx.axis, ctx.keepdim = input.shape, axis, keepdim
         ctx.count = math.prod(input.shape[dim] for dim in axis)
+        input = ctx.backend.contiguous(input)  # the order of the sum is that of the memory
         sums = input.sum(axis=axis, dtype=np.float64, keepdims=keepdim)  # as in `total`
         # The mean of no elements is 0 / 0 = NaN; `input.mean` would warn.
         return ctx.backend.xp.asarray((sums / ctx.count).astype(input.dtype))

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.options import number, pair
+from minigrad.tensor import Tensor
 
 
 class Adam(Optimizer):
@@ -21,7 +21,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Parameter] | Iterable[dict],
+        parameters: Iterable[Any],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -33,16 +33,17 @@ class Adam(Optimizer):
         for group in self.groups:
             _check_options(group)
 
-    def state_of(self, parameter: Parameter) -> dict[str, Any]:
+    def state_of(self, parameter: Tensor) -> dict[str, Any]:
         state = super().state_of(parameter)
         state.setdefault("step", 0)
         return state
 
-    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
-        state = self.state_of(parameter)
+    def _update(
+        self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
+    ) -> None:
         state["step"] += 1
         kernels.adam.update(
-            parameter.data,
+            values,
             gradient,
             state["first_moment"],
             state["second_moment"],

@@ -1,4 +1,4 @@
-"""The base class of SGD and Adam: parameter groups and state."""
+"""The base class of SGD and Adam: parameter groups, state, and the checks before a step."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,41 +6,33 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend
-from minigrad.nn.module import Parameter
+from minigrad.optim.parameters import make_groups
+from minigrad.tensor import FLOAT_TYPES, Tensor
 
 
 class Optimizer:
     """Updates parameters from their gradients.
 
     Args:
-        parameters: parameters, or groups ``{"params": [...], "lr": ..., ...}`` that override
-            the defaults, so that biases can have twice the rate and no weight decay.
+        parameters: leaf tensors, pairs of a name and a tensor, or groups ``{"params": [...],
+            "lr": ..., ...}`` that override the defaults, so that biases can have twice the rate
+            and no weight decay. Tensors without a gradient, such as those that require none, are
+            left as they are.
         defaults: options for groups that do not set their own.
 
     Attributes:
         groups: the groups, each with every option; schedules change ``group["lr"]``.
+
+    Raises:
+        TypeError: `parameters` holds something else.
+        ValueError: there are no parameters, one is listed twice or is no leaf, or a group has an
+            unknown option.
     """
 
     state_names: tuple[str, ...] = ()
 
-    def __init__(self, parameters: Iterable[Parameter] | Iterable[dict], defaults: dict):
-        given: list[Any] = list(parameters)
-        if not given:
-            raise ValueError(f"{type(self).__name__}: got no parameters")
-        if not isinstance(given[0], dict):
-            given = [{"params": given}]
-        self.groups: list[dict[str, Any]] = []
-        for group in given:
-            unknown = set(group) - set(defaults) - {"params"}
-            if unknown:
-                raise ValueError(
-                    f"{type(self).__name__}: unknown option {sorted(unknown)} in a group; "
-                    f"expected {sorted(defaults)}"
-                )
-            self.groups.append({**defaults, **group, "params": list(group["params"])})
-        listed = [id(p) for group in self.groups for p in group["params"]]
-        if len(set(listed)) != len(listed):
-            raise ValueError(f"{type(self).__name__}: a parameter is listed twice")
+    def __init__(self, parameters: Iterable[Any], defaults: dict):
+        self.groups = make_groups(type(self).__name__, parameters, defaults)
         for group in self.groups:
             group["initial_lr"] = group["lr"]
         self._state: dict[int, dict[str, Any]] = {}
@@ -52,18 +44,60 @@ class Optimizer:
                 parameter.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient, in place."""
-        for group in self.groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    device = backend.backend_of(parameter.data)
-                    gradient = device.xp.ascontiguousarray(parameter.grad.data)
-                    self._update(device.kernels, parameter, gradient, group)
+        """Update every parameter that has a gradient, in place, whatever its layout in memory.
 
-    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
+        Raises:
+            ValueError, TypeError: an array is read-only, or a gradient or the state does not have
+                the shape, the type and the device of its parameter. No parameter is changed then.
+        """
+        updates = []
+        for g, group in enumerate(self.groups):
+            for i, parameter in enumerate(group["params"]):
+                if parameter.grad is not None:
+                    self._check(parameter, f"parameter {i} of group {g}")
+                    updates.append((parameter, group))
+        for parameter, group in updates:
+            device = backend.backend_of(parameter.data)
+            values = device.contiguous(parameter.data)
+            gradient = device.contiguous(parameter.grad.data)
+            self._update(device.kernels, values, gradient, self.state_of(parameter), group)
+            if values is not parameter.data:
+                parameter.data[...] = values
+
+    def _update(
+        self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
+    ) -> None:
+        """Change a parameter's values and its state, arrays as kernels take them."""
         raise NotImplementedError
 
-    def state_of(self, parameter: Parameter) -> dict[str, Any]:
+    def _check(self, parameter: Tensor, name: str) -> None:
+        """Raise unless the arrays of an update fit together: kernels do not look again."""
+        data, step = parameter.data, f"{type(self).__name__}.step"
+        if data.dtype not in FLOAT_TYPES:
+            raise TypeError(f"{step}: {name} is {data.dtype}, expected float32 or float64")
+        if not backend.backend_of(data).is_writable(data):
+            raise ValueError(
+                f"{step}: {name} of shape {data.shape} is read-only, or several of its elements "
+                "are one number in memory: assign a copy to its .data"
+            )
+        assert parameter.grad is not None
+        arrays = {"gradient": parameter.grad.data} | self._state.get(id(parameter), {})
+        for kind, array in arrays.items():
+            if isinstance(array, int):
+                continue
+            if array.shape != data.shape:
+                raise ValueError(
+                    f"{step}: the {kind} of {name} has shape {array.shape}, the parameter "
+                    f"{data.shape}{_ADVICE}"
+                )
+            if array.dtype != data.dtype or type(array) is not type(data):
+                device, own = (backend.backend_of(x).name for x in (array, data))
+                raise TypeError(
+                    f"{step}: the {kind} of {name} is {array.dtype} on {device}, the parameter "
+                    f"{data.dtype} on {own}{_ADVICE}"
+                )
+
+    def state_of(self, parameter: Tensor) -> dict[str, Any]:
         """The arrays kept for a parameter (zeros before its first step)."""
         if id(parameter) not in self._state:
             zeros = backend.backend_of(parameter.data).xp.zeros
@@ -87,21 +121,35 @@ class Optimizer:
         """Restore what `state_dict` returned for the same parameters.
 
         Raises:
-            ValueError: names or shapes do not match.
+            ValueError, TypeError: names, shapes or types do not match; nothing is changed then.
         """
+        belongs_elsewhere = (
+            f"{type(self).__name__}.load_state_dict: the state belongs to other parameters"
+        )
         expected = self.state_dict()
-        if set(expected) != set(state) or any(
-            expected[name].shape != state[name].shape for name in expected
-        ):
-            raise ValueError(
-                f"{type(self).__name__}.load_state_dict: the state belongs to other parameters"
-            )
+        if differing := sorted(expected.keys() ^ state.keys()):
+            kind = "missing" if differing[0] in expected else "unknown"
+            raise ValueError(f"{belongs_elsewhere}: {differing[0]} is {kind}")
+        loaded = {name: np.asarray(array) for name, array in state.items()}
+        for name, own in expected.items():
+            if loaded[name].shape != own.shape:
+                raise ValueError(
+                    f"{belongs_elsewhere}: {name} has shape {loaded[name].shape}, "
+                    f"expected {own.shape}"
+                )
+            if not np.can_cast(loaded[name].dtype, own.dtype, "same_kind"):
+                raise TypeError(
+                    f"{belongs_elsewhere}: {name} is {loaded[name].dtype}, expected {own.dtype}"
+                )
         for g, group in enumerate(self.groups):
             for i, parameter in enumerate(group["params"]):
-                own = self.state_of(parameter)
-                for name, value in own.items():
-                    loaded = state[f"{g}.{i}.{name}"]
+                own_state = self.state_of(parameter)
+                for name, value in own_state.items():
+                    array = loaded[f"{g}.{i}.{name}"]
                     if isinstance(value, int):
-                        own[name] = int(loaded)
+                        own_state[name] = int(array)
                     else:
-                        value[...] = backend.backend_of(value).asarray(loaded)
+                        value[...] = backend.backend_of(value).asarray(array)
+
+
+_ADVICE = "; after a change of a parameter's data make a new gradient and a new optimizer"

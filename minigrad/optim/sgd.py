@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from minigrad.nn.module import Parameter
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.options import number
 
@@ -28,7 +27,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[Parameter] | Iterable[dict],
+        parameters: Iterable[Any],
         lr: float,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
@@ -41,11 +40,13 @@ class SGD(Optimizer):
         for group in self.groups:
             _check_options(group)
 
-    def _update(self, kernels: Any, parameter: Parameter, gradient: Any, group: dict) -> None:
+    def _update(
+        self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
+    ) -> None:
         kernels.sgd.update(
-            parameter.data,
+            values,
             gradient,
-            self.state_of(parameter)["velocity"],
+            state["velocity"],
             group["lr"],
             group["momentum"],
             group["weight_decay"],

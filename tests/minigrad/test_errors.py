@@ -217,5 +217,6 @@ def test_function_that_returns_a_gradient_of_the_wrong_shape():
         Wrong.apply(t(2, 3)).backward(t(3))
     assert str(error.value) == (
         "Wrong.backward returned a gradient of shape (3,) and float32 for input 0 of shape "
-        "(2, 3) and float32"
+        "(2, 3) and float32. A Function returns gradients like its inputs, and the data of an input "
+        "must not be replaced before backward()"
     )

@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import functional as F
-from minigrad import nn
+from minigrad import nn, optim
 
 
 class Net(nn.Module):
@@ -78,6 +78,112 @@ def test_assigned_parameters_are_the_arrays_themselves():
     net.load_state_dict(state, assign=True)
     assert net.weight.data is state["weight"]
     assert net.bias.dtype == np.float32
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_arrays_of_any_layout_are_loaded_and_learn(assign, rng):
+    weight, bias = rng.standard_normal((2, 3)).T, np.arange(6.0)[::-2]
+    layer, plain = nn.Linear(2, 3).to(np.float64), nn.Linear(2, 3).to(np.float64)
+    plain.load_state_dict({"weight": weight.copy(), "bias": bias.copy()})
+    layer.load_state_dict({"weight": weight, "bias": bias}, assign=assign)
+    assert np.shares_memory(layer.weight.data, weight) == assign
+    for net in (layer, plain):
+        net(mg.Tensor(np.array([[1.0, 2.0]]))).sum().backward()
+        optim.SGD(net.parameters(), lr=0.1).step()
+    np.testing.assert_array_equal(layer.weight.data, plain.weight.data)
+    np.testing.assert_array_equal(layer.bias.data, plain.bias.data)
+
+
+def test_arrays_that_do_not_fit_change_nothing():
+    layer = nn.Linear(2, 3)
+    before = {name: array.copy() for name, array in layer.state_dict().items()}
+    fine = {"weight": np.ones((3, 2)), "bias": np.ones(3)}
+    for name, wrong, message in (
+        ("bias", np.ones(3, complex), "load_state_dict: bias is complex128, expected float32"),
+        ("bias", np.array(list("abc")), "load_state_dict: bias is <U1, expected float32"),
+    ):
+        for assign in (False, True):
+            with pytest.raises(TypeError, match=message):
+                layer.load_state_dict(fine | {name: wrong}, assign)
+    layer.bias.data.flags.writeable = False
+    with pytest.raises(ValueError, match="load_state_dict: the parameter bias is read-only"):
+        layer.load_state_dict(fine)
+    for name, array in layer.state_dict().items():
+        assert np.array_equal(array, before[name])
+    layer.load_state_dict(fine, assign=True)
+    layer.load_state_dict({"weight": mg.tensor(fine["weight"]), "bias": [1, 2, 3]})
+    assert layer.bias.numpy().tolist() == [1, 2, 3]
+
+
+def test_read_only_arrays_can_be_used_but_not_trained():
+    layer, weight = nn.Linear(2, 3), np.ones((3, 2), np.float32)
+    weight.flags.writeable = False
+    layer.load_state_dict({"weight": weight, "bias": np.ones(3, np.float32)}, assign=True)
+    output = layer(mg.tensor([[1.0, 2.0]]))
+    assert output.numpy().tolist() == [[4, 4, 4]]
+    output.sum().backward()
+    with pytest.raises(ValueError, match="SGD.step: parameter 0 .* is read-only"):
+        optim.SGD(layer.parameters(), lr=0.1).step()
+    assert (layer.bias.numpy() == 1).all()
+
+
+class Tied(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self):
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
+        self.second.weight = self.first.weight
+
+    def forward(self, input):
+        return self.second(self.first(input).tanh())
+
+
+def test_shared_parameter_is_listed_once_and_saved_by_both_names(torch):
+    net = Tied()
+    assert [name for name, _ in net.named_parameters()] == ["first.weight", "first.bias"]
+    everything = ["first.weight", "first.bias", "second.weight"]
+    assert [name for name, _ in net.named_parameters(remove_duplicate=False)] == everything
+    assert list(net.state_dict()) == everything
+
+    class Twin(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3, bias=False)
+            self.second.weight = self.first.weight
+
+    twin = Twin()
+    assert [name for name, _ in twin.named_parameters()] == ["first.weight", "first.bias"]
+    assert list(twin.state_dict()) == everything
+    twin.load_state_dict({name: torch.tensor(x) for name, x in net.state_dict().items()})
+    x = np.array([[1.0, -2.0, 0.5]], np.float32)
+    net(mg.Tensor(x)).sum().backward()
+    twin.second(torch.tanh(twin.first(torch.tensor(x)))).sum().backward()
+    np.testing.assert_allclose(net.first.weight.grad.numpy(), twin.first.weight.grad, rtol=1e-5)
+
+
+def test_shared_parameter_stays_shared(cuda, tmp_path):
+    net = Tied()
+    optimizer = optim.SGD(net.parameters(), lr=0.1)
+    for change in (
+        lambda: optimizer.step(),
+        lambda: net.load_state_dict({k: v + 1 for k, v in net.state_dict().items()}),
+        lambda: net.load_state_dict({k: v + 1 for k, v in net.state_dict().items()}, assign=True),
+        lambda: net.to(np.float64),
+        lambda: net.to("cuda"),
+    ):
+        net.zero_grad()
+        x = mg.Tensor(np.ones((1, 3))).to(net.first.weight.dtype)
+        net(x.to(net.first.weight.device)).sum().backward()
+        change()
+        assert net.second.weight is net.first.weight
+        assert net.first.weight.is_leaf
+    net.to("cpu")
+    mg.save(tmp_path / "tied.safetensors", net.state_dict())
+    arrays, _ = mg.load(tmp_path / "tied.safetensors")
+    other = Tied().to(np.float64)
+    other.load_state_dict(arrays)
+    assert other.second.weight is other.first.weight
+    np.testing.assert_array_equal(other.first.weight.numpy(), net.first.weight.numpy())
 
 
 def test_skipped_initialization_fills_nothing_and_changes_no_later_draw():

@@ -10,7 +10,7 @@ import pytest
 
 from alexnet.data.transforms import Preprocessing
 from alexnet.run.checkpoint import Checkpoint, CheckpointError, _checksum
-from minigrad import io, nn
+from minigrad import Tensor, io, nn, optim
 
 load = io.load
 PREPROCESSING = Preprocessing(
@@ -53,6 +53,33 @@ def path(checkpoint, tmp_path):
     path = tmp_path / "last.safetensors"
     checkpoint.save(path)
     return path
+
+
+def test_network_whose_layers_share_a_weight(checkpoint, path):
+    def tied():
+        first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+        second.weight = first.weight
+        return nn.Sequential(first, second)
+
+    def train(network, optimizer):
+        network.zero_grad()
+        network(Tensor(np.eye(3, dtype=np.float32))).sum().backward()
+        optimizer.step()
+
+    network, other = tied(), tied()
+    optimizers = [optim.SGD(net.parameters(), 0.1, 0.9) for net in (network, other)]
+    train(network, optimizers[0])
+    dataclasses.replace(
+        checkpoint, model=network.state_dict(), optimizer=optimizers[0].state_dict()
+    ).save(path)
+    loaded = Checkpoint.load(path)
+    loaded.restore(other)
+    optimizers[1].load_state_dict(loaded.optimizer)
+    train(network, optimizers[0])
+    train(other, optimizers[1])
+    assert other[1].weight is other[0].weight
+    for name, array in network.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name], array)
 
 
 def assert_refused(path, expected):
