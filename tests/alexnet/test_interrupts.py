@@ -81,11 +81,11 @@ def test_what_is_ignored_stays_ignored():
     """As nohup has it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interrupts.raised():
+        with pytest.raises(Terminated) as ended, interrupts.raised():
             os.kill(os.getpid(), signal.SIGHUP)
-            with pytest.raises(Terminated):
-                os.kill(os.getpid(), signal.SIGTERM)
-                signal.pause()
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        assert ended.value.args == (signal.SIGTERM,)
     finally:
         signal.signal(signal.SIGHUP, before)
 

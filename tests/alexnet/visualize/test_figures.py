@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from alexnet import style
@@ -27,9 +28,9 @@ def figure(monkeypatch):
             saved.append(self)
             return savefig(self, *arguments, **options)
 
-        savefig = figures.Figure.savefig
+        savefig = Figure.savefig
         with monkeypatch.context() as patch:
-            patch.setattr(figures.Figure, "savefig", keep)
+            patch.setattr(Figure, "savefig", keep)
             figures.training_curves(rows, num_classes, path)
         return saved[0]
 
