@@ -242,14 +242,14 @@ conv2d((17, 16, 7, 6), (24, 8, 5, 5), padding=2, groups=2, label="conv2", large=
 conv2d((33, 24, 5, 5), (40, 24, 3, 3), padding=1, label="conv3", large=True)
 
 
-conv2d((2, 3, 9, 8), (4, 3, 3, 2), dilation=2)
-conv2d((2, 4, 8, 9), (6, 2, 2, 3), stride=(2, 3), padding=(1, 2), dilation=(3, 2), groups=2)
+conv2d((1, 2, 6, 5), (3, 2, 3, 2), dilation=2)
+conv2d((2, 4, 6, 7), (6, 2, 2, 3), stride=(2, 3), padding=(1, 2), dilation=(3, 2), groups=2)
 conv2d((1, 2, 4, 5), (3, 2, 3, 3), dilation=(1, 4), padding=(0, 4), bias=False)
-conv2d((2, 3, 5, 4), (4, 3, 3, 3), padding="same")
-conv2d((2, 3, 5, 4), (4, 3, 2, 4), padding="same", bias=False)
-conv2d((2, 3, 5, 7), (4, 3, 2, 3), padding="same", dilation=(3, 2))
-conv2d((2, 3, 5, 4), (4, 3, 3, 2), padding="valid", stride=2)
-conv2d((3, 5, 4), (4, 3, 3, 2), label="one image", padding=1)
+conv2d((1, 2, 4, 3), (3, 2, 3, 3), padding="same")
+conv2d((2, 2, 4, 3), (3, 2, 2, 4), padding="same", bias=False)
+conv2d((1, 2, 4, 6), (3, 2, 2, 3), padding="same", dilation=(3, 2))
+conv2d((2, 2, 5, 4), (3, 2, 3, 2), padding="valid", stride=2)
+conv2d((2, 4, 3), (3, 2, 3, 2), label="one image", padding=1)
 
 
 def conv2d_relu(input, weight, *bias, large=False, **parameters):
@@ -265,7 +265,7 @@ def conv2d_relu(input, weight, *bias, large=False, **parameters):
 
 conv2d_relu((2, 3, 5, 4), (4, 3, 3, 2), (4,), padding=1)
 conv2d_relu((1, 4, 6, 5), (6, 2, 2, 3), stride=2, groups=2)
-conv2d_relu((2, 3, 6, 5), (4, 3, 2, 2), (4,), dilation=(2, 3), padding=1)
+conv2d_relu((1, 2, 4, 5), (3, 2, 2, 2), (3,), dilation=(2, 3), padding=1)
 conv2d_relu((17, 16, 6, 5), (16, 16, 3, 3), (16,), padding=1, large=True)
 
 # -- pooling ------------------------------------------------------------------------------
