@@ -10,7 +10,8 @@
     output, grad_output     (N, OH, OW, C)
     kernel_size, stride, padding    pairs (height, width); at most half a window is padding
 
-The zeros of the padding count as elements, PyTorch's default.
+The zeros of the padding count as elements, PyTorch's default. So does what the last windows cover
+beyond the padding, where OH and OW are larger than without ceil_mode.
 
 Cost: KH * KW additions an output element; each array is moved once.
 """
@@ -23,8 +24,9 @@ def output_shape(
     kernel_size: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int],
+    ceil_mode: bool = False,
 ) -> tuple[int, int, int, int]:
     """The shape (N, C, OH, OW) for an input (N, C, H, W): formula and errors of max-pooling."""
     return max_pool2d.output_shape(
-        input_shape, kernel_size, stride, padding, operation="avg_pool2d"
+        input_shape, kernel_size, stride, padding, "avg_pool2d", ceil_mode
     )

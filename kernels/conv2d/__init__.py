@@ -13,7 +13,8 @@ where g = oc // (OC / G) is the group of the output channel and input outside th
 All arrays are C-contiguous. ``forward_relu`` writes max(output, 0) instead, in the same
 pass where a path can.
 ``backward_input`` and ``backward_weight`` are the transposed maps of the same sum; the bias
-gradient is `kernels.bias`'s.
+gradient is `kernels.bias`'s. A dilation is made of convolutions without one
+(minigrad/ops/dilation.py).
 
 Cost of each of the three: 2 * N * OC * OH * OW * (C / groups) * KH * KW FLOPs.
 """

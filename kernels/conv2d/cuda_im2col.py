@@ -59,14 +59,17 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
 
 
 def _parts(images, kernel_size, stride, padding):
-    """(slice of the images, memory for their columns of shape (n, OH*OW, C*KH*KW))."""
+    """(slice of the images, memory for their columns of shape (n, OH*OW, C*KH*KW)).
+
+    Of no images there is one part, which makes the sum over them 0.
+    """
     N, H, W, C = images.shape
     KH, KW = kernel_size
     OH, OW = output_size((N, C, H, W), kernel_size, stride, padding)
     shape = OH * OW, C * KH * KW
-    at_once = min(N, max(1, _COLUMNS_BYTES // (math.prod(shape) * images.dtype.itemsize)))
+    at_once = max(1, min(N, _COLUMNS_BYTES // (math.prod(shape) * images.dtype.itemsize)))
     columns = device.empty((at_once, *shape), images.dtype)
-    for start in range(0, N, at_once):
+    for start in range(0, max(N, 1), at_once):
         part = slice(start, min(start + at_once, N))
         yield part, columns[: part.stop - start]
 

@@ -59,6 +59,7 @@ def suits(input, output, weight, groups):
         device.tf32
         and device.has_tensor_cores
         and input.dtype == np.float32
+        and input.size > 0
         # Offsets in the kernels have 32 bits, and those of a tile go beyond the end.
         and max(input.size, output.size, weight.size) < 2**30
         and groups < 2**16

@@ -6,7 +6,8 @@
                 softmax[n, c] = exp(input[n, c] - log_sum_exp[n])
 
     input, grad_input               (N, C), logits
-    target                          (N,) int64, every label in [0, C)
+    target                          (N,) int64, every label in [0, C), or negative: loss and
+                                    gradient of the row are 0
     loss, log_sum_exp, grad_loss    (N,)
 
 The largest logit of the row is subtracted before exp(), so that no finite logit overflows.

@@ -18,6 +18,9 @@ def backward(grad_loss, input, target, log_sum_exp, *, grad_input):
 def _forward(input, target, loss, log_sum_exp):
     N, C = input.shape
     for n in prange(N):
+        if target[n] < 0:
+            log_sum_exp[n] = loss[n] = 0
+            continue
         logits = input[n]
         largest = logits[0]
         for c in range(1, C):
@@ -35,6 +38,9 @@ def _forward(input, target, loss, log_sum_exp):
 def _backward(grad_loss, input, target, log_sum_exp, grad_input):
     N, C = input.shape
     for n in prange(N):
+        if target[n] < 0:
+            grad_input[n] = 0
+            continue
         for c in range(C):
             grad_input[n, c] = grad_loss[n] * np.exp(input[n, c] - log_sum_exp[n])
         grad_input[n, target[n]] -= grad_loss[n]

@@ -13,6 +13,10 @@ __global__ void cross_entropy_forward(
     const int lane = threadIdx.x;
     for (Index row = (Index)blockIdx.x * ROWS + threadIdx.y; row < rows;
          row += (Index)gridDim.x * ROWS) {
+        if (target[row] < 0) {  // for all lanes alike
+            if (lane == 0) log_sum_exp[row] = loss[row] = Real(0);
+            continue;
+        }
         const Real* logits = input + row * classes;
         Real largest = logits[0];
         for (int c = lane; c < classes; c += WARP) {
@@ -46,7 +50,8 @@ __global__ void cross_entropy_backward(
         for (int c = threadIdx.x; c < classes; c += WARP) {
             const Index i = row * classes + c;
             const Real probability = exp(input[i] - log_sum_exp[row]);
-            grad_input[i] = grad_loss[row] * (probability - (c == target[row] ? Real(1) : Real(0)));
+            const Real own = c == target[row] ? Real(1) : Real(0);
+            grad_input[i] = target[row] < 0 ? Real(0) : grad_loss[row] * (probability - own);
         }
     }
 }

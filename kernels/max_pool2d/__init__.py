@@ -11,8 +11,9 @@
     argmax                  (N, OH, OW, C) int32
     kernel_size, stride, padding    pairs (height, width); at most half a window is padding
 
-Windows may overlap (stride < kernel_size, section 3.4 of the AlexNet paper) or leave gaps.
-Padding never wins. Of equal maxima the first in row-major order wins, and so does the first NaN.
+Windows may overlap (stride < kernel_size, section 3.4 of the AlexNet paper) or leave gaps. The last
+ones may reach beyond the padding, where OH and OW are larger than without ceil_mode. Padding never
+wins. Of equal maxima the first in row-major order wins, and so does the first NaN.
 
 Cost: KH * KW comparisons an output element; each array is moved once.
 """
@@ -26,10 +27,12 @@ def output_shape(
     stride: tuple[int, int],
     padding: tuple[int, int],
     operation: str = "max_pool2d",
+    ceil_mode: bool = False,
 ) -> tuple[int, int, int, int]:
     """The shape (N, C, OH, OW) for an input (N, C, H, W).
 
-    OH = floor((H + 2 * PH - KH) / SH) + 1, and the same in width.
+    OH = floor((H + 2 * PH - KH) / SH) + 1, and the same in width; with `ceil_mode` rounded up, as
+    far as every window holds a pixel.
 
     Raises:
         ValueError: a window does not fit the padded input, or the padding is more than half
@@ -42,4 +45,4 @@ def output_shape(
                 f"{operation}: padding {pad} in {name} is more than half of the window "
                 f"{kernel_size[0]}x{kernel_size[1]}"
             )
-    return (N, C, *output_size(input_shape, kernel_size, stride, padding, operation))
+    return (N, C, *output_size(input_shape, kernel_size, stride, padding, operation, ceil_mode))

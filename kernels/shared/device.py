@@ -55,6 +55,10 @@ class Device:
         cublas = self.cupy.cuda.cublas
         batch, M, N = output.shape
         K = a.shape[2]
+        if K == 0 or output.size == 0:
+            if not accumulate:
+                output[...] = 0
+            return
         data_type = _DATA_TYPE[output.dtype]
         compute_type = _COMPUTE_FLOAT64
         if output.dtype == np.float32:

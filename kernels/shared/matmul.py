@@ -49,6 +49,9 @@ def matmul(a, b, *, output):
     """
     M, K = a.shape
     N = b.shape[1]
+    if K == 0:  # no panel would be added up
+        output[...] = 0
+        return
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
     if b_strides[0] == 1 and N > 1:

@@ -46,6 +46,19 @@ def test_large_logits_do_not_overflow(backend, dtype, garbage):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_row_with_a_negative_label_is_left_out(backend, dtype, rng, garbage):
+    """Whatever its logits and the gradient of its loss are; the other rows are as without it."""
+    input = rng.standard_normal((7, 5)).astype(dtype)
+    target, grad_loss = np.array([0, -1, 4, 2, -100, 1, 3]), np.arange(1, 8).astype(dtype)
+    kept = target >= 0
+    expected = run(backend, input[kept], target[kept], grad_loss[kept], garbage)
+    input[1], grad_loss[[1, 4]] = [np.nan, np.inf, -np.inf, 0, 1], np.nan
+    for result, right in zip(run(backend, input, target, grad_loss, garbage), expected):
+        np.testing.assert_array_equal(result[kept], right)
+        np.testing.assert_array_equal(result[~kept], np.zeros_like(result[~kept]))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_nan_logit_gives_nan_loss_of_its_row_only(backend, dtype, garbage):
     input = np.array([[0, np.nan, 1], [0, 1, 2]], dtype)
     loss, _, _ = run(backend, input, np.array([0, 0]), np.ones(2, dtype), garbage)

@@ -12,7 +12,7 @@ EDGES = [1, 2, ROWS - 1, ROWS, ROWS + 1]
 def sizes(dtype):
     """Around the tile in every direction, over DEPTH products, over a group of panels."""
     lanes = lanes_of(dtype)
-    edge = [(M, K, N) for M in EDGES for K in (1, 3) for N in (1, lanes - 1, lanes, lanes + 1)]
+    edge = [(M, K, N) for M in EDGES for K in (0, 1, 3) for N in (1, lanes - 1, lanes, lanes + 1)]
     long = [
         (ROWS + 3, K, lanes + 5)
         for K in (matmul.DEPTH_TERMS, matmul.DEPTH_TERMS + 1, 2 * matmul.DEPTH_TERMS + 7)

@@ -22,7 +22,7 @@ WINDOWS = [
 
 def run_max(backend, input, grad_output, window, garbage):
     kernels = Kernels(backend).max_pool2d
-    shape = max_pool2d.output_shape(input.shape, *window)
+    shape = grad_output.shape
     output, argmax = garbage(shape, input.dtype), garbage(shape, np.int32)
     grad_input = garbage(input.shape, input.dtype)
     kernels.forward(input, *window, output=output, argmax=argmax)
@@ -32,17 +32,17 @@ def run_max(backend, input, grad_output, window, garbage):
 
 def run_avg(backend, input, grad_output, window, garbage):
     kernels = Kernels(backend).avg_pool2d
-    output = garbage(avg_pool2d.output_shape(input.shape, *window), input.dtype)
+    output = garbage(grad_output.shape, input.dtype)
     grad_input = garbage(input.shape, input.dtype)
     kernels.forward(input, *window, output=output)
     kernels.backward(grad_output, *window, grad_input=grad_input)
     return output, grad_input
 
 
-def inputs(rng, size, window, dtype, planes=(2, 5)):
+def inputs(rng, size, window, dtype, planes=(2, 5), ceil_mode=False):
     input = rng.standard_normal((*planes, *size)).astype(dtype)
-    grad_output = rng.standard_normal(max_pool2d.output_shape(input.shape, *window)).astype(dtype)
-    return input, grad_output
+    shape = max_pool2d.output_shape(input.shape, *window, ceil_mode=ceil_mode)
+    return input, rng.standard_normal(shape).astype(dtype)
 
 
 @pytest.mark.parametrize("size, kernel_size, stride, padding", WINDOWS)
@@ -79,6 +79,38 @@ def test_against_reference(
     expected = run_avg("reference", input, grad_output, window, garbage)
     assert_close(output, expected[0])
     assert_close(grad_input, expected[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    "size, kernel_size, stride, padding",
+    [
+        ((7, 6), (2, 3), (2, 2), (0, 0)),
+        ((6, 9), (4, 3), (3, 4), (1, 0)),
+        ((5, 4), (3, 2), (4, 3), (1, 1)),
+        ((1, 2), (2, 4), (3, 3), (1, 2)),
+    ],
+)
+def test_windows_beyond_the_padding(
+    backend, size, kernel_size, stride, padding, rng, garbage, torch
+):
+    """Their sums have no zeros beyond it, and are divided by the whole window all the same."""
+    window = kernel_size, stride, padding
+    input, grad_output = inputs(rng, size, window, np.float64, ceil_mode=True)
+    tensor = torch.from_numpy(input).requires_grad_()
+    expected = torch.nn.functional.max_pool2d(tensor, *window, ceil_mode=True)
+    expected.backward(torch.from_numpy(grad_output))
+    output, _, grad_input = run_max(backend, input, grad_output, window, garbage)
+    np.testing.assert_array_equal(output, expected.detach().numpy())
+    np.testing.assert_allclose(grad_input, tensor.grad.numpy(), rtol=1e-12, atol=1e-14)
+
+    tensor.grad = None
+    options = {"ceil_mode": True, "divisor_override": kernel_size[0] * kernel_size[1]}
+    expected = torch.nn.functional.avg_pool2d(tensor, *window, **options)
+    expected.backward(torch.from_numpy(grad_output))
+    output, grad_input = run_avg(backend, input, grad_output, window, garbage)
+    np.testing.assert_allclose(output, expected.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(grad_input, tensor.grad.numpy(), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("size, kernel_size, stride, padding", WINDOWS)
@@ -129,6 +161,11 @@ def test_threads(rng, garbage, same_on_any_number_of_threads):
 def test_output_shape():
     assert max_pool2d.output_shape((8, 96, 55, 13), (3, 3), (2, 2), (0, 0)) == (8, 96, 27, 6)
     assert max_pool2d.output_shape((1, 2, 8, 9), (3, 2), (2, 3), (1, 1)) == (1, 2, 4, 4)
+    # Rounded up, where a window begins within the image (or the padding before it).
+    shape = max_pool2d.output_shape((1, 2, 8, 7), (3, 2), (2, 3), (0, 0), ceil_mode=True)
+    assert shape == (1, 2, 4, 3)
+    shape = avg_pool2d.output_shape((1, 2, 4, 5), (1, 2), (4, 5), (0, 1), ceil_mode=True)
+    assert shape == (1, 2, 1, 2)
 
 
 @pytest.mark.parametrize("family, name", [(max_pool2d, "max_pool2d"), (avg_pool2d, "avg_pool2d")])
