@@ -31,6 +31,7 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
             module.kernel_size,
             module.stride,
             module.padding,
+            dilation=module.dilation,
             groups=module.groups,
             bias=module.bias is not None,
         )
@@ -38,7 +39,8 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
         has_bias = module.bias is not None
         twin = unfilled(peers.Linear, module.in_features, module.out_features, has_bias)
     elif isinstance(module, nn.MaxPool2d):
-        twin = peers.MaxPool2d(module.kernel_size, module.stride, module.padding)
+        window = module.kernel_size, module.stride, module.padding, module.dilation
+        twin = peers.MaxPool2d(*window, ceil_mode=module.ceil_mode)
     elif isinstance(module, nn.LocalResponseNorm):
         twin = peers.LocalResponseNorm(module.size, module.alpha, module.beta, module.k)
     elif isinstance(module, nn.AdaptiveAvgPool2d):
@@ -46,7 +48,7 @@ def layer(torch: ModuleType, module: nn.Module) -> Any:
     elif isinstance(module, nn.Dropout):
         twin = peers.Dropout(module.p)
     elif isinstance(module, nn.Flatten):
-        twin = peers.Flatten()
+        twin = peers.Flatten(module.start_dim, module.end_dim)
     elif isinstance(module, nn.ReLU):
         twin = peers.ReLU(module.inplace)
     else:

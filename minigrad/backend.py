@@ -51,7 +51,8 @@ class Backend:
     def contiguous(self, array: Any) -> Any:
         """The array, C-contiguous: itself if it is so already."""
         if array.ndim != 4 or array.flags.c_contiguous:
-            return np.ascontiguousarray(array)
+            # np.ascontiguousarray would give an array of no dimensions the shape (1,).
+            return np.asarray(array, order="C")
         copy = self.empty(array.shape, array.dtype)
         layout.copy(array, copy)
         return copy
@@ -128,7 +129,7 @@ class CudaBackend(Backend):
         return device.device.empty(shape, dtype)
 
     def contiguous(self, array: Any) -> Any:
-        return self.xp.ascontiguousarray(array)
+        return self.xp.asarray(array, order="C")
 
     def asarray(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")

@@ -14,22 +14,35 @@ import numpy as np
 from minigrad import backend
 from minigrad.autograd import is_grad_enabled
 from minigrad.kernels import conv2d, max_pool2d
+from minigrad.kernels.shared.shapes import extent
 from minigrad.tensor import FLOAT_TYPES, Dim, Tensor
 
 Pair = int | tuple[int, int]
 
 
 def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
-    """`value` if it is a float tensor with `ndim` dimensions, none of them empty."""
+    """`value` if it is a float tensor with `ndim` dimensions."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{operation}: {name} must be a Tensor, got {type(value).__name__}")
     if value.dtype not in FLOAT_TYPES:
         raise TypeError(f"{operation}: {name} is {value.dtype}, expected float32 or float64")
     if ndim is not None and value.ndim != ndim:
         raise ValueError(f"{operation}: {name} has shape {value.shape}, expected {ndim} dimensions")
-    if value.numel() == 0:
-        raise ValueError(f"{operation}: {name} of shape {value.shape} is empty")
     return value
+
+
+def images(operation: str, input: Any) -> Tensor:
+    """`input` if it is a batch of images (N, C, H, W); only N may be 0."""
+    if isinstance(input, Tensor) and input.ndim != 4:
+        raise ValueError(
+            f"{operation}: input has shape {input.shape}, expected (N, C, H, W) or (C, H, W)"
+        )
+    float_tensor(operation, "input", input)
+    if 0 in input.shape[1:]:
+        raise ValueError(
+            f"{operation}: input has shape {input.shape}, expected at least one channel and pixel"
+        )
+    return input
 
 
 def same_type(operation: str, input: Tensor, name: str, other: Tensor) -> None:
@@ -80,31 +93,6 @@ def may_be_overwritten(operation: str, input: Tensor) -> None:
         )
 
 
-def labels(operation: str, input: Tensor, target: Any) -> Any:
-    """Class labels, one for each row of `input` (N, C), as an int64 array of its device.
-
-    Labels on the host are checked there, which does not synchronize with the device.
-    """
-    target = target.data if isinstance(target, Tensor) else target
-    if not hasattr(target, "dtype"):
-        target = np.asarray(target)
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"{operation}: target is {target.dtype}, expected integer class labels")
-    N, C = input.shape
-    if target.shape != (N,):
-        raise ValueError(
-            f"{operation}: target has shape {target.shape}, expected ({N},) "
-            f"for input shape {input.shape}"
-        )
-    if int(target.min()) < 0 or int(target.max()) >= C:
-        raise ValueError(
-            f"{operation}: target has labels from {target.min()} to {target.max()}, "
-            f"expected 0 to {C - 1}"
-        )
-    target = target.astype(np.int64)
-    return backend.backend_of(input.data).asarray(target)
-
-
 def _is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral)
 
@@ -153,11 +141,12 @@ def linear_inputs(
     operation: str, input: Tensor, weight: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, ...]:
     """(input, weight), and the bias if there is one."""
-    float_tensor(operation, "input", input, ndim=2)
+    float_tensor(operation, "input", input)
     same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=2))
-    if weight.shape[1] != input.shape[1]:
+    _not_empty(operation, weight)
+    if input.ndim == 0 or weight.shape[1] != input.shape[-1]:
         raise ValueError(
-            f"{operation}: input has shape {input.shape}, expected (N, {weight.shape[1]}) "
+            f"{operation}: input has shape {input.shape}, expected (..., {weight.shape[1]}) "
             f"for weight shape {weight.shape}"
         )
     return input, weight, *_optional_bias(operation, input, weight, bias)
@@ -177,6 +166,50 @@ def _optional_bias(
     return (bias,)
 
 
+def matmul_inputs(operation: str, input: Tensor, other: Tensor) -> None:
+    """Raise unless these can be multiplied: matrices, vectors, or batches that broadcast."""
+    float_tensor(operation, "input", input)
+    same_type(operation, input, "other", float_tensor(operation, "other", other))
+    rows = other.shape[-2:][0] if other.ndim else None
+    try:
+        fits = input.ndim > 0 and input.shape[-1] == rows
+        np.broadcast_shapes(input.shape[:-2], other.shape[:-2])
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{operation}: other has shape {other.shape}, which does not fit input shape "
+            f"{input.shape}: expected (..., n, k) @ (..., k, m), or a vector (k,) for either"
+        )
+
+
+def conv2d_weight(operation: str, input: Tensor, weight: Tensor) -> None:
+    """Raise TypeError or ValueError unless these are images and filters."""
+    images(operation, input)
+    same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
+    _not_empty(operation, weight)
+
+
+def _not_empty(operation: str, weight: Tensor) -> None:
+    if weight.numel() == 0:
+        raise ValueError(f"{operation}: weight of shape {weight.shape} is empty")
+
+
+def padding_by_name(
+    operation: str, padding: str, kernel_size: tuple[int, ...], stride: Pair, dilation: Pair
+) -> list[tuple[int, int]]:
+    """(before, after) in height and width of padding="valid" or "same"."""
+    if padding not in ("valid", "same"):
+        raise ValueError(
+            f"{operation}: padding must be 'valid', 'same', an integer or a pair, got {padding!r}"
+        )
+    if padding == "same" and pair(operation, "stride", stride, 1) != (1, 1):
+        raise ValueError(f"{operation}: padding='same' needs stride 1, got {stride}")
+    gaps = pair(operation, "dilation", dilation, 1)
+    totals = [gap * (size - 1) if padding == "same" else 0 for gap, size in zip(gaps, kernel_size)]
+    return [(total // 2, total - total // 2) for total in totals]
+
+
 def conv2d_arguments(
     operation: str,
     input: Tensor,
@@ -184,15 +217,16 @@ def conv2d_arguments(
     bias: Tensor | None,
     stride: Pair,
     padding: Pair,
+    dilation: tuple[int, int],
     groups: int,
 ) -> Arguments:
     """The arguments of a convolution, with the shape of its output."""
-    float_tensor(operation, "input", input, ndim=4)
-    same_type(operation, input, "weight", float_tensor(operation, "weight", weight, ndim=4))
+    conv2d_weight(operation, input, weight)
     window = pair(operation, "stride", stride, 1), pair(operation, "padding", padding, 0)
     if not _is_integer(groups) or groups < 1:
         raise ValueError(f"{operation}: groups must be an integer of at least 1, got {groups!r}")
-    output_shape = conv2d.output_shape(input.shape, weight.shape, *window, groups)
+    weight_shape = *weight.shape[:2], *extent((weight.shape[2], weight.shape[3]), dilation)
+    output_shape = conv2d.output_shape(input.shape, weight_shape, *window, groups)
     inputs = (input, weight, *_optional_bias(operation, input, weight, bias))
     return Arguments(
         inputs,
@@ -206,15 +240,24 @@ def conv2d_arguments(
 
 
 def pool2d_arguments(
-    operation: str, input: Tensor, kernel_size: Pair, stride: Pair | None, padding: Pair
+    operation: str,
+    input: Tensor,
+    kernel_size: Pair,
+    stride: Pair | None,
+    padding: Pair,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
 ) -> dict[str, Any]:
     """The keyword arguments of pooling, with the shape of its output."""
-    float_tensor(operation, "input", input, ndim=4)
+    images(operation, input)
     kernel_size = pair(operation, "kernel_size", kernel_size, 1)
     stride = kernel_size if stride is None else pair(operation, "stride", stride, 1)
     padding = pair(operation, "padding", padding, 0)
+    covered = extent(kernel_size, pair(operation, "dilation", dilation, 1))
     N, C, H, W = input.shape
-    output_shape = max_pool2d.output_shape((N, C, H, W), kernel_size, stride, padding, operation)
+    output_shape = max_pool2d.output_shape(
+        (N, C, H, W), covered, stride, padding, operation, ceil_mode
+    )
     return {
         "kernel_size": kernel_size,
         "stride": stride,
@@ -223,11 +266,30 @@ def pool2d_arguments(
     }
 
 
+def output_size(operation: str, value: Any, size: tuple[int, ...]) -> tuple[int, int]:
+    """(height, width) from a pair or one number for both; None is that of the input's `size`."""
+    sizes = value if isinstance(value, (tuple, list)) else (value, value)
+    known = [own if given is None else given for given, own in zip(sizes, size)]
+    return pair(operation, "output_size", known if len(sizes) == 2 else value, 1)
+
+
+def divisor(operation: str, value: Any) -> int:
+    """What sums over windows are divided by."""
+    if not _is_integer(value) or value == 0:
+        raise ValueError(
+            f"{operation}: divisor_override must be an integer other than 0, got {value!r}"
+        )
+    return int(value)
+
+
 def local_response_norm_arguments(
     operation: str, input: Tensor, size: int, alpha: float, beta: float, k: float
 ) -> dict[str, Any]:
     """The keyword arguments of local response normalization."""
-    float_tensor(operation, "input", input, ndim=4)
+    if float_tensor(operation, "input", input).ndim < 3:
+        raise ValueError(
+            f"{operation}: input has shape {input.shape}, expected at least 3 dimensions"
+        )
     if not _is_integer(size) or size < 1:
         raise ValueError(f"{operation}: size must be an integer >= 1, got {size!r}")
     if not k > 0 or not alpha >= 0:

@@ -32,6 +32,7 @@ class Case:
             "jointly" where it is linear in all inputs together; else "".
         eps: step of the finite differences.
         large: too many products for the plain loops of the reference kernels.
+        composed: made of other operations, without a kernel of its own.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Case:
     linear: str = ""
     eps: float = 1e-6
     large: bool = False
+    composed: bool = False
 
     def make_inputs(self, rng: np.random.Generator, dtype: Any) -> list[np.ndarray]:
         return [np.asarray(make(rng), dtype) for make in self.makers]
@@ -146,6 +148,7 @@ for dim in (None, 0, -1, (0, 2)):
 
 case("reshape", normal(2, 3, 4), args=((4, -1),), linear="each")
 case("flatten", normal(2, 3, 4), args=(1,), linear="each")
+case("flatten", normal(2, 3, 4), end_dim=1, linear="each")
 case("permute", normal(2, 3, 4), args=((2, 0, 1),), linear="each")
 case("transpose", normal(2, 3, 4), args=(0, -1), linear="each")
 for label, index in {
@@ -184,7 +187,12 @@ case("pad", normal(2, 3, 2), pad=(0, 1, 3, 0), value=0.5)
 case("matmul", normal(3, 4), normal(4, 2), linear="each")
 case("matmul", normal(2, 1, 3, 4), normal(3, 4, 2), label="broadcast", linear="each")
 case("matmul", normal(5, 3, 4), normal(4, 1), label="one matrix for all", linear="each")
+case("matmul", normal(4), normal(2, 4, 3), label="a row", linear="each")
+case("matmul", normal(2, 3, 4), normal(4), label="a column", linear="each")
+case("matmul", normal(4), normal(4), label="two vectors", linear="each")
 case("linear", normal(3, 4), normal(5, 4), normal(5))
+case("linear", normal(2, 3, 2, 4), normal(5, 4), normal(5), label="four dimensions")
+case("linear", normal(4), normal(5, 4), label="one dimension", linear="each")
 case("linear", normal(3, 4), normal(5, 4), label="no bias", linear="each")
 case("linear", normal(1, 1), normal(1, 1), normal(1), label="one of all")
 case("linear", normal(9, 17), normal(33, 17), normal(33), label="over the tile")
@@ -232,6 +240,16 @@ conv2d((17, 16, 7, 6), (24, 8, 5, 5), padding=2, groups=2, label="conv2", large=
 conv2d((33, 24, 5, 5), (40, 24, 3, 3), padding=1, label="conv3", large=True)
 
 
+conv2d((1, 2, 6, 5), (3, 2, 3, 2), dilation=2)
+conv2d((2, 4, 6, 7), (6, 2, 2, 3), stride=(2, 3), padding=(1, 2), dilation=(3, 2), groups=2)
+conv2d((1, 2, 4, 5), (3, 2, 3, 3), dilation=(1, 4), padding=(0, 4), bias=False)
+conv2d((1, 2, 4, 3), (3, 2, 3, 3), padding="same")
+conv2d((2, 2, 4, 3), (3, 2, 2, 4), padding="same", bias=False)
+conv2d((1, 2, 4, 6), (3, 2, 2, 3), padding="same", dilation=(3, 2))
+conv2d((2, 2, 5, 4), (3, 2, 3, 2), padding="valid", stride=2)
+conv2d((2, 4, 3), (3, 2, 3, 2), label="one image", padding=1)
+
+
 def conv2d_relu(input, weight, *bias, large=False, **parameters):
     case(
         "conv2d_relu",
@@ -245,6 +263,7 @@ def conv2d_relu(input, weight, *bias, large=False, **parameters):
 
 conv2d_relu((2, 3, 5, 4), (4, 3, 3, 2), (4,), padding=1)
 conv2d_relu((1, 4, 6, 5), (6, 2, 2, 3), stride=2, groups=2)
+conv2d_relu((1, 2, 4, 5), (3, 2, 2, 2), (3,), dilation=(2, 3), padding=1)
 conv2d_relu((17, 16, 6, 5), (16, 16, 3, 3), (16,), padding=1, large=True)
 
 # -- pooling ------------------------------------------------------------------------------
@@ -261,8 +280,22 @@ for kernel_size, stride, padding in (
     window = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
     case("max_pool2d", distinct(3, 3, 6, 5), **window)
     case("avg_pool2d", normal(3, 3, 6, 5), **window, linear="each")
+for kernel_size, stride, padding in ((2, 2, 0), (3, 2, 1), ((2, 4), (3, 5), (1, 0))):
+    window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": True}
+    case("max_pool2d", distinct(2, 3, 6, 7), **window)
+    case("avg_pool2d", normal(2, 3, 6, 7), **window, linear="each")
+    case("avg_pool2d", normal(2, 3, 6, 7), **window, count_include_pad=False, linear="each")
+case("max_pool2d", distinct(2, 3, 7, 8), kernel_size=2, dilation=3)
+case("max_pool2d", distinct(2, 2, 8, 9), kernel_size=(3, 2), stride=(2, 3), padding=1, dilation=2)
+case("max_pool2d", distinct(2, 2, 8, 8), kernel_size=2, stride=3, dilation=(2, 3), ceil_mode=True)
+case("max_pool2d", distinct(3, 6, 5), label="one image", kernel_size=2)
+window = {"kernel_size": (2, 3), "stride": 2, "padding": 1}
+case("avg_pool2d", normal(2, 2, 5, 6), **window, count_include_pad=False, linear="each")
+case("avg_pool2d", normal(2, 2, 5, 6), **window, divisor_override=-5, linear="each")
+case("avg_pool2d", normal(3, 6, 5), label="one image", kernel_size=2, linear="each")
 case("max_pool2d", distinct(17, 8, 13, 15), label="AlexNet", kernel_size=3, stride=2, large=True)
-for output_size in ((2, 3), (4, 4), (7, 2), 5):
+case("adaptive_avg_pool2d", normal(3, 5, 4), label="one image", output_size=2, linear="each")
+for output_size in ((2, 3), (4, 4), (7, 2), 5, (None, 3)):
     case("adaptive_avg_pool2d", normal(2, 2, 5, 4), output_size=output_size, linear="each")
 
 # -- normalization, dropout, losses -------------------------------------------------------
@@ -280,6 +313,15 @@ for channels, size in ((1, 1), (1, 3), (2, 5), (7, 5), (7, 9), (15, 4), (17, 5))
         beta=0.75,
         k=1.1,
     )
+for shape in ((2, 4, 5), (2, 4, 3, 2, 2)):
+    case(
+        "local_response_norm",
+        normal(*shape),
+        label=f"{len(shape)} dimensions",
+        size=3,
+        alpha=1.3,
+        k=0.9,
+    )
 case("local_response_norm", normal(1, 3, 33, 35), label="two blocks", size=3, alpha=2.0, k=1.0)
 case(
     "local_response_norm",
@@ -292,11 +334,11 @@ case(
 )  # fmt: skip
 
 
-def local_response_norm_max_pool2d(make, size, alpha, beta, k, *window, large=False):
+def local_response_norm_max_pool2d(make, size, alpha, beta, k, *window, large=False, **options):
     def torch_pair(torch, input):
         functional = torch.nn.functional
         normalized = functional.local_response_norm(input, size, alpha, beta, k)
-        return functional.max_pool2d(normalized, *window)
+        return functional.max_pool2d(normalized, *window, **options)
 
     case(
         "local_response_norm_max_pool2d",
@@ -305,6 +347,7 @@ def local_response_norm_max_pool2d(make, size, alpha, beta, k, *window, large=Fa
         args=(size, alpha, beta, k, *window),
         torch=torch_pair,
         large=large,
+        **options,
     )
 
 
@@ -316,6 +359,8 @@ for window in (
     ((2, 3), (3, 4), (1, 0)),
 ):
     local_response_norm_max_pool2d(distinct(2, 4, 6, 5), 3, 1.3, 0.75, 0.9, *window)
+local_response_norm_max_pool2d(distinct(2, 4, 6, 5), 3, 1.3, 0.75, 0.9, 2, 3, 0, ceil_mode=True)
+local_response_norm_max_pool2d(distinct(2, 4, 6, 5), 3, 1.3, 0.75, 0.9, 2, 1, 0, dilation=2)
 for size, beta in ((1, 0.75), (2, 0.5), (4, 1.0), (5, 0.75), (6, 0.75)):
     local_response_norm_max_pool2d(distinct(2, 5, 3, 4), size, 1.1, beta, 0.9, (2, 3), 1)
 local_response_norm_max_pool2d(distinct(1, 40, 3, 3), 5, 4.0, 0.75, 1.1, 2, 1)
@@ -340,16 +385,43 @@ dropout((4103,), 0.5)  # over one piece
 for operation in ("softmax", "log_softmax"):
     for dim in (0, 1, -1):
         case(operation, normal(3, 4, 2), dim=dim)
+    case(operation, normal(4), label="one dimension", dim=0)
+    case(operation, normal(2, 3, 1, 2, 2), label="five dimensions", dim=1)
+
+
+def cross_entropy(input, *others, target=None, weight=None, label="", **options):
+    """With a constant `target`, or with one that is an input of the operation, too."""
+
+    def function(input, *others):
+        labels = others[0] if target is None else target
+        classes = None if weight is None else mg.Tensor(weight.astype(input.dtype)).to(input.device)
+        return F.cross_entropy(input, labels, classes, **options)
+
+    def in_torch(torch, input, *others):
+        labels = others[0] if target is None else torch.tensor(target)
+        classes = None if weight is None else torch.tensor(weight).to(input.dtype)
+        return torch.nn.functional.cross_entropy(input, labels, classes, **options)
+
+    parameters = ", ".join(f"{name}={value}" for name, value in options.items())
+    weighted = "" if weight is None else "weight"
+    name = " ".join(filter(None, ["cross_entropy", label, str(input), weighted, parameters]))
+    makers = normal(*input), *(positive(*shape) for shape in others)
+    CASES.append(Case(name, "cross_entropy", function, makers, in_torch, composed=target is None))
+
+
 for N, C in ((1, 2), (5, 3), (7, 17)):
-    labels = np.arange(N) * 5 % C
-    case(
-        "cross_entropy",
-        normal(N, C),
-        label=f"({N}, {C})",
-        args=(labels,),
-        torch=lambda torch, x, labels=labels: torch.nn.functional.cross_entropy(
-            x, torch.tensor(labels)
-        ),
-    )
+    cross_entropy((N, C), target=np.arange(N) * 5 % C)
+LABELS, WEIGHT = np.array([2, 0, -100, 1, 2]), np.array([0.5, 2.0, 1.25])
+for reduction in ("mean", "sum", "none"):
+    cross_entropy((5, 3), target=LABELS, reduction=reduction)
+    cross_entropy((5, 3), target=LABELS, weight=WEIGHT, reduction=reduction, label_smoothing=0.3)
+    cross_entropy((5, 3), (5, 3), weight=WEIGHT, label="probabilities", reduction=reduction)
+cross_entropy((5, 3), target=LABELS.clip(0), weight=WEIGHT, ignore_index=0)
+cross_entropy((5, 3), target=LABELS.clip(0), label_smoothing=1.0)
+cross_entropy((2, 3), (2, 3), label="probabilities", label_smoothing=0.2)
+cross_entropy((2, 3, 2, 2), (2, 3, 2, 2), label="probabilities", weight=WEIGHT)
+cross_entropy((3,), target=np.array(2), label_smoothing=0.1)
+cross_entropy((2, 3, 2, 2), target=np.array([[[0, 2], [1, 1]], [[2, 2], [0, -100]]]), weight=WEIGHT)
+cross_entropy((2, 3, 4), target=np.array([[0, 2, 1, 0], [1, 1, 2, 0]]), reduction="none")
 
 SMALL_CASES = [case for case in CASES if not case.large]

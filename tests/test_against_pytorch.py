@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-10}
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("case", [case for case in CASES if case.torch], ids=lambda case: case.name)
 def test_operation(case, dtype, torch, rng):

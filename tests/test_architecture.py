@@ -36,6 +36,7 @@ LADDER_OF_MINIGRAD = [
     ("tensor",),
     ("ops",),
     ("checks",),
+    ("loss_checks",),
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),

@@ -9,15 +9,16 @@ from minigrad.tensor import Tensor
 
 
 def _conv2d_relu(input: Tensor, conv: Conv2d, relu: ReLU) -> Tensor:
-    return F.conv2d_relu(input, conv.weight, conv.bias, conv.stride, conv.padding, conv.groups)
+    parameters = conv.stride, conv.padding, conv.dilation, conv.groups
+    return F.conv2d_relu(input, conv.weight, conv.bias, *parameters)
 
 
 def _local_response_norm_max_pool2d(
     input: Tensor, norm: LocalResponseNorm, pool: MaxPool2d
 ) -> Tensor:
     parameters = norm.size, norm.alpha, norm.beta, norm.k
-    window = pool.kernel_size, pool.stride, pool.padding
-    return F.local_response_norm_max_pool2d(input, *parameters, *window)
+    window = pool.kernel_size, pool.stride, pool.padding, pool.dilation
+    return F.local_response_norm_max_pool2d(input, *parameters, *window, ceil_mode=pool.ceil_mode)
 
 
 _OPERATIONS: dict[tuple[type[Module], type[Module]], Callable[..., Tensor]] = {

@@ -12,6 +12,7 @@ import numpy as np
 from minigrad import functional as F
 from minigrad.checks import Pair, pair
 from minigrad.kernels import conv2d, max_pool2d
+from minigrad.kernels.shared.shapes import extent
 from minigrad.nn import init
 from minigrad.nn.module import Module, Parameter
 from minigrad.tensor import Tensor
@@ -28,7 +29,8 @@ class Conv2d(Module):
         out_channels: int,
         kernel_size: Pair,
         stride: Pair = 1,
-        padding: Pair = 0,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
         groups: int = 1,
         bias: bool = True,
     ):
@@ -40,23 +42,32 @@ class Conv2d(Module):
         KH, KW = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride, self.padding = (KH, KW), stride, padding
-        self.groups = groups
+        self.dilation, self.groups = dilation, groups
         self.weight = _weight((out_channels, in_channels // groups, KH, KW))
         self.bias = _bias(self.weight) if bias else None
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.groups)
+        parameters = self.stride, self.padding, self.dilation, self.groups
+        return F.conv2d(input, self.weight, self.bias, *parameters)
 
     def output_shape(self, input_shape: Shape4) -> Shape4:
         """(N, out_channels, OH, OW) for an input (N, C, H, W); ValueError if it does not fit."""
         stride = pair("Conv2d", "stride", self.stride, 1)
-        padding = pair("Conv2d", "padding", self.padding, 0)
-        return conv2d.output_shape(input_shape, self.weight.shape, stride, padding, self.groups)
+        dilation = pair("Conv2d", "dilation", self.dilation, 1)
+        if self.padding == "same":
+            covered, padding = (1, 1), (0, 0)
+        else:
+            covered = extent(self.kernel_size, dilation)
+            padding = pair("Conv2d", "padding", 0 if self.padding == "valid" else self.padding, 0)
+        weight_shape = *self.weight.shape[:2], *covered
+        return conv2d.output_shape(input_shape, weight_shape, stride, padding, self.groups)
 
     def describe(self) -> str:
         return (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, groups={self.groups}"
+            f"stride={self.stride}, padding={self.padding}, "
+            + ("" if self.dilation in (1, (1, 1)) else f"dilation={self.dilation}, ")
+            + f"groups={self.groups}"
         )
 
 
@@ -90,44 +101,77 @@ def _bias(weight: Parameter) -> Parameter:
 
 
 class _Pool2d(Module):
-    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0):
+    dilation: Pair = 1
+
+    def __init__(self, kernel_size: Pair, stride: Pair | None, padding: Pair, ceil_mode: bool):
         self.kernel_size = kernel_size
         self.stride = kernel_size if stride is None else stride
         self.padding = padding
+        self.ceil_mode = ceil_mode
 
     def output_shape(self, input_shape: Shape4) -> Shape4:
         """(N, C, OH, OW) for an input (N, C, H, W); ValueError if the window does not fit."""
         name = type(self).__name__
+        kernel_size = pair(name, "kernel_size", self.kernel_size, 1)
         return max_pool2d.output_shape(
             input_shape,
-            pair(name, "kernel_size", self.kernel_size, 1),
+            extent(kernel_size, pair(name, "dilation", self.dilation, 1)),
             pair(name, "stride", self.stride, 1),
             pair(name, "padding", self.padding, 0),
             name,
+            self.ceil_mode,
         )
 
     def describe(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        window = f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+        dilation = "" if self.dilation in (1, (1, 1)) else f", dilation={self.dilation}"
+        return window + dilation + (", ceil_mode=True" if self.ceil_mode else "")
 
 
 class MaxPool2d(_Pool2d):
     """`functional.max_pool2d`."""
 
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        *,
+        ceil_mode: bool = False,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.dilation = dilation
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding)
+        window = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return F.max_pool2d(input, *window)
 
 
 class AvgPool2d(_Pool2d):
     """`functional.avg_pool2d`."""
 
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode)
+        self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
+
     def forward(self, input: Tensor) -> Tensor:
-        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding)
+        window = self.kernel_size, self.stride, self.padding, self.ceil_mode
+        return F.avg_pool2d(input, *window, self.count_include_pad, self.divisor_override)
 
 
 class AdaptiveAvgPool2d(Module):
     """`functional.adaptive_avg_pool2d`: mean over a grid of windows, whatever the input size."""
 
-    def __init__(self, output_size: Pair):
+    def __init__(self, output_size: int | None | tuple[int | None, int | None]):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
@@ -193,14 +237,36 @@ class Sigmoid(Module):
 
 
 class Flatten(Module):
-    """(N, ...) to (N, product of the rest)."""
+    """`functional.flatten`: (N, ...) to (N, product of the rest) by default."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.flatten(input, 1)
+        return F.flatten(input, self.start_dim, self.end_dim)
 
 
 class CrossEntropyLoss(Module):
-    """`functional.cross_entropy`."""
+    """`functional.cross_entropy`; the class weights are no parameter of the layer."""
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ):
+        self.weight = weight
+        self.ignore_index, self.reduction = ignore_index, reduction
+        self.label_smoothing = label_smoothing
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
-        return F.cross_entropy(input, target)
+        return F.cross_entropy(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )

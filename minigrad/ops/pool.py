@@ -48,6 +48,17 @@ class AvgPool2d(Function):
         return ctx.backend.channels_first(grad_input)
 
 
+def window_sizes(size, kernel_size, stride, padding, count, *, count_include_pad):
+    """(count,): the elements of each window along one side of `size` pixels.
+
+    Padding counts with `count_include_pad`. What a last window covers beyond it never does.
+    """
+    start = np.arange(count) * stride - padding
+    if count_include_pad:
+        return np.minimum(start + kernel_size, size + padding) - start
+    return np.minimum(start + kernel_size, size) - np.maximum(start, 0)
+
+
 def averaging_matrix(size, count, dtype):
     """(count, size): row i is the mean over the i-th window of adaptive average pooling."""
     weights = np.zeros((count, size), dtype)

@@ -78,8 +78,10 @@ def assert_close(name, result, expected):
         assert np.array_equal(result, expected), name
         return
     assert not np.isnan(result).any(), f"{name} is not completely written"
-    difference = np.abs(result - expected).max()
-    limit = TOLERANCE[result.dtype] * max(1e-3, np.abs(expected).max())
+    differs = result != expected  # infinity is equal to itself, and not infinity minus infinity
+    difference = np.abs(result[differs] - expected[differs]).max(initial=0)
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=1e-3)
+    limit = TOLERANCE[result.dtype] * largest
     assert difference <= limit, f"{name} differs by {difference:.3g} > {limit:.3g}"
 
 
@@ -120,7 +122,7 @@ def test_kernels_equal_the_reference(case, dtype, checked_kernels, rng):
     output = case.function(*inputs)
     if output.requires_grad and not output.is_leaf:
         output.backward(mg.Tensor(np.asarray(rng.standard_normal(output.shape), dtype)))
-    assert checked_kernels.calls >= 2 or output is inputs[0]
+    assert checked_kernels.calls >= 2 or output is inputs[0] or case.composed
 
 
 LAYOUTS = {

@@ -146,6 +146,16 @@ LAYERS = [
     (nn.MaxPool2d(3, 2, 1), lambda x: F.max_pool2d(x, 3, 2, 1)),
     (nn.MaxPool2d((2, 3)), lambda x: F.max_pool2d(x, (2, 3), (2, 3), 0)),
     (nn.AvgPool2d((3, 2), (1, 2), (1, 0)), lambda x: F.avg_pool2d(x, (3, 2), (1, 2), (1, 0))),
+    (
+        nn.MaxPool2d(2, 3, 1, (2, 1), ceil_mode=True),
+        lambda x: F.max_pool2d(x, 2, 3, 1, (2, 1), True),
+    ),
+    (
+        nn.AvgPool2d(3, 2, 1, True, False),
+        lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
+    ),
+    (nn.AvgPool2d(3, divisor_override=4), lambda x: F.avg_pool2d(x, 3, divisor_override=4)),
+    (nn.Flatten(0, 2), lambda x: F.flatten(x, 0, 2)),
     (nn.AdaptiveAvgPool2d((2, 3)), lambda x: F.adaptive_avg_pool2d(x, (2, 3))),
     (
         nn.LocalResponseNorm(3, alpha=0.5, beta=0.5, k=2.0),
@@ -163,7 +173,7 @@ def test_layer_is_its_function(layer, function, rng):
 def test_convolution_and_linear_layers(rng):
     x = mg.Tensor(rng.standard_normal(IMAGE).astype(np.float32))
     conv = nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2)
-    expected = F.conv2d(x, conv.weight, conv.bias, (2, 1), (1, 0), 2)
+    expected = F.conv2d(x, conv.weight, conv.bias, (2, 1), (1, 0), groups=2)
     assert conv.weight.shape == (6, 2, 3, 2) and np.array_equal(conv(x).data, expected.data)
     linear = nn.Linear(5, 3, bias=False)
     y = x[0, 0]
@@ -177,6 +187,9 @@ def test_convolution_and_linear_layers(rng):
         nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2),
         nn.MaxPool2d((4, 3), 2, 1),
         nn.AvgPool2d((3, 2)),
+        nn.Conv2d(4, 6, (3, 2), dilation=(2, 3), padding="valid"),
+        nn.MaxPool2d((3, 2), 2, dilation=(2, 1), ceil_mode=True),
+        nn.AvgPool2d((3, 2), 4, ceil_mode=True),
     ],
     ids=repr,
 )
@@ -187,9 +200,20 @@ def test_output_shape(layer, rng):
         layer.output_shape((1, 4, 1, 1))
 
 
+def test_output_shape_of_a_convolution_that_keeps_the_size():
+    layer = nn.Conv2d(4, 6, (3, 4), padding="same", dilation=(2, 3))
+    x = mg.Tensor(np.ones((1, 4, 1, 2), np.float32))
+    assert layer.output_shape(x.shape) == layer(x).shape == (1, 6, 1, 2)
+
+
 def test_cross_entropy_layer(rng):
     x = mg.Tensor(rng.standard_normal((3, 4)))
     assert nn.CrossEntropyLoss()(x, [0, 3, 1]).item() == F.cross_entropy(x, [0, 3, 1]).item()
+    weight = mg.Tensor(np.array([1.0, 2, 3, 4]))
+    options = {"ignore_index": 3, "reduction": "sum", "label_smoothing": 0.2}
+    layer = nn.CrossEntropyLoss(weight, **options)
+    assert layer(x, [0, 3, 1]).item() == F.cross_entropy(x, [0, 3, 1], weight, **options).item()
+    assert not list(layer.parameters())
 
 
 def test_fused_convolution_and_relu(rng):
