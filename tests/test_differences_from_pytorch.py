@@ -168,15 +168,27 @@ def test_functions(torch):
     x, y = mg.tensor([[1.0, 3.0, 3.0]]), torch.tensor([[1.0, 3.0, 3.0]])
     assert F.max(x, 1).numpy() == torch.amax(y, 1).numpy()
     np.testing.assert_allclose(F.softmax(x).numpy(), torch.softmax(y, -1).numpy(), rtol=1e-6)
+    assert torch.nn.functional.linear(torch.ones(2), torch.ones(2)).shape == ()
     with pytest.raises(ValueError):
-        F.linear(mg.tensor([1.0]), mg.tensor([[1.0]]))
+        F.linear(mg.tensor([1.0, 1.0]), mg.tensor([1.0, 1.0]))
+    images = np.ones((1, 1, 4, 4), np.float32)
+    assert torch.nn.functional.avg_pool2d(torch.tensor(images), 2, padding=(1,)).shape[2] == 3
     with pytest.raises(ValueError):
-        F.matmul(mg.tensor([1.0]), mg.tensor([1.0]))
+        F.avg_pool2d(mg.Tensor(images), 2, padding=(1,))
+    with pytest.raises(TypeError, match="return_indices"):
+        F.max_pool2d(mg.Tensor(images), 2, return_indices=True)
+    without_channels = np.ones((1, 0, 4, 4), np.float32)
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    assert pool(torch.tensor(without_channels), 2).shape == (1, 0, 2, 2)
+    with pytest.raises(ValueError):
+        F.adaptive_avg_pool2d(mg.Tensor(without_channels), 2)
     with pytest.raises(TypeError):
         F.pow(x, x)
     assert torch.nn.functional.pad(y, (-1, 0)).shape == (1, 2)
     with pytest.raises(ValueError):
         F.pad(x, (-1, 0))
+    with pytest.raises(ValueError):
+        F.pad(x, (1, 0), mode="reflect")
     with pytest.raises(ValueError):
         x + mg.tensor([1.0, 2.0])
     with pytest.raises(RuntimeError):

@@ -286,6 +286,20 @@ FAULTS = [
         "c == target[0]",
         LOSS_TESTS,
     ),
+    Fault(
+        "cuda cross entropy backward: a row that is left out has a gradient",
+        LOSS,
+        "target[row] < 0 ? Real(0) : grad_loss[row]",
+        "grad_loss[row]",
+        LOSS_TESTS,
+    ),
+    Fault(
+        "cuda conv2d: the gradient of the weight is not written for an empty batch",
+        "kernels/conv2d/cuda_im2col.py",
+        "range(0, max(N, 1), at_once)",
+        "range(0, N, at_once)",
+        "tests/minigrad/test_empty_batch.py -k cuda-conv2d",
+    ),
     # Dropout.
     Fault(
         "cuda dropout: half of the call's key",

@@ -4,6 +4,7 @@ from tests.stress.planted_bugs import Fault
 
 GRADIENTS = "tests/minigrad/test_gradients.py -k "
 BACKENDS = "tests/kernels/test_backends.py -k "
+PYTORCH = "tests/test_against_pytorch.py -k "
 NORM = "kernels/local_response_norm/pixel.py"
 DIRECT = "kernels/conv2d/cpu_direct.py"
 WINOGRAD = "kernels/conv2d/cpu_winograd.py"
@@ -433,10 +434,80 @@ FAULTS = [
     ),
     Fault(
         "cross entropy: not divided by the batch",
-        "minigrad/ops/loss.py",
-        "broadcast_to(grad_output / N, (N,))",
-        "broadcast_to(grad_output, (N,))",
-        GRADIENTS + "cross_entropy",
+        "minigrad/functional.py",
+        "return divide(sum(losses), total)",
+        "return sum(losses)",
+        PYTORCH + "cross_entropy",
+    ),
+    Fault(
+        "cross entropy: the mean counts rows that are ignored",
+        "minigrad/loss_checks.py",
+        "counted.size or math.nan",
+        "labels.size or math.nan",
+        PYTORCH + "cross_entropy",
+    ),
+    Fault(
+        "cross entropy: the mean counts no weights",
+        "minigrad/functional.py",
+        "losses, total = multiply(losses, factors), loss.total(factors)",
+        "losses = multiply(losses, factors)",
+        PYTORCH + "cross_entropy",
+    ),
+    Fault(
+        "cross entropy: rows that are ignored are smoothed",
+        "minigrad/functional.py",
+        "kept=labels >= 0",
+        "kept=labels >= -1",
+        PYTORCH + "cross_entropy",
+    ),
+    Fault(
+        "cross entropy backward: the gradient of a row that is left out is not written",
+        "kernels/cross_entropy/cpu.py",
+        "            grad_input[n] = 0\n",
+        "",
+        "tests/kernels/test_cross_entropy.py -k negative",
+    ),
+    Fault(
+        "dilation: rows of one remainder stay together",
+        "minigrad/ops/dilation.py",
+        "dims=(2, 3, 4, 0, 5, 1)",
+        "dims=(2, 3, 0, 4, 1, 5)",
+        PYTORCH + "dilation",
+    ),
+    Fault(
+        "dilation: padding wins against negative numbers",
+        "minigrad/functional.py",
+        "value=-math.inf",
+        "value=0.0",
+        PYTORCH + "max_pool2d",
+    ),
+    Fault(
+        "ceil_mode: a window of nothing but padding",
+        "kernels/shared/shapes.py",
+        "return length if (length - 1) * stride < size + padding else length - 1",
+        "return length",
+        "tests/kernels/test_pooling.py -k output_shape",
+    ),
+    Fault(
+        "avg_pool2d: what a window covers beyond the padding is counted",
+        "minigrad/ops/pool.py",
+        "return np.minimum(start + kernel_size, size + padding) - start",
+        "return start + kernel_size - start",
+        PYTORCH + "avg_pool2d",
+    ),
+    Fault(
+        "convolution: the odd pixel of padding='same' on the wrong side",
+        "minigrad/functional.py",
+        "(0, right - left, 0, bottom - top)",
+        "(right - left, 0, bottom - top, 0)",
+        PYTORCH + "same",
+    ),
+    Fault(
+        "matmul: the sum of no products is not written",
+        "kernels/shared/matmul.py",
+        "if K == 0:",
+        "if False:",
+        "tests/kernels/test_matmul.py",
     ),
     Fault(
         "softmax backward: sum over classes dropped",
