@@ -60,7 +60,7 @@ def require_free(folder: Path) -> None:
         )
     if data := _data_in(folder):
         raise UsageError(
-            f"--out {folder}: holds data ({data}), and is to hold the files of the run: choose "
+            f"{folder} holds data ({data}), and --out is to hold the files of the run: choose "
             "another folder; --data-root DIR names the data"
         )
 

@@ -75,7 +75,7 @@ def test_a_folder_of_images_is_not_taken_for_a_run(error_of, photos):
     before = sorted(photos.rglob("*"))
     code, message = error_of(train.main, ["--out", str(photos)])
     assert code == 2
-    assert f"--out {photos}: holds data (images in blue/ and green/)" in message
+    assert f"{photos} holds data (images in blue/ and green/)" in message
     assert sorted(photos.rglob("*")) == before
 
 
