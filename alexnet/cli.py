@@ -160,8 +160,6 @@ def writable(path: Path) -> Path:
     Raises:
         OSError: it is a folder, or lies in a folder that is missing or cannot be written to.
     """
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
     if not path.parent.is_dir():
