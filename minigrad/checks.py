@@ -109,8 +109,8 @@ def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]
 
 
 def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
-    """Non-negative dimensions to reduce over; None and () mean all, as in PyTorch."""
-    if dim is None or dim == ():
+    """Non-negative dimensions to reduce over; None, () and [] mean all, as in PyTorch."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(input.ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     if input.ndim == 0 and all(_is_integer(d) and d in (0, -1) for d in dims):
