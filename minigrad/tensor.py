@@ -252,7 +252,16 @@ class Tensor:
         run_backward(self, gradient)
 
     def _accumulate_grad(self, gradient: Any) -> None:
-        self.grad = Tensor(gradient if self.grad is None else self.grad.data + gradient)
+        if self.grad is not None:
+            # They differ where data was replaced since; the sum could broadcast.
+            if self.grad.shape != gradient.shape or self.grad.dtype != gradient.dtype:
+                raise RuntimeError(
+                    f"backward(): this gradient has shape {gradient.shape} and {gradient.dtype}, "
+                    f"the one before {self.grad.shape} and {self.grad.dtype}: set grad to None "
+                    "when data is replaced by an array of another shape or type"
+                )
+            gradient = self.grad.data + gradient
+        self.grad = Tensor(gradient)
 
     def _output(self, array: Any, node: Node | None) -> "Tensor":
         """The output of an operation on this tensor: a Tensor, even if this is a Parameter."""
