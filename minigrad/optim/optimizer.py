@@ -35,7 +35,7 @@ class Optimizer:
         self.groups = make_groups(type(self).__name__, parameters, defaults)
         for group in self.groups:
             group["initial_lr"] = group["lr"]
-        self._state: dict[int, dict[str, Any]] = {}
+        self._state: dict[Tensor, dict[str, Any]] = {}  # a copy has its own parameters as keys
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
@@ -81,7 +81,7 @@ class Optimizer:
                 "are one number in memory: assign a copy to its .data"
             )
         assert parameter.grad is not None
-        arrays = {"gradient": parameter.grad.data} | self._state.get(id(parameter), {})
+        arrays = {"gradient": parameter.grad.data} | self._state.get(parameter, {})
         for kind, array in arrays.items():
             if isinstance(array, int):
                 continue
@@ -99,12 +99,12 @@ class Optimizer:
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
         """The arrays kept for a parameter (zeros before its first step)."""
-        if id(parameter) not in self._state:
+        if parameter not in self._state:
             zeros = backend.backend_of(parameter.data).xp.zeros
-            self._state[id(parameter)] = {
+            self._state[parameter] = {
                 name: zeros(parameter.shape, parameter.dtype) for name in self.state_names
             }
-        return self._state[id(parameter)]
+        return self._state[parameter]
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """All state by "<group>.<position>.<name>", as NumPy arrays."""

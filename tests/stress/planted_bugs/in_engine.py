@@ -187,7 +187,7 @@ FAULTS = [
     Fault(
         "an optimizer uses state of another shape",
         "minigrad/optim/optimizer.py",
-        '{"gradient": parameter.grad.data} | self._state.get(id(parameter), {})',
+        '{"gradient": parameter.grad.data} | self._state.get(parameter, {})',
         '{"gradient": parameter.grad.data}',
         "tests/minigrad/test_optimizers.py -k moved",
     ),
