@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import backend, checks, operand_checks
 from minigrad import functional as F
 from minigrad.autograd import is_grad_enabled
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, require_no_mask
 
 # -- comparisons --------------------------------------------------------------------------
 
@@ -26,6 +26,7 @@ def _compare(ufunc: np.ufunc, input: Any, other: Any) -> Tensor:
     xp = backend.backend_of(model.data).xp
     arrays = []
     for value in (input, other):
+        require_no_mask(f"{name}: an operand", value)
         if isinstance(value, np.generic):  # a number, whose type does not count
             value = value.item()
         arrays.append(value.data if isinstance(value, Tensor) else value)

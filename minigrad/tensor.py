@@ -319,6 +319,12 @@ class Tensor:
         def to(self, target: Any) -> "Tensor": ...
 
 
+def require_no_mask(name: str, array: Any) -> None:
+    """Raise TypeError for an array with a mask, which operations would not see."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} cannot have a mask: use the array's .filled(value)")
+
+
 def _plain_array(name: str, array: Any) -> Any:
     """An array of a backend, without what a subclass of np.ndarray would do differently.
 
@@ -329,8 +335,7 @@ def _plain_array(name: str, array: Any) -> Any:
         return array
     if isinstance(array, Tensor):
         raise TypeError(f"{name} is an array, got a Tensor: use its .data")
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{name} cannot have a mask: use the array's .filled(value)")
+    require_no_mask(name, array)
     if isinstance(array, np.ndarray | np.generic):
         return np.asarray(array)
     try:
@@ -357,6 +362,7 @@ def _as_array(data: Any, dtype: Any = None, copy: bool = False) -> Any:
 
     Without a `dtype` Python floats become float32.
     """
+    require_no_mask("a tensor", data)
     array = data.data if isinstance(data, Tensor) else np.asarray(data)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")

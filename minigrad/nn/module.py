@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as backends
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, require_no_mask
 
 
 class Parameter(Tensor):
@@ -103,7 +103,9 @@ class Module:
         Raises:
             KeyError: a name is missing or unknown.
             ValueError: a shape differs, or a parameter to copy to is read-only.
-            TypeError: an array does not hold numbers. Nothing is changed in any case.
+            TypeError: an array does not hold numbers, or has a mask.
+
+        Nothing is changed in any of these cases.
         """
         parameters = dict(self.named_parameters(remove_duplicate=False))
         missing = [name for name in parameters if name not in state]
@@ -115,6 +117,7 @@ class Module:
         arrays = {}
         for name, parameter in parameters.items():
             array = state[name]
+            require_no_mask(f"load_state_dict: {name}", array)
             array = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
             device = backends.backend_of(parameter.data)
             if array.shape != parameter.shape:

@@ -86,6 +86,25 @@ def test_tensor_of_tensors():
             make([[1, 2], [3]])
 
 
+def test_a_mask_is_not_dropped():
+    """Everywhere where an array is taken: operations would see what is below the mask."""
+    x, masked = mg.tensor([1.0, 2.0]), np.ma.masked_array([0, 1], [False, True])
+    layer = nn.Linear(2, 1, bias=False)
+    for use in (
+        lambda: mg.tensor(masked),
+        lambda: mg.Tensor(masked),
+        lambda: x + masked,
+        lambda: x**masked,
+        lambda: x > masked,
+        lambda: np.greater(masked, x),
+        lambda: x[masked],
+        lambda: F.cross_entropy(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), masked),
+        lambda: layer.load_state_dict({"weight": masked.reshape(1, 2)}),
+    ):
+        with pytest.raises(TypeError, match="cannot have a mask: use the array's .filled"):
+            use()
+
+
 def test_numbers_beyond_float32_are_infinite():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
