@@ -34,6 +34,7 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Any], defaults: dict):
         self.groups = make_groups(type(self).__name__, parameters, defaults)
         for group in self.groups:
+            self._check_options(group)
             group["initial_lr"] = group["lr"]
         self._state: dict[Tensor, dict[str, Any]] = {}  # a copy has its own parameters as keys
 
@@ -47,11 +48,13 @@ class Optimizer:
         """Update every parameter that has a gradient, in place, whatever its layout in memory.
 
         Raises:
-            ValueError, TypeError: an array is read-only, or a gradient or the state does not have
-                the shape, the type and the device of its parameter. No parameter is changed then.
+            ValueError, TypeError: an array is read-only; or a gradient or the state does not have
+                the shape, the type and the device of its parameter; or an option of a group was
+                set to what the constructor refuses. No parameter is changed then.
         """
         updates = []
         for g, group in enumerate(self.groups):
+            self._check_options(group)
             for i, parameter in enumerate(group["params"]):
                 if parameter.grad is not None:
                     self._check(parameter, f"parameter {i} of group {g}")
@@ -63,6 +66,10 @@ class Optimizer:
             self._update(device.kernels, values, gradient, self.state_of(parameter), group)
             if values is not parameter.data:
                 parameter.data[...] = values
+
+    def _check_options(self, group: dict) -> None:
+        """Make the options of a group Python numbers, and raise unless they can be used."""
+        raise NotImplementedError
 
     def _update(
         self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
