@@ -67,10 +67,12 @@ def _in_place(name: str, function: Callable[[Tensor, Any], Tensor]) -> Callable:
             return output
         if output.shape != self.shape:
             raise ValueError(f"{name}: a result of shape {output.shape} does not fit {self.shape}")
-        try:
-            self.data[...] = output.data
-        except ValueError as error:
-            raise ValueError(f"{name}: the tensor cannot be changed in place: {error}") from None
+        if not backend.backend_of(self.data).is_writable(self.data):
+            raise ValueError(
+                f"{name}: a tensor that is read-only, or several of whose elements are one number "
+                "in memory, cannot be changed in place"
+            )
+        self.data[...] = output.data
         return self
 
     return operator

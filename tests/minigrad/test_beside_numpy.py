@@ -276,9 +276,15 @@ def test_in_place_without_gradients():
     assert alias is x and x.numpy().tolist() == [4, 9]
     with pytest.raises(ValueError, match=r"add: a result of shape \(3, 2\) does not fit \(2,\)"):
         x += np.ones((3, 2))
-    frozen = mg.Tensor(np.broadcast_to(np.float32(1), (2,)))
-    with pytest.raises(ValueError, match="add: the tensor cannot be changed in place: .*read-only"):
-        frozen += 1.0
+    one = np.ones(1, np.float32)
+    for array in (
+        np.broadcast_to(one, (2,)),  # read-only
+        np.lib.stride_tricks.as_strided(one, (2,), (0,)),
+    ):
+        single = mg.Tensor(array)
+        with pytest.raises(ValueError, match="add: a tensor that is read-only, or .* in place"):
+            single += mg.tensor([1.0, 2.0])
+    assert one == 1
 
 
 # -- NumPy's functions --------------------------------------------------------------------
