@@ -80,9 +80,15 @@ class Module:
             parameter.grad = None
 
     def to(self, target: Any) -> "Module":
-        """Move all parameters to a device ("cpu", "cuda") or a float type, in place."""
+        """Move all parameters, with their gradients, to a device or a float type, in place.
+
+        Args:
+            target: "cpu", "cuda", float32 or float64.
+        """
         for parameter in self.parameters():
+            grad = parameter.grad
             parameter.data = parameter.detach().to(target).data
+            parameter.grad = None if grad is None else grad.to(target)
         return self
 
     def state_dict(self) -> dict[str, np.ndarray]:
