@@ -360,17 +360,21 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 def _as_array(data: Any, dtype: Any = None, copy: bool = False) -> Any:
     """A tensor, an array, a number or nested lists of them as an array.
 
-    Without a `dtype` Python floats become float32.
+    Without a `dtype` Python floats become float32, unless a float64 array or tensor is beside them.
     """
     require_no_mask("a tensor", data)
     array = data.data if isinstance(data, Tensor) else np.asarray(data)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")
-    first = data
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    has_type = hasattr(data, "dtype") or isinstance(first, (Tensor, np.ndarray))
+    has_type = hasattr(data, "dtype") or _holds_float64(data)
     if dtype is None and array.dtype == np.float64 and not has_type:
         dtype = np.float32
     with np.errstate(over="ignore"):  # 1e300 becomes infinite in float32
         return array.astype(array.dtype if dtype is None else dtype, copy=copy)
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether an array or a tensor in nested lists is float64; that of a number does not count."""
+    if isinstance(data, (list, tuple)):
+        return any(map(_holds_float64, data))
+    return isinstance(data, (Tensor, np.ndarray)) and data.dtype == np.float64

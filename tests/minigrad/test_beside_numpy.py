@@ -74,6 +74,8 @@ def test_tensor_of_tensors():
     for make in (mg.tensor, mg.Tensor):
         assert make([x, x]).numpy().tolist() == [[1, 2], [1, 2]]
         assert make([mg.tensor(1.0), mg.tensor(2.0)]).dtype == np.float32
+        assert make([mg.tensor(1.0), 2.0]).dtype == make([2.0, mg.tensor(1.0)]).dtype == np.float32
+        assert make([2.0, mg.tensor(np.float64(1))]).dtype == np.float64
         assert make([np.ones(2), np.ones(2)]).dtype == np.float64
         assert make([mg.tensor(np.ones(2))]).dtype == np.float64
         assert make([np.float64(1)]).dtype == make([]).dtype == np.float32
