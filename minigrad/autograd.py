@@ -39,10 +39,10 @@ def no_grad(function: Callable | None = None) -> Any:
     return block if function is None else block(function)
 
 
-class _NoGrad:
-    """The block of `no_grad`, which may be entered any number of times."""
+class _NoGrad(threading.local):
+    """The block of `no_grad`, which may be entered any number of times, by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # called in each thread that enters it
         self._before: list[bool] = []
 
     def __enter__(self) -> None:

@@ -15,7 +15,7 @@ from minigrad import backend
 from minigrad.autograd import Differentiable, is_grad_enabled
 from minigrad.kernels import conv2d, max_pool2d
 from minigrad.kernels.shared.shapes import extent
-from minigrad.tensor import FLOAT_TYPES, Dim, Tensor
+from minigrad.tensor import FLOAT_TYPES, Dim, Tensor, require_no_mask
 
 Pair = int | tuple[int, int]
 
@@ -109,8 +109,8 @@ def pair(operation: str, name: str, value: Any, minimum: int) -> tuple[int, int]
 
 
 def axes(operation: str, input: Tensor, dim: Dim) -> tuple[int, ...]:
-    """Non-negative dimensions to reduce over; None and () mean all, as in PyTorch."""
-    if dim is None or dim == ():
+    """Non-negative dimensions to reduce over; None, () and [] mean all, as in PyTorch."""
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(input.ndim))
     dims = dim if isinstance(dim, (tuple, list)) else (dim,)
     if input.ndim == 0 and all(_is_integer(d) and d in (0, -1) for d in dims):
@@ -336,6 +336,7 @@ def index_part(input: Tensor, part: Any) -> Any:
     """
     if part is None or part is Ellipsis or isinstance(part, (int, slice, np.integer)):
         return part
+    require_no_mask("getitem: an index", part)
     part = part.data if isinstance(part, Tensor) else part
     device = backend.backend_of(input.data)
     if isinstance(part, device.xp.ndarray):

@@ -582,7 +582,7 @@ def cross_entropy(
         losses = loss.CrossEntropy.apply(rows, target=labels)
         if weight is not None:
             factors = Tensor(weight.data[labels] * (labels >= 0))
-            losses, total = multiply(losses, factors), loss.total(factors)
+            losses, total = multiply(losses, factors), loss.total_weight(factors)
     if label_smoothing:
         uniform = loss.expectation(rows, loss.uniform(rows), weight)
         if labels is not None:

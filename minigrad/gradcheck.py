@@ -81,8 +81,8 @@ def _require_inputs_that_can_be_moved(inputs: tuple[Any, ...], checked: list[int
         if not getattr(array.flags, "writeable", True):
             raise ValueError(f"gradcheck: input {i} is read-only, so that it cannot be moved")
         for j, other in enumerate(inputs):
-            is_another = isinstance(other, Tensor) and other is not inputs[i]
-            if is_another and type(other.data) is type(array) and _overlap(array, other.data):
+            memory = other.data if isinstance(other, Tensor) else other
+            if other is not inputs[i] and type(memory) is type(array) and _overlap(array, memory):
                 raise ValueError(
                     f"gradcheck: inputs {i} and {j} share memory, so that one moves the other: "
                     "copy one of them"
@@ -171,7 +171,7 @@ class _Check:
 
     def numerical_jacobian(self, i: int) -> np.ndarray:
         flat = self.inputs[i].data.reshape(-1)
-        if not self.backend.xp.shares_memory(flat, self.inputs[i].data):
+        if flat.size and not self.backend.xp.shares_memory(flat, self.inputs[i].data):
             raise ValueError(f"gradcheck: input {i} must be contiguous")
         jacobian = np.empty((self.output.size, flat.size))
         for column in range(flat.size):
@@ -217,7 +217,7 @@ class _Check:
     def one_direction(self) -> None:
         grad_output = self.random_like(self.output)
         directions = [self.random_like(self.inputs[i].numpy()) for i in self.checked]
-        length = np.sqrt(sum(float((d * d).sum()) for d in directions))
+        length = np.sqrt(sum(float((d * d).sum()) for d in directions)) or 1.0  # 0 of no elements
         originals = [self.inputs[i].numpy().copy() for i in self.checked]
 
         def moved(distance: float) -> np.ndarray:

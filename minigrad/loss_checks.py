@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import backend
 from minigrad.checks import float_tensor, same_type
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, require_no_mask
 
 
 def scores(
@@ -39,6 +39,7 @@ def scores(
 
 def target(operation: str, input: Tensor, target: Any) -> Any:
     """The target of a cross entropy: a Tensor of probabilities, or an array of integer labels."""
+    require_no_mask(f"{operation}: target", target)
     array = target.data if isinstance(target, Tensor) else target
     array = array if hasattr(array, "dtype") else np.asarray(array)
     if array.dtype.kind in "iu":

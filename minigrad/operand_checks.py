@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad import backend, checks
 from minigrad.autograd import silent_arithmetic
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, require_no_mask
 
 
 def operands(
@@ -44,6 +44,7 @@ def broadcast(operation: str, input: Any, name: str, other: Any) -> None:
 
 def _as_tensor_of_type(operation: str, name: str, value: Any, model: Tensor) -> Tensor:
     """A number or an array as a tensor of the type and on the device of `model`."""
+    require_no_mask(f"{operation}: {name}", value)
     asarray = backend.backend_of(model.data).xp.asarray
     try:
         if not isinstance(value, numbers.Real):

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import backend, checks, operand_checks
 from minigrad import functional as F
 from minigrad.autograd import is_grad_enabled
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, require_no_mask
 
 # -- comparisons --------------------------------------------------------------------------
 
@@ -26,6 +26,7 @@ def _compare(ufunc: np.ufunc, input: Any, other: Any) -> Tensor:
     xp = backend.backend_of(model.data).xp
     arrays = []
     for value in (input, other):
+        require_no_mask(f"{name}: an operand", value)
         if isinstance(value, np.generic):  # a number, whose type does not count
             value = value.item()
         arrays.append(value.data if isinstance(value, Tensor) else value)
@@ -66,10 +67,12 @@ def _in_place(name: str, function: Callable[[Tensor, Any], Tensor]) -> Callable:
             return output
         if output.shape != self.shape:
             raise ValueError(f"{name}: a result of shape {output.shape} does not fit {self.shape}")
-        try:
-            self.data[...] = output.data
-        except ValueError as error:
-            raise ValueError(f"{name}: the tensor cannot be changed in place: {error}") from None
+        if not backend.backend_of(self.data).is_writable(self.data):
+            raise ValueError(
+                f"{name}: a tensor that is read-only, or several of whose elements are one number "
+                "in memory, cannot be changed in place"
+            )
+        self.data[...] = output.data
         return self
 
     return operator

@@ -252,7 +252,16 @@ class Tensor:
         run_backward(self, gradient)
 
     def _accumulate_grad(self, gradient: Any) -> None:
-        self.grad = Tensor(gradient if self.grad is None else self.grad.data + gradient)
+        if self.grad is not None:
+            # They differ where data was replaced since; the sum could broadcast.
+            if self.grad.shape != gradient.shape or self.grad.dtype != gradient.dtype:
+                raise RuntimeError(
+                    f"backward(): this gradient has shape {gradient.shape} and {gradient.dtype}, "
+                    f"the one before {self.grad.shape} and {self.grad.dtype}: set grad to None "
+                    "when data is replaced by an array of another shape or type"
+                )
+            gradient = self.grad.data + gradient
+        self.grad = Tensor(gradient)
 
     def _output(self, array: Any, node: Node | None) -> "Tensor":
         """The output of an operation on this tensor: a Tensor, even if this is a Parameter."""
@@ -310,6 +319,12 @@ class Tensor:
         def to(self, target: Any) -> "Tensor": ...
 
 
+def require_no_mask(name: str, array: Any) -> None:
+    """Raise TypeError for an array with a mask, which operations would not see."""
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{name} cannot have a mask: use the array's .filled(value)")
+
+
 def _plain_array(name: str, array: Any) -> Any:
     """An array of a backend, without what a subclass of np.ndarray would do differently.
 
@@ -320,8 +335,7 @@ def _plain_array(name: str, array: Any) -> Any:
         return array
     if isinstance(array, Tensor):
         raise TypeError(f"{name} is an array, got a Tensor: use its .data")
-    if isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{name} cannot have a mask: use the array's .filled(value)")
+    require_no_mask(name, array)
     if isinstance(array, np.ndarray | np.generic):
         return np.asarray(array)
     try:
@@ -346,16 +360,21 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 def _as_array(data: Any, dtype: Any = None, copy: bool = False) -> Any:
     """A tensor, an array, a number or nested lists of them as an array.
 
-    Without a `dtype` Python floats become float32.
+    Without a `dtype` Python floats become float32, unless a float64 array or tensor is beside them.
     """
+    require_no_mask("a tensor", data)
     array = data.data if isinstance(data, Tensor) else np.asarray(data)
     if array.dtype.kind not in "biufc":
         raise TypeError(f"a tensor holds numbers, got {type(data).__name__} of {array.dtype}")
-    first = data
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    has_type = hasattr(data, "dtype") or isinstance(first, (Tensor, np.ndarray))
+    has_type = hasattr(data, "dtype") or _holds_float64(data)
     if dtype is None and array.dtype == np.float64 and not has_type:
         dtype = np.float32
     with np.errstate(over="ignore"):  # 1e300 becomes infinite in float32
         return array.astype(array.dtype if dtype is None else dtype, copy=copy)
+
+
+def _holds_float64(data: Any) -> bool:
+    """Whether an array or a tensor in nested lists is float64; that of a number does not count."""
+    if isinstance(data, (list, tuple)):
+        return any(map(_holds_float64, data))
+    return isinstance(data, (Tensor, np.ndarray)) and data.dtype == np.float64

@@ -27,8 +27,11 @@ class MemoryPool:
         if size < self.SMALLEST:
             return np.empty(shape, dtype)
         # A block up to twice as large will do: the last batch of an epoch is a smaller one.
-        fitting = [s for s, blocks in self._free.items() if blocks and size <= s <= 2 * size]
-        block = self._free[min(fitting)].pop() if fitting else _aligned_bytes(size)
+        fitting = [s for s, blocks in list(self._free.items()) if blocks and size <= s <= 2 * size]
+        try:
+            block = self._free[min(fitting)].pop() if fitting else _aligned_bytes(size)
+        except (IndexError, KeyError):  # another thread has just taken it, or released all
+            block = _aligned_bytes(size)
         owner = _BlockOwner(block, self._free.setdefault(block.size, []))
         return np.asarray(owner)[:size].view(dtype).reshape(shape)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as backends
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, require_no_mask
 
 
 class Parameter(Tensor):
@@ -80,9 +80,15 @@ class Module:
             parameter.grad = None
 
     def to(self, target: Any) -> "Module":
-        """Move all parameters to a device ("cpu", "cuda") or a float type, in place."""
+        """Move all parameters, with their gradients, to a device or a float type, in place.
+
+        Args:
+            target: "cpu", "cuda", float32 or float64.
+        """
         for parameter in self.parameters():
+            grad = parameter.grad
             parameter.data = parameter.detach().to(target).data
+            parameter.grad = None if grad is None else grad.to(target)
         return self
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -103,7 +109,9 @@ class Module:
         Raises:
             KeyError: a name is missing or unknown.
             ValueError: a shape differs, or a parameter to copy to is read-only.
-            TypeError: an array does not hold numbers. Nothing is changed in any case.
+            TypeError: an array does not hold numbers, or has a mask.
+
+        Nothing is changed in any of these cases.
         """
         parameters = dict(self.named_parameters(remove_duplicate=False))
         missing = [name for name in parameters if name not in state]
@@ -115,6 +123,7 @@ class Module:
         arrays = {}
         for name, parameter in parameters.items():
             array = state[name]
+            require_no_mask(f"load_state_dict: {name}", array)
             array = array.numpy() if isinstance(array, Tensor) else np.asarray(array)
             device = backends.backend_of(parameter.data)
             if array.shape != parameter.shape:

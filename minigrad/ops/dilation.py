@@ -21,6 +21,8 @@ def by_remainders(function, input, *, kernel_size, stride, padding, dilation, ou
         output_shape: (N, C, OH, OW); the last windows may reach beyond the padding.
         value: what lies outside the image.
     """
+    # A window of one row has no gaps; a large dilation would only make a large image.
+    dilation = tuple(gap if size > 1 else 1 for gap, size in zip(dilation, kernel_size))
     counts = output_shape[2:]
     edges = (
         _edges(*sides)

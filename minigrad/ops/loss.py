@@ -3,7 +3,7 @@
 from minigrad.autograd import Function
 from minigrad.backend import backend_of
 from minigrad.ops.elementwise import Multiply, Negative
-from minigrad.ops.reduce import Sum
+from minigrad.ops.reduce import Sum, total
 from minigrad.ops.shape import Permute, Reshape
 from minigrad.tensor import Tensor
 
@@ -13,7 +13,7 @@ def _log_softmax(xp, input, dim):
     if input.size == 0:
         return input.copy()
     shifted = input - input.max(axis=dim, keepdims=True)
-    return shifted - xp.log(xp.exp(shifted).sum(axis=dim, keepdims=True))
+    return shifted - xp.log(total(xp.exp(shifted), dim, keepdims=True))
 
 
 class Softmax(Function):
@@ -31,7 +31,7 @@ class Softmax(Function):
         (output,) = ctx.saved
         grad_output = ctx.backend.contiguous(grad_output)
         weighted = grad_output * output
-        return weighted - output * weighted.sum(axis=ctx.dim, keepdims=True)
+        return weighted - output * total(weighted, ctx.dim, keepdims=True)
 
 
 class LogSoftmax(Function):
@@ -46,9 +46,7 @@ class LogSoftmax(Function):
     def backward(ctx, grad_output):
         (output,) = ctx.saved
         grad_output = ctx.backend.contiguous(grad_output)
-        return grad_output - ctx.backend.xp.exp(output) * grad_output.sum(
-            axis=ctx.dim, keepdims=True
-        )
+        return grad_output - ctx.backend.xp.exp(output) * total(grad_output, ctx.dim, keepdims=True)
 
 
 class CrossEntropy(Function):
@@ -105,11 +103,11 @@ def expectation(rows, probabilities, weight):
     return Negative.apply(Sum.apply(terms, axis=(1,), keepdim=False))
 
 
-def total(factors):
-    """The sum, or nan for 0: the mean of nothing."""
+def total_weight(factors):
+    """The sum, by which a weighted mean is divided, or nan for 0: the mean of nothing."""
     array = factors.data
-    whole = array.sum()
-    return Tensor(backend_of(array).xp.where(whole == 0, array.dtype.type("nan"), whole))
+    weight = total(array, axis=None, keepdims=False)
+    return Tensor(backend_of(array).xp.where(weight == 0, array.dtype.type("nan"), weight))
 
 
 def uniform(rows):

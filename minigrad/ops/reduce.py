@@ -66,4 +66,4 @@ class Max(Function):
         gradient = _restore_dims(grad_output, input.shape, ctx.axis, ctx.keepdim)
         is_maximum = (input == maximum).astype(input.dtype)
         # Ties share the gradient evenly, as in torch.amax.
-        return is_maximum * (gradient / is_maximum.sum(axis=ctx.axis, keepdims=True))
+        return is_maximum * (gradient / total(is_maximum, ctx.axis, keepdims=True))

@@ -30,13 +30,25 @@ class Adam(Optimizer):
         super().__init__(
             parameters, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         )
-        for group in self.groups:
-            _check_options(group)
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
         state = super().state_of(parameter)
         state.setdefault("step", 0)
         return state
+
+    def _check_options(self, group: dict) -> None:
+        for name in ("lr", "eps", "weight_decay"):
+            group[name] = number("Adam", name, group[name])
+        group["betas"] = pair("Adam", "betas", group["betas"])
+        lr, betas, eps, weight_decay = (
+            group[key] for key in ("lr", "betas", "eps", "weight_decay")
+        )
+        in_range = all(0 <= value < math.inf for value in (lr, eps, weight_decay))
+        if not in_range or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(
+                "Adam: need lr >= 0, betas in [0, 1), eps >= 0 and weight_decay >= 0, "
+                f"got {lr=}, {betas=}, {eps=}, {weight_decay=}"
+            )
 
     def _update(
         self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
@@ -52,18 +64,4 @@ class Adam(Optimizer):
             group["eps"],
             group["weight_decay"],
             state["step"],
-        )
-
-
-def _check_options(group: dict[str, Any]) -> None:
-    for name in ("lr", "eps", "weight_decay"):
-        group[name] = number("Adam", name, group[name])
-    group["betas"] = pair("Adam", "betas", group["betas"])
-    group["initial_lr"] = group["lr"]
-    lr, betas, eps, weight_decay = (group[key] for key in ("lr", "betas", "eps", "weight_decay"))
-    in_range = all(0 <= value < math.inf for value in (lr, eps, weight_decay))
-    if not in_range or not all(0 <= beta < 1 for beta in betas):
-        raise ValueError(
-            "Adam: need lr >= 0, betas in [0, 1), eps >= 0 and weight_decay >= 0, "
-            f"got {lr=}, {betas=}, {eps=}, {weight_decay=}"
         )

@@ -34,8 +34,9 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Any], defaults: dict):
         self.groups = make_groups(type(self).__name__, parameters, defaults)
         for group in self.groups:
+            self._check_options(group)
             group["initial_lr"] = group["lr"]
-        self._state: dict[int, dict[str, Any]] = {}
+        self._state: dict[Tensor, dict[str, Any]] = {}  # a copy has its own parameters as keys
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""
@@ -47,11 +48,13 @@ class Optimizer:
         """Update every parameter that has a gradient, in place, whatever its layout in memory.
 
         Raises:
-            ValueError, TypeError: an array is read-only, or a gradient or the state does not have
-                the shape, the type and the device of its parameter. No parameter is changed then.
+            ValueError, TypeError: an array is read-only; or a gradient or the state does not have
+                the shape, the type and the device of its parameter; or an option of a group was
+                set to what the constructor refuses. No parameter is changed then.
         """
         updates = []
         for g, group in enumerate(self.groups):
+            self._check_options(group)
             for i, parameter in enumerate(group["params"]):
                 if parameter.grad is not None:
                     self._check(parameter, f"parameter {i} of group {g}")
@@ -63,6 +66,10 @@ class Optimizer:
             self._update(device.kernels, values, gradient, self.state_of(parameter), group)
             if values is not parameter.data:
                 parameter.data[...] = values
+
+    def _check_options(self, group: dict) -> None:
+        """Make the options of a group Python numbers, and raise unless they can be used."""
+        raise NotImplementedError
 
     def _update(
         self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
@@ -81,7 +88,7 @@ class Optimizer:
                 "are one number in memory: assign a copy to its .data"
             )
         assert parameter.grad is not None
-        arrays = {"gradient": parameter.grad.data} | self._state.get(id(parameter), {})
+        arrays = {"gradient": parameter.grad.data} | self._state.get(parameter, {})
         for kind, array in arrays.items():
             if isinstance(array, int):
                 continue
@@ -99,12 +106,12 @@ class Optimizer:
 
     def state_of(self, parameter: Tensor) -> dict[str, Any]:
         """The arrays kept for a parameter (zeros before its first step)."""
-        if id(parameter) not in self._state:
+        if parameter not in self._state:
             zeros = backend.backend_of(parameter.data).xp.zeros
-            self._state[id(parameter)] = {
+            self._state[parameter] = {
                 name: zeros(parameter.shape, parameter.dtype) for name in self.state_names
             }
-        return self._state[id(parameter)]
+        return self._state[parameter]
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """All state by "<group>.<position>.<name>", as NumPy arrays."""

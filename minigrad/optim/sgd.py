@@ -37,8 +37,17 @@ class SGD(Optimizer):
             raise ValueError(f"SGD: form must be 'torch' or 'paper', got {form!r}")
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.form = form
-        for group in self.groups:
-            _check_options(group)
+
+    def _check_options(self, group: dict) -> None:
+        for name in ("lr", "momentum", "weight_decay"):
+            group[name] = number("SGD", name, group[name])
+        lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
+        # Infinite rates and decays make the weights NaN.
+        if not 0 <= lr < math.inf or not 0 <= momentum < 1 or not 0 <= weight_decay < math.inf:
+            raise ValueError(
+                "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
+                f"got {lr=}, {momentum=}, {weight_decay=}"
+            )
 
     def _update(
         self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
@@ -51,17 +60,4 @@ class SGD(Optimizer):
             group["momentum"],
             group["weight_decay"],
             self.form,
-        )
-
-
-def _check_options(group: dict[str, Any]) -> None:
-    for name in ("lr", "momentum", "weight_decay"):
-        group[name] = number("SGD", name, group[name])
-    group["initial_lr"] = group["lr"]
-    lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
-    # Infinite rates and decays make the weights NaN.
-    if not 0 <= lr < math.inf or not 0 <= momentum < 1 or not 0 <= weight_decay < math.inf:
-        raise ValueError(
-            "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
-            f"got {lr=}, {momentum=}, {weight_decay=}"
         )

@@ -188,6 +188,21 @@ def test_pool_never_gives_the_same_memory_out_twice():
     assert all((array == array[0]).all() for array in arrays)
 
 
+def test_pool_gives_out_new_memory_where_another_thread_has_taken_the_last_block():
+    class TakenMeanwhile(list):
+        def pop(self):
+            self.clear()
+            return super().pop()
+
+    pool = memory.MemoryPool()
+    size = pool.empty((1 << 18,), np.uint8).size  # freed again
+    pool._free[size] = TakenMeanwhile(pool._free[size])
+    assert pool._free[size], "a block is free"
+    array = pool.empty((size,), np.uint8)
+    array[...] = 1
+    assert array.sum() == size
+
+
 def test_gradient_goes_back_to_the_device_that_a_tensor_came_from(cuda, rng):
     x = mg.Tensor(rng.standard_normal((2, 3)), requires_grad=True)
     factor = mg.Tensor(cuda.asarray(rng.standard_normal((2, 3))), requires_grad=True)

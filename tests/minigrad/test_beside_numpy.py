@@ -74,6 +74,8 @@ def test_tensor_of_tensors():
     for make in (mg.tensor, mg.Tensor):
         assert make([x, x]).numpy().tolist() == [[1, 2], [1, 2]]
         assert make([mg.tensor(1.0), mg.tensor(2.0)]).dtype == np.float32
+        assert make([mg.tensor(1.0), 2.0]).dtype == make([2.0, mg.tensor(1.0)]).dtype == np.float32
+        assert make([2.0, mg.tensor(np.float64(1))]).dtype == np.float64
         assert make([np.ones(2), np.ones(2)]).dtype == np.float64
         assert make([mg.tensor(np.ones(2))]).dtype == np.float64
         assert make([np.float64(1)]).dtype == make([]).dtype == np.float32
@@ -84,6 +86,25 @@ def test_tensor_of_tensors():
             make(None)
         with pytest.raises(ValueError, match="inhomogeneous"):
             make([[1, 2], [3]])
+
+
+def test_a_mask_is_not_dropped():
+    """Everywhere where an array is taken: operations would see what is below the mask."""
+    x, masked = mg.tensor([1.0, 2.0]), np.ma.masked_array([0, 1], [False, True])
+    layer = nn.Linear(2, 1, bias=False)
+    for use in (
+        lambda: mg.tensor(masked),
+        lambda: mg.Tensor(masked),
+        lambda: x + masked,
+        lambda: x**masked,
+        lambda: x > masked,
+        lambda: np.greater(masked, x),
+        lambda: x[masked],
+        lambda: F.cross_entropy(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), masked),
+        lambda: layer.load_state_dict({"weight": masked.reshape(1, 2)}),
+    ):
+        with pytest.raises(TypeError, match="cannot have a mask: use the array's .filled"):
+            use()
 
 
 def test_numbers_beyond_float32_are_infinite():
@@ -257,9 +278,15 @@ def test_in_place_without_gradients():
     assert alias is x and x.numpy().tolist() == [4, 9]
     with pytest.raises(ValueError, match=r"add: a result of shape \(3, 2\) does not fit \(2,\)"):
         x += np.ones((3, 2))
-    frozen = mg.Tensor(np.broadcast_to(np.float32(1), (2,)))
-    with pytest.raises(ValueError, match="add: the tensor cannot be changed in place: .*read-only"):
-        frozen += 1.0
+    one = np.ones(1, np.float32)
+    for array in (
+        np.broadcast_to(one, (2,)),  # read-only
+        np.lib.stride_tricks.as_strided(one, (2,), (0,)),
+    ):
+        single = mg.Tensor(array)
+        with pytest.raises(ValueError, match="add: a tensor that is read-only, or .* in place"):
+            single += mg.tensor([1.0, 2.0])
+    assert one == 1
 
 
 # -- NumPy's functions --------------------------------------------------------------------

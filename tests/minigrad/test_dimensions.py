@@ -42,7 +42,7 @@ REDUCTIONS = {
         x, dim, keepdim
     )
     for name in ("sum", "mean", "max")
-    for dim in (None, (), 0, -1, 1, (0, 1))
+    for dim in (None, (), [], 0, -1, 1, (0, 1))
     for keepdim in (False, True)
 }
 SHAPE = {

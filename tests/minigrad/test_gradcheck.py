@@ -255,8 +255,17 @@ def test_inputs_that_share_memory(rng):
     one, other = (mg.Tensor(values[part], requires_grad=True) for part in (np.s_[:3], np.s_[1:]))
     with pytest.raises(ValueError, match="gradcheck: inputs 0 and 1 share memory"):
         mg.gradcheck(F.multiply, (one, other))
+    with pytest.raises(ValueError, match="gradcheck: inputs 0 and 1 share memory"):
+        mg.gradcheck(F.multiply, (mg.Tensor(values, requires_grad=True), values))
     one, other = (mg.Tensor(values.reshape(2, 2)[i], requires_grad=True) for i in range(2))
     mg.gradcheck(F.multiply, (one, other))
+
+
+@pytest.mark.parametrize("mode", ["full", "direction"])
+def test_an_empty_batch(mode):
+    x = mg.Tensor(np.ones((0, 3)), requires_grad=True)
+    for function in (F.exp, F.sum, lambda x: F.linear(x, mg.Tensor(np.ones((2, 3))))):
+        assert mg.gradcheck(function, x, mode=mode)
 
 
 @pytest.mark.parametrize("mode", ["full", "direction"])

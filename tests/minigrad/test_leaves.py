@@ -157,6 +157,19 @@ def test_data_that_is_replaced(cuda):
     assert x.device == "cuda"
 
 
+@pytest.mark.parametrize("array", [np.ones((2, 3), np.float32), np.ones(3)])
+def test_gradient_of_other_data_is_not_added(array):
+    """Their sum would be an array that fits the new data."""
+    x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (x * 2.0).sum().backward()
+    x.data = array
+    with pytest.raises(RuntimeError, match=r"the one before \(3,\) and float32: set grad to None"):
+        (x * 2.0).sum().backward()
+    x.grad = None
+    (x * 2.0).sum().backward()
+    assert (x.grad.numpy() == 2).all() and x.grad.shape == array.shape
+
+
 def test_data_replaced_between_forward_and_backward():
     x, weight = (mg.tensor([[1.0, 2.0]], requires_grad=True) for _ in range(2))
     output = F.linear(x, weight)

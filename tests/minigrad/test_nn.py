@@ -385,3 +385,18 @@ def test_arguments_by_name_reach_forward():
             return x * factor
 
     assert Scaled()(mg.tensor([2.0]), factor=3.0).item() == 6
+
+
+@pytest.mark.parametrize("target", [np.float64, "cuda"])
+def test_gradients_move_with_their_parameters(target, cuda):
+    """As in PyTorch, so that gradients of batches before and after add up."""
+    layer = nn.Linear(2, 3)
+    for _ in range(2):
+        x = mg.Tensor(np.ones((1, 2), np.float32))
+        layer(x.to(layer.weight.dtype).to(layer.weight.device)).sum().backward()
+        layer.to(target)
+    for parameter in layer.parameters():
+        assert parameter.grad.device == parameter.device
+        assert parameter.grad.dtype == parameter.dtype
+        assert (parameter.grad.numpy() == 2).all()
+    optim.SGD(layer.parameters(), lr=0.1).step()

@@ -1,6 +1,7 @@
 """`no_grad` as a block and as a decorator, of generators too."""
 
 import contextlib
+import threading
 
 import pytest
 
@@ -66,3 +67,25 @@ def test_a_block_can_be_entered_again():
         with block, block:
             assert not is_grad_enabled()
         assert is_grad_enabled()
+
+
+def test_a_block_can_be_entered_by_several_threads():
+    """Each goes on as it was before, in whatever order they enter and leave."""
+    block, entered, other_entered = mg.no_grad(), threading.Event(), threading.Event()
+    modes = []
+
+    def recording():
+        with block:
+            entered.set()
+            other_entered.wait()
+        modes.append(is_grad_enabled())
+
+    thread = threading.Thread(target=recording)
+    with mg.no_grad():
+        thread.start()
+        entered.wait()
+        with block:
+            other_entered.set()
+            thread.join()
+        modes.append(is_grad_enabled())
+    assert modes == [True, False] and is_grad_enabled()

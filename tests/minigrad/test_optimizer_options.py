@@ -70,3 +70,24 @@ def test_the_type_of_a_number_does_not_change_the_update(kind, options, form, in
 def test_a_value_that_cannot_be_used(kind, option, error, message, in_group):
     with pytest.raises(error, match=message):
         make(kind, {"lr": 0.1, **option}, in_group)
+
+
+@pytest.mark.parametrize(("kind", "options"), [(optim.SGD, SGD), (optim.Adam, ADAM)])
+def test_a_rate_that_is_changed_later(kind, options):
+    """As the constructor takes it: any type of number, and none that makes the weights NaN."""
+    weights = []
+    for lr in (0.25, np.float32(0.25), np.array([0.25]), mg.tensor(0.25)):
+        optimizer = make(kind, options)
+        (group,) = optimizer.groups
+        (weight,) = group["params"]
+        group["lr"] = lr
+        weight.grad = mg.Tensor(np.sin(weight.data))
+        optimizer.step()
+        weights.append(weight.data.copy())
+        assert group["initial_lr"] == 0.1
+    assert all(np.array_equal(weights[0], other) for other in weights)
+    for lr, error in ((-0.1, ValueError), (np.nan, ValueError), ("0.1", TypeError)):
+        group["lr"] = lr
+        with pytest.raises(error, match=f"{kind.__name__}: "):
+            optimizer.step()
+        assert np.array_equal(weight.data, weights[0])

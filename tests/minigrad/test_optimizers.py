@@ -1,5 +1,8 @@
 """What optimizers take as parameters, and arrays that do not fit: for SGD and Adam alike."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -189,6 +192,21 @@ def test_state_that_does_not_fit_changes_nothing(optimizer, change, error, messa
     assert message in str(caught.value)
     for name, array in taken.state_dict().items():
         assert np.array_equal(array, state[name])
+
+
+@OPTIMIZERS
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_copy_goes_on_like_the_original(optimizer, duplicate):
+    parameter = ready(3)
+    taken = optimizer([parameter], lr=0.1, **({"momentum": 0.9} if optimizer is optim.SGD else {}))
+    taken.step()
+    other_parameter, other = duplicate((parameter, taken))
+    parameter.grad = other_parameter.grad = mg.tensor([3.0, -1.0, 2.0])
+    taken.step()
+    other.step()
+    assert np.array_equal(parameter.data, other_parameter.data)
+    for name, array in taken.state_dict().items():
+        assert np.array_equal(other.state_dict()[name], array)
 
 
 def test_two_parameters_in_one_memory_are_updated_one_after_the_other(torch):

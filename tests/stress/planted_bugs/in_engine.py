@@ -86,7 +86,7 @@ FAULTS = [
     Fault(
         "cross entropy: the mean counts no weights",
         "minigrad/functional.py",
-        "losses, total = multiply(losses, factors), loss.total(factors)",
+        "losses, total = multiply(losses, factors), loss.total_weight(factors)",
         "losses = multiply(losses, factors)",
         PYTORCH + "cross_entropy",
     ),
@@ -128,7 +128,7 @@ FAULTS = [
     Fault(
         "softmax backward: sum over classes dropped",
         "minigrad/ops/loss.py",
-        "weighted - output * weighted.sum(axis=ctx.dim, keepdims=True)",
+        "weighted - output * total(weighted, ctx.dim, keepdims=True)",
         "weighted - output * weighted",
         GRADIENTS + "softmax",
     ),
@@ -187,7 +187,7 @@ FAULTS = [
     Fault(
         "an optimizer uses state of another shape",
         "minigrad/optim/optimizer.py",
-        '{"gradient": parameter.grad.data} | self._state.get(id(parameter), {})',
+        '{"gradient": parameter.grad.data} | self._state.get(parameter, {})',
         '{"gradient": parameter.grad.data}',
         "tests/minigrad/test_optimizers.py -k moved",
     ),
