@@ -25,9 +25,9 @@ def laid_out(array, layout, device):
     return layout.view(backend.get(device).asarray(layout.store(array)), array.shape)
 
 
-def arrays_of(case, rng):
-    """Inputs of float32; of float64 where a cast to float32 would be none."""
-    return case.make_inputs(rng, np.float64 if case.operation == "to" else np.float32)
+def arrays_of(case, rng, dtype=np.float32):
+    """Inputs of a type; of float64 where a cast to float32 would be none."""
+    return case.make_inputs(rng, np.float64 if case.operation == "to" else dtype)
 
 
 def result(case, inputs, grad_output):
@@ -40,11 +40,15 @@ def result(case, inputs, grad_output):
     return [x.numpy().tobytes() for x in (output, *(tensor.grad for tensor in tensors))]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("device", LAYOUTS)
 @pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
-def test_operation_gives_the_same_bits_for_every_layout(case, device, cuda, rng):
-    """Inputs and the gradient of the output have the layout."""
-    arrays = arrays_of(case, rng)
+def test_operation_gives_the_same_bits_for_every_layout(case, device, dtype, cuda, rng):
+    """Inputs and the gradient of the output have the layout.
+
+    Float32 numbers are summed in float64, so that only float64 shows the order of a sum.
+    """
+    arrays = arrays_of(case, rng, dtype)
     asarray = backend.get(device).asarray
 
     def gradient(shape):
