@@ -39,7 +39,9 @@ def checkpoint_of(root, **settings):
 
 
 def options(split="validation", data=None, root=None):
-    return argparse.Namespace(data=data, data_root=root, split=split)
+    return argparse.Namespace(
+        data=data, data_root=root, train_root=None, val_root=None, split=split
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
