@@ -8,6 +8,7 @@ from alexnet import evaluate, train
 from alexnet.data import __main__ as data_command
 from alexnet.data import load
 from alexnet.doctor.__main__ import main as doctor
+from alexnet.errors import DataError
 from alexnet.run.checkpoint import LAST, Checkpoint
 from tests.alexnet.runs import resume, write_images
 
@@ -128,6 +129,15 @@ def test_folders_that_cannot_be_used(roots, narrow, error_of, train_root, val_ro
     code, message = error_of(train.main, options)
     assert code == 3
     assert expected in message
+
+
+@pytest.mark.parametrize(
+    "train_root, val_root", [("", ""), ("", "inner"), ("inner", ""), ("inner", "inner")]
+)
+def test_one_folder_by_two_names_is_refused(tmp_path, train_root, val_root):
+    write_images(tmp_path / "inner", ("blue", "red"), count=2)
+    with pytest.raises(DataError, match="are also those to learn from"):
+        load("folder", train_root=tmp_path / train_root, val_root=tmp_path / val_root)
 
 
 def test_check_and_prepare(roots, tmp_path, capsys):

@@ -119,13 +119,13 @@ def open_separate(train_root: Path, val_root: Path | None, seed: int = 0) -> Spl
     _require_folder(val_root)
     # It may lie beside the classes.
     unused = [path for path in subfolders(folder) if os.path.samefile(path, val_root)]
-    if not unused and Path(os.path.realpath(val_root)).is_relative_to(os.path.realpath(folder)):
+    train = list_images(folder, unused)
+    validation = splits.innermost(val_root, train)
+    if not unused and Path(os.path.realpath(validation)).is_relative_to(os.path.realpath(folder)):
         raise DataError(
             f"{val_root}: its images are also those to learn from; leave out --val-root to have "
             "them divided, or move it"
         )
-    train = list_images(folder, unused)
-    validation = splits.innermost(val_root, train)
     files = _files_like(train, "validation", validation)
     return {
         "train": _dataset("train", folder, train),
