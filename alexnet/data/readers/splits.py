@@ -124,15 +124,18 @@ def find(root: Path) -> Layout:
     if not sets:
         _refuse_variants(below)
         return Layout(folder, unused=_copies(below) | _annotations(folder))
-    train = _only(named, "train")
+    train, empty = _only(named, "train"), _sets_without_images(folder)
     if train is None:
+        for path in empty:
+            if split_of(path.name) == "train":
+                raise DataError(f"{path}: called like the set for training, but has no image")
         raise DataError(
             f"{sets[0]}: no folder for training lies beside it; call one train, or give "
             "--train-root DIR"
         )
     if train in flat:
         raise DataError(f"{train} holds images directly; {ADVICE}")
-    unused = dict.fromkeys(others, "not called like a set")
+    unused = dict.fromkeys(others, "not called like a set") | dict.fromkeys(empty, "no image in it")
     if len(sets) == 1 and "train" in by_split(path.name for path in _with_images(train)):
         layout = find(train)
         layout.unused |= unused
@@ -184,6 +187,17 @@ def _with_images(folder: Path) -> list[Path]:
     """The folders in a folder that may be sets, classes, or hold some."""
     unused = _annotations(folder)
     return [path for path in subfolders(folder) if path not in unused and holds_images(path)]
+
+
+def _sets_without_images(folder: Path) -> list[Path]:
+    """Folders called like a set in which there is no image, and such links to nothing."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if split_of(path.name)
+        and (path.is_dir() or path.is_symlink())
+        and not (path.is_dir() and holds_images(path))
+    ]
 
 
 def _annotations(folder: Path) -> dict[Path, str]:
