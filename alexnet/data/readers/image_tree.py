@@ -6,6 +6,7 @@ classes. Links to folders are followed, wherever they lie.
 
 import logging
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -50,6 +51,15 @@ def is_of_system(name: str) -> bool:
 def is_left_out(name: str) -> bool:
     """Whether a file or folder is hidden, or has been made by the system."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def class_name(folder_name: str) -> str:
+    """The class that a folder stands for.
+
+    The letter é is one character on most systems and may be two, e and an accent, in what comes
+    from a Mac: such names look the same, and are one class.
+    """
+    return unicodedata.normalize("NFC", folder_name)
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alexnet.data.dataset import Dataset
-from alexnet.data.readers.image_tree import holds_images, holds_images_directly, subfolders
+from alexnet.data.readers.image_tree import (
+    class_name,
+    holds_images,
+    holds_images_directly,
+    subfolders,
+)
 from alexnet.errors import DataError
 
 WORDS = {
@@ -142,7 +147,7 @@ def find(root: Path) -> Layout:
         return layout
     layout = Layout(innermost(train))
     layout.unused = unused | _annotations(layout.train)
-    classes = {path.name for path in subfolders(layout.train)}
+    classes = {class_name(path.name) for path in subfolders(layout.train)}
     if validation := _only(named, "validation"):
         layout.validation = innermost(validation, classes)
     tests = named.get("test", [])
@@ -168,9 +173,9 @@ def innermost(folder: Path, classes: Collection[str] = ()) -> Path:
     """The folder that holds the folders of classes: `folder`, or one that all lies in.
 
     Args:
-        classes: names of folders that are classes.
+        classes: names of classes, whose folders are not gone into.
     """
-    while (inner := _only_one_inside(folder)) and inner.name not in classes:
+    while (inner := _only_one_inside(folder)) and class_name(inner.name) not in classes:
         folder = inner
     return folder
 
@@ -209,7 +214,7 @@ def _annotations(folder: Path) -> dict[Path, str]:
 
 
 def _holds_classes(folder: Path, classes: Collection[str]) -> bool:
-    return any(path.name in classes for path in subfolders(folder))
+    return any(class_name(path.name) in classes for path in subfolders(folder))
 
 
 def _only(named: dict[str, list[Path]], split: str) -> Path | None:
