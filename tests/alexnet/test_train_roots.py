@@ -1,6 +1,7 @@
 """``--train-root`` and ``--val-root``: the images of each set from a folder of its own."""
 
 import json
+import shutil
 
 import pytest
 
@@ -129,6 +130,22 @@ def test_folders_that_cannot_be_used(roots, narrow, error_of, train_root, val_ro
     code, message = error_of(train.main, options)
     assert code == 3
     assert expected in message
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_what_is_said_of_moved_data_can_be_given(narrow, roots, tmp_path, capsys, moved):
+    for root, name in zip(roots[1::2], ("one", "two")):
+        shutil.copytree(root, tmp_path / name)
+    old = ["--train-root", str(tmp_path / "one"), "--val-root", str(tmp_path / "two")]
+    run, new = tmp_path / "run", list(old)
+    assert train.main([*OPTIONS, *old, "--out", str(run), "--max-steps", "1"]) == 0
+    new[2 * moved + 1] += " moved"
+    (tmp_path / ("one", "two")[moved]).rename(new[2 * moved + 1])
+    capsys.readouterr()
+    assert evaluate.main([str(run)]) == 3
+    assert "if they were moved, give --train-root DIR and --val-root DIR" in capsys.readouterr().err
+    assert evaluate.main([str(run), *new]) == 0
+    assert resume(run, *new) == 0
 
 
 @pytest.mark.parametrize(
