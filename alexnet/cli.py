@@ -120,7 +120,12 @@ def duration(text: str) -> int:
 
 
 def path(text: str) -> Path:
-    """An argparse type: a path. A shell leaves the ~ in --out=~/run as it is."""
+    """An argparse type: a path. A shell leaves the ~ in --out=~/run as it is.
+
+    An empty one, as of a variable that is not set, would be the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; the current folder is .")
     return Path(os.path.expanduser(text))
 
 
@@ -162,8 +167,6 @@ def writable(path: Path) -> Path:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise PermissionError(
             errno.EACCES, "nothing can be written to this folder", str(path.parent)
@@ -228,17 +231,25 @@ class _Say(logging.Handler):
 
 
 @contextlib.contextmanager
-def log() -> Iterator[None]:
-    """Print what the readers of data sets log, on stderr: which folder serves as what."""
+def log(level: int = logging.INFO) -> Iterator[None]:
+    """Print what the readers of data sets log, on stderr: which folder serves as what.
+
+    Args:
+        level: the least that is printed; every command prints warnings.
+    """
     logger, handler = logging.getLogger("alexnet.data"), _Say()
-    level = logger.level
+    before, others = logger.level, [other for other in logger.handlers if isinstance(other, _Say)]
+    for other in others:  # it would print all a second time
+        logger.removeHandler(other)
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)
+        logger.setLevel(before)
+        for other in others:
+            logger.addHandler(other)
 
 
 def printable(text: str) -> str:
@@ -286,7 +297,7 @@ def _reconfigure(stream: Any, errors: str) -> None:
 
 def exit_code(run: Callable[[], int]) -> int:
     """Run a command and return its exit code; an expected error is one line and its own code."""
-    with _standard_streams():
+    with _standard_streams(), log(logging.WARNING):
         code, message = _outcome(run)
         if message:
             say("error: " + " ".join(str(message).split()))

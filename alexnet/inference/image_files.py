@@ -16,7 +16,7 @@ import numpy as np
 
 from alexnet.data.images import MAX_FILE_BYTES, decode
 from alexnet.data.loader import Batch
-from alexnet.data.readers.image_tree import files_below
+from alexnet.data.readers.image_tree import class_name, files_below
 from alexnet.data.transforms import Preprocessing, View, central_view, ten_views
 from alexnet.errors import BadImage, DataError
 
@@ -97,7 +97,7 @@ def find(
         if not files:
             refuse(name, f"{name}: no image in this folder")
         for file in files:
-            folder = Path(file).absolute().parent.name
+            folder = class_name(Path(file).absolute().parent.name)
             found.append(ImageFile(file, labels.get(folder, UNKNOWN)))
     return found
 

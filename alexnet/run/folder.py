@@ -13,6 +13,7 @@ from typing import Any
 
 from alexnet import cli, files
 from alexnet.data.image_formats import SUFFIXES
+from alexnet.data.readers import splits
 from alexnet.data.sources import SOURCES
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run import checkpoint_files, environment
@@ -69,12 +70,16 @@ def _data_in(folder: Path) -> str | None:
     """What a folder holds if it is one with data, in words.
 
     Folders that people work in have images, too, so not all that can be trained on counts: there
-    must be two classes right here or in train/, which hold more images than other files.
+    must be two classes right here or in the folder for training, which hold more images than other
+    files. The folder of one class counts, too: the run's files would lie among its images.
     """
     for name, source in SOURCES.items():
         if name != "folder" and folder.is_dir() and source.found_in(folder):
             return name
-    for parent in (folder, folder / "train"):
+    if _is_class(folder):
+        return "images"
+    sets = [path for path in sorted(folder.glob("*/")) if splits.split_of(path.name) == "train"]
+    for parent in (folder, *map(splits.innermost, sets)):
         classes = filter(_is_class, sorted(parent.glob("*/")))
         if len(two := [path.name for path in itertools.islice(classes, 2)]) == 2:
             return f"images in {two[0]}/ and {two[1]}/"

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import logging
 import os
 import shlex
 import subprocess
@@ -167,3 +168,32 @@ def test_a_number_with_its_noun():
         "1 epoch",
         "1,000 epochs",
     ]
+
+
+def test_every_command_prints_warnings_of_readers_once(capsys):
+    logger = logging.getLogger("alexnet.data")
+    before = logger.level, list(logger.handlers)
+
+    def read() -> int:
+        logger.info("which folder serves as what")
+        logger.warning("a name with\x1b[31m")
+        return 0
+
+    def read_and_log() -> int:
+        with cli.log():
+            return read()
+
+    assert cli.exit_code(read) == 0
+    assert capsys.readouterr().err == "warning: a name with\\x1b[31m\n"
+    assert cli.exit_code(read_and_log) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "which folder serves as what",
+        "warning: a name with\\x1b[31m",
+    ]
+    assert (logger.level, list(logger.handlers)) == before
+
+
+@pytest.mark.parametrize("option", ["--data-root", "--train-root", "--out"])
+def test_an_empty_path_is_not_the_current_folder(option, capsys):
+    assert train.main([option, ""]) == 2
+    assert f"argument {option}: an empty path" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """``--train-root`` and ``--val-root``: the images of each set from a folder of its own."""
 
 import json
+import shutil
 
 import pytest
 
@@ -8,6 +9,7 @@ from alexnet import evaluate, train
 from alexnet.data import __main__ as data_command
 from alexnet.data import load
 from alexnet.doctor.__main__ import main as doctor
+from alexnet.errors import DataError
 from alexnet.run.checkpoint import LAST, Checkpoint
 from tests.alexnet.runs import resume, write_images
 
@@ -128,6 +130,31 @@ def test_folders_that_cannot_be_used(roots, narrow, error_of, train_root, val_ro
     code, message = error_of(train.main, options)
     assert code == 3
     assert expected in message
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_what_is_said_of_moved_data_can_be_given(narrow, roots, tmp_path, capsys, moved):
+    for root, name in zip(roots[1::2], ("one", "two")):
+        shutil.copytree(root, tmp_path / name)
+    old = ["--train-root", str(tmp_path / "one"), "--val-root", str(tmp_path / "two")]
+    run, new = tmp_path / "run", list(old)
+    assert train.main([*OPTIONS, *old, "--out", str(run), "--max-steps", "1"]) == 0
+    new[2 * moved + 1] += " moved"
+    (tmp_path / ("one", "two")[moved]).rename(new[2 * moved + 1])
+    capsys.readouterr()
+    assert evaluate.main([str(run)]) == 3
+    assert "if they were moved, give --train-root DIR and --val-root DIR" in capsys.readouterr().err
+    assert evaluate.main([str(run), *new]) == 0
+    assert resume(run, *new) == 0
+
+
+@pytest.mark.parametrize(
+    "train_root, val_root", [("", ""), ("", "inner"), ("inner", ""), ("inner", "inner")]
+)
+def test_one_folder_by_two_names_is_refused(tmp_path, train_root, val_root):
+    write_images(tmp_path / "inner", ("blue", "red"), count=2)
+    with pytest.raises(DataError, match="are also those to learn from"):
+        load("folder", train_root=tmp_path / train_root, val_root=tmp_path / val_root)
 
 
 def test_check_and_prepare(roots, tmp_path, capsys):

@@ -11,6 +11,8 @@ chosen by name, and read when their images are used.
 import hashlib
 import logging
 import os
+import unicodedata
+from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from alexnet.data.dataset import Splits
 from alexnet.data.images import decode
 from alexnet.data.readers import splits
 from alexnet.data.readers.image_tree import (
+    class_name,
     files_by_subfolder,
     holds_images,
     holds_images_directly,
@@ -119,13 +122,13 @@ def open_separate(train_root: Path, val_root: Path | None, seed: int = 0) -> Spl
     _require_folder(val_root)
     # It may lie beside the classes.
     unused = [path for path in subfolders(folder) if os.path.samefile(path, val_root)]
-    if not unused and Path(os.path.realpath(val_root)).is_relative_to(os.path.realpath(folder)):
+    train = list_images(folder, unused)
+    validation = splits.innermost(val_root, train)
+    if not unused and Path(os.path.realpath(validation)).is_relative_to(os.path.realpath(folder)):
         raise DataError(
             f"{val_root}: its images are also those to learn from; leave out --val-root to have "
             "them divided, or move it"
         )
-    train = list_images(folder, unused)
-    validation = splits.innermost(val_root, train)
     files = _files_like(train, "validation", validation)
     return {
         "train": _dataset("train", folder, train),
@@ -178,7 +181,7 @@ def divided(images: Files, root: Path, seed: int) -> Splits:
 
 def rank(seed: int, path: str) -> bytes:
     """The place of an image in a random order that depends on the seed and its name alone."""
-    name = os.fsencode(path.replace(os.sep, "/"))
+    name = os.fsencode(unicodedata.normalize("NFC", path.replace(os.sep, "/")))
     return hashlib.blake2b(f"{seed}/".encode() + name, digest_size=16).digest()
 
 
@@ -195,7 +198,25 @@ def _classes(folder: Path, unused: Collection[Path] = ()) -> Files:
         logger.warning(
             "%s: left out %d folder(s) without an image, such as %s", folder, len(empty), empty[0]
         )
-    return {name: paths for name, paths in images.items() if paths}
+    classes = defaultdict(list)
+    for name, paths in images.items():
+        if paths:
+            classes[class_name(name)] += paths
+    _warn_of_similar(folder, classes)
+    return {name: sorted(classes[name]) for name in sorted(classes)}
+
+
+def _similar(name: str) -> str:
+    """What names have in common that differ in case or in spaces around them only."""
+    return name.strip().casefold()
+
+
+def _warn_of_similar(folder: Path, classes: Collection[str]) -> None:
+    names: dict[str, str] = {}
+    for name in sorted(classes):
+        other = names.setdefault(_similar(name), name)
+        if other != name:
+            logger.warning("%s: %r and %r are two classes; is one meant?", folder, other, name)
 
 
 def _files_like(train: Files, split: str, folder: Path) -> Files:
@@ -215,7 +236,7 @@ def _files_like(train: Files, split: str, folder: Path) -> Files:
     if unknown := sorted(images.keys() - train.keys()):
         raise DataError(
             f"{folder}: the set for {split} has classes that the one for training does not: "
-            f"{_some(unknown)}"
+            f"{_some(unknown)}{_meant(unknown, train)}"
         )
     if missing := sorted(train.keys() - images.keys()):
         logger.warning("%s: the set for %s has no image of %s", folder, split, _some(missing))
@@ -234,6 +255,13 @@ def _say_unused(unused: dict[Path, str]) -> None:
         logger.info("not used: %s (%s)", path, reason)
     if len(unused) > LISTED_FOLDERS:
         logger.info("not used: %d more folders", len(unused) - LISTED_FOLDERS)
+
+
+def _meant(unknown: list[str], classes: Collection[str]) -> str:
+    for name in classes:
+        if _similar(name) == _similar(unknown[0]):
+            return f"; is {name!r} meant?"
+    return ""
 
 
 def _some(names: list[str]) -> str:

@@ -1,11 +1,12 @@
 """Which files and folders below a folder are somebody's images, and which the system has made.
 
-Hidden files and folders, and those of `SYSTEM_NAMES`, are never images and never classes. Links to
-folders are followed, wherever they lie.
+Hidden files and folders, those of `SYSTEM_NAMES`, and folders of runs are never images and never
+classes. Links to folders are followed, wherever they lie.
 """
 
 import logging
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -29,6 +30,10 @@ SYSTEM_NAMES = frozenset(
     )
 )
 
+# The folder of a run has this file, and pictures that nobody wants to learn from. People who train
+# in the folder of their data have runs/ beside the classes.
+CHECKPOINT = "last.safetensors"
+
 logger = logging.getLogger("alexnet.data")
 
 
@@ -48,12 +53,21 @@ def is_left_out(name: str) -> bool:
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
+def class_name(folder_name: str) -> str:
+    """The class that a folder stands for.
+
+    The letter é is one character on most systems and may be two, e and an accent, in what comes
+    from a Mac: such names look the same, and are one class.
+    """
+    return unicodedata.normalize("NFC", folder_name)
+
+
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, by name."""
+    """The folders in a folder, by name; without those of runs."""
     return sorted(
         folder / entry.name
         for entry in _entries(folder)
-        if not is_left_out(entry.name) and entry.is_dir()
+        if not is_left_out(entry.name) and entry.is_dir() and not _is_run(entry)
     )
 
 
@@ -98,6 +112,7 @@ class _LeftOut:
     Attributes:
         system: how many files and folders of each kind the system has made.
         others: files that are not called like images.
+        runs: folders of runs.
         broken: links to nothing.
         repeated: links to folders that are read already.
     """
@@ -105,11 +120,14 @@ class _LeftOut:
     def __init__(self):
         self.system: Counter[str] = Counter()
         self.others: list[str] = []
+        self.runs: list[str] = []
         self.broken: list[str] = []
         self.repeated: list[str] = []
 
     def takes(self, entry: os.DirEntry) -> bool:
-        """Whether an entry is left out by its name, or as a link to nothing; then it is noted.
+        """Whether an entry is left out by its name, as a run, or as a link to nothing.
+
+        What is left out is noted.
 
         A broken link that is called like an image is a bad image, as a damaged file is.
         """
@@ -117,6 +135,9 @@ class _LeftOut:
         if is_left_out(name):
             kind = "._*" if name.startswith("._") else name.strip()
             self.system[kind if is_of_system(name) else "other hidden names"] += 1
+            return True
+        if entry.is_dir() and _is_run(entry):
+            self.runs.append(entry.path)
             return True
         if entry.is_symlink() and not is_image(name) and not os.path.exists(entry.path):
             self.broken.append(entry.path)
@@ -127,6 +148,8 @@ class _LeftOut:
         if self.system:
             counts = ", ".join(f"{count} {name}" for name, count in sorted(self.system.items()))
             logger.info("%s: left out what the system has made or hidden: %s", folder, counts)
+        if self.runs:
+            logger.info("%s: left out folders of runs, such as %s", folder, min(self.runs))
         for paths, what in (
             (self.others, "file(s) are not called like images and were left out"),
             (self.broken, "link(s) lead to nothing and were left out"),
@@ -165,6 +188,10 @@ def _images_below(folder: Path, left_out: _LeftOut) -> Iterator[str]:
             else:
                 left_out.others.append(entry.path)
         links.sort()
+
+
+def _is_run(folder: os.DirEntry) -> bool:
+    return os.path.exists(os.path.join(folder.path, CHECKPOINT))
 
 
 def _above(folder: Path) -> set[tuple[int, int]]:

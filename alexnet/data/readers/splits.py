@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alexnet.data.dataset import Dataset
-from alexnet.data.readers.image_tree import holds_images, holds_images_directly, subfolders
+from alexnet.data.readers.image_tree import (
+    class_name,
+    holds_images,
+    holds_images_directly,
+    subfolders,
+)
 from alexnet.errors import DataError
 
 WORDS = {
@@ -124,22 +129,25 @@ def find(root: Path) -> Layout:
     if not sets:
         _refuse_variants(below)
         return Layout(folder, unused=_copies(below) | _annotations(folder))
-    train = _only(named, "train")
+    train, empty = _only(named, "train"), _sets_without_images(folder)
     if train is None:
+        for path in empty:
+            if split_of(path.name) == "train":
+                raise DataError(f"{path}: called like the set for training, but has no image")
         raise DataError(
             f"{sets[0]}: no folder for training lies beside it; call one train, or give "
             "--train-root DIR"
         )
     if train in flat:
         raise DataError(f"{train} holds images directly; {ADVICE}")
-    unused = dict.fromkeys(others, "not called like a set")
+    unused = dict.fromkeys(others, "not called like a set") | dict.fromkeys(empty, "no image in it")
     if len(sets) == 1 and "train" in by_split(path.name for path in _with_images(train)):
         layout = find(train)
         layout.unused |= unused
         return layout
     layout = Layout(innermost(train))
     layout.unused = unused | _annotations(layout.train)
-    classes = {path.name for path in subfolders(layout.train)}
+    classes = {class_name(path.name) for path in subfolders(layout.train)}
     if validation := _only(named, "validation"):
         layout.validation = innermost(validation, classes)
     tests = named.get("test", [])
@@ -165,9 +173,9 @@ def innermost(folder: Path, classes: Collection[str] = ()) -> Path:
     """The folder that holds the folders of classes: `folder`, or one that all lies in.
 
     Args:
-        classes: names of folders that are classes.
+        classes: names of classes, whose folders are not gone into.
     """
-    while (inner := _only_one_inside(folder)) and inner.name not in classes:
+    while (inner := _only_one_inside(folder)) and class_name(inner.name) not in classes:
         folder = inner
     return folder
 
@@ -186,6 +194,17 @@ def _with_images(folder: Path) -> list[Path]:
     return [path for path in subfolders(folder) if path not in unused and holds_images(path)]
 
 
+def _sets_without_images(folder: Path) -> list[Path]:
+    """Folders called like a set in which there is no image, and such links to nothing."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if split_of(path.name)
+        and (path.is_dir() or path.is_symlink())
+        and not (path.is_dir() and holds_images(path))
+    ]
+
+
 def _annotations(folder: Path) -> dict[Path, str]:
     """Folders of masks and the like beside one of images, and what to say of them."""
     below = subfolders(folder)
@@ -195,7 +214,7 @@ def _annotations(folder: Path) -> dict[Path, str]:
 
 
 def _holds_classes(folder: Path, classes: Collection[str]) -> bool:
-    return any(path.name in classes for path in subfolders(folder))
+    return any(class_name(path.name) in classes for path in subfolders(folder))
 
 
 def _only(named: dict[str, list[Path]], split: str) -> Path | None:

@@ -288,6 +288,18 @@ one of the two folders, or --train-root DIR and --val-root DIR""",
         error: data: all images lie in one folder, cat, but at least 2 classes are needed; put the \
 images of each class into a folder of its own there""",
     ),
+    "sets without images": Download(
+        "train/{cat,dog}/{1,2}.jpg val/{cat,dog}/1.dcm test->nowhere",
+        f"""\
+        not used: data/test (no image in it)
+        not used: data/val (no image in it)
+        train: data/train, 2 classes, 2 images
+        validation: data/train {HELD_OUT}, 2 classes, 2 images""",
+    ),
+    "nothing to learn from": Download(
+        "train/{cat,dog}/1.dcm val/{cat,dog}/1.jpg",
+        "error: data/train: called like the set for training, but has no image",
+    ),
     "the folder of one class": Download(
         "{1,2}.jpg",
         """\

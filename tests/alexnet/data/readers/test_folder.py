@@ -110,6 +110,43 @@ def test_single_image_is_trained_on(tmp_path, caplog):
     assert "class cat has a single image" in caplog.text
 
 
+def test_names_that_look_the_same_are_one_class(tmp_path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    for name in (f"train/{composed}/1", f"train/{decomposed}/2", "train/tea/3", "val/tea/4"):
+        write_image(tmp_path / f"{name}.png")
+    for name in (f"val/{decomposed}/5", f"test/x/{decomposed}/6", f"test/x/{decomposed}/7"):
+        write_image(tmp_path / f"{name}.png")
+    splits = open_splits(tmp_path)
+    assert {split: dataset.classes for split, dataset in splits.items()} == dict.fromkeys(
+        ("train", "validation", "test"), [composed, "tea"]
+    )
+    assert [list(dataset.labels) for dataset in splits.values()] == [[0, 0, 1], [0, 1], [0, 0]]
+
+
+def test_a_copy_from_a_mac_is_divided_alike(tmp_path):
+    for form in ("caf\u00e9", "cafe\u0301"):
+        for number in range(20):
+            write_image(tmp_path / form[-1] / form / f"{number}.png")
+            write_image(tmp_path / form[-1] / "tea" / f"{number}.png")
+    held_out = [
+        [Path(file).name for file in open_splits(folder)["validation"].files]
+        for folder in tmp_path.iterdir()
+    ]
+    assert held_out[0] == held_out[1]
+
+
+def test_names_that_differ_in_case_or_spaces(tmp_path, caplog):
+    for name in ("train/Cat/1", "train/dog /1", "val/cat/1", "val/dog /1"):
+        write_image(tmp_path / f"{name}.png")
+    with pytest.raises(DataError, match="the one for training does not: cat; is 'Cat' meant?"):
+        open_splits(tmp_path)
+    write_image(tmp_path / "train/cat/1.png")
+    write_image(tmp_path / "train/dog/1.png")
+    assert open_splits(tmp_path)["train"].classes == ["Cat", "cat", "dog", "dog "]
+    assert "'Cat' and 'cat' are two classes; is one meant?" in caplog.text
+    assert "'dog' and 'dog ' are two classes; is one meant?" in caplog.text
+
+
 def test_what_is_no_image_is_left_out(tmp_path, caplog):
     write_classes(tmp_path / "train", count=2)
     write_classes(tmp_path / "val", count=2)

@@ -45,6 +45,18 @@ def test_what_systems_leave_behind_is_neither_a_class_nor_an_image(write, tmp_pa
     assert not holds_images_directly(tmp_path)
 
 
+def test_runs_beside_the_classes_are_left_out(write, tmp_path, caplog):
+    write("cat/1.jpg", "dog/2.jpg", "runs/a/last.safetensors", "runs/a/curves.png")
+    write("cat/run/last.safetensors", "cat/run/curves.png", "b/last.safetensors", "b/map.png")
+    caplog.set_level("INFO", "alexnet.data")
+    files = files_by_subfolder(tmp_path)
+    assert {name: len(paths) for name, paths in files.items()} == {"cat": 1, "dog": 1, "runs": 0}
+    assert f"left out folders of runs, such as {tmp_path / 'b'}" in caplog.text
+    assert not holds_images(tmp_path / "runs")
+    assert [path.name for path in subfolders(tmp_path)] == ["cat", "dog", "runs"]
+    assert below(tmp_path / "b") == ["map.png"]  # which somebody has named
+
+
 def test_linked_folders_are_followed_wherever_they_lie(write, tmp_path):
     write("camera/1.jpg", "camera/deep/2.jpg", "photos/cat/3.jpg")
     (tmp_path / "photos/cat/linked").symlink_to("../../camera")
