@@ -8,6 +8,7 @@ the inputs. `run_backward` walks these nodes from the output to the leaves.
 import contextlib
 import functools
 import inspect
+import os
 import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Protocol, TypeVar
@@ -22,6 +23,16 @@ _mode = threading.local()
 # Threads that share parameters add to the same ``grad``: no gradient may be lost between the
 # reading of the old sum and the writing of the new one.
 _accumulating = threading.Lock()
+
+
+def _after_fork() -> None:
+    """In a child, where the thread that may have held the lock does not exist."""
+    global _accumulating
+    _accumulating = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def is_grad_enabled() -> bool:

@@ -1,5 +1,7 @@
 """Functions of a user's own: what is wrong with one is said by its name."""
 
+import os
+import signal
 import threading
 import time
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import autograd
 
 
 def function(forward=lambda ctx, *arrays: arrays[0] * 2, backward=lambda ctx, grad: grad * 2):
@@ -90,3 +93,14 @@ def test_threads_that_share_a_leaf_lose_no_gradient():
     for thread in threads:
         thread.join()
     assert shared.grad.numpy().tolist() == [20, 20]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_child_does_not_wait_for_a_thread_of_its_parent():
+    with autograd._accumulating:  # as another thread may when the process is forked
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            leaf().sum().backward()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
