@@ -49,7 +49,7 @@ def test_only_a_folder_that_the_run_has_made_is_hidden_from_git(tmp_path, monkey
 @pytest.mark.parametrize("inside", [".", "train", "Training", "seg_train/seg_train"])
 def test_no_run_among_images_to_learn_from(tmp_path, inside):
     write_images(tmp_path / "photos" / inside, count=1)
-    with pytest.raises(UsageError, match="photos: holds data .images in blue/ and green/.*--data-"):
+    with pytest.raises(UsageError, match="photos holds data .images in blue/ and green/.*--data-"):
         run_folder.require_free(tmp_path / "photos")
     with pytest.raises(UsageError, match="blue: holds data .images."):
         run_folder.require_free(tmp_path / "photos" / inside / "blue")
