@@ -51,7 +51,7 @@ def test_no_run_among_images_to_learn_from(tmp_path, inside):
     write_images(tmp_path / "photos" / inside, count=1)
     with pytest.raises(UsageError, match="photos holds data .images in blue/ and green/.*--data-"):
         run_folder.require_free(tmp_path / "photos")
-    with pytest.raises(UsageError, match="blue: holds data .images."):
+    with pytest.raises(UsageError, match="blue holds data .images."):
         run_folder.require_free(tmp_path / "photos" / inside / "blue")
     (tmp_path / "cifar-10-batches-bin").mkdir()
     with pytest.raises(UsageError, match="holds data .cifar10."):
