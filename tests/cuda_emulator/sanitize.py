@@ -42,7 +42,10 @@ def environment(sanitizer: str, log: str) -> dict[str, str]:
         variable: f"{options}:log_path={log}",
         "CUDA_EMULATOR_SANITIZER": sanitizer,
         "CUDA_EMULATOR_SANITIZER_LOG": log,
-        "OPENBLAS_NUM_THREADS": "1",  # its threads are of no interest, and slow here
+        # Other threads than the emulator's are of no interest, and slow here. ThreadSanitizer does
+        # not see how those of OpenMP wait for each other, and calls that a race.
+        "OPENBLAS_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
     }
 
 
