@@ -56,7 +56,8 @@ def test_arguments_of_a_launch_are_accepted(monkeypatch):
                 *arguments, stream=SimpleNamespace(ptr=0), **options
             )
 
-    monkeypatch.setattr(device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
+    connected = SimpleNamespace(RawModule=Module, ndarray=cupy.ndarray)
+    monkeypatch.setattr(device, "cupy", connected, raising=False)
     monkeypatch.setattr(sources.Source, "all", [])
     source = sources.Source("relu/cuda.cu", "relu")
     _, on_device, host = device_arrays()
@@ -65,7 +66,7 @@ def test_arguments_of_a_launch_are_accepted(monkeypatch):
         source.launch("relu", host.dtype, 1, on_device, *scalars)
     with reaching_the_device():
         source.launch("relu", host.dtype, (2, 3, 4), on_device, *scalars, threads=(8, 8))
-    with pytest.raises(TypeError, match="Unsupported type"):
+    with pytest.raises(TypeError, match="expected an array of the GPU"):
         source.launch("relu", host.dtype, 1, SimpleNamespace(flags=on_device.flags))
 
 
@@ -131,7 +132,8 @@ def test_source_compiles_as_cupy_compiles_it(path, architecture, monkeypatch):
             compiled.append(name)
             return super().get_function(name)
 
-    monkeypatch.setattr(device, "cupy", SimpleNamespace(RawModule=Module), raising=False)
+    connected = SimpleNamespace(RawModule=Module, ndarray=cupy.ndarray)
+    monkeypatch.setattr(device, "cupy", connected, raising=False)
     monkeypatch.setattr(sources.Source, "all", [])
     source = SOURCES[path]
     # A new one, of which nothing is compiled yet.
