@@ -14,7 +14,7 @@ from minigrad.backend import backend_of
 from minigrad.distributed import launchers
 from minigrad.distributed.pairs import Node
 from minigrad.distributed.reduction import Layout, Reduction, Transport
-from minigrad.distributed.team import DistributedError, Team
+from minigrad.distributed.team import Team
 
 _team: Team | None = None
 
@@ -39,14 +39,17 @@ def current() -> Team:
 
 def _connect(launch: launchers.Launch) -> Team:
     try:
+        rc = importlib.import_module("mpi4py").rc
+        # The start is checked first: MPI itself would end the process.
+        rc.initialize, rc.finalize = False, True
         mpi = importlib.import_module("mpi4py.MPI")
-    except ImportError as error:
-        raise DistributedError(
-            f"{launch.name} has started several processes, which needs mpi4py and an MPI "
-            f"library: pip install '.[mpi]' ({error})"
-        ) from error
+    except (ImportError, RuntimeError) as error:
+        raise launchers.import_error(launch, error) from error
+    launchers.check_library(launch, mpi.Get_library_version())
+    if not mpi.Is_initialized():
+        mpi.Init_thread()
     launchers.check(launch, mpi.COMM_WORLD.size)
-    return MpiTeam(mpi) if mpi.COMM_WORLD.size > 1 else Team()
+    return MpiTeam(mpi)
 
 
 class MpiTeam(Team):
