@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-import minigrad as mg
 from minigrad import backend
-from minigrad.random import random_keys
 
 
 def test_cpu_is_numpy():
@@ -31,11 +29,3 @@ def test_fingerprint_sees_an_array_that_was_overwritten(shape, rng):
     assert fingerprint(array.copy()) == before
     array *= 1.0001
     assert fingerprint(array) != before
-
-
-def test_random_keys_count_calls_from_the_seed():
-    mg.manual_seed(7)
-    keys = random_keys
-    assert [keys.next(), keys.next()] == [(7, 0), (7, 1)]
-    mg.manual_seed(2**64 - 1)
-    assert keys.next() == (2**64 - 1, 0)
