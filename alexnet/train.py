@@ -16,7 +16,7 @@ from alexnet.model import parameter_count
 from alexnet.run import checkpoint_files
 from alexnet.run import folder as run_folder
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
-from alexnet.training import resources, signals
+from alexnet.training import processes, resources, signals
 from alexnet.training.build import build_trainer
 from alexnet.training.dry_run import dry_run
 from alexnet.training.epoch_results import Curves, EpochLines, FilterSnapshots
@@ -27,6 +27,8 @@ from alexnet.training.state import TrainingState
 from alexnet.training.step_log import StepLog, TensorBoard
 from alexnet.training.trainer import Observer, Trainer
 from alexnet.training.watch import Watch
+from minigrad import distributed
+from minigrad.distributed import Team
 
 BAD_IMAGES = "bad_images.txt"
 # Steps between the scalars for TensorBoard without --log-every.
@@ -35,15 +37,20 @@ TENSORBOARD_EVERY = 10
 
 def _run(argv: list[str] | None) -> int:
     started = time.monotonic()
-    cli_options, invocation = parse(argv)
     with contextlib.ExitStack() as stack:
+        team = distributed.world()
+        stack.enter_context(processes.one_voice(team))
+        cli_options, invocation = parse(argv)
         stack.enter_context(cli.log())
         checkpoint, pretrained, folder = None, None, invocation.out
         if invocation.resume is not None:
             if folder is not None:
                 raise UsageError("--resume continues in the run's own folder: leave out --out")
-            checkpoint, folder = _checkpoint_to_continue(invocation.resume, cli_options, stack)
-            settings = continued_run(cli_options, checkpoint)
+            resume = invocation.resume
+            checkpoint, folder = team.from_leader(
+                lambda: _checkpoint_to_continue(resume, cli_options, stack)
+            )
+            settings = continued_run(cli_options, checkpoint, team.size)
             if checkpoint.is_complete(settings.epochs, settings.patience):
                 return _already_complete(settings, folder, checkpoint)
         else:
@@ -51,11 +58,13 @@ def _run(argv: list[str] | None) -> int:
                 run_folder.require_free(folder)
             run_folder.require_writable(folder or run_folder.RUNS)
             if "init_from" in cli_options:
-                pretrained = Checkpoint.load(find(Path(cli_options["init_from"]), BEST, LAST))
-            settings = new_run(cli_options, pretrained)
+                path = Path(cli_options["init_from"])
+                pretrained = team.from_leader(lambda: Checkpoint.load(find(path, BEST, LAST)))
+            settings = new_run(cli_options, pretrained, team.size)
+        processes.require_alike(team, asdict(settings))
         _require_tensorboard(settings)
         if invocation.dry_run:
-            return _dry_run(settings, folder, checkpoint, pretrained)
+            return _dry_run(settings, folder, checkpoint, pretrained, team)
 
         step = None if checkpoint is None else checkpoint.schedule["steps"]
         from_file = invocation.resume is not None and Path(invocation.resume).is_file()
@@ -67,14 +76,17 @@ def _run(argv: list[str] | None) -> int:
                 cli.say(f"{folder} had gone on after step {step}: a copy of that is kept in {copy}")
             return folder
 
-        trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained)
-        trainer.train_loader.dataset.bad_images.write_to(trainer.folder / BAD_IMAGES)
-        changes = run_folder.write_run_json(trainer.folder, asdict(trainer.settings), checkpoint)
+        trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained, team=team)
+        who = processes.who_takes_part(team)
+        if team.leads:
+            trainer.bad_images.write_to(trainer.folder / BAD_IMAGES)
+            arguments = asdict(trainer.settings)
+            changes = run_folder.write_run_json(trainer.folder, arguments, checkpoint, who)
+            for name, (before, now) in changes.items():
+                cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
+            _announce(trainer)
+            trainer.observers = list(_observers(trainer, invocation.watch_every, stack))
         del checkpoint, pretrained  # their arrays are as large as the network
-        for name, (before, now) in changes.items():
-            cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
-        _announce(trainer)
-        trainer.observers = list(_observers(trainer, invocation.watch_every, stack))
         return _train(trainer, plan, invocation, started)
 
 
@@ -124,6 +136,7 @@ def _dry_run(
     folder: Path | None,
     checkpoint: Checkpoint | None,
     pretrained: Checkpoint | None,
+    team: Team,
 ) -> int:
     """Say what the run would be and what it would need, without making its folder."""
     disk_folder = folder or run_folder.RUNS
@@ -133,6 +146,7 @@ def _dry_run(
         checkpoint,
         pretrained,
         check_memory=False,
+        team=team,
     )
     _announce(trainer)
     dry_run(trainer, plan)
@@ -172,9 +186,11 @@ def _announce(trainer: Trainer) -> None:
         step = f", step {trainer.state.step} of the next" if trainer.state.step else ""
         cli.say(f"continuing after epoch {trainer.state.epoch}{step}")
     products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
+    team = trainer.team
+    among = f", in {team.size} processes that divide each batch" if team.size > 1 else ""
     cli.say(
-        f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first "
-        "used, so the first run takes a while to its first step."
+        f"On {trainer.backend.describe()}{products}{among}. Kernels are compiled when they are "
+        "first used, so the first run takes a while to its first step."
     )
 
 
@@ -218,10 +234,11 @@ def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float)
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
     except MemoryError as error:
-        available = resources.available_memory(trainer.backend)
+        available = resources.available_memory(trainer.backend, trainer.team.local_size)
         raise OutOfMemory(f"out of memory ({error}): {plan.shortage(available)}") from error
 
     resume = cli.command(COMMAND, "--resume", trainer.folder)
+    received = [number for numbers in trainer.team.gather(received) for number in numbers]
     if received and not finished:
         cli.say(f"{interrupts.word(received[0])}; continue with: {resume}")
         return 128 + received[0]

@@ -36,6 +36,7 @@ LADDER_OF_MINIGRAD = [
     ("kernels",),
     ("cuda", "random"),
     ("backend",),
+    ("distributed",),
     ("autograd",),
     ("tensor",),
     ("ops",),
