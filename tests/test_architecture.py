@@ -142,10 +142,10 @@ def test_no_circle():
 
 
 @pytest.mark.parametrize(
-    "library, place", [("cupy", "minigrad/cuda.py"), ("mpi4py", "minigrad/distributed/mpi.py")]
+    "package, place", [("cupy", "minigrad/cuda.py"), ("mpi4py", "minigrad/distributed/mpi.py")]
 )
-def test_libraries_of_machines_are_imported_in_one_place(library, place):
-    assert [name_of(path) for path in SOURCES if library in packages(path)] == [place]
+def test_library_is_imported_in_one_place(package, place):
+    assert [name_of(path) for path in SOURCES if package in packages(path)] == [place]
 
 
 def test_kernels_do_not_know_tensors_or_libraries_that_compute():
