@@ -296,7 +296,7 @@ class Loader:
     def _load_batch(
         self, epoch: int, number: int, indices: np.ndarray, stop: threading.Event | None = None
     ) -> Batch | None:
-        """A batch, or a part of it, with these images; None if there is none that is not skipped."""
+        """A batch, or a part of it, with these images; None where every one is skipped."""
         used, views = [], []
         for index in indices:
             if stop is not None and stop.is_set():

@@ -271,7 +271,7 @@ class Trainer:
         for number, part in enumerate(share.parts, share.first):
             self.optimizer.zero_grad()
             if part is not None:
-                with random_keys.part(first_call, sum(sizes[:number])):
+                with random_keys.part_of_batch(first_call, sum(sizes[:number])):
                     results.append(self._process_part(part, sum(sizes)))
             gradients.put(part and [_array(p.grad) for p in parameters])
         results = [result for results in self.team.gather(results) for result in results]
