@@ -7,7 +7,7 @@ from minigrad import cuda as cuda_module
 from minigrad.distributed import DistributedError, PairwiseSum, Team, add_arrays, choose_gpu
 from minigrad.distributed.nccl import NcclTransport
 from tests.cuda_emulator import settings
-from tests.minigrad.distributed import threads
+from tests.minigrad.distributed import mpi_of_threads
 
 SHAPES = [(7, 3), (1,), (50,), (4, 2, 2)]
 
@@ -45,7 +45,7 @@ def test_sum_has_the_bits_of_one_process(cuda, monkeypatch, ranks, parts, missin
         like = [cuda.xp.zeros(shape, np.float32) for shape in SHAPES]
         return [array.get() for array in team.sum(sum_of(on_gpu, first).nodes, like)]
 
-    for arrays in threads.run(ranks, work):
+    for arrays in mpi_of_threads.run(ranks, work):
         for array, wanted in zip(arrays, expected, strict=True):
             assert array.tobytes() == wanted.tobytes() and array.shape == wanted.shape
 
@@ -60,7 +60,7 @@ def test_sums_follow_each_other(cuda):
             sums.append(team.sum(sum_of([own], team.rank).nodes, own)[0].get()[0])
         return sums
 
-    assert threads.run(2, work) == [[1, 21, 41]] * 2
+    assert mpi_of_threads.run(2, work) == [[1, 21, 41]] * 2
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
@@ -69,7 +69,7 @@ def test_exchange(cuda, dtype):
         own = cuda.xp.arange(6, dtype=dtype).reshape(2, 3).T * (team.rank + 1)
         return team.exchange(own, 1 - team.rank).get()
 
-    for rank, received in enumerate(threads.run(2, work)):
+    for rank, received in enumerate(mpi_of_threads.run(2, work)):
         expected = np.arange(6, dtype=dtype).reshape(2, 3).T * (2 - rank)
         np.testing.assert_array_equal(received, expected)
         assert received.dtype == dtype
@@ -83,7 +83,7 @@ def test_lost_process_is_an_error_of_the_team(cuda):
             team.transport(cuda).exchange(cuda.xp.zeros(3), 1)
 
     with pytest.raises(DistributedError, match="NCCL cannot send from GPU to GPU: NCCL_ERROR_REM"):
-        threads.run(2, work)
+        mpi_of_threads.run(2, work)
 
 
 # -- which GPU ----------------------------------------------------------------------------
