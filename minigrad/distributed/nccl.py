@@ -126,7 +126,4 @@ class NcclTransport:
         try:
             yield
         except self._nccl.NcclError as error:
-            raise DistributedError(
-                f"NCCL cannot send from GPU to GPU: {error}; the environment variable "
-                "NCCL_DEBUG=INFO makes it say more"
-            ) from error
+            raise DistributedError(f"NCCL cannot send from GPU to GPU: {error}") from error
