@@ -37,7 +37,7 @@ def choose_gpu(team: Team) -> None:
             if not has_nccl:
                 raise DistributedError(
                     f"rank {rank} on {host} finds no NCCL, which several GPUs need: "
-                    "pip install nvidia-nccl-cu12 (or nvidia-nccl-cu13)"
+                    "pip install '.[nccl12]' (or '.[nccl13]')"
                 )
             first = everyone.index((host, bus, has_nccl))
             if first != rank:

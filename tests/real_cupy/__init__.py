@@ -28,7 +28,7 @@ except ImportError as error:
         allow_module_level=True,
     )
 if not real_nccl.available:
-    pytest.fail("CuPy finds no NCCL: pip install nvidia-nccl-cu13 (or nvidia-nccl-cu12)")
+    pytest.fail("CuPy finds no NCCL: pip install '.[nccl13]' (or '.[nccl12]')")
 if cupy.cuda.runtime.driverGetVersion() != 0:
     pytest.skip("there is an NVIDIA driver: use pytest --gpu", allow_module_level=True)
 

@@ -136,5 +136,5 @@ def test_two_processes_do_not_share_a_gpu(chooses):
 
 def test_nccl_is_needed(chooses, monkeypatch):
     monkeypatch.setattr(cuda_module.import_nccl(), "available", False)
-    with pytest.raises(DistributedError, match="rank 1 on .* finds no NCCL.*pip install nvidia-"):
+    with pytest.raises(DistributedError, match="rank 1 on .* finds no NCCL.*pip install '.*nccl12"):
         chooses(SecondOfTwo(), 0, 1)
