@@ -10,8 +10,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from minigrad.backend import backend_of
+from minigrad.backend import Backend, backend_of
 from minigrad.distributed import launchers
+from minigrad.distributed.nccl import NcclTransport
 from minigrad.distributed.pairs import Node
 from minigrad.distributed.reduction import Layout, Reduction, Transport
 from minigrad.distributed.team import Team
@@ -86,28 +87,32 @@ class MpiTeam(Team):
             ]
         own = next((node.value for node in nodes if node.value is not None), None)
         outputs = own or [device.empty(array.shape, array.dtype) for array in like]
-        transport = self._transport(device.name)
+        transport = self.transport(device)
         Reduction(self.rank, self.gather(layouts), transport).run(nodes, outputs)
         return outputs
 
     def exchange(self, array: Any, other: int) -> Any:
-        received = np.empty_like(array)
-        self._comm.Sendrecv(array, other, 0, received, other, 0)
-        return received
+        return self.transport(backend_of(array)).exchange(array, other)
 
     def abort(self, code: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         self._comm.Abort(code)
 
-    def _transport(self, device: str) -> Transport:
-        if device not in self._transports:
-            self._transports[device] = MpiTransport(self._comm, self._in_place)
-        return self._transports[device]
+    def transport(self, device: Backend) -> Transport:
+        if device.name not in self._transports:
+            self._transports[device.name] = (
+                MpiTransport(self._comm, self._in_place)
+                if device.name == "cpu"
+                else NcclTransport(self, device.xp)
+            )
+        return self._transports[device.name]
 
 
 class MpiTransport:
     """Moves NumPy arrays."""
+
+    piece_bytes = 4 << 20  # all slices of a piece stay in the caches between two messages
 
     def __init__(self, comm: Any, in_place: Any):
         self._comm, self._in_place = comm, in_place
@@ -136,6 +141,11 @@ class MpiTransport:
 
     def all_gather(self, piece: np.ndarray, edges: list[int]) -> None:
         self._comm.Allgatherv(self._in_place, [piece, (_lengths(edges), edges[:-1])])
+
+    def exchange(self, array: np.ndarray, other: int) -> np.ndarray:
+        received = np.empty_like(array)
+        self._comm.Sendrecv(array, other, 0, received, other, 0)
+        return received
 
 
 def _lengths(edges: list[int]) -> list[int]:
