@@ -38,7 +38,7 @@ def require_alike(team: Team, settings: dict[str, Any]) -> None:
     """
     own = {
         **environment.versions(),
-        "settings": settings,
+        **{f"--{name.replace('_', '-')}": value for name, value in settings.items()},
         "type of processor": binding.get_host_cpu_name(),
         # Which instructions Numba may use decides the last bits of results.
         "processor features": binding.get_host_cpu_features().flatten(),

@@ -1,5 +1,6 @@
 """A team that was started by MPI. mpi4py is imported only here, by `world`."""
 
+import contextlib
 import importlib
 import itertools
 import os
@@ -93,9 +94,11 @@ class MpiTeam(Team):
         return received
 
     def abort(self, code: int) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
         self._comm.Abort(code)
+        os._exit(code)  # MPICH's only asks mpiexec to end the processes, and returns
 
     def _transport(self, device: str) -> Transport:
         if device not in self._transports:
