@@ -5,7 +5,7 @@ import importlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numba
@@ -61,7 +61,7 @@ class MpiTeam(Team):
 
     def __init__(self, mpi: Any):
         self._comm = mpi.COMM_WORLD
-        self._in_place = mpi.IN_PLACE
+        self._in_place, self._error = mpi.IN_PLACE, mpi.Exception
         self.rank, self.size = self._comm.rank, self._comm.size
         local = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
         self.local_rank, self.local_size = local.rank, local.size
@@ -69,10 +69,13 @@ class MpiTeam(Team):
         self._transports: dict[str, Transport] = {}
 
     def gather(self, value: Any) -> list[Any]:
-        return self._comm.allgather(value)
+        with self._connected():
+            return self._comm.allgather(value)
 
     def from_leader(self, work: Callable[[], Any]) -> Any:
-        return self._comm.bcast(work() if self.leads else None)
+        value = work() if self.leads else None
+        with self._connected():
+            return self._comm.bcast(value)
 
     def sum(self, nodes: Sequence[Node[list[Any]]], like: Sequence[Any]) -> list[Any]:
         layouts = [Layout(node.first, node.terms, node.value is not None) for node in nodes]
@@ -85,12 +88,15 @@ class MpiTeam(Team):
         own = next((node.value for node in nodes if node.value is not None), None)
         outputs = own or [device.empty(array.shape, array.dtype) for array in like]
         transport = self._transport(device.name)
-        Reduction(self.rank, self.gather(layouts), transport).run(nodes, outputs)
+        reduction = Reduction(self.rank, self.gather(layouts), transport)
+        with self._connected():
+            reduction.run(nodes, outputs)
         return outputs
 
     def exchange(self, array: Any, other: int) -> Any:
         received = np.empty_like(array)
-        self._comm.Sendrecv(array, other, 0, received, other, 0)
+        with self._connected():
+            self._comm.Sendrecv(array, other, 0, received, other, 0)
         return received
 
     def abort(self, code: int) -> None:
@@ -99,6 +105,17 @@ class MpiTeam(Team):
                 stream.flush()
         self._comm.Abort(code)
         os._exit(code)  # MPICH's only asks mpiexec to end the processes, and returns
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Where MPI notices that another process is gone before the launcher ends this one, too."""
+        try:
+            yield
+        except self._error as error:
+            raise DistributedError(
+                "the connection to another process is lost: it was killed (is there enough "
+                f"memory?), or the network has failed ({str(error).splitlines()[0]})"
+            ) from error
 
     def _transport(self, device: str) -> Transport:
         if device not in self._transports:

@@ -1,4 +1,4 @@
-"""``python -m tests.alexnet.processes.disturbed_train``: a narrow training, disturbed in one process.
+"""``python -m tests.alexnet.processes.disturbed_train``: a training, disturbed in one process.
 
 The environment variable DISTURBANCE says what, in JSON: in which call, from 1, of which function of
 which module; the rank of the process; and the statement that it executes before that call.
