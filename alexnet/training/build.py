@@ -55,7 +55,7 @@ def build_trainer(
     # What takes long to find out one process finds out.
     settings = team.from_leader(lambda: data.with_image_size(settings, train))
     model = _build_model(settings, len(train.classes))
-    plan = memory_plan.make(model, settings)
+    plan = memory_plan.make(model, settings, team.size)
     if check_memory:
         plan.require(resources.available_memory(device, team.local_size))
     if pretrained:

@@ -63,7 +63,7 @@ def disturbed(start_module, photos, tmp_path):
     "rank, where, statement, code, message",
     [
         (1, READING, DAMAGED, 3, "error: rank 1: 7.png: damaged"),
-        (1, STEP, NOT_FINITE, 5, "error: rank 0: the training loss is nan in epoch 2, step 3"),
+        (1, STEP, NOT_FINITE, 5, "error: the training loss is nan in epoch 2, step 3"),
         (0, SAVE, "raise OSError(28, 'full')", 7, "error: rank 0: disk full: [Errno 28] full"),
     ],
     ids=["damaged-image", "not-finite", "disk-full"],
