@@ -1,10 +1,11 @@
 """A team that was started by MPI. mpi4py is imported only here, by `world`."""
 
+import contextlib
 import importlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numba
@@ -15,7 +16,7 @@ from minigrad.distributed import launchers
 from minigrad.distributed.nccl import NcclTransport
 from minigrad.distributed.pairs import Node
 from minigrad.distributed.reduction import Layout, Reduction, Transport
-from minigrad.distributed.team import Team
+from minigrad.distributed.team import DistributedError, Team
 
 _team: Team | None = None
 
@@ -64,7 +65,7 @@ class MpiTeam(Team):
 
     def __init__(self, mpi: Any):
         self._comm = mpi.COMM_WORLD
-        self._in_place = mpi.IN_PLACE
+        self._in_place, self._error = mpi.IN_PLACE, mpi.Exception
         self.rank, self.size = self._comm.rank, self._comm.size
         local = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
         self.local_rank, self.local_size = local.rank, local.size
@@ -72,10 +73,13 @@ class MpiTeam(Team):
         self._transports: dict[str, Transport] = {}
 
     def gather(self, value: Any) -> list[Any]:
-        return self._comm.allgather(value)
+        with self._connected():
+            return self._comm.allgather(value)
 
     def from_leader(self, work: Callable[[], Any]) -> Any:
-        return self._comm.bcast(work() if self.leads else None)
+        value = work() if self.leads else None
+        with self._connected():
+            return self._comm.bcast(value)
 
     def sum(self, nodes: Sequence[Node[list[Any]]], like: Sequence[Any]) -> list[Any]:
         layouts = [Layout(node.first, node.terms, node.value is not None) for node in nodes]
@@ -87,17 +91,32 @@ class MpiTeam(Team):
             ]
         own = next((node.value for node in nodes if node.value is not None), None)
         outputs = own or [device.empty(array.shape, array.dtype) for array in like]
-        transport = self.transport(device)
-        Reduction(self.rank, self.gather(layouts), transport).run(nodes, outputs)
+        reduction = Reduction(self.rank, self.gather(layouts), self.transport(device))
+        with self._connected():
+            reduction.run(nodes, outputs)
         return outputs
 
     def exchange(self, array: Any, other: int) -> Any:
-        return self.transport(backend_of(array)).exchange(array, other)
+        with self._connected():
+            return self.transport(backend_of(array)).exchange(array, other)
 
     def abort(self, code: int) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
         self._comm.Abort(code)
+        os._exit(code)  # MPICH's only asks mpiexec to end the processes, and returns
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Where MPI notices that another process is gone before the launcher ends this one, too."""
+        try:
+            yield
+        except self._error as error:
+            raise DistributedError(
+                "the connection to another process is lost: it was killed (is there enough "
+                f"memory?), or the network has failed ({str(error).splitlines()[0]})"
+            ) from error
 
     def transport(self, device: Backend) -> Transport:
         if device.name not in self._transports:
@@ -128,11 +147,7 @@ class MpiTransport:
         received: np.ndarray,
     ) -> None:
         size, elements = received.shape
-        sent = (
-            [0] * size
-            if piece is None
-            else [end - start for start, end in itertools.pairwise(edges)]
-        )
+        sent = [0] * size if piece is None else _lengths(edges)
         taken = [elements * is_sender for is_sender in senders]
         self._comm.Alltoallv(
             [received if piece is None else piece, (sent, edges[:-1])],
