@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,8 @@ from typing import Any
 
 from alexnet import interrupts
 from alexnet.errors import CheckpointError, DataError, Diverged, OutOfMemory, UsageError
-from minigrad import BackendError
+from minigrad import BackendError, distributed
+from minigrad.distributed import launchers
 
 EXIT_CODES = """\
 exit codes:
@@ -25,7 +27,7 @@ exit codes:
   4  checkpoint unreadable or not fitting    5  diverged: the loss is not finite
   6  out of memory                           7  disk full, or a file cannot be written
   8  the backend is not available            9  python -m alexnet.doctor found a problem
-  129  the terminal was closed, 130  interrupted with Ctrl-C, 143  terminated;
+  129  the terminal was closed, 130  interrupted with Ctrl-C, 138  SIGUSR1, 143  terminated;
        what was learned is saved
 """
 
@@ -295,22 +297,62 @@ def _reconfigure(stream: Any, errors: str) -> None:
         stream.reconfigure(errors=errors)
 
 
-def exit_code(run: Callable[[], int]) -> int:
-    """Run a command and return its exit code; an expected error is one line and its own code."""
+def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
+    """Run a command and return its exit code; an expected error is one line and its own code.
+
+    What only one process of a team comes to ends all of them, with this code.
+
+    Args:
+        in_a_team: whether the command can be started by mpiexec, to work in several processes.
+    """
+    if not in_a_team:
+        command, run = run, lambda: _alone(command)
     with _standard_streams(), log(logging.WARNING):
-        code, message = _outcome(run)
-        if message:
-            say("error: " + " ".join(str(message).split()))
+        try:
+            code, message, by_all = _outcome(run)
+        except Exception:
+            _abort_others(1, traceback.format_exc())
+            raise
+        team = distributed.current()
+        if message and (team.leads or not by_all):
+            rank = f"rank {team.rank}: " if team.size > 1 and not by_all else ""
+            say(f"error: {rank}{' '.join(str(message).split())}")
         try:
             sys.stdout.flush()
         except OSError:  # Python would try once more as it exits
             with contextlib.suppress(OSError):  # a stream that is no file
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if code and not by_all:
+            _abort_others(code)
         return code
 
 
-def _outcome(run: Callable[[], int]) -> tuple[int, Any]:
-    """The exit code of a command, and what to say of an error."""
+def _alone(run: Callable[[], int]) -> int:
+    """Run a command; in several processes each would do the same, and write the same files.
+
+    Raises:
+        UsageError: there are several.
+    """
+    launch = launchers.launched()
+    if launch and launch.size > 1:
+        raise UsageError(
+            f"{launch.name} has started {launch.size} processes of a command that works in one; "
+            "only python -m alexnet.train works in several"
+        )
+    return run()
+
+
+def _abort_others(code: int, text: str = "") -> None:
+    """End the other processes of a team: they would wait for this one for ever."""
+    team = distributed.current()
+    if team.size > 1:
+        if text:
+            say(f"rank {team.rank}: {text}")
+        team.abort(code)
+
+
+def _outcome(run: Callable[[], int]) -> tuple[int, Any, bool]:
+    """The exit code of a command, what to say of an error, and whether all processes know it."""
     try:
         with interrupts.raised():
             try:
@@ -318,26 +360,37 @@ def _outcome(run: Callable[[], int]) -> tuple[int, Any]:
             except SystemExit as end:  # after --help and --version
                 code = end.code or 0
             sys.stdout.flush()  # or Python would notice only at its exit that this fails
-        return code, None
-    except UsageError as error:
-        return 2, error
-    except DataError as error:
-        return 3, error
-    except CheckpointError as error:
-        return 4, error
-    except Diverged as error:
-        return 5, error
-    except OutOfMemory as error:
-        return 6, error
-    except MemoryError as error:
-        return 6, f"out of memory: {error}; try a smaller --batch-size"
-    except BrokenPipeError:
-        return 7, "the output is closed: the program that read it has ended"
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return 7, f"disk full: {error}; free some space" if full else error
-    except BackendError as error:
-        return 8, error
+        return code, None, True
     except KeyboardInterrupt as error:
         number = interrupts.signal_number(error)
-        return 128 + number, interrupts.word(number)
+        return 128 + number, interrupts.word(number), False
+    except Exception as error:
+        expected = _expected(error)
+        if expected is None:
+            raise
+        return *expected, distributed.is_by_all_processes(error)
+
+
+def _expected(error: Exception) -> tuple[int, Any] | None:
+    """The exit code of an expected error, and what to say of it; None for another one."""
+    match error:
+        case UsageError():
+            return 2, error
+        case DataError():
+            return 3, error
+        case CheckpointError():
+            return 4, error
+        case Diverged():
+            return 5, error
+        case OutOfMemory():
+            return 6, error
+        case MemoryError():
+            return 6, f"out of memory: {error}; try a smaller --batch-size"
+        case BrokenPipeError():
+            return 7, "the output is closed: the program that read it has ended"
+        case OSError():
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return 7, f"disk full: {error}; free some space" if full else error
+        case BackendError() | distributed.DistributedError():
+            return 8, error
+    return None

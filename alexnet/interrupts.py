@@ -1,4 +1,7 @@
-"""What Ctrl-C (SIGINT), SIGTERM (a scheduler, a shutdown) and SIGHUP (a closed terminal) do.
+"""What Ctrl-C (SIGINT), SIGTERM (a shutdown), SIGHUP (a closed terminal) and SIGUSR1 do.
+
+A scheduler can send any of them before the time of a job is over; of mpiexec's signals SIGUSR1 is
+the one that every MPI passes on to its processes.
 
 A command ends with exit code 128 plus the number of the signal, and without a traceback. A signal
 that its caller has told it to ignore, as nohup does with SIGHUP, stays ignored.
@@ -13,12 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Windows has no SIGHUP.
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if name in dir(signal)]
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")  # Windows has but the first two
+SIGNALS = [getattr(signal, name) for name in _NAMES if name in dir(signal)]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP was received; its argument is the number."""
+    """SIGTERM, SIGHUP or SIGUSR1 was received; its argument is the number."""
 
 
 def signal_number(error: KeyboardInterrupt) -> int:

@@ -16,7 +16,7 @@ from alexnet.model import parameter_count
 from alexnet.run import checkpoint_files
 from alexnet.run import folder as run_folder
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
-from alexnet.training import resources, signals
+from alexnet.training import processes, resources, signals
 from alexnet.training.build import build_trainer
 from alexnet.training.dry_run import dry_run
 from alexnet.training.epoch_results import Curves, EpochLines, FilterSnapshots
@@ -27,6 +27,8 @@ from alexnet.training.state import TrainingState
 from alexnet.training.step_log import StepLog, TensorBoard
 from alexnet.training.trainer import Observer, Trainer
 from alexnet.training.watch import Watch
+from minigrad import distributed
+from minigrad.distributed import Team, by_all_processes
 
 BAD_IMAGES = "bad_images.txt"
 # Steps between the scalars for TensorBoard without --log-every.
@@ -35,27 +37,30 @@ TENSORBOARD_EVERY = 10
 
 def _run(argv: list[str] | None) -> int:
     started = time.monotonic()
-    cli_options, invocation = parse(argv)
     with contextlib.ExitStack() as stack:
+        team = distributed.world()
+        stack.enter_context(processes.one_voice(team))
+        with by_all_processes():
+            cli_options, invocation = parse(argv)
         stack.enter_context(cli.log())
         checkpoint, pretrained, folder = None, None, invocation.out
         if invocation.resume is not None:
-            if folder is not None:
-                raise UsageError("--resume continues in the run's own folder: leave out --out")
-            checkpoint, folder = _checkpoint_to_continue(invocation.resume, cli_options, stack)
-            settings = continued_run(cli_options, checkpoint)
+            resume = invocation.resume
+            checkpoint, folder = team.from_leader(
+                lambda: _checkpoint_to_continue(resume, folder, cli_options, stack)
+            )
+            with by_all_processes():
+                settings = continued_run(cli_options, checkpoint, team.size)
             if checkpoint.is_complete(settings.epochs, settings.patience):
                 return _already_complete(settings, folder, checkpoint)
         else:
-            if folder is not None:
-                run_folder.require_free(folder)
-            run_folder.require_writable(folder or run_folder.RUNS)
-            if "init_from" in cli_options:
-                pretrained = Checkpoint.load(find(Path(cli_options["init_from"]), BEST, LAST))
-            settings = new_run(cli_options, pretrained)
+            pretrained = team.from_leader(lambda: _checkpoint_to_begin_with(folder, cli_options))
+            with by_all_processes():
+                settings = new_run(cli_options, pretrained, team.size)
+        processes.require_alike(team, asdict(settings))
         _require_tensorboard(settings)
         if invocation.dry_run:
-            return _dry_run(settings, folder, checkpoint, pretrained)
+            return _dry_run(settings, folder, checkpoint, pretrained, team)
 
         step = None if checkpoint is None else checkpoint.schedule["steps"]
         from_file = invocation.resume is not None and Path(invocation.resume).is_file()
@@ -67,21 +72,38 @@ def _run(argv: list[str] | None) -> int:
                 cli.say(f"{folder} had gone on after step {step}: a copy of that is kept in {copy}")
             return folder
 
-        trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained)
-        trainer.train_loader.dataset.bad_images.write_to(trainer.folder / BAD_IMAGES)
-        changes = run_folder.write_run_json(trainer.folder, asdict(trainer.settings), checkpoint)
+        trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained, team=team)
+        who = processes.who_takes_part(team)
+        if team.leads:
+            trainer.bad_images.write_to(trainer.folder / BAD_IMAGES)
+            arguments = asdict(trainer.settings)
+            changes = run_folder.write_run_json(trainer.folder, arguments, checkpoint, who)
+            for name, (before, now) in changes.items():
+                cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
+            _announce(trainer)
+            trainer.observers = list(_observers(trainer, invocation.watch_every, stack))
         del checkpoint, pretrained  # their arrays are as large as the network
-        for name, (before, now) in changes.items():
-            cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
-        _announce(trainer)
-        trainer.observers = list(_observers(trainer, invocation.watch_every, stack))
         return _train(trainer, plan, invocation, started)
 
 
+def _checkpoint_to_begin_with(
+    folder: Path | None, cli_options: dict[str, Any]
+) -> Checkpoint | None:
+    """That of --init-from, if it is given, once it is certain that the run can be kept."""
+    if folder is not None:
+        run_folder.require_free(folder)
+    run_folder.require_writable(folder or run_folder.RUNS)
+    if "init_from" not in cli_options:
+        return None
+    return Checkpoint.load(find(Path(cli_options["init_from"]), BEST, LAST))
+
+
 def _checkpoint_to_continue(
-    path: str, cli_options: dict[str, Any], stack: contextlib.ExitStack
+    path: str, out: Path | None, cli_options: dict[str, Any], stack: contextlib.ExitStack
 ) -> tuple[Checkpoint, Path]:
     """The checkpoint and the folder, locked, of the run that --resume names."""
+    if out is not None:
+        raise UsageError("--resume continues in the run's own folder: leave out --out")
     if path == "auto":
         folder = run_folder.newest_to_continue(
             cli_options.get("epochs"), cli_options.get("patience")
@@ -124,6 +146,7 @@ def _dry_run(
     folder: Path | None,
     checkpoint: Checkpoint | None,
     pretrained: Checkpoint | None,
+    team: Team,
 ) -> int:
     """Say what the run would be and what it would need, without making its folder."""
     disk_folder = folder or run_folder.RUNS
@@ -133,6 +156,7 @@ def _dry_run(
         checkpoint,
         pretrained,
         check_memory=False,
+        team=team,
     )
     _announce(trainer)
     dry_run(trainer, plan)
@@ -172,9 +196,11 @@ def _announce(trainer: Trainer) -> None:
         step = f", step {trainer.state.step} of the next" if trainer.state.step else ""
         cli.say(f"continuing after epoch {trainer.state.epoch}{step}")
     products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
+    team = trainer.team
+    among = f", in {team.size} processes that divide each batch" if team.size > 1 else ""
     cli.say(
-        f"On {trainer.backend.describe()}{products}. Kernels are compiled when they are first "
-        "used, so the first run takes a while to its first step."
+        f"On {trainer.backend.describe()}{products}{among}. Kernels are compiled when they are "
+        "first used, so the first run takes a while to its first step."
     )
 
 
@@ -218,10 +244,11 @@ def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float)
         advice = f"; {kept} is from before" if kept.exists() else ""
         raise Diverged(f"{error}: try a smaller --lr{advice}") from error
     except MemoryError as error:
-        available = resources.available_memory(trainer.backend)
+        available = resources.available_memory(trainer.backend, trainer.team.local_size)
         raise OutOfMemory(f"out of memory ({error}): {plan.shortage(available)}") from error
 
     resume = cli.command(COMMAND, "--resume", trainer.folder)
+    received = [number for numbers in trainer.team.gather(received) for number in numbers]
     if received and not finished:
         cli.say(f"{interrupts.word(received[0])}; continue with: {resume}")
         return 128 + received[0]
@@ -244,7 +271,7 @@ def _print_result(settings: Settings, folder: Path, state: TrainingState, finish
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return cli.exit_code(lambda: _run(argv))
+    return cli.exit_code(lambda: _run(argv), in_a_team=True)
 
 
 if __name__ == "__main__":

@@ -520,14 +520,16 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
 
     The paper (section 4.2) instead multiplies by 1 - p at test time; the expectation is the
     same. Without `training` the input is returned. Each call takes the next random key;
-    `manual_seed` restarts them.
+    `manual_seed` restarts them. A batch in parts has the mask of the whole batch within
+    `minigrad.random.random_keys.part_of_batch`.
     """
     checks.float_tensor("dropout", "input", input)
     if not isinstance(p, numbers.Real) or not 0 <= p < 1:
         raise ValueError(f"dropout: p must be in [0, 1), got {p!r}")
     if not training or p == 0:
         return input
-    return dropout_ops.Dropout.apply(input, p=float(p), key=random_keys.next())
+    first = random_keys.first_row * math.prod(input.shape[1:]) if input.ndim else 0
+    return dropout_ops.Dropout.apply(input, p=float(p), key=random_keys.next(), first=first)
 
 
 def softmax(input: Tensor, dim: int = -1) -> Tensor:

@@ -28,6 +28,7 @@ class BadImages:
         self.limit = limit
         self.found: dict[str, str] = {}
         self._list: Path | None = None
+        self._told: set[str] = set()
         self._listed: set[str] = set()
         self._lock = threading.Lock()
 
@@ -63,6 +64,23 @@ class BadImages:
                     f"{len(self.found)} images cannot be used, the last one {problem}; that is "
                     f"more than --max-bad-images {self.limit}"
                 )
+
+    def news(self) -> dict[str, str]:
+        """What this process has found since the last call, for the others of its team."""
+        with self._lock:
+            new = {name: self.found[name] for name in self.found if name not in self._told}
+            self._told |= new.keys()
+            return new
+
+    def hear(self, news: dict[str, str]) -> None:
+        """Note what another process has found.
+
+        Raises:
+            DataError: as `add` does.
+        """
+        self._told |= news.keys()
+        for name, problem in news.items():
+            self.add(name, problem)
 
     def _write(self, problem: str) -> None:
         line = as_line(problem)
@@ -118,6 +136,11 @@ class Skipping:
     def mean_image(self) -> np.ndarray | None:
         """That of prepared data, float32 (3, S, S); None for other data."""
         return getattr(self.dataset, "mean_image", None)
+
+
+def collector(dataset: Dataset | Skipping) -> BadImages:
+    """Where the bad images of a data set are noted."""
+    return dataset.bad_images if isinstance(dataset, Skipping) else BadImages()
 
 
 def underlying(dataset: Dataset | Skipping) -> Dataset:

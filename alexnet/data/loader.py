@@ -11,10 +11,10 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,8 +32,11 @@ from alexnet.data.transforms import (
 )
 from alexnet.errors import DataError
 from minigrad.backend import Backend
+from minigrad.distributed import Team
 
 BATCHES_AHEAD_PER_WORKER = 2
+# What is loaded at once: batches, or parts of one, each its number and the indices of its images.
+Job = list[tuple[int, np.ndarray]]
 
 
 @dataclass
@@ -82,24 +85,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def split(self, parts: int) -> list["Batch"]:
-        """The batch in at most `parts` parts, whose sizes differ by one image at most."""
-        if parts == 1:
-            return [self]
-        parts, views = min(parts, len(self)), len(self.images) // len(self)
-        view_arrays = self.images, self.flips, self.color_shift
-        edges = [len(self) * part // parts for part in range(parts + 1)]
-        return [
-            Batch(
-                *(array[views * first : views * end] for array in view_arrays),
-                self.labels[first:end],
-                self.indices[first:end],
-                self.preprocessing,
-                self.number,
-            )
-            for first, end in itertools.pairwise(edges)
-        ]
-
     def send(self, backend: Backend) -> None:
         """Start copying the images to the backend's device, for `prepare`."""
         self._transfer = backend.transfer(self.images)
@@ -123,7 +108,31 @@ class Batch:
         return backend.channels_first(output)
 
 
-def sent_ahead(batches: Iterator[Batch], backend: Backend) -> Iterator[Batch]:
+@dataclass
+class Share:
+    """What a process computes of a batch: some of its parts, one after the other.
+
+    Attributes:
+        number: the place of the batch among those of the epoch, from 0.
+        first: the number of the first of these parts among all parts of the batch.
+        parts: None for one without images: each of its images is skipped, or the batch has more
+            parts than images.
+    """
+
+    number: int
+    first: int
+    parts: list[Batch | None]
+
+    def send(self, backend: Backend) -> None:
+        """Start copying the images to the device; several parts are small, and sent when needed."""
+        if len(self.parts) == 1 and self.parts[0] is not None:
+            self.parts[0].send(backend)
+
+
+Sendable = TypeVar("Sendable", Batch, Share)
+
+
+def sent_ahead(batches: Iterator[Sendable], backend: Backend) -> Iterator[Sendable]:
     """The batches; while one is in use, the images of the next are being copied."""
     current = None
     for following in batches:
@@ -173,6 +182,9 @@ class Loader:
         ten_views: the ten views of the paper's tests instead of one.
         shuffle: a new random order in each epoch; otherwise the order of the data set.
         workers: threads that decode ahead; with 0, the calling thread decodes each batch itself.
+        parts: of a batch, which `shares` divides among the processes of a team; their sizes differ
+            by one image at most, skipped images counted.
+        team: whose processes share the work; each reads only what it computes.
     """
 
     def __init__(
@@ -186,6 +198,8 @@ class Loader:
         ten_views: bool = False,
         shuffle: bool = False,
         workers: int = 2,
+        parts: int = 1,
+        team: Team | None = None,
     ):
         if batch_size < 1 or workers < 0:
             raise ValueError(
@@ -203,66 +217,86 @@ class Loader:
         self._square = None if whole else preprocessing.resize
         self.shuffle = shuffle
         self.workers = workers
+        self.parts = parts
+        self.team = team or Team()
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return math.ceil(len(self.dataset) / self.batch_size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, beginning with number `start`.
+        """The batches of an epoch, beginning with number `start`; of a team, every N-th one.
 
         A batch of which every image is skipped is left out; the numbers of the others stay.
         Errors in a worker are raised here. Closing the iterator ends the threads.
 
         Raises:
-            DataError: an image cannot be used, and is not to be skipped; or all are skipped.
+            DataError: an image cannot be used, and is not to be skipped; or all are skipped, of
+                which a team has to make sure itself.
         """
+        numbers = range(start + self.team.rank, len(self), self.team.size)
         order, found = self._order(epoch), False
-        parts = [
-            (number, order[number * self.batch_size : (number + 1) * self.batch_size])
-            for number in range(start, len(self))
-        ]
-        if self.workers == 0:
-            loaded = (self._load_batch(epoch, *part) for part in parts)
-        else:
-            loaded = self._load_ahead(epoch, parts)
-        with contextlib.closing(loaded):
-            for batch in loaded:
+        jobs = [[(number, self._images_of(order, number))] for number in numbers]
+        with contextlib.closing(self._load(epoch, jobs)) as loaded:
+            for (batch,) in loaded:
                 if batch is not None:
                     found = True
                     yield batch
-        if parts and start == 0 and not found:
-            raise DataError(
-                f"none of the {len(order)} images of a set can be used; "
-                "python -m alexnet.data check lists what is wrong with the data"
-            )
+        if len(self) and start == 0 and self.team.size == 1 and not found:
+            raise self.nothing_usable()
+
+    def shares(self, epoch: int, start: int = 0) -> Iterator[Share]:
+        """This process's share of each batch of an epoch, beginning with number `start`.
+
+        Raises:
+            DataError: an image cannot be used, and is not to be skipped.
+        """
+        team, order = self.team, self._order(epoch)
+        own = slice(team.rank * self.parts // team.size, (team.rank + 1) * self.parts // team.size)
+        numbers = range(start, len(self))
+        jobs = [
+            [(n, part) for part in self._divided(self._images_of(order, n))[own]] for n in numbers
+        ]
+        with contextlib.closing(self._load(epoch, jobs)) as loaded:
+            for number, parts in zip(numbers, loaded):
+                yield Share(number, own.start, parts)
+
+    def nothing_usable(self) -> DataError:
+        """The error of an epoch without any batch."""
+        return DataError(
+            f"none of the {len(self.dataset)} images of a set can be used; "
+            "python -m alexnet.data check lists what is wrong with the data"
+        )
+
+    def _images_of(self, order: np.ndarray, number: int) -> np.ndarray:
+        """The indices of the images of a batch."""
+        return order[number * self.batch_size : (number + 1) * self.batch_size]
+
+    def _divided(self, indices: np.ndarray) -> list[np.ndarray]:
+        """The indices of a batch in parts; the last ones are empty where there are too few."""
+        filled = min(self.parts, len(indices))
+        edges = [len(indices) * min(part, filled) // filled for part in range(self.parts + 1)]
+        return [indices[first:end] for first, end in itertools.pairwise(edges)]
 
     def _order(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(len(self.dataset))
         return random_generator(self.seed, ORDER_STREAM, epoch).permutation(len(self.dataset))
 
-    def _load_ahead(
-        self, epoch: int, parts: list[tuple[int, np.ndarray]]
-    ) -> Generator[Batch | None]:
-        stop = threading.Event()
-        executor = ThreadPoolExecutor(self.workers, thread_name_prefix="loader")
-        pending = deque()
-        try:
-            for part in parts:
-                pending.append(executor.submit(self._load_batch, epoch, *part, stop))
-                if len(pending) > BATCHES_AHEAD_PER_WORKER * self.workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            stop.set()
-            executor.shutdown(cancel_futures=True)
+    def _load(self, epoch: int, jobs: list[Job]) -> Generator[list[Batch | None]]:
+        """What `_load_batch` makes of each pair of a job."""
+
+        def load(job: Job, stop: threading.Event | None = None) -> list[Batch | None]:
+            return [self._load_batch(epoch, *pair, stop) for pair in job]
+
+        if self.workers == 0:
+            return (load(job) for job in jobs)
+        return _loaded_ahead(load, jobs, self.workers)
 
     def _load_batch(
         self, epoch: int, number: int, indices: np.ndarray, stop: threading.Event | None = None
     ) -> Batch | None:
-        """The batch of these images, or None if every one is skipped."""
+        """A batch, or a part of it, with these images; None where every one is skipped."""
         used, views = [], []
         for index in indices:
             if stop is not None and stop.is_set():
@@ -293,3 +327,22 @@ class Loader:
         return [
             training_view(image, self.preprocessing, self.augmentation, self.seed, epoch, index)
         ]
+
+
+def _loaded_ahead(
+    load: Callable[[Job, threading.Event], list[Batch | None]], jobs: list[Job], workers: int
+) -> Generator[list[Batch | None]]:
+    """The results of jobs, which threads do ahead of their use."""
+    stop = threading.Event()
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="loader")
+    pending = deque()
+    try:
+        for job in jobs:
+            pending.append(executor.submit(load, job, stop))
+            if len(pending) > BATCHES_AHEAD_PER_WORKER * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        stop.set()
+        executor.shutdown(cancel_futures=True)

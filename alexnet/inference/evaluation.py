@@ -16,6 +16,7 @@ from alexnet.run.metrics import Mean
 from alexnet.run.progress import Report
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
+from minigrad.distributed import Team, by_all_processes
 
 
 def predict(
@@ -35,26 +36,51 @@ def predict(
 
 
 def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report) -> Results:
-    """Classify every image of a loader.
+    """Classify every image of a loader; the processes of its team divide the batches.
+
+    Every process returns the results of all, in the order of the batches.
 
     Args:
-        report: told of every batch, see `alexnet.run.progress`. An exception in it ends the pass.
+        report: told of every batch, or of the batches that the processes of a team have classified
+            at a time, see `alexnet.run.progress`. An exception in it ends the pass.
 
     Raises:
         DataError: an image cannot be used, and is not to be skipped.
     """
-    loss, top1, parts, batches = Mean(), Mean(), [], Timed(loader.batches(0))
+    judged: dict[int, tuple[np.ndarray, ...]] = {}
+    loss, top1, batches = Mean(), Mean(), Timed(loader.batches(0))
     started = time.perf_counter()
     with contextlib.closing(batches):
-        for batch, log_probabilities in predict(model, batches, backend):
-            predicted, probability, losses, rank = judge(log_probabilities, batch.labels)
-            parts.append((batch.indices, batch.labels, predicted, probability, losses, rank))
-            loss.add(float(losses.sum()), len(batch))
-            top1.add(int((rank <= 1).sum()), len(batch))
+        own = predict(model, batches, backend)
+        while found := _of_all_processes(loader.team, own):
+            judged |= found
+            for *_, losses, rank in found.values():
+                loss.add(float(losses.sum()), len(losses))
+                top1.add(int((rank <= 1).sum()), len(rank))
+            images = sum(len(arrays[0]) for arrays in found.values())
             waiting = batches.seconds / (time.perf_counter() - started)
-            report(len(batch), loss.value, top1.value, waiting)
-    arrays = (np.concatenate(part) for part in zip(*parts))
+            report(images, loss.value, top1.value, waiting)
+    if not judged:
+        with by_all_processes():
+            raise loader.nothing_usable()
+    in_order = [judged[number] for number in sorted(judged)]
+    loss = Mean()
+    for *_, losses, _ in in_order:  # the bits of a sum depend on its order
+        loss.add(float(losses.sum()), len(losses))
+    arrays = map(np.concatenate, zip(*in_order))
     return Results(loader.dataset.classes, *arrays, loss.value)
+
+
+def _of_all_processes(
+    team: Team, own: Iterator[tuple[Batch, np.ndarray]]
+) -> dict[int, tuple[np.ndarray, ...]]:
+    """The next batch of every process that has one, by number: the arrays of `Results`."""
+    batch, log_probabilities = next(own, (None, None))
+    found = None
+    if batch is not None:
+        arrays = batch.indices, batch.labels, *judge(log_probabilities, batch.labels)
+        found = batch.number, arrays
+    return dict(filter(None, team.gather(found)))
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:

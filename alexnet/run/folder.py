@@ -184,13 +184,17 @@ def _last_saved(folder: Path) -> float:
 
 
 def write_run_json(
-    folder: Path, arguments: dict[str, Any], continued: Checkpoint | None = None
+    folder: Path,
+    arguments: dict[str, Any],
+    continued: Checkpoint | None = None,
+    processes: list[dict[str, Any]] | None = None,
 ) -> dict[str, list[Any]]:
     """Write run.json: the settings, and every start with its changes, versions and machine.
 
     Args:
         arguments: the settings by name, as checkpoints have them.
         continued: the checkpoint that the run is continued from; None for a new run.
+        processes: the machine of each process that takes part, by rank; None for this one alone.
 
     Returns:
         the settings that this start has changed: [before, now] by name.
@@ -210,6 +214,7 @@ def write_run_json(
         "changed": changed,
         "versions": environment.versions(),
         "machine": environment.machine(),
+        "processes": processes or [environment.machine()],
     }
     run = {"arguments": arguments, "starts": [*starts, start]}
     files.write(path, (json.dumps(run, indent=2) + "\n").encode())

@@ -11,10 +11,11 @@ from alexnet.errors import UsageError
 from alexnet.model import ARCHITECTURES
 from alexnet.run import progress
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.training import data, fine_tuning, memory_plan, resources
+from alexnet.training import data, fine_tuning, memory_plan, processes, resources
 from alexnet.training.settings import PRECISIONS, Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
+from minigrad.distributed import Team
 
 TRUST_COEFFICIENT = 0.001  # of LARS, as in its paper
 
@@ -25,6 +26,7 @@ def build_trainer(
     checkpoint: Checkpoint | None = None,
     pretrained: Checkpoint | None = None,
     check_memory: bool = True,
+    team: Team | None = None,
 ) -> tuple[Trainer, memory_plan.Plan]:
     """The trainer of a run, and what the run needs.
 
@@ -36,10 +38,12 @@ def build_trainer(
         checkpoint: to continue from.
         pretrained: holds the parameters to begin with.
         check_memory: refuse a run that does not fit into the memory there is.
+        team: the processes that train together; by default this one alone.
 
     Raises:
         BackendError, CheckpointError, DataError, OutOfMemory, UsageError: what is wrong.
     """
+    team = team or Team()
     device = backend.get(settings.backend)
     set_float32_matmul_precision(PRECISIONS[settings.precision])
     set_max_pixels(settings.max_pixels)
@@ -47,13 +51,15 @@ def build_trainer(
     train, validation = data.load_sets(settings)
     if checkpoint:
         checkpoint.require(settings.arch, train.classes)
+    processes.require_same_data(team, train, validation)
     bad_images = data.collect_bad_images(settings, train, validation)
     train, validation = Skipping(train, bad_images), Skipping(validation, bad_images)
-    settings = data.with_image_size(settings, train)
+    # What takes long to find out one process finds out.
+    settings = team.from_leader(lambda: data.with_image_size(settings, train))
     model = _build_model(settings, len(train.classes))
-    plan = memory_plan.make(model, settings)
+    plan = memory_plan.make(model, settings, team.size)
     if check_memory:
-        plan.require(resources.available_memory(device))
+        plan.require(resources.available_memory(device, team.local_size))
     if pretrained:
         taken = fine_tuning.initialize(model, pretrained, train.classes)
         cli.say(f"beginning with {settings.init_from}: {taken}")
@@ -61,8 +67,8 @@ def build_trainer(
     if stored := checkpoint or pretrained:
         preprocessing = stored.preprocessing
     else:
-        preprocessing = data.make_preprocessing(settings, train)
-    loaders = data.make_loaders(settings, train, validation, preprocessing)
+        preprocessing = team.from_leader(lambda: data.make_preprocessing(settings, train))
+    loaders = data.make_loaders(settings, train, validation, preprocessing, team)
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))
     trainer = Trainer(
@@ -71,8 +77,8 @@ def build_trainer(
         optimizer,
         schedule,
         *loaders,
-        make_folder(settings),
-        show_progress=progress.for_this_terminal(),
+        team.from_leader(lambda: make_folder(settings)),
+        show_progress=progress.for_this_terminal() if team.leads else progress.silent,
     )
     if checkpoint:
         trainer.restore(checkpoint)

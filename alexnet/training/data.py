@@ -14,6 +14,7 @@ from alexnet.data.transforms import Augmentation, Preprocessing, central_view
 from alexnet.errors import DataError
 from alexnet.model import ARCHITECTURES
 from alexnet.training.settings import AUGMENTATIONS, Settings
+from minigrad.distributed import Team
 
 # The network's own size would be a waste on images as small as CIFAR's 32 pixels.
 SMALL_IMAGE_PIXELS, SIZE_FOR_SMALL_IMAGES = 64, 115
@@ -93,7 +94,11 @@ def make_preprocessing(settings: Settings, train: Skipping) -> Preprocessing:
 
 
 def make_loaders(
-    settings: Settings, train: Skipping, validation: Skipping, preprocessing: Preprocessing
+    settings: Settings,
+    train: Skipping,
+    validation: Skipping,
+    preprocessing: Preprocessing,
+    team: Team,
 ) -> tuple[Loader, Loader]:
     """Shuffled and augmented batches for training; for validation in order, as they are."""
     train_loader = Loader(
@@ -104,8 +109,12 @@ def make_loaders(
         augmentation=_augmentation(settings),
         shuffle=True,
         workers=settings.workers,
+        parts=settings.accumulate,
+        team=team,
     )
-    val_loader = Loader(validation, preprocessing, settings.batch_size, workers=settings.workers)
+    val_loader = Loader(
+        validation, preprocessing, settings.batch_size, workers=settings.workers, team=team
+    )
     return train_loader, val_loader
 
 

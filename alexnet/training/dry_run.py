@@ -14,7 +14,7 @@ def dry_run(trainer: Trainer, plan: memory_plan.Plan) -> None:
     Raises:
         OutOfMemory: it does not fit.
     """
-    available = resources.available_memory(trainer.backend)
+    available = resources.available_memory(trainer.backend, trainer.team.local_size)
     steps = trainer.settings.epochs * len(trainer.train_loader) - trainer.schedule.steps
     seconds = None
     if available is None or plan.memory <= available:
@@ -28,9 +28,12 @@ def dry_run(trainer: Trainer, plan: memory_plan.Plan) -> None:
 def _seconds_per_step(trainer: Trainer) -> float:
     """The time of the second of two steps on the same batch."""
     trainer.model.train()
-    with contextlib.closing(trainer.train_loader.batches(trainer.state.epoch)) as batches:
-        batch = next(batches)
-    trainer.step(batch)  # compiles kernels, and touches memory for the first time
+    with contextlib.closing(trainer.train_loader.shares(trainer.state.epoch)) as shares:
+        for share in shares:
+            sizes = trainer.agree_on(share)
+            if any(sizes):
+                break
+    trainer.step(share, sizes)  # compiles kernels, and touches memory for the first time
     started = time.perf_counter()
-    trainer.step(batch)
+    trainer.step(share, sizes)
     return time.perf_counter() - started

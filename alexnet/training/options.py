@@ -94,11 +94,14 @@ def _parser(prog: str, description: str) -> cli.Parser:
     return parser
 
 
-def new_run(cli_options: dict[str, Any], pretrained: Checkpoint | None = None) -> Settings:
+def new_run(
+    cli_options: dict[str, Any], pretrained: Checkpoint | None = None, processes: int = 1
+) -> Settings:
     """The settings of a new run: those given, and the recipe's for the rest.
 
     Args:
         pretrained: holds the parameters to begin with.
+        processes: that divide each batch among themselves; by default it has a part for each.
 
     Raises:
         UsageError: an option has no effect, or contradicts another one or the checkpoint.
@@ -112,18 +115,25 @@ def new_run(cli_options: dict[str, Any], pretrained: Checkpoint | None = None) -
                 f"{option_name(name)} {cli_options[name]} does not go with --init-from: the "
                 f"checkpoint has {value}"
             )
+    parts = {"accumulate": processes}
     optimizer = OPTIMIZERS[cli_options.get("optimizer", Settings.optimizer)]
-    settings = replace(Settings(), **{**recipe, **optimizer, **cli_options, **inherited})
+    given = {**cli_options, **inherited}
+    settings = replace(Settings(), **{**parts, **recipe, **optimizer, **given})
     if "data_root" in cli_options and "data" not in cli_options:
         settings = replace(settings, data="auto")
     if "train_root" in cli_options:
         settings = replace(settings, data="folder")
-    _require_consistent(settings, cli_options)
+    _require_consistent(settings, cli_options, processes)
     return settings
 
 
-def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settings:
+def continued_run(
+    cli_options: dict[str, Any], checkpoint: Checkpoint, processes: int = 1
+) -> Settings:
     """The settings of a continued run: those given, and the checkpoint's for the rest.
+
+    Args:
+        processes: see `new_run`; their number may differ from that of the start before.
 
     Raises:
         UsageError: an option has no effect, or cannot be changed when a run is continued.
@@ -155,11 +165,11 @@ def continued_run(cli_options: dict[str, Any], checkpoint: Checkpoint) -> Settin
     settings = Settings(**{name: values[name] for name in names})
     if "data_root" not in cli_options and "train_root" not in cli_options:
         checkpoint.require_data_roots()
-    _require_consistent(settings, cli_options)
+    _require_consistent(settings, cli_options, processes)
     return settings
 
 
-def _require_consistent(settings: Settings, cli_options: dict[str, Any]) -> None:
+def _require_consistent(settings: Settings, cli_options: dict[str, Any], processes: int) -> None:
     """Raise UsageError if an option is given that has no effect with the others."""
     for setting in fields(Settings):
         name, schedules = setting.name, setting.metadata["schedules"]
@@ -172,6 +182,13 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any]) -> None
         raise UsageError(
             f"--accumulate {settings.accumulate} is more than the {settings.batch_size} "
             "images of a batch"
+        )
+    if settings.accumulate % processes:
+        numbers = [n for n in range(1, settings.accumulate + 1) if settings.accumulate % n == 0]
+        raise UsageError(
+            f"{processes} processes cannot share a batch of "
+            f"{cli.counted(settings.accumulate, 'part')} (--accumulate): start "
+            f"{', '.join(map(str, numbers))} of them, or give --accumulate {processes}"
         )
     if cli_options.get("precision") == "tf32" and settings.backend == "cpu":
         raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")

@@ -25,18 +25,22 @@ CGROUPS = (
 )
 
 
-def available_memory(backend: Backend) -> int | None:
-    """Bytes that this process can hold on a device in total; None if unknown."""
+def available_memory(backend: Backend, processes: int = 1) -> int | None:
+    """Bytes that this process can hold on a device in total; None if unknown.
+
+    Args:
+        processes: of this machine, each of which needs as much.
+    """
     if backend.name == "cuda":
         return backend.free_memory()
     held, addresses = _own_memory()
     limits = []
     if (free := _free_memory()) is not None:
-        limits.append(held + free)
+        limits.append(held + free // processes)
     for limit_file, usage_file in CGROUPS:
         limit, used = _number(limit_file), _number(usage_file)
         if limit is not None and used is not None:
-            limits.append(held + limit - used)
+            limits.append(held + (limit - used) // processes)
     if resource is not None:
         address_limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         if address_limit != resource.RLIM_INFINITY:

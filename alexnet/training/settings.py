@@ -133,7 +133,8 @@ class Settings:
         1,
         type=cli.count,
         metavar="K",
-        help="process each batch in K parts: the same gradients, the memory of a part",
+        help="process each batch in K parts: the same gradients, the memory of a part; default: "
+        "one for each process",
         free_on_resume=True,
     )
     patience: int | None = setting(

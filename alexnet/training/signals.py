@@ -18,8 +18,10 @@ from alexnet.training.trainer import Trainer
 def after_step(trainer: Trainer) -> Iterator[list[int]]:
     """Within this block the first signal ends training after the step, the second at once.
 
+    A team stops after the step in which the first of its processes has received one.
+
     Yields:
-        a list to which the number of each signal is added.
+        a list to which the number of each signal that this process receives is added.
     """
     received = []
 
@@ -27,6 +29,8 @@ def after_step(trainer: Trainer) -> Iterator[list[int]]:
         received.append(number)
         trainer.interrupted = True
         interrupts.handle(interrupts.raise_once)
+        if not trainer.team.leads:
+            return
         with contextlib.suppress(OSError):  # the terminal may just have been closed
             # Not print(): the signal may arrive while the progress is being printed.
             os.write(2, b"\nstopping after this step, to save it (once more: at once, unsaved)\n")

@@ -3,14 +3,16 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from alexnet.data.bad_images import collector
 from alexnet.data.identity import identity
-from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
+from alexnet.data.loader import Batch, Loader, Share, Timed, sent_ahead
 from alexnet.errors import CheckpointError, Diverged
 from alexnet.inference.evaluation import evaluate
 from alexnet.inference.results import Results
@@ -22,6 +24,7 @@ from alexnet.training.settings import Settings
 from alexnet.training.state import Step, TrainingState
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
+from minigrad.distributed import PairwiseSum, add_arrays, by_all_processes
 from minigrad.optim import Optimizer, Schedule
 from minigrad.random import random_keys
 
@@ -43,6 +46,23 @@ class Observer:
         """The checkpoint of the epoch is saved."""
 
 
+class PartResult(NamedTuple):
+    """What a part of a batch has shown.
+
+    Attributes:
+        loss: mean over its images.
+        correct: images whose class has the highest score.
+        problem: why the loss is not finite, in words; None if it is.
+        call: of the next draw of random numbers.
+    """
+
+    loss: float
+    images: int
+    correct: int
+    problem: str | None
+    call: int
+
+
 class _Stop(Exception):
     """Leaves the loops between two steps."""
 
@@ -54,6 +74,10 @@ class Trainer:
     continued, it ends with the same weights, bit for bit. Data order and augmentation follow
     from the epoch, dropout from the number of draws, the rate from the schedule's counters.
 
+    The processes of a team divide the parts of each batch among themselves. All of them then make
+    the same update, so that they hold the same weights, those of a process that computes all parts
+    itself. Rank 0 alone writes into the folder and has observers.
+
     Args:
         settings: from which everything else here was built; the trainer reads how a batch is
             divided, where it is computed, and which checkpoints are kept.
@@ -63,6 +87,7 @@ class Trainer:
         observers: are told of every step and epoch.
 
     Attributes:
+        team: the processes that train together, that of the loaders.
         state: position in the run and running means.
         log: the rows of the complete epochs.
         interrupted: set it, for example from a signal handler, to stop after the current step.
@@ -85,12 +110,14 @@ class Trainer:
         self.model = model
         self.optimizer = optimizer
         self.schedule = schedule
+        self.team = train_loader.team
         self.train_loader = train_loader
         self.val_loader = val_loader
         self.folder = folder
         self.show_progress = show_progress
         self.observers = observers
         self.backend = backend.get(settings.backend)
+        self.bad_images = collector(train_loader.dataset)
         self.data = {
             "training": identity(train_loader.dataset),
             "validation": identity(val_loader.dataset),
@@ -146,96 +173,156 @@ class Trainer:
         """Make the remaining steps of the current epoch."""
         state, loader = self.state, self.train_loader
         self.model.train()
-        batches = Timed(loader.batches(state.epoch, state.step))
+        begun_at, steps_before = state.step, self.schedule.steps
+        shares = Timed(loader.shares(state.epoch, state.step))
         title, images = f"epoch {state.epoch + 1}", len(loader.dataset)
         with (
-            contextlib.closing(batches),
+            contextlib.closing(shares),
             self.show_progress(title, images, state.loss.count) as report,
         ):
             started = clock = time.perf_counter()
             waited = 0.0
-            for batch in self._on_device_ahead(batches):
-                self._stop_if_asked()
-                if self.schedule.steps >= self.max_steps:
-                    raise _Stop
-                loss, top1 = self.step(batch)
+            for share in sent_ahead(shares, self.backend):
+                sizes = self.agree_on(share)
+                if not any(sizes):
+                    continue  # every image of the batch is skipped
+                loss, top1 = self.step(share, sizes)
                 now = time.perf_counter()
-                seconds, waiting = now - clock, batches.seconds - waited
-                clock, waited = now, batches.seconds
+                seconds, waiting = now - clock, shares.seconds - waited
+                clock, waited = now, shares.seconds
                 state.seconds += seconds
                 step = Step(
-                    *(self.schedule.steps, state.epoch + 1, loss, top1, state.lr, len(batch)),
+                    *(self.schedule.steps, state.epoch + 1, loss, top1, state.lr, sum(sizes)),
                     *(seconds, waiting),
                 )
                 for observer in self.observers:
                     observer.after_step(self, step)
-                report(len(batch), state.loss.value, state.top1.value, waited / (now - started))
+                report(sum(sizes), state.loss.value, state.top1.value, waited / (now - started))
                 # The last step of an epoch is saved with its validation.
                 if self._is_to_be_saved() and state.step < len(loader):
                     self._save(is_best=False)
+        if begun_at == 0 and self.schedule.steps == steps_before:
+            with by_all_processes():
+                raise loader.nothing_usable()
 
-    def _on_device_ahead(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Batches, sent to the device one ahead of their use."""
-        # Parts of a batch are small, and sent when they are needed.
-        return batches if self.settings.accumulate > 1 else sent_ahead(batches, self.backend)
+    def agree_on(self, share: Share) -> list[int]:
+        """The number of images of each part of a batch, from the processes that have them.
 
-    def _stop_if_asked(self) -> None:
-        if self.interrupted or time.monotonic() >= self.deadline:
+        Raises:
+            _Stop: some process is to stop before this batch.
+            DataError: together they have skipped more images than they may.
+        """
+        sizes = [0 if part is None else len(part) for part in share.parts]
+        everyone = self.team.gather((sizes, self._is_to_stop(), self.bad_images.news()))
+        self._hear([news for _, _, news in everyone])
+        if any(stops for _, stops, _ in everyone) or self.schedule.steps >= self.max_steps:
             raise _Stop
+        return [size for sizes, _, _ in everyone for size in sizes]
+
+    def _hear(self, news: list[dict[str, str]]) -> None:
+        """Note which images the processes have skipped."""
+        del news[self.team.rank]  # its own
+        with by_all_processes():
+            for found in news:
+                self.bad_images.hear(found)
+
+    def _is_to_stop(self) -> bool:
+        return self.interrupted or time.monotonic() >= self.deadline
 
     def _is_to_be_saved(self) -> bool:
         every = self.settings.save_every
         return every is not None and self.schedule.steps % every == 0
 
-    def step(self, batch: Batch) -> tuple[float, float]:
-        """Learn from a batch; returns its mean loss and accuracy."""
-        state, total, correct = self.state, 0.0, 0
-        for number, part in enumerate(batch.split(self.settings.accumulate)):
-            images = part.prepare(self.backend)
-            logits = self.model(Tensor(images))
-            loss = F.cross_entropy(logits, part.labels)
-            # All that is read from the device is read here, so that it need not wait for the rest.
-            value, scores = loss.item(), logits.numpy()
-            if not math.isfinite(value):
-                raise Diverged(
-                    f"the training loss is {value} in epoch {state.epoch + 1}, "
-                    f"step {state.step + 1}: {divergence.cause(self.model, images)}"
-                )
-            if number == 0:
-                self.optimizer.zero_grad()
-            # The mean over the batch is the mean over its parts, weighted by their sizes.
-            (loss * (len(part) / len(batch))).backward()
-            total += value * len(part)
-            correct += topk_correct(scores, part.labels, 1)
+    def step(self, share: Share, sizes: list[int]) -> tuple[float, float]:
+        """Learn from a batch; returns its mean loss and accuracy.
+
+        Args:
+            share: what this process computes of it.
+            sizes: images in each part of it.
+        """
+        state, images = self.state, sum(sizes)
+        results = self._process(share, sizes)
+        total, correct = 0.0, 0
+        for part in results:
+            if part.problem:
+                with by_all_processes():
+                    raise Diverged(
+                        f"the training loss is {part.loss} in epoch {state.epoch + 1}, "
+                        f"step {state.step + 1}: {part.problem}"
+                    )
+            total += part.loss * part.images
+            correct += part.correct
+        # A process without images has drawn no masks.
+        random_keys.call = max(part.call for part in results)
         state.lr = self.optimizer.groups[0]["lr"]
         self.optimizer.step()
         self.schedule.step()
-        state.loss.add(total, len(batch))
-        state.top1.add(correct, len(batch))
+        state.loss.add(total, images)
+        state.top1.add(correct, images)
         # Not one more: a batch may be left out, and a continued run begins with the one after this.
-        state.step = batch.number + 1
-        return total / len(batch), correct / len(batch)
+        state.step = share.number + 1
+        return total / images, correct / images
+
+    def _process(self, share: Share, sizes: list[int]) -> list[PartResult]:
+        """Compute the gradients of a batch; returns what its parts have shown, in their order."""
+        parameters = [p for group in self.optimizer.groups for p in group["params"]]
+        gradients = PairwiseSum(add_arrays, share.first)
+        first_call, results = random_keys.call, []
+        for number, part in enumerate(share.parts, share.first):
+            self.optimizer.zero_grad()
+            if part is not None:
+                with random_keys.part_of_batch(first_call, sum(sizes[:number])):
+                    results.append(self._process_part(part, sum(sizes)))
+            gradients.put(part and [_array(p.grad) for p in parameters])
+        results = [result for results in self.team.gather(results) for result in results]
+        if not any(result.problem for result in results):
+            like = [parameter.data for parameter in parameters]
+            for parameter, array in zip(parameters, self.team.sum(gradients.nodes, like)):
+                parameter.grad = None if array is None else Tensor(array)
+        return results
+
+    def _process_part(self, part: Batch, images_of_batch: int) -> PartResult:
+        """The gradients of a part of a batch, and what it has shown."""
+        images = part.prepare(self.backend)
+        logits = self.model(Tensor(images))
+        loss = F.cross_entropy(logits, part.labels)
+        # All that is read from the device is read here, so that it need not wait for the rest.
+        value, scores = loss.item(), logits.numpy()
+        problem = None
+        if math.isfinite(value):
+            # The mean over the batch is the mean over its parts, weighted by their sizes.
+            (loss * (len(part) / images_of_batch)).backward()
+        else:
+            problem = divergence.cause(self.model, images)
+        correct = topk_correct(scores, part.labels, 1)
+        return PartResult(value, len(part), correct, problem, random_keys.call)
 
     def validate(self) -> Results:
         """Classify the validation set, without augmentation."""
         with self.show_progress("validation", len(self.val_loader.dataset), 0) as report:
 
             def report_unless_stopped(*amounts: float) -> None:
-                self._stop_if_asked()
+                if self.team.any(self._is_to_stop()):
+                    raise _Stop
                 report(*amounts)
 
-            return evaluate(self.model, self.val_loader, self.backend, report_unless_stopped)
+            results = evaluate(self.model, self.val_loader, self.backend, report_unless_stopped)
+            self._hear(self.team.gather(self.bad_images.news()))
+            return results
 
     def _end_epoch(self, validation: Results, validation_seconds: float) -> None:
         """Write the row of the epoch and its checkpoint, and tell the observers of both."""
         if not math.isfinite(validation.mean_loss):
-            raise Diverged(
-                f"the validation loss is {validation.mean_loss} after epoch {self.state.epoch + 1}"
-            )
+            with by_all_processes():
+                raise Diverged(
+                    f"the validation loss is {validation.mean_loss} after epoch "
+                    f"{self.state.epoch + 1}"
+                )
         row = self.state.row(validation, validation_seconds)
         self.schedule.epoch_end(1 - row["val_top1"])
         self.state = self.state.next_epoch(row["val_top1"])
-        self.log.append(row)
+        if self.team.leads:
+            self.log.append(row)
         for observer in self.observers:
             observer.after_epoch(self, row)
         self._save(is_best=self.state.best_epoch == self.state.epoch)
@@ -243,13 +330,19 @@ class Trainer:
             observer.after_checkpoint(self, row)
 
     def _save(self, is_best: bool) -> None:
+        # No process goes on before the checkpoint is on the disk.
+        if problem := self.team.from_leader(lambda: self._save_unless_broken(is_best)):
+            with by_all_processes():
+                raise Diverged(problem)
+
+    def _save_unless_broken(self, is_best: bool) -> str | None:
+        """Save a checkpoint, or say which parameter is not finite."""
         checkpoint, state = self.checkpoint(), self.state
         for name, array in checkpoint.model.items():
             if not np.isfinite(array).all():
-                raise Diverged(
-                    f"{name} is not finite after {state.epoch} epochs and {state.step} steps"
-                )
+                return f"{name} is not finite after {state.epoch} epochs and {state.step} steps"
         checkpoint_files.save(checkpoint, self.folder, self.settings.keep, is_best)
+        return None
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands; the arrays share memory with the network on the CPU."""
@@ -283,4 +376,9 @@ class Trainer:
             random_keys.call = checkpoint.random_keys["call"]
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint does not fit the run: {error}") from error
-        self.log.keep_until(self.state.epoch)
+        if self.team.leads:
+            self.log.keep_until(self.state.epoch)
+
+
+def _array(gradient: Tensor | None) -> Any:
+    return None if gradient is None else gradient.data

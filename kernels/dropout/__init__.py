@@ -6,15 +6,17 @@
 ``i`` is the flat index of an element; all arrays have one shape, any shape, and are C-contiguous;
 0 <= p < 1.
 
-    kept(i)     random(i) >= round(p * 2^32)
-    random(i)   word i % 4 of Philox4x32-10(counter, key), an unsigned 32-bit integer
-    counter     (low and high word of i // 4, high word of seed, high word of call)
+    kept(i)     random(first + i) >= round(p * 2^32)
+    random(n)   word n % 4 of Philox4x32-10(counter, key), an unsigned 32-bit integer
+    counter     (low and high word of n // 4, high word of seed, high word of call)
     key         (low word of seed, low word of call)
 
-The argument ``key`` is the pair (seed, call) of integers in [0, 2^64). The mask is a function
-of it and of ``i`` alone: it is never stored, backward draws it again, and it is the same on
-every backend and any number of threads. Philox is the counter-based generator of Salmon,
-Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+The argument ``key`` is the pair (seed, call) of integers in [0, 2^64). ``first`` >= 0 is the flat
+index that element 0 has in the array of the whole batch, where the arrays hold some rows of it;
+first + i stays below 2^63. The mask is a function of these alone: it is never stored, backward
+draws it again, and it is the same on every backend, for any number of threads, and for any
+division of a batch into parts. Philox is the counter-based generator of Salmon, Moraes, Dror and
+Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 
 Cost: 10 rounds of 2 wide multiplications for 4 elements; 2 arrays moved.
 """

@@ -14,34 +14,38 @@ from minigrad.kernels.shared.threads import jit, parallel_jit
 _PIECE_ELEMENTS = 1 << 12  # a multiple of 4; their random words stay in the L1 cache
 
 
-def forward(input, p, key, *, output):
+def forward(input, p, key, first, *, output):
     check_same_shape("dropout.forward", input=input, output=output)
     seed, call = key
     scale = input.dtype.type(1 / (1 - p))
     threshold = np.uint64(round(p * 2**32))
-    _mask(flat(input), threshold, scale, np.uint64(seed), np.uint64(call), flat(output))
+    draw = np.uint64(seed), np.uint64(call), np.int64(first)
+    _mask(flat(input), threshold, scale, *draw, flat(output))
 
 
-def backward(grad_output, p, key, *, grad_input):
-    forward(grad_output, p, key, output=grad_input)
+def backward(grad_output, p, key, first, *, grad_input):
+    forward(grad_output, p, key, first, output=grad_input)
 
 
 @parallel_jit
-def _mask(input, threshold, scale, seed, call, output):
+def _mask(input, threshold, scale, seed, call, first, output):
     zero = input.dtype.type(0)
-    for piece in prange(-(-input.size // _PIECE_ELEMENTS)):
-        start = piece * _PIECE_ELEMENTS
-        x, y = input[start : start + _PIECE_ELEMENTS], output[start : start + _PIECE_ELEMENTS]
+    skipped = first % 4  # words of the first counter, which belong to elements before these
+    for piece in prange(-(-(skipped + input.size) // _PIECE_ELEMENTS)):
+        start = piece * _PIECE_ELEMENTS - skipped  # the element of the piece's first word
+        begin, end = max(start, 0), start + _PIECE_ELEMENTS
+        x, y = input[begin:end], output[begin:end]
         random = np.empty(_PIECE_ELEMENTS, np.uint32)
-        _fill(random, start // 4, seed, call)
+        _fill(random, (first + start) // 4, seed, call)
+        words = random[begin - start :]
         for i in range(x.size):
-            y[i] = x[i] * scale if random[i] >= threshold else zero
+            y[i] = x[i] * scale if words[i] >= threshold else zero
 
 
 @jit
-def _fill(random, first, seed, call):
+def _fill(random, first_counter, seed, call):
     for i in range(random.size // 4):
-        counter = np.uint64(first + i)
+        counter = np.uint64(first_counter + i)
         random[4 * i], random[4 * i + 1], random[4 * i + 2], random[4 * i + 3] = _philox(
             _low(counter), _high(counter), _high(seed), _high(call), _low(seed), _low(call)
         )

@@ -17,10 +17,11 @@ __device__ __forceinline__ uint4 philox(uint4 counter, uint2 key) {
 template <typename Real>
 __global__ void dropout_mask(
     const Real* input, Real* output, Real scale, unsigned long long threshold,
-    unsigned long long seed, unsigned long long call, Index count
+    unsigned long long seed, unsigned long long call, Index first, Index count
 ) {
     const uint2 key = make_uint2(unsigned(seed), unsigned(call));
-    for (Index four = first_index(); 4 * four < count; four += index_step()) {
+    const Index end = first + count;
+    for (Index four = first / 4 + first_index(); 4 * four < end; four += index_step()) {
         const uint4 counter = make_uint4(
             unsigned(four), unsigned(four >> 32), unsigned(seed >> 32), unsigned(call >> 32)
         );
@@ -28,8 +29,9 @@ __global__ void dropout_mask(
         const unsigned words[4] = {random.x, random.y, random.z, random.w};
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            const Index i = 4 * four + j;
-            if (i < count) output[i] = words[j] >= threshold ? input[i] * scale : Real(0);
+            // The first words of the first counter may belong to elements before these.
+            const Index i = 4 * four + j - first;
+            if (0 <= i && i < count) output[i] = words[j] >= threshold ? input[i] * scale : Real(0);
         }
     }
 }

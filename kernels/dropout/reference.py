@@ -1,22 +1,22 @@
 """Dropout in plain loops; Philox in Python's integers."""
 
 
-def forward(input, p, key, *, output):
+def forward(input, p, key, first, *, output):
     threshold = round(p * 2**32)
     scale = input.dtype.type(1 / (1 - p))
     for i in range(input.size):
-        kept = _random(i, key) >= threshold
+        kept = _random(first + i, key) >= threshold
         output.flat[i] = input.flat[i] * scale if kept else 0
 
 
-def backward(grad_output, p, key, *, grad_input):
-    forward(grad_output, p, key, output=grad_input)
+def backward(grad_output, p, key, first, *, grad_input):
+    forward(grad_output, p, key, first, output=grad_input)
 
 
-def _random(i, key):
+def _random(n, key):
     seed, call = key
-    counter = (i // 4 % 2**32, i // 4 // 2**32, seed // 2**32, call // 2**32)
-    return _philox(counter, (seed % 2**32, call % 2**32))[i % 4]
+    counter = (n // 4 % 2**32, n // 4 // 2**32, seed // 2**32, call // 2**32)
+    return _philox(counter, (seed % 2**32, call % 2**32))[n % 4]
 
 
 def _philox(counter, key):

@@ -13,7 +13,21 @@ made here, in an order that does not depend on the number of processes (`pairs.p
 """
 
 from minigrad.distributed.mpi import current, world
-from minigrad.distributed.pairs import PairwiseSum
-from minigrad.distributed.team import DistributedError, Team
+from minigrad.distributed.pairs import PairwiseSum, add_arrays
+from minigrad.distributed.team import (
+    DistributedError,
+    Team,
+    by_all_processes,
+    is_by_all_processes,
+)
 
-__all__ = ["DistributedError", "PairwiseSum", "Team", "current", "world"]
+__all__ = [
+    "DistributedError",
+    "PairwiseSum",
+    "Team",
+    "add_arrays",
+    "by_all_processes",
+    "current",
+    "is_by_all_processes",
+    "world",
+]

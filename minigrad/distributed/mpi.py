@@ -75,8 +75,13 @@ class MpiTeam(Team):
 
     def sum(self, nodes: Sequence[Node[list[Any]]], like: Sequence[Any]) -> list[Any]:
         layouts = [Layout(node.first, node.terms, node.value is not None) for node in nodes]
-        own = next((node.value for node in nodes if node.value is not None), None)
         device = backend_of(like[0])
+        for value in (node.value for node in nodes if node.value is not None):
+            value[:] = [
+                device.xp.zeros_like(other) if array is None else device.contiguous(array)
+                for array, other in zip(value, like)
+            ]
+        own = next((node.value for node in nodes if node.value is not None), None)
         outputs = own or [device.empty(array.shape, array.dtype) for array in like]
         transport = self._transport(device.name)
         Reduction(self.rank, self.gather(layouts), transport).run(nodes, outputs)

@@ -1,15 +1,35 @@
 """What processes can do together, and a team of one."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from minigrad.distributed.pairs import Node, total
 
 Value = TypeVar("Value")
+_BY_ALL = "_raised_by_all_processes"
 
 
 class DistributedError(RuntimeError):
     """Several processes cannot compute together; the message says why and what to do."""
+
+
+@contextlib.contextmanager
+def by_all_processes() -> Iterator[None]:
+    """Marks what is raised within this block: every process of the team raises the same.
+
+    Such a team ends like one process: one of them says why, and nobody has to be stopped.
+    """
+    try:
+        yield
+    except Exception as error:
+        setattr(error, _BY_ALL, True)
+        raise
+
+
+def is_by_all_processes(error: BaseException) -> bool:
+    """Whether `by_all_processes` has marked an exception."""
+    return hasattr(error, _BY_ALL)
 
 
 class Team:

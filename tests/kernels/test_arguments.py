@@ -16,6 +16,7 @@ WINDOW = {"kernel_size": (2, 2), "stride": (2, 2), "padding": (0, 0)}
 NORM = {"size": 3, "alpha": 1.0, "beta": 0.75, "k": 1.0}
 CONVOLUTION = {"stride": (1, 1), "padding": (0, 0), "groups": 1}
 ADAM = {"lr": 0.1, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8, "weight_decay": 0.0, "step": 1}
+DROPOUT = {"p": 0.5, "key": (1, 2), "first": 0}
 LINEAR = {"input": (3, 4), "weight": (5, 4), "output": (3, 5)}
 
 # Shapes of the arrays of every kernel, and its other arguments.
@@ -55,8 +56,8 @@ CALLS = {
         },
         {},
     ),
-    "dropout.forward": ({"input": (6, 4), "output": (6, 4)}, {"p": 0.5, "key": (1, 2)}),
-    "dropout.backward": ({"grad_output": (6, 4), "grad_input": (6, 4)}, {"p": 0.5, "key": (1, 2)}),
+    "dropout.forward": ({"input": (6, 4), "output": (6, 4)}, DROPOUT),
+    "dropout.backward": ({"grad_output": (6, 4), "grad_input": (6, 4)}, DROPOUT),
     "im2col.forward": ({"input": PIXELS, "output": (2, 6, 16)}, WINDOW),
     "im2col.backward": ({"grad_output": (2, 6, 16), "grad_input": PIXELS}, WINDOW),
     "lars.norms": ({"parameter": (6, 4), "gradient": (6, 4), "output": (2,)}, {}),

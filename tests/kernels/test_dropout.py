@@ -20,9 +20,9 @@ def words(text):
     return tuple(int(word, 16) for word in text.split())
 
 
-def apply(backend, input, p, key, garbage):
+def apply(backend, input, p, key, garbage, first=0):
     output = garbage(input.shape, input.dtype)
-    Kernels(backend).dropout.forward(input, p, key, output=output)
+    Kernels(backend).dropout.forward(input, p, key, first, output=output)
     return output
 
 
@@ -67,8 +67,33 @@ def test_backward_has_the_mask_of_forward(backend, rng, garbage):
     grad_output, key = rng.standard_normal(5000), (11, 4)
     output = apply(backend, np.ones(5000), 0.4, key, garbage)
     grad_input = garbage(5000, np.float64)
-    Kernels(backend).dropout.backward(grad_output, 0.4, key, grad_input=grad_input)
+    Kernels(backend).dropout.backward(grad_output, 0.4, key, 0, grad_input=grad_input)
     np.testing.assert_array_equal(grad_input, grad_output * output)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", [1, 3, 5, 10, 1 << 12])
+def test_rows_have_the_mask_of_the_whole_array(backend, row, dtype, rng, garbage):
+    """Forward and backward, wherever the rows begin."""
+    whole, key = rng.standard_normal((5, row)).astype(dtype), (3, 8)
+    output = apply(backend, whole, 0.4, key, garbage)
+    for begin, end in ((0, 2), (1, 2), (2, 5), (3, 5), (5, 5)):
+        rows, first = whole[begin:end], begin * row
+        part = apply(backend, rows, 0.4, key, garbage, first)
+        np.testing.assert_array_equal(part, output[begin:end])
+        gradient = garbage(rows.shape, dtype)
+        Kernels(backend).dropout.backward(rows, 0.4, key, first, grad_input=gradient)
+        np.testing.assert_array_equal(gradient, output[begin:end])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "cuda"])
+@pytest.mark.parametrize("first", [1, 2, 3, 4095, 2**34 - 6, 2**34 - 1, 2**60 + 1])
+def test_first_element_against_reference(backend, first, rng, garbage):
+    """Beyond 2^34 elements, a counter has more than 32 bits."""
+    input = rng.standard_normal((1 << 12) + 9)
+    np.testing.assert_array_equal(
+        *(apply(name, input, 0.3, (1, 2), garbage, first) for name in (backend, "reference"))
+    )
 
 
 def test_every_part_of_the_key_changes_the_mask(garbage):
@@ -89,4 +114,6 @@ def test_dropped_nan_is_zero(garbage):
 
 def test_threads(rng, garbage, same_on_any_number_of_threads):
     input = rng.standard_normal(100_003, np.float32)
-    same_on_any_number_of_threads(lambda: [apply("cpu", input, 0.5, (1, 2), garbage)])
+    same_on_any_number_of_threads(
+        lambda: [apply("cpu", input, 0.5, (1, 2), garbage, first) for first in (0, 4099)]
+    )

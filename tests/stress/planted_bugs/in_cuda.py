@@ -318,8 +318,29 @@ FAULTS = [
     Fault(
         "cuda dropout: no guard at the end",
         DROPOUT,
-        "if (i < count) output[i]",
-        "output[i]",
+        "0 <= i && i < count",
+        "0 <= i",
+        DROPOUT_TESTS,
+    ),
+    Fault(
+        "cuda dropout: no guard before the first element",
+        DROPOUT,
+        "0 <= i && i < count",
+        "i < count",
+        DROPOUT_TESTS,
+    ),
+    Fault(
+        "cuda dropout: counters of 32 bits",
+        DROPOUT,
+        "unsigned(four >> 32)",
+        "0u",
+        DROPOUT_TESTS,
+    ),
+    Fault(
+        "cuda dropout: the last counter of rows within a batch missing",
+        DROPOUT,
+        "4 * four < end;",
+        "4 * (four - first / 4) < count;",
         DROPOUT_TESTS,
     ),
     # Preparation of images.

@@ -9,6 +9,7 @@ AUTOGRAD = "minigrad/autograd.py"
 ELEMENTWISE = "minigrad/ops/elementwise.py"
 VALUES = "tests/minigrad/test_values.py -k "
 BESIDE_NUMPY = "tests/minigrad/test_beside_numpy.py -k "
+MASKS_OF_PARTS = "tests/minigrad/test_random.py"
 
 FAULTS = [
     # Matrix products.
@@ -65,9 +66,34 @@ FAULTS = [
     Fault(
         "dropout: mask shifted in backward",
         "minigrad/ops/dropout.py",
-        "(grad_output, ctx.p, ctx.key,",
-        "(grad_output, ctx.p, (ctx.key[0], ctx.key[1] + 1),",
+        "(grad_output, *ctx.mask,",
+        "(grad_output, ctx.mask[0], (ctx.mask[1][0], ctx.mask[1][1] + 1), ctx.mask[2],",
         GRADIENTS + "dropout",
+    ),
+    Fault(
+        "dropout: the gradient of a part has the mask of the first part",
+        "minigrad/ops/dropout.py",
+        "(grad_output, *ctx.mask,",
+        "(grad_output, *ctx.mask[:2], 0,",
+        MASKS_OF_PARTS,
+    ),
+    Fault(
+        "dropout: the place of a part is counted in images, not in elements",
+        "minigrad/functional.py",
+        "random_keys.first_row * math.prod(input.shape[1:]) if",
+        "random_keys.first_row if",
+        MASKS_OF_PARTS,
+    ),
+    Fault(
+        "random keys: what follows a part is taken for it",
+        "minigrad/random.py",
+        """        finally:
+            self.first_row = 0
+""",
+        """        finally:
+            pass
+""",
+        MASKS_OF_PARTS,
     ),
     Fault(
         "cross entropy: not divided by the batch",
