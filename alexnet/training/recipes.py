@@ -23,4 +23,4 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 # What an optimizer replaces of a recipe. The rate of LARS is no rate of SGD: a step changes each
 # layer by about a thousandth of its norm times the rate.
-OPTIMIZERS: dict[str, dict[str, Any]] = {"sgd": {}, "lars": {"lr": 10.0}, "adam": {}}
+OPTIMIZERS: dict[str, dict[str, Any]] = {"sgd": {}, "lars": {"lr": 5.0}, "adam": {}}

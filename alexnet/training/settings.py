@@ -187,7 +187,7 @@ class Settings:
     optimizer: str = setting(
         "sgd",
         choices=OPTIMIZERS,
-        help="sgd is the paper's form; lars, for large batches, has a --lr of 10 by default",
+        help="sgd is the paper's form; lars, for large batches, has a --lr of 5 by default",
     )
     # To zero along a cosine; multiplied by lr_gamma when the validation error stalls ("plateau")
     # or after every lr_step epochs ("step"); or constant.

@@ -20,7 +20,7 @@ class LARS(Optimizer):
     With large batches the rate has to be large, and the layer whose weights are smallest beside
     their gradient diverges first. Here a step changes every parameter by the same share of its
     norm, about lr * trust_coefficient, whatever the size of its gradient. So `lr` is not a rate
-    of SGD: values around 10 are usual.
+    of SGD: values from 1 to 30 are usual.
 
     The local rate is 1 where the norm of the parameter or of its gradient is 0, and in groups
     with ``trust_coefficient=None``, which learn by SGD. That is usual for biases: those that begin

@@ -49,8 +49,8 @@ def test_every_option_stands_in_one_section_of_help():
 
 
 def test_lars_has_a_rate_of_its_own():
-    assert new_run({"optimizer": "lars"}).lr == 10
-    assert new_run({"optimizer": "lars", "recipe": "paper"}).lr == 10
+    assert new_run({"optimizer": "lars"}).lr == 5
+    assert new_run({"optimizer": "lars", "recipe": "paper"}).lr == 5
     assert new_run({"optimizer": "lars", "lr": 2.0}).lr == 2
     assert new_run({"optimizer": "adam"}).lr == new_run({}).lr == 0.01
     assert continued_run({}, stored(optimizer="lars", lr=3.0)).lr == 3
