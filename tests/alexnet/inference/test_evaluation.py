@@ -9,6 +9,7 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.inference.evaluation import evaluate, mean_log_probabilities, predict
 from minigrad import nn
 from minigrad.backend import get
+from tests import teams
 from tests.alexnet.data.images import Images
 
 PREPROCESSING = Preprocessing(image_size=6, resize=8, mean=(120, 120, 120), scale=1 / 64)
@@ -68,3 +69,23 @@ def test_evaluate(rng):
     assert told[-1][1] == ours.mean_loss == sum(batch_losses) / 5
     assert told[-1][2] == ours.accuracy().value
     assert all(0 < report[3] < 1 for report in told)  # with no workers data are waited for
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_divide_the_batches(processes, rng):
+    """The first batch has no image that can be used, so that its process is ahead of the others."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(108, 3))
+    images = [None, None, *rng.integers(0, 256, (9, 8, 8, 3), np.uint8)]
+    dataset = Images(images, [0, 1, 2] * 3 + [0, 1], classes="abc")
+
+    def member(team):
+        skipping = Skipping(dataset, BadImages(True, 9))
+        loader = Loader(skipping, PREPROCESSING, 2, workers=0, team=team)
+        return evaluate(network, loader, get("cpu"), lambda *report: None)
+
+    (alone,) = teams.run(1, member)
+    assert alone.indices.tolist() == list(range(2, 11))
+    for results in teams.run(processes, member):
+        assert results.indices.tolist() == alone.indices.tolist()
+        assert results.loss.tolist() == alone.loss.tolist()
+        assert results.mean_loss == alone.mean_loss

@@ -11,6 +11,8 @@ import pytest
 
 from tests.alexnet.runs import ROOT
 
+SECONDS = 120  # after which processes that wait for each other are an error
+
 
 @pytest.fixture(scope="session")
 def mpiexec():
@@ -24,29 +26,28 @@ def mpiexec():
 
 
 @pytest.fixture(scope="session")
-def start_module(mpiexec):
-    """Starts N processes of a module; returns the process of mpiexec, which is given a minute."""
+def run_module(mpiexec):
+    """Runs N processes of a module; returns the finished process of mpiexec."""
 
-    def start_module(processes, module, *arguments, **variables):
-        return subprocess.Popen(
+    def run_module(processes, module, *arguments, **variables):
+        return subprocess.run(
             [*mpiexec, str(processes), sys.executable, "-m", module, *map(str, arguments)],
-            **{"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True},
+            **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": SECONDS},
             env={**os.environ, "NUMBA_NUM_THREADS": "1", **variables},
         )
 
-    return start_module
+    return run_module
 
 
 @pytest.fixture(scope="session")
-def train_in_turn(start_module, tmp_path_factory):
+def train_in_turn(run_module, tmp_path_factory):
     """Runs several trainings by N processes; returns their results by rank, see the module."""
 
     def train_in_turn(processes, commands):
         path = tmp_path_factory.mktemp("commands") / "commands.json"
         path.write_text(json.dumps([[str(word) for word in command] for command in commands]))
-        process = start_module(processes, "tests.alexnet.processes.train_in_turn", path)
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err
+        process = run_module(processes, "tests.alexnet.processes.train_in_turn", path)
+        assert process.returncode == 0, process.stderr
         return [json.loads(Path(f"{path}.{rank}").read_text()) for rank in range(processes)]
 
     return train_in_turn

@@ -38,7 +38,7 @@ def undisturbed(start, tmp_path_factory):
 
 
 @pytest.fixture
-def disturbed(start_module, photos, tmp_path):
+def disturbed(run_module, photos, tmp_path):
     """Runs a training by 2 processes, of which something happens to one.
 
     Returns the exit code of mpiexec, and the lines on stderr that are about what happened.
@@ -47,12 +47,11 @@ def disturbed(start_module, photos, tmp_path):
     def disturbed(rank, where, statement, *options):
         module, name, call = where
         happening = {"rank": rank, "module": module, "name": name, "call": call}
-        process = start_module(
+        process = run_module(
             *(2, MODULE, *OPTIONS, "--data-root", photos, "--out", tmp_path / "run", *options),
             DISTURBANCE=json.dumps({**happening, "statement": statement}),
         )
-        _, err = process.communicate(timeout=60)
-        lines = err.splitlines()
+        lines = process.stderr.splitlines()
         begin = [line.startswith("On cpu") for line in lines].index(True) + 1
         return process.returncode, lines[begin:]
 
@@ -107,9 +106,8 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(disturbed, undist
     assert_same_run(folder, undisturbed)
 
 
-def test_a_wrong_command_is_one_line(start_module):
-    process = start_module(2, MODULE, "--nonsense")
-    out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (2, "")
-    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+def test_a_wrong_command_is_one_line(run_module):
+    process = run_module(2, MODULE, "--nonsense")
+    assert (process.returncode, process.stdout) == (2, "")
+    errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert errors == ["error: rank 0: unrecognized arguments: --nonsense (see --help)"]

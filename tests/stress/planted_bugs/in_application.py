@@ -4,6 +4,7 @@ from tests.stress.planted_bugs import Fault
 
 DOWNLOADS = "tests/alexnet/data/test_downloads.py"
 IMAGES = "tests/alexnet/data/test_images.py -k "
+PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
 
 FAULTS = [
@@ -246,5 +247,111 @@ FAULTS = [
         "epoch >= epochs or (patience is not None and epoch - best_epoch >= patience)",
         "epoch >= epochs",
         FOLDER + "patience",
+    ),
+    # Several processes.
+    Fault(
+        "processes: a share is read by the wrong process",
+        "alexnet/data/loader.py",
+        "slice(team.rank * self.parts // team.size, (team.rank + 1) * self.parts // team.size)",
+        "slice(team.rank * self.parts // team.size, None)",
+        "tests/alexnet/data/test_loader.py -k processes",
+    ),
+    Fault(
+        "processes: one without images goes on with other dropout masks than the others",
+        "alexnet/training/trainer.py",
+        "random_keys.call = max(part.call for part in results)",
+        "pass",
+        PROCESSES + "test_same_bits.py -k damaged",
+    ),
+    Fault(
+        "processes: every part draws the masks of the first one",
+        "alexnet/training/trainer.py",
+        "part_of_batch(first_call, sum(sizes[:number]))",
+        "part_of_batch(first_call, 0)",
+        PROCESSES + "test_same_bits.py -k rounding",
+    ),
+    Fault(
+        "processes: the others do not hear of a skipped image",
+        "alexnet/training/trainer.py",
+        "self.bad_images.hear(found)",
+        "pass",
+        PROCESSES + "test_same_bits.py -k listed",
+    ),
+    Fault(
+        "processes: each writes the metrics",
+        "alexnet/training/trainer.py",
+        "if self.team.leads:\n            self.log.append(row)",
+        "if True:\n            self.log.append(row)",
+        PROCESSES + "test_same_bits.py -k prepared",
+    ),
+    Fault(
+        "processes: all of them speak",
+        "alexnet/training/processes.py",
+        "if team.leads:\n        yield",
+        "if True:\n        yield",
+        PROCESSES + "test_same_bits.py -k speaks",
+    ),
+    Fault(
+        "processes: validation is summed up in the order of arrival",
+        "alexnet/inference/evaluation.py",
+        "for number in sorted(judged)",
+        "for number in judged",
+        "tests/alexnet/inference/test_evaluation.py -k processes",
+    ),
+    Fault(
+        "processes: only a signal to rank 0 stops them",
+        "alexnet/training/trainer.py",
+        "if any(stops for _, stops, _ in everyone) or",
+        "if everyone[0][1] or",
+        PROCESSES + "test_faults.py -k signal",
+    ),
+    Fault(
+        "processes: an error of one leaves the others waiting",
+        "alexnet/cli.py",
+        "if code and not by_all:\n            _abort_others(code)",
+        "if False:\n            _abort_others(code)",
+        PROCESSES + "test_faults.py -k damaged",
+    ),
+    Fault(
+        "processes: an unexpected error of one leaves the others waiting",
+        "alexnet/cli.py",
+        "_abort_others(1, traceback.format_exc())",
+        "pass",
+        PROCESSES + "test_faults.py -k unexpected",
+    ),
+    Fault(
+        "processes: what all of them know is said as if one did",
+        "alexnet/train.py",
+        "with distributed.by_all_processes():\n            raise Diverged",
+        "with contextlib.nullcontext():\n            raise Diverged",
+        PROCESSES + "test_faults.py -k finite",
+    ),
+    Fault(
+        "processes: each says that the command is wrong",
+        "alexnet/cli.py",
+        "if not distributed.current().leads:\n        time.sleep",
+        "if False:\n        time.sleep",
+        PROCESSES + "test_faults.py -k wrong",
+    ),
+    Fault(
+        "processes: they may have other settings",
+        "alexnet/training/processes.py",
+        "if other.get(name) != value:",
+        "if False:",
+        "tests/alexnet/training/test_processes.py",
+    ),
+    Fault(
+        "processes: they may have other data",
+        "alexnet/training/processes.py",
+        "if other != everyone[0]:",
+        "if False:",
+        "tests/alexnet/training/test_processes.py",
+    ),
+    Fault(
+        "processes: a run that mpiexec has just killed is in use",
+        "alexnet/run/folder.py",
+        "SECONDS_OF_DYING = 2",
+        "SECONDS_OF_DYING = 0",
+        "tests/alexnet/run/test_checkpoint_files.py -k ending",
     ),
 ]

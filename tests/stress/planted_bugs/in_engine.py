@@ -12,6 +12,7 @@ BESIDE_NUMPY = "tests/minigrad/test_beside_numpy.py -k "
 LAUNCHERS = "minigrad/distributed/launchers.py"
 TEST_LAUNCHERS = "tests/minigrad/distributed/test_launchers.py"
 MASKS_OF_PARTS = "tests/minigrad/test_random.py"
+PROCESSES = "tests/alexnet/processes/"
 
 FAULTS = [
     # Matrix products.
@@ -474,5 +475,27 @@ FAULTS = [
         "    if nearest.name == TORCHRUN:\n",
         "    if False:\n",
         TEST_LAUNCHERS,
+    ),
+    # Several processes.
+    Fault(
+        "processes: gradients are added by rank instead of by part",
+        "minigrad/distributed/reduction.py",
+        "tree.put(received[turn][rank] if node.is_there else None, node.terms)",
+        "tree.put(received[turn][rank] if node.is_there else None)",
+        "tests/minigrad/distributed",
+    ),
+    Fault(
+        "processes: a part without images moves the others in the tree",
+        "minigrad/distributed/pairs.py",
+        "self._next += terms",
+        "self._next += terms if value is not None else 0",
+        "tests/minigrad/distributed",
+    ),
+    Fault(
+        "processes: the slices of a sum are put together in the wrong places",
+        "minigrad/distributed/mpi.py",
+        "[piece, (_lengths(edges), edges[:-1])]",
+        "[piece, (_lengths(edges), edges[-2::-1])]",
+        PROCESSES + "test_same_bits.py",
     ),
 ]
