@@ -4,12 +4,13 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from alexnet.columns import Column, own_state, whole_state
 from alexnet.data.bad_images import collector
 from alexnet.data.identity import identity
 from alexnet.data.loader import Batch, Loader, Share, Timed, sent_ahead
@@ -21,7 +22,7 @@ from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.metrics import MetricsLog, Row, topk_correct
 from alexnet.training import divergence
 from alexnet.training.settings import Settings
-from alexnet.training.state import Step, TrainingState
+from alexnet.training.state import PartResult, Step, TrainingState
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
 from minigrad.distributed import PairwiseSum, add_arrays, by_all_processes
@@ -46,23 +47,6 @@ class Observer:
         """The checkpoint of the epoch is saved."""
 
 
-class PartResult(NamedTuple):
-    """What a part of a batch has shown.
-
-    Attributes:
-        loss: mean over its images.
-        correct: images whose class has the highest score.
-        problem: why the loss is not finite, in words; None if it is.
-        call: of the next draw of random numbers.
-    """
-
-    loss: float
-    images: int
-    correct: int
-    problem: str | None
-    call: int
-
-
 class _Stop(Exception):
     """Leaves the loops between two steps."""
 
@@ -76,7 +60,8 @@ class Trainer:
 
     The processes of a team divide the parts of each batch among themselves. All of them then make
     the same update, so that they hold the same weights, those of a process that computes all parts
-    itself. Rank 0 alone writes into the folder and has observers.
+    itself. Rank 0 alone writes into the folder and has observers. Processes that have a column each
+    do not divide the batch: both compute all of its parts.
 
     Args:
         settings: from which everything else here was built; the trainer reads how a batch is
@@ -85,9 +70,11 @@ class Trainer:
         folder: an existing folder for metrics and checkpoints.
         show_progress: see `alexnet.run.progress`.
         observers: are told of every step and epoch.
+        network: the whole network, where `model` is a `Column` of it.
 
     Attributes:
-        team: the processes that train together, that of the loaders.
+        team: the processes that train together.
+        network: the whole network; if `model` is a column of it, as it was after the last epoch.
         state: position in the run and running means.
         log: the rows of the complete epochs.
         interrupted: set it, for example from a signal handler, to stop after the current step.
@@ -105,12 +92,15 @@ class Trainer:
         *,
         show_progress: progress.Progress = progress.silent,
         observers: Sequence[Observer] = (),
+        network: nn.Module | None = None,
     ):
         self.settings = settings
         self.model = model
+        self.network = network or model
         self.optimizer = optimizer
         self.schedule = schedule
-        self.team = train_loader.team
+        self.sharing = train_loader.team  # the processes that divide a batch
+        self.team = model.team if isinstance(model, Column) else self.sharing
         self.train_loader = train_loader
         self.val_loader = val_loader
         self.folder = folder
@@ -217,7 +207,7 @@ class Trainer:
         self._hear([news for _, _, news in everyone])
         if any(stops for _, stops, _ in everyone) or self.schedule.steps >= self.max_steps:
             raise _Stop
-        return [size for sizes, _, _ in everyone for size in sizes]
+        return [size for sizes, _, _ in everyone[: self.sharing.size] for size in sizes]
 
     def _hear(self, news: list[dict[str, str]]) -> None:
         """Note which images the processes have skipped."""
@@ -274,10 +264,10 @@ class Trainer:
                 with random_keys.part_of_batch(first_call, sum(sizes[:number])):
                     results.append(self._process_part(part, sum(sizes)))
             gradients.put(part and [_array(p.grad) for p in parameters])
-        results = [result for results in self.team.gather(results) for result in results]
+        results = [result for results in self.sharing.gather(results) for result in results]
         if not any(result.problem for result in results):
             like = [parameter.data for parameter in parameters]
-            for parameter, array in zip(parameters, self.team.sum(gradients.nodes, like)):
+            for parameter, array in zip(parameters, self.sharing.sum(gradients.nodes, like)):
                 parameter.grad = None if array is None else Tensor(array)
         return results
 
@@ -293,7 +283,8 @@ class Trainer:
             # The mean over the batch is the mean over its parts, weighted by their sizes.
             (loss * (len(part) / images_of_batch)).backward()
         else:
-            problem = divergence.cause(self.model, images)
+            self._update_network()
+            problem = divergence.cause(self.network, images)
         correct = topk_correct(scores, part.labels, 1)
         return PartResult(value, len(part), correct, problem, random_keys.call)
 
@@ -323,21 +314,29 @@ class Trainer:
         self.state = self.state.next_epoch(row["val_top1"])
         if self.team.leads:
             self.log.append(row)
+        self._update_network()
         for observer in self.observers:
             observer.after_epoch(self, row)
         self._save(is_best=self.state.best_epoch == self.state.epoch)
         for observer in self.observers:
             observer.after_checkpoint(self, row)
 
+    def _update_network(self) -> None:
+        if self.network is not self.model:
+            self.network.load_state_dict(whole_state(self.model, self.model.state_dict()))
+
     def _save(self, is_best: bool) -> None:
+        # A checkpoint is whole: of two columns each process has a half, else the leader has it all.
+        is_needed = self.team.leads or self.network is not self.model
+        checkpoint = self.checkpoint() if is_needed else None
         # No process goes on before the checkpoint is on the disk.
-        if problem := self.team.from_leader(lambda: self._save_unless_broken(is_best)):
+        if problem := self.team.from_leader(lambda: self._save_unless_broken(checkpoint, is_best)):
             with by_all_processes():
                 raise Diverged(problem)
 
-    def _save_unless_broken(self, is_best: bool) -> str | None:
+    def _save_unless_broken(self, checkpoint: Checkpoint, is_best: bool) -> str | None:
         """Save a checkpoint, or say which parameter is not finite."""
-        checkpoint, state = self.checkpoint(), self.state
+        state = self.state
         for name, array in checkpoint.model.items():
             if not np.isfinite(array).all():
                 return f"{name} is not finite after {state.epoch} epochs and {state.step} steps"
@@ -355,8 +354,8 @@ class Trainer:
             training=asdict(self.state),
             schedule=self.schedule.state_dict(),
             random_keys={"seed": random_keys.seed, "call": random_keys.call},
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
+            model=whole_state(self.model, self.model.state_dict()),
+            optimizer=whole_state(self.model, self.optimizer.state_dict()),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -367,6 +366,11 @@ class Trainer:
         """
         checkpoint.require(self.settings.arch, self.train_loader.dataset.classes)
         checkpoint.require_data(self.data, "begin a new run with --init-from")
+        checkpoint = replace(
+            checkpoint,
+            model=own_state(self.model, checkpoint.model),
+            optimizer=own_state(self.model, checkpoint.optimizer),
+        )
         checkpoint.restore(self.model)
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)
