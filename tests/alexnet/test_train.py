@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from PIL import Image
@@ -57,7 +58,8 @@ def test_files_of_a_run(full_run, photos):
     run = json.loads((folder / "run.json").read_text())
     assert run.keys() == {"arguments", "starts"}
     (first,) = run["starts"]
-    assert first.keys() == {"time", "after_step", "changed", "versions", "machine"}
+    assert first.keys() == {*("time", "after_step", "changed", "versions", "machine", "processes")}
+    assert [process["threads"] for process in first["processes"]] == [numba.get_num_threads()]
     assert first["versions"]["numpy"] == np.__version__
     assert (first["after_step"], first["changed"]) == (0, {})
     assert run["arguments"]["data_root"] == str(photos)

@@ -80,7 +80,7 @@ def test_a_folder_of_images_is_not_taken_for_a_run(error_of, photos):
 
 
 def test_a_start_that_fails_leaves_no_folder(start, error_of, tmp_path, monkeypatch):
-    def fail(trainer, batch):
+    def fail(trainer, *batch):
         raise DataError("a bad image")
 
     monkeypatch.setattr(Trainer, "step", fail)
@@ -122,9 +122,9 @@ def test_diverged(start, error_of, tmp_path):
 def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
     before = (stopped / LAST).read_bytes()
 
-    def spoil(trainer, batch):
+    def spoil(trainer, *batch):
         trainer.model.features[0].weight.data[...] = np.nan
-        return step(trainer, batch)
+        return step(trainer, *batch)
 
     step = Trainer.step
     monkeypatch.setattr(Trainer, "step", spoil)
@@ -139,8 +139,8 @@ def test_diverged_after_a_checkpoint(narrow, error_of, stopped, monkeypatch):
 
 
 def test_weights_that_are_not_finite_are_never_saved(start, tmp_path, monkeypatch, error_of):
-    def spoil(trainer, batch):
-        result = step(trainer, batch)
+    def spoil(trainer, *batch):
+        result = step(trainer, *batch)
         if trainer.schedule.steps == 3:
             trainer.model.features[0].weight.data[0] = np.nan
         return result

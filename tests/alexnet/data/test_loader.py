@@ -11,6 +11,7 @@ from alexnet.data.loader import Loader, Timed
 from alexnet.data.transforms import Augmentation, Preprocessing, ten_views
 from alexnet.errors import BadImage, DataError
 from minigrad import backend
+from minigrad.distributed import Team
 
 PREPROCESSING = Preprocessing(
     image_size=6, resize=8, mean=(100.0, 110.0, 120.0), scale=0.5, standard_deviations=(60, 30, 20)
@@ -228,7 +229,34 @@ def test_a_batch_without_any_image_is_left_out(workers):
     batches = [(batch.number, batch.labels.tolist()) for batch in loader.batches(0)]
     assert batches == [(0, [0, 1]), (3, [6, 7]), (4, [8, 9]), (5, [10])]
     assert [batch.number for batch in loader.batches(0, start=2)] == [3, 4, 5]
-    assert [part.number for batch in loader.batches(0, 3) for part in batch.split(2)][:2] == [3, 3]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_share_the_parts_of_a_batch(processes, workers):
+    """Images 2 to 5 are damaged, and the last batch has fewer images than parts."""
+    shares = []
+    for rank in range(processes):
+        team = Team()
+        team.rank, team.size = rank, processes
+        dataset = Skipping(Damaged(), BadImages(skip=True, limit=4))
+        loader = Loader(dataset, PREPROCESSING, 4, workers=workers, parts=4, team=team)
+        shares.append(list(loader.shares(0)))
+        assert list(loader.shares(0, start=3)) == []
+        assert [share.number for share in loader.shares(0, start=1)] == [1, 2]
+    expected = [[[0], [1], None, None], [None, None, [6], [7]], [[8], [9], [10], None]]
+    for number, labels in enumerate(expected):
+        parts = [part for own in shares for part in own[number].parts]
+        assert [part and part.labels.tolist() for part in parts] == labels
+        assert [own[number].first for own in shares] == list(range(0, 4, 4 // processes))
+        assert {own[number].number for own in shares} == {number}
+
+
+def test_processes_divide_the_batches_for_validation():
+    team = Team()
+    team.rank, team.size = 1, 2
+    loader = Loader(Images(11), PREPROCESSING, 2, workers=0, team=team)
+    assert [batch.labels.tolist() for batch in loader.batches(0)] == [[2, 3], [6, 7], [10]]
 
 
 def test_a_set_without_any_image_is_an_error():

@@ -122,7 +122,7 @@ def test_a_dry_run_of_the_rest_of_a_run(narrow, stopped, capsys):
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])
 def test_a_run_that_cannot_fit_does_not_begin(start, error_of, tmp_path, monkeypatch, options):
-    monkeypatch.setattr(resources, "available_memory", lambda device: 10**8)
+    monkeypatch.setattr(resources, "available_memory", lambda device, processes: 10**8)
     code, message = error_of(start, tmp_path / "run", *options)
     assert code == 6
     assert message.startswith("training needs about 0.2")
@@ -131,7 +131,7 @@ def test_a_run_that_cannot_fit_does_not_begin(start, error_of, tmp_path, monkeyp
 
 
 def test_memory_that_runs_out_in_training(start, error_of, tmp_path, monkeypatch):
-    def fail(trainer, batch):
+    def fail(trainer, *batch):
         raise MemoryError("Unable to allocate 3. GiB")
 
     monkeypatch.setattr(Trainer, "step", fail)
@@ -169,8 +169,8 @@ from alexnet import train
 from alexnet.training import memory_plan, resources
 from alexnet.training.trainer import Trainer
 
-def stepped(trainer, batch):
-    result = step(trainer, batch)
+def stepped(trainer, *batch):
+    result = step(trainer, *batch)
     if trainer.schedule.steps == 1:  # compiling kernels takes memory of its own
         Path("/proc/self/clear_refs").write_text("5")
     return result

@@ -36,11 +36,11 @@ def signal_in_step(monkeypatch):
     """Sends this process Ctrl-C in the middle of a step."""
 
     def signal_in_step(number, times=1):
-        def interrupted(trainer, batch):
+        def interrupted(trainer, *batch):
             if trainer.schedule.steps + 1 == number:
                 for _ in range(times):
                     signal.raise_signal(signal.SIGINT)
-            return step(trainer, batch)
+            return step(trainer, *batch)
 
         monkeypatch.setattr(Trainer, "step", interrupted)
 

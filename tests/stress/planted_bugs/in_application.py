@@ -11,7 +11,7 @@ FAULTS = [
     Fault(
         "a continued run repeats the batch before one that was left out",
         "alexnet/training/trainer.py",
-        "state.step = batch.number + 1",
+        "state.step = share.number + 1",
         "state.step += 1",
         "tests/alexnet/training/trainer/test_stopped.py -k without_a",
     ),

@@ -330,6 +330,13 @@ FAULTS = [
         DROPOUT_TESTS,
     ),
     Fault(
+        "cuda dropout: counters of 32 bits",
+        DROPOUT,
+        "unsigned(four >> 32)",
+        "0u",
+        DROPOUT_TESTS,
+    ),
+    Fault(
         "cuda dropout: the last counter of rows within a batch missing",
         DROPOUT,
         "4 * four < end;",

@@ -79,6 +79,7 @@ def new_trainer(tmp_path):
             augmentation=Augmentation() if augmentation else None,
             shuffle=True,
             workers=workers,
+            parts=accumulate,
         )
         val_loader = Loader(Images(7, seed=2), PREPROCESSING, 4, workers=workers)
         settings = Settings(arch="tiny", backend=device, accumulate=accumulate)
