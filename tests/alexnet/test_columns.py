@@ -29,7 +29,8 @@ def relative_difference(found, expected):
 def columns(tmp_path_factory):
     """What two processes compute, by float type and name."""
     path = tmp_path_factory.mktemp("columns") / "computed.npz"
-    finished = mpiexec(2, "-m", "tests.alexnet.column_process", path)
+    # mpi4py ends both processes if one fails.
+    finished = mpiexec(2, "-m", "mpi4py", "-m", "tests.alexnet.column_process", path)
     assert finished.returncode == 0, finished.stderr
     with np.load(path) as arrays:
         return dict(arrays)
