@@ -18,6 +18,7 @@ from typing import Any
 from alexnet import interrupts
 from alexnet.errors import CheckpointError, DataError, Diverged, OutOfMemory, UsageError
 from minigrad import BackendError, distributed
+from minigrad.distributed import launchers
 
 EXIT_CODES = """\
 exit codes:
@@ -296,11 +297,16 @@ def _reconfigure(stream: Any, errors: str) -> None:
         stream.reconfigure(errors=errors)
 
 
-def exit_code(run: Callable[[], int]) -> int:
+def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
     """Run a command and return its exit code; an expected error is one line and its own code.
 
     What only one process of a team comes to ends all of them, with this code.
+
+    Args:
+        in_a_team: whether the command can be started by mpiexec, to work in several processes.
     """
+    if not in_a_team:
+        command, run = run, lambda: _alone(command)
     with _standard_streams(), log(logging.WARNING):
         try:
             code, message, by_all = _outcome(run)
@@ -309,7 +315,7 @@ def exit_code(run: Callable[[], int]) -> int:
             raise
         team = distributed.current()
         if message and (team.leads or not by_all):
-            rank = f"rank {team.rank}: " if team.size > 1 else ""
+            rank = f"rank {team.rank}: " if team.size > 1 and not by_all else ""
             say(f"error: {rank}{' '.join(str(message).split())}")
         try:
             sys.stdout.flush()
@@ -319,6 +325,21 @@ def exit_code(run: Callable[[], int]) -> int:
         if code and not by_all:
             _abort_others(code)
         return code
+
+
+def _alone(run: Callable[[], int]) -> int:
+    """Run a command; in several processes each would do the same, and write the same files.
+
+    Raises:
+        UsageError: there are several.
+    """
+    launch = launchers.launched()
+    if launch and launch.size > 1:
+        raise UsageError(
+            f"{launch.name} has started {launch.size} processes of a command that works in one; "
+            "only python -m alexnet.train works in several"
+        )
+    return run()
 
 
 def _abort_others(code: int, text: str = "") -> None:

@@ -28,7 +28,7 @@ from alexnet.training.step_log import StepLog, TensorBoard
 from alexnet.training.trainer import Observer, Trainer
 from alexnet.training.watch import Watch
 from minigrad import distributed
-from minigrad.distributed import Team
+from minigrad.distributed import Team, by_all_processes
 
 BAD_IMAGES = "bad_images.txt"
 # Steps between the scalars for TensorBoard without --log-every.
@@ -40,27 +40,23 @@ def _run(argv: list[str] | None) -> int:
     with contextlib.ExitStack() as stack:
         team = distributed.world()
         stack.enter_context(processes.one_voice(team))
-        cli_options, invocation = parse(argv)
+        with by_all_processes():
+            cli_options, invocation = parse(argv)
         stack.enter_context(cli.log())
         checkpoint, pretrained, folder = None, None, invocation.out
         if invocation.resume is not None:
-            if folder is not None:
-                raise UsageError("--resume continues in the run's own folder: leave out --out")
             resume = invocation.resume
             checkpoint, folder = team.from_leader(
-                lambda: _checkpoint_to_continue(resume, cli_options, stack)
+                lambda: _checkpoint_to_continue(resume, folder, cli_options, stack)
             )
-            settings = continued_run(cli_options, checkpoint, team.size)
+            with by_all_processes():
+                settings = continued_run(cli_options, checkpoint, team.size)
             if checkpoint.is_complete(settings.epochs, settings.patience):
                 return _already_complete(settings, folder, checkpoint)
         else:
-            if folder is not None:
-                run_folder.require_free(folder)
-            run_folder.require_writable(folder or run_folder.RUNS)
-            if "init_from" in cli_options:
-                path = Path(cli_options["init_from"])
-                pretrained = team.from_leader(lambda: Checkpoint.load(find(path, BEST, LAST)))
-            settings = new_run(cli_options, pretrained, team.size)
+            pretrained = team.from_leader(lambda: _checkpoint_to_begin_with(folder, cli_options))
+            with by_all_processes():
+                settings = new_run(cli_options, pretrained, team.size)
         processes.require_alike(team, asdict(settings))
         _require_tensorboard(settings)
         if invocation.dry_run:
@@ -90,10 +86,24 @@ def _run(argv: list[str] | None) -> int:
         return _train(trainer, plan, invocation, started)
 
 
+def _checkpoint_to_begin_with(
+    folder: Path | None, cli_options: dict[str, Any]
+) -> Checkpoint | None:
+    """That of --init-from, if it is given, once it is certain that the run can be kept."""
+    if folder is not None:
+        run_folder.require_free(folder)
+    run_folder.require_writable(folder or run_folder.RUNS)
+    if "init_from" not in cli_options:
+        return None
+    return Checkpoint.load(find(Path(cli_options["init_from"]), BEST, LAST))
+
+
 def _checkpoint_to_continue(
-    path: str, cli_options: dict[str, Any], stack: contextlib.ExitStack
+    path: str, out: Path | None, cli_options: dict[str, Any], stack: contextlib.ExitStack
 ) -> tuple[Checkpoint, Path]:
     """The checkpoint and the folder, locked, of the run that --resume names."""
+    if out is not None:
+        raise UsageError("--resume continues in the run's own folder: leave out --out")
     if path == "auto":
         folder = run_folder.newest_to_continue(
             cli_options.get("epochs"), cli_options.get("patience")
@@ -263,7 +273,7 @@ def _print_result(settings: Settings, folder: Path, state: TrainingState, finish
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    return cli.exit_code(lambda: _run(argv))
+    return cli.exit_code(lambda: _run(argv), in_a_team=True)
 
 
 if __name__ == "__main__":

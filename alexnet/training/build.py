@@ -55,8 +55,10 @@ def build_trainer(
     train, validation = Skipping(train, bad_images), Skipping(validation, bad_images)
     # What takes long to find out one process finds out.
     settings = team.from_leader(lambda: data.with_image_size(settings, train))
+    # Both columns compute all of a batch.
+    sharing = Team() if settings.columns == 2 else team
     network = _build_network(settings, len(train.classes))
-    plan = memory_plan.make(network, settings)
+    plan = memory_plan.make(network, settings, sharing.size)
     if check_memory:
         plan.require(resources.available_memory(device, team.local_size))
     if pretrained:
@@ -68,8 +70,6 @@ def build_trainer(
         preprocessing = stored.preprocessing
     else:
         preprocessing = team.from_leader(lambda: data.make_preprocessing(settings, train))
-    # Both columns compute all of a batch.
-    sharing = Team() if settings.columns == 2 else team
     loaders = data.make_loaders(settings, train, validation, preprocessing, sharing)
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))

@@ -6,7 +6,9 @@ The memory of a run is estimated as
     +  WORKING_FACTOR * (input and outputs of all layers) * images processed at once
     +  (input and outputs of all layers) * images that the watch looks at
     +  decoded images * batches loaded ahead
-    +  twice the gradients, where a batch is processed in parts: those of one more part, and sums
+    +  gradients * log2(parts), where a batch is processed in parts: sums of 1, 2, 4, ... of them
+
+All of it is what one process needs: of a team, each has its share of the parts.
 
 No part shrinks before the run ends: freed memory is kept for later arrays of about the same size.
 So what counts is not what is alive at one moment, but all blocks that ever existed: those of the
@@ -45,11 +47,12 @@ class Plan:
         parameters: number of weights and biases.
         multiply_adds: for one image, forward.
         fixed: memory that does not depend on the batch.
-        accumulated: memory that only a batch in several parts needs.
+        accumulated: memory for a sum of gradients, of which there are several with several parts.
         loaded: memory of decoded images, per image of a batch.
         processed: memory of the layers, per image that is processed at once.
         batch_size: images in a step.
         parts: number of parts in which a batch is processed.
+        processes: among which these are divided.
         checkpoint: bytes of one on the disk.
         checkpoints: how many there are at most at any time.
     """
@@ -62,6 +65,7 @@ class Plan:
     processed: int
     batch_size: int
     parts: int
+    processes: int
     checkpoint: int
     checkpoints: int
 
@@ -71,9 +75,9 @@ class Plan:
         return self._memory(self.batch_size, self.parts)
 
     def _memory(self, batch_size: int, parts: int) -> int:
-        in_parts = self.accumulated if parts > 1 else 0
-        at_once = -(-batch_size // parts)
-        return self.fixed + in_parts + self.loaded * batch_size + self.processed * at_once
+        own = -(-batch_size // self.processes)
+        sums = self.accumulated * (-(-parts // self.processes) - 1).bit_length()
+        return self.fixed + sums + self.loaded * own + self.processed * -(-batch_size // parts)
 
     @property
     def disk(self) -> int:
@@ -96,7 +100,7 @@ class Plan:
             return f"{text}: try a smaller --batch-size, or --accumulate {2 * self.parts}"
         text += f", and {_gigabytes(available)} are available: "
         # The fewest parts that fit; these do not, and more parts need less memory.
-        numbers = range(self.parts, self.batch_size + 1)
+        numbers = range(self.parts, self.batch_size + 1, self.processes)
         fewest = bisect.bisect_left(
             numbers, True, key=lambda parts: self._memory(self.batch_size, parts) <= available
         )
@@ -111,11 +115,16 @@ class Plan:
 
     def _largest_batch(self, available: int) -> int:
         """The largest batch that fits, processed as a whole; 0 if none does."""
-        return max(0, int((available - self.fixed) // (self.loaded + self.processed)))
+        own = int((available - self.fixed) // (self.loaded + self.processed))
+        return max(0, own * self.processes)
 
 
-def make(model: nn.Module, settings: Settings) -> Plan:
-    """The plan of a run, whose image size is settled; the network has to be on the CPU still."""
+def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
+    """The plan of a run, whose image size is settled; the network has to be on the CPU still.
+
+    Args:
+        processes: among which the parts of a batch are divided.
+    """
     costs = layer_costs(model, settings.image_size)
     parameters = sum(cost.parameters for cost in costs)
     pixels = 3 * settings.image_size**2
@@ -129,11 +138,12 @@ def make(model: nn.Module, settings: Settings) -> Plan:
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
         fixed=int(libraries) + FLOAT_BYTES * (2 + states) * parameters + PROBE_IMAGES * outputs,
-        accumulated=2 * FLOAT_BYTES * parameters,
+        accumulated=FLOAT_BYTES * parameters,
         loaded=pixels * arrays_loaded,
         processed=int(WORKING_FACTOR * outputs),
         batch_size=settings.batch_size,
         parts=settings.accumulate,
+        processes=processes,
         checkpoint=FLOAT_BYTES * (1 + states) * parameters,
         # Besides those kept the last, the best, and the next one while it is written.
         checkpoints=settings.keep + 3,

@@ -41,7 +41,9 @@ def test_what_makes_it_larger():
     assert make(optimizer="adam").checkpoint == 1.5 * base.checkpoint
     assert make(workers=4).loaded == pytest.approx(base.loaded * 9 / 5)
     assert make(accumulate=4).memory < base.memory
-    assert make(1, accumulate=2).memory - make(1).memory == 8 * base.parameters
+    for parts, sums in ((2, 1), (3, 2), (4, 2), (8, 3), (9, 4)):
+        more = make(1, accumulate=parts).memory - make(1).memory
+        assert more == 4 * sums * base.parameters
     assert make(backend="cuda").fixed < base.fixed
 
 
