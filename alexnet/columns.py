@@ -177,8 +177,16 @@ def whole_state(model: nn.Module, own: State) -> State:
     """The inverse of `own_state`; for a `Column` collective, and both processes get it."""
     if not isinstance(model, Column):
         return own
-    return {name: _joined(model.team.gather(array)) for name, array in own.items()}
+    return {name: _joined(array, model.team) for name, array in own.items()}
 
 
-def _joined(halves: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(halves) if halves[0].ndim else halves[0]
+def _joined(own: np.ndarray, team: Team) -> np.ndarray:
+    """Both halves of an array, which are sent without being copied into messages."""
+    if not own.ndim:
+        return own
+    rows = team.gather(len(own))
+    sent = own
+    if missing := max(rows) - len(own):
+        sent = np.concatenate([own, np.zeros((missing, *own.shape[1:]), own.dtype)])
+    other = team.exchange(np.ascontiguousarray(sent), 1 - team.rank)[: rows[1 - team.rank]]
+    return np.concatenate([own, other] if team.rank == 0 else [other, own])

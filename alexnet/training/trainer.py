@@ -326,7 +326,7 @@ class Trainer:
             self.network.load_state_dict(whole_state(self.model, self.model.state_dict()))
 
     def _save(self, is_best: bool) -> None:
-        # A checkpoint is whole: of two columns each process has a half, else the leader has it all.
+        # Of two columns each process has a half of the checkpoint, else the leader has it all.
         is_needed = self.team.leads or self.network is not self.model
         checkpoint = self.checkpoint() if is_needed else None
         # No process goes on before the checkpoint is on the disk.
@@ -344,7 +344,11 @@ class Trainer:
         return None
 
     def checkpoint(self) -> Checkpoint:
-        """The run as it stands; the arrays share memory with the network on the CPU."""
+        """The run as it stands; the arrays share memory with the network on the CPU.
+
+        Collective where `model` is a column of the network, because a checkpoint is whole.
+        """
+        self._update_network()
         return Checkpoint(
             architecture=self.settings.arch,
             classes=list(self.train_loader.dataset.classes),
@@ -354,7 +358,7 @@ class Trainer:
             training=asdict(self.state),
             schedule=self.schedule.state_dict(),
             random_keys={"seed": random_keys.seed, "call": random_keys.call},
-            model=whole_state(self.model, self.model.state_dict()),
+            model=self.network.state_dict(),
             optimizer=whole_state(self.model, self.optimizer.state_dict()),
         )
 
