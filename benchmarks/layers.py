@@ -87,21 +87,28 @@ class Result:
         }
 
 
-def walk(model: nn.Module, image_size: int, batch_size: int, device: str = "cpu") -> list[Layer]:
+def walk(
+    model: nn.Module,
+    image_size: int,
+    batch_size: int,
+    device: str = "cpu",
+    draw: Callable[[tuple[int, ...]], np.ndarray] | None = None,
+) -> list[Layer]:
     """The layers of a network from input to output; reshaping costs nothing and is left out.
 
     Each is timed alone, as PyTorch's are, also where the network fuses two.
 
     Args:
         device: where the model is; it is run once, for the shapes.
+        draw: makes the float32 input of a shape; default: normally distributed.
     """
-    rng = np.random.default_rng(0)
+    draw = draw or partial(np.random.default_rng(0).standard_normal, dtype=np.float32)
     shape = (batch_size, 3, image_size, image_size)
     layers = []
     for name, module in named_layers(model).items():
         if isinstance(module, nn.ReLU):
             module = nn.ReLU()  # timed again and again, it must not overwrite its input
-        input = rng.standard_normal(shape, np.float32)
+        input = draw(shape)
         shape = module(Tensor(input).to(device)).shape
         if isinstance(module, nn.Flatten):
             continue

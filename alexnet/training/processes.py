@@ -13,6 +13,7 @@ from alexnet.data.dataset import Dataset
 from alexnet.data.identity import difference, identity
 from alexnet.errors import DataError
 from alexnet.run import environment
+from alexnet.training.settings import option_name
 from minigrad.distributed import DistributedError, Team, by_all_processes
 
 
@@ -38,7 +39,7 @@ def require_alike(team: Team, settings: dict[str, Any]) -> None:
     """
     own = {
         **environment.versions(),
-        "settings": settings,
+        **{option_name(name): value for name, value in settings.items()},
         "type of processor": binding.get_host_cpu_name(),
         # Which instructions Numba may use decides the last bits of results.
         "processor features": binding.get_host_cpu_features().flatten(),

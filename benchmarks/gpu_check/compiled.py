@@ -53,6 +53,7 @@ def run(options: Options, report: Report) -> None:
             row["difference"] = difference
         rows += pair[1:] if rows else pair
         report.result(f"{arch}, batch {options.batch}", rows)
+        report.progress(name)
 
 
 def _forms(torch: ModuleType, network: nn.Module) -> dict[str, Callable[[], Contestant]]:
@@ -73,7 +74,11 @@ def _forms(torch: ModuleType, network: nn.Module) -> dict[str, Callable[[], Cont
 
 def summary(results: dict[str, Any]) -> list[str]:
     """Times beside ours."""
-    lines = ["Each form took turns with ours; the first row is from the turns with the second."]
+    lines = [
+        "Each form took turns with ours; the first row is from the turns with the second. Graphs "
+        "and compiled networks have dropout in them, with masks of their own, so that their "
+        "gradients are not comparable."
+    ]
     for title, rows in results.items():
         lines += steps.steps_table(title, rows)
     return lines

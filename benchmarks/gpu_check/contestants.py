@@ -22,7 +22,8 @@ PRECISIONS = {"float32": "highest", "tf32": "high"}
 # nearly equal, rounding decides which gets the gradient; a wrong one is off by its size.
 TOLERANCES = {"float32": 1e-2, "tf32": 5e-2, "bf16": 0.2}
 FAR = 1e9
-WITH_DROPOUT = 9.0  # each side has masks of its own; a gradient that is not there is off by more
+# Where each side has dropout masks of its own; a gradient that is not there is off by more.
+TOLERANCE_WITH_DROPOUT = 9.0
 # A rate so small that the weights hardly move: gradients can be compared after any steps.
 SGD = {"lr": 1e-9, "momentum": 0.9, "weight_decay": 5e-4}
 
@@ -35,9 +36,12 @@ class Contestant(ABC):
         without_norm: whether local response normalization is left out of its network.
         own_bytes: memory of the device that it holds between its steps.
         tolerance: of the norms of its gradients, as a share: what rounding can make of them.
+        has_dropout: in its gradients, which then differ by more than that.
         host_seconds: of each sample, that the host takes to put a step into the queue of a GPU that
             has nothing else to do; where that is as long as the step, the GPU waits for Python.
     """
+
+    has_dropout = False
 
     def __init__(self, name: str, tolerance: float, without_norm: bool = False):
         self.name = name
@@ -178,7 +182,7 @@ class Torch(Contestant):
         compiled: str | None = None,
     ):
         name = f"PyTorch {kind}" + (", no norm" if without_norm else "")
-        super().__init__(name, WITH_DROPOUT if compiled else TOLERANCES[kind], without_norm)
+        super().__init__(name, TOLERANCES[kind], without_norm)
         self._torch, self._kind = torch, kind
         torch.manual_seed(0)
         with self.counted():
@@ -188,6 +192,7 @@ class Torch(Contestant):
         self._forward = self._model
         if compiled:
             self.name += f", compiled ({compiled})"
+            self.has_dropout = True
             self._forward = torch.compile(self._model, mode=compiled, dynamic=False)
 
     def _take(self, images: np.ndarray, labels: np.ndarray) -> None:
@@ -245,7 +250,7 @@ class TorchGraph(Torch):
     def __init__(self, torch: ModuleType, network: nn.Module, kind: str, without_norm: bool):
         super().__init__(torch, network, kind, without_norm)
         self.name += ", CUDA graph"
-        self.tolerance = WITH_DROPOUT
+        self.has_dropout = True
 
     def _take(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Record a step of this batch."""

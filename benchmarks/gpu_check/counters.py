@@ -15,11 +15,12 @@ from typing import Any
 
 from benchmarks.gpu_check import contestants
 from benchmarks.gpu_check.contestants import Ours
-from benchmarks.gpu_check.part import Options, Report
+from benchmarks.gpu_check.part import Options, Report, wait
 from benchmarks.gpu_check.record import table
 
 KERNELS = "regex:implicit_gemm|weight_gradient|local_response_norm|bias_partial|relu|sgd"
-LAUNCHES = 20  # that are looked at: ncu tells nothing before it is done with all
+LAUNCHES = 20  # that are looked at: ncu tells no counter before it is done with all
+SHOWN = 3  # messages of ncu, the last ones, which tell how far it has come
 SECTIONS = ("SpeedOfLight", "Occupancy", "LaunchStats")
 # Columns of the summary: the metric as ncu names it, and a factor for its unit.
 COLUMNS = {
@@ -41,21 +42,33 @@ def run(options: Options, report: Report) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "ncu.csv"
-        command = [program, "--config-file", "off", "--target-processes", "all"]
-        command += ["--kernel-name-base", "function", "--kernel-name", KERNELS]
-        command += ["--launch-count", str(LAUNCHES), "--clock-control", "none"]
-        for section in SECTIONS:
-            command += ["--section", section]
-        command += ["--page", "details", "--csv", "--print-units", "base", "--log-file", str(log)]
-        command += [sys.executable, "-m", __spec__.name, json.dumps(asdict(options))]
-        code = subprocess.run(command, stdin=subprocess.DEVNULL).returncode
-        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    launches = parse(text)
+        log.touch()
+
+        def text() -> str:
+            return log.read_text(encoding="utf-8", errors="replace")
+
+        process = subprocess.Popen(_command(program, log, options), stdin=subprocess.DEVNULL)
+        code = wait(process, lambda: report.result("ncu says", _messages(text())[-SHOWN:]))
+        launches, messages = parse(text()), _messages(text())
     report.result("launches", launches)
     if code or not launches:
-        errors = [line for line in text.splitlines() if line.startswith(("==ERROR", "==WARNING"))]
+        errors = [line for line in messages if line.startswith(("==ERROR", "==WARNING"))]
         why = f": {errors[0]}" if errors else ""
         report.problem(f"ncu looked at {len(launches)} kernels and ended with code {code}{why}")
+
+
+def _command(program: str, log: Path, options: Options) -> list[str]:
+    command = [program, "--config-file", "off", "--target-processes", "all"]
+    command += ["--kernel-name-base", "function", "--kernel-name", KERNELS]
+    command += ["--launch-count", str(LAUNCHES), "--clock-control", "none"]
+    for section in SECTIONS:
+        command += ["--section", section]
+    command += ["--page", "details", "--csv", "--print-units", "base", "--log-file", str(log)]
+    return [*command, sys.executable, "-m", __spec__.name, json.dumps(asdict(options))]
+
+
+def _messages(text: str) -> list[str]:
+    return [line[:160] for line in text.splitlines() if line.startswith("==")]
 
 
 def parse(text: str) -> list[dict[str, Any]]:
@@ -77,6 +90,9 @@ def parse(text: str) -> list[dict[str, Any]]:
 
 def summary(results: dict[str, Any]) -> list[str]:
     """A row for each launch, in the order of the step."""
+    if not results.get("launches"):
+        said = results.get("ncu says") or ["nothing"]
+        return ["No counters. The last that ncu said:", "", *("    " + line for line in said)]
     rows = []
     for launch in results["launches"]:
         row = [launch["name"].removeprefix("void ").partition("(")[0]]

@@ -9,6 +9,15 @@ from minigrad import BackendError, backend
 
 PACKAGES = ("cupy-cuda13x", "cupy-cuda12x", "torch", "triton", "safetensors", "pillow", "pytest")
 
+# What nvidia-smi is asked for, and how its answer is written.
+DRIVER = {
+    "driver_version": "{}",
+    "clocks.sm": "multiprocessors {}",
+    "clocks.mem": "memory {}",
+    "power.limit": "power limit {}",
+    "temperature.gpu": "temperature {} °C",
+}
+
 
 def run(options: Options, report: Report) -> None:
     """Name the device, its driver, and the versions of what is installed."""
@@ -30,14 +39,16 @@ def run(options: Options, report: Report) -> None:
 
 
 def _driver() -> str | None:
-    """The driver's version as NVIDIA's tool names it, and the clocks and limits of the moment."""
+    """The driver's version as NVIDIA's tool names it, and clocks, limit and heat of the moment."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None
-    query = "driver_version,clocks.sm,clocks.mem,power.limit,temperature.gpu"
-    command = [tool, f"--query-gpu={query}", "--format=csv,noheader"]
+    command = [tool, f"--query-gpu={','.join(DRIVER)}", "--format=csv,noheader"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return result.stdout.strip().splitlines()[0] if result.stdout.strip() else None
+    if not result.stdout.strip():
+        return None
+    values = result.stdout.splitlines()[0].split(", ")
+    return ", ".join(text.format(value) for text, value in zip(DRIVER.values(), values))

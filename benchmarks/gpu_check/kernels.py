@@ -21,8 +21,10 @@ def run(options: Options, report: Report) -> None:
     contestants.prepare_to_count()
     for arch in options.architectures:
         batch = contestants.batch(options.batch, contestants.image_size(arch, options))
+        entrants = steps.all_entrants(arch, options, torch)
+        report.progress(f"{arch}: all networks are on the device")
         profiles = {}
-        for entrant in steps.all_entrants(arch, options, torch):
+        for entrant in entrants:
             entrant.take(*batch)
             try:
                 profile = kernel_times.of_step(torch, entrant.step, entrant.synchronize)
@@ -30,11 +32,12 @@ def run(options: Options, report: Report) -> None:
             except kernel_times.LostEvents as error:
                 report.problem(f"{arch}, {entrant.name}: {error}")
             report.result(f"{arch}, batch {options.batch}", profiles)
+            report.progress(f"{arch}: {entrant.name}")
 
 
 def summary(results: dict[str, Any]) -> list[str]:
     """The kernels of each step that take most."""
-    lines = []
+    lines = ["One step by the clock of the GPU (CUPTI), without what the host adds before it."]
     for title, profiles in results.items():
         for name, profile in profiles.items():
             lines += _table(f"{title}, {name}", profile)

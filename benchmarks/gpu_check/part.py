@@ -4,15 +4,21 @@ A part reports while it works: every result is a line of JSON in the file RESULT
 known, so that what comes later can go wrong in any way without taking it along.
 """
 
+import contextlib
 import importlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
+
+LOOK_EVERY = 1.0  # seconds, at a process that a part has started
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,16 @@ class Report:
 
     def __init__(self, file: TextIO):
         self._file = file
+        self._started = time.monotonic()
         self.failed = False
 
     def result(self, name: str, value: Any) -> None:
         """Something that is known; a later value of the same name takes its place."""
         self._write({"result": name, "value": value})
+
+    def progress(self, text: str) -> None:
+        """For the log: what is done, and how many seconds after the start."""
+        print(f"{time.monotonic() - self._started:6.1f} s  {text}", flush=True)
 
     def problem(self, text: str) -> None:
         """Something that is wrong, or missing, in one line; the part counts as failed."""
@@ -64,6 +75,16 @@ class Report:
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
+
+
+def wait(process: subprocess.Popen, look: Callable[[], None]) -> int:
+    """The exit code of a process; `look` is called now and then, and when it has ended."""
+    code = None
+    while code is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = process.wait(LOOK_EVERY)
+        look()
+    return code
 
 
 def _end_with_parent() -> None:

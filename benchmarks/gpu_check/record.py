@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from alexnet import files
 from alexnet.errors import UsageError
-from benchmarks.gpu_check.runner import NOT_BEGUN, PASSED, RUNNING, STOPPED, Entry
+from benchmarks.gpu_check.runner import NOT_BEGUN, PASSED, RUNNING, STOPPED, TIMED_OUT, Entry
 
 JSON, SUMMARY, LOG = "gpu_check.json", "summary.md", "output.log"
 OUTPUT_LINES = 12  # of a part that did not pass, in the summary
@@ -81,17 +81,24 @@ class Record:
         return lines
 
     def _section(self, name: str, entry: Entry) -> list[str]:
-        try:
-            lines = self._summaries[name](entry.results)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            # A part that was ended halfway is no reason to lose the others.
-            lines = [f"(its results are in {JSON}: {type(error).__name__}: {error})"]
+        lines = self._results(name, entry)
         if entry.problems:
             lines += ["", *(f"- problem: {problem}" for problem in entry.problems)]
         if entry.status not in (PASSED, RUNNING) and entry.output_end:
             end = entry.output_end[-OUTPUT_LINES:]
             lines += ["", "The end of its output:", "", *("    " + line[:160] for line in end)]
         return lines
+
+    def _results(self, name: str, entry: Entry) -> list[str]:
+        if not entry.results:
+            return ["(nothing before the limit)" if entry.status == TIMED_OUT else "(no results)"]
+        try:
+            return self._summaries[name](entry.results)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            # A part that was ended halfway is no reason to lose the others.
+            if entry.status == PASSED:
+                return [f"(its results are in {JSON}: {type(error).__name__}: {error})"]
+            return [f"(too little for a summary; what there is is in {JSON})"]
 
 
 def _cell(text: str) -> str:

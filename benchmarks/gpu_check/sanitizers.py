@@ -3,7 +3,7 @@
 CuPy's memory pool is switched off: behind it a read beside an array hits another array of the same
 segment, which is nothing to a sanitizer, and memory that was used before counts as initialized.
 
-After the tests a tool is shown a kernel with a defect: one that does not notice it proves nothing.
+Before the tests a tool is shown a kernel with a defect: one that does not notice it proves nothing.
 
 initcheck sees less than the others: the tests copy all their arrays to the device, outputs too, so
 that only what a kernel or its launcher allocates can be read before it is written.
@@ -107,6 +107,7 @@ def _run(name: str, options: Options, report: Report) -> None:
     tool = TOOLS[name]
     prefix = (program, "--tool", name, *COMMON, *tool.options, "--log-file")
     with tempfile.TemporaryDirectory() as folder:
+        _show_planted_defect(name, prefix, Path(folder) / "planted", report)
         log = Path(folder) / "log"
         log.touch()
         chosen = tests.SMALL_TESTS if options.small else tool.tests
@@ -127,14 +128,15 @@ def _run(name: str, options: Options, report: Report) -> None:
             first = "".join(_findings(log)[:1])
             report.problem(f"{name} found {errors} errors, the first: {first}")
 
-        log = Path(folder) / "planted"
-        log.touch()
-        command = [*prefix, str(log), sys.executable, "-m", planted_defects.__name__, name]
-        subprocess.run(command, stdin=subprocess.DEVNULL)
-        noticed = bool(_errors(log))
-        report.result("planted defect", "noticed" if noticed else "NOT noticed")
-        if not noticed:
-            report.problem(f"{name} does not notice a planted defect: its silence means nothing")
+
+def _show_planted_defect(name: str, prefix: tuple[str, ...], log: Path, report: Report) -> None:
+    log.touch()
+    command = [*prefix, str(log), sys.executable, "-m", planted_defects.__name__, name]
+    subprocess.run(command, stdin=subprocess.DEVNULL)
+    noticed = bool(_errors(log))
+    report.result("planted defect", "noticed" if noticed else "NOT noticed")
+    if not noticed:
+        report.problem(f"{name} does not notice a planted defect: its silence means nothing")
 
 
 def _errors(log: Path) -> int | None:
@@ -155,8 +157,9 @@ def _findings(log: Path) -> list[str]:
 
 def summary(results: dict[str, Any]) -> list[str]:
     """Errors, and the first lines of what the tool says."""
-    lines = tests.summary(results)
-    errors, planted = results.get("errors", "unknown"), results.get("planted defect", "not tried")
+    lines = tests.summary(results) if "tests" in results else []
+    errors = results.get("errors", "not counted, the tool did not come to its end")
+    planted = results.get("planted defect", "not tried")
     lines += ["", f"Errors: {errors}. A planted defect: {planted}."]
     if results.get("findings"):
         lines += ["", *("    " + line[:160] for line in results["findings"])]

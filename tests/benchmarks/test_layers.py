@@ -46,6 +46,14 @@ def test_the_walk_names_layers_as_the_paper_does():
     assert passes["norm1"] == passes["drop6"] == (FORWARD, INPUT)
     assert walked[0].input.shape == (2, 3, 227, 227)
     assert walked[3].output_shape == (2, 8, 27, 27)
+    shapes = []
+
+    def zeros(shape):
+        shapes.append(shape)
+        return np.zeros(shape, np.float32)
+
+    walked = layers.walk(AlexNet(10, init="torch", width=0.05), 227, batch_size=2, draw=zeros)
+    assert shapes[0] == (2, 3, 227, 227) and not any(layer.input.any() for layer in walked)
 
 
 def test_arithmetic_and_traffic():

@@ -133,8 +133,38 @@ def test_files_are_few_and_small(run):
 
 
 def test_a_part_whose_results_are_not_complete_has_a_section(run):
-    _, _, summary = run("crashes", "right")
+    _, _, summary = run("crashes", "slow", "right")
+    assert "## crashes\n\n(no results)\n" in summary
     assert "(its results are in gpu_check.json: KeyError: 'answer')" in summary
+
+
+TOO_LITTLE = "(too little for a summary; what there is is in gpu_check.json)"
+# The first result of a part, and what its summary makes of that.
+FIRST_RESULTS = {
+    "smoke": ({"imports": {"cupy": 0.1}}, TOO_LITTLE),
+    "tests": ({"command": "pytest"}, TOO_LITTLE),
+    "layers": ({"copy GB/s": 4000.0}, "A copy moves 4000 GB/s"),
+    "memcheck": (
+        {"planted defect": "noticed"},
+        "tool did not come to its end. A",
+    ),
+    "training": ({"data": "demo"}, TOO_LITTLE),
+    "feeding": ({"workers": 8}, TOO_LITTLE),
+    "counters": ({"ncu says": ["==PROF== Profiling"]}, "\n    ==PROF== Profiling\n"),
+}
+
+
+@pytest.mark.parametrize("name", check.PARTS)
+def test_a_part_that_was_ended_early_says_what_there_is(name, tmp_path):
+    report = record.Record(tmp_path, {}, {name: check.PARTS[name].summary})
+
+    def section(results):
+        report.update(name, runner.Entry(runner.TIMED_OUT, "too slow", results=results))
+        return (tmp_path / record.SUMMARY).read_text().partition(f"## {name}")[2]
+
+    assert section({}).strip() == "(nothing before the limit)"
+    results, expected = FIRST_RESULTS.get(name, ({}, ""))
+    assert expected in section(results)
 
 
 def test_the_results_of_another_check_are_not_overwritten(run, capsys):

@@ -161,14 +161,24 @@ def test_units_are_what_the_network_computes_in_one_operation(cuda):
     assert names[-4:] == ["fc7", "relu7", "drop7", "fc8"]
 
 
+def test_noise_is_drawn_once_for_all_arrays():
+    noise = layers.Noise()
+    large, small = noise((3, 1000)), noise((10, 10))
+    assert large.shape == (3, 1000) and large.dtype == small.dtype == np.float32
+    assert np.shares_memory(large, small)
+    assert np.unique(large).size > 2900 and 0.9 < large.std() < 1.1
+    assert noise((5000,)).size == 5000 and np.array_equal(noise((3000,)), large.ravel())
+
+
 # -- comparisons --------------------------------------------------------------------------
 
 
 class Fake:
     """A contestant with these norms of gradients."""
 
-    def __init__(self, name, norms, without_norm=False, tolerance=0.05):
-        self.name, self.without_norm, self.tolerance = name, without_norm, tolerance
+    def __init__(self, name, norms, without_norm=False, has_dropout=False):
+        self.name, self.without_norm, self.has_dropout = name, without_norm, has_dropout
+        self.tolerance = 0.05
         self.gradient_norms = lambda: norms
 
 
@@ -181,13 +191,16 @@ def test_gradients_are_compared_within_a_network(report):
         Fake("NaN", [1.0, float("nan")]),
         Fake("another network", [5.0, 6.0], without_norm=True),
         Fake("its like", [5.0, 9.0], without_norm=True),
+        Fake("dropout", [1.0, 4.0], has_dropout=True),
+        Fake("dropout, zero", [1.0, 0.0], has_dropout=True),
     ]
     differences = steps.compare(entrants, {}, report)
     json.dumps(differences, allow_nan=False)
     assert differences[:3] == pytest.approx([0, 0.04, 1 / 9])
-    assert differences[5:] == pytest.approx([0, 0.5])
+    assert differences[5:7] == pytest.approx([0, 0.5])
+    assert differences[7:] == [None, None], "no number where masks make the difference"
     named = [problem.partition(":")[0] for problem in problems(report)]
-    assert named == ["off", "zero", "NaN", "its like"]
+    assert named == ["off", "zero", "NaN", "its like", "dropout, zero"]
 
 
 def test_contestants_agree(cuda, torch, report):
@@ -264,18 +277,34 @@ def test_failed_tests_are_named(report, tmp_path, monkeypatch):
     ],
 )
 def test_a_training_that_begins_otherwise_than_on_the_cpu(gpu, cpu, found, report, monkeypatch):
+    order = []
+
     def start(command, folder):
+        order.append(folder.name)
         folder.mkdir()
         losses = gpu if "cuda" in command else cpu
         rows = [json.dumps({"loss": loss}) + "\n" for loss in losses]
         (folder / "steps.jsonl").write_text("".join(rows))
         (folder / "metrics.jsonl").write_text("")
-        return SimpleNamespace(wait=lambda seconds=None: 0, args=command)
+
+        def wait(seconds):
+            order.append(f"{folder.name} ended")
+            return 0
+
+        return SimpleNamespace(wait=wait, args=command)
 
     monkeypatch.setattr(training, "_start", start)
     training.run(OPTIONS, report)
+    assert order == ["gpu", "gpu ended", "cpu", "cpu ended"], "neither slows the other"
     assert len(problems(report)) == (found is not None)
     assert found is None or found in problems(report)[0]
+
+
+def test_a_training_that_is_ended_on_the_cpu_is_compared_as_far_as_it_came():
+    losses = {"first losses": [2.0, 1.0, 1.0], "first losses on the CPU": [2.0, 1.1]}
+    summary = training.summary({"data": "demo", "command": "train", "epochs": [], **losses})
+    assert "Mean loss of the first 2 steps: 1.50000 on the GPU, 1.55000 on the CPU" in summary[-1]
+    assert training.summary({"data": "demo", "command": "train"}) == ["On demo: `train`"]
 
 
 def test_narrow_networks_have_both_ways_of_copying():
