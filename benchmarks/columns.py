@@ -111,7 +111,7 @@ def _run(argv: list[str] | None) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns 2 unless there are two processes."""
-    return cli.exit_code(lambda: _run(argv))
+    return cli.exit_code(lambda: _run(argv), in_a_team=True)
 
 
 if __name__ == "__main__":
