@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from alexnet import cli
 from alexnet.columns import Column
 from alexnet.errors import UsageError
 from alexnet.model import AlexNet
-from benchmarks.columns_picture import draw
+from benchmarks.columns_picture import Messages, draw
 from benchmarks.report import add_json_option, save, writable
 from minigrad import Tensor, distributed, nn
 from minigrad import functional as F
@@ -20,22 +20,6 @@ from minigrad.distributed import Team
 
 # What follows the messages of the forward pass, in their order.
 PLACES = ("norm1", "norm2", "conv3", "fc6", "fc7", "fc8", "loss")
-
-
-@dataclass(frozen=True)
-class Messages:
-    """What each process sends before a layer.
-
-    Attributes:
-        before: the layer, or the loss.
-        shape: of an array, images with their channels last.
-        forward, backward: bytes in each pass; in the backward pass gradients of that shape.
-    """
-
-    before: str
-    shape: tuple[int, ...]
-    forward: int
-    backward: int
 
 
 class CountingTeam(Team):

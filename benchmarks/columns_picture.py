@@ -5,6 +5,7 @@ It has the form of figure 2 of the paper: one column above the other, from left 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,8 +17,6 @@ from minigrad import nn
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from benchmarks.columns import Messages
-
 # Inches, from the lower left corner.
 WIDTH, HEIGHT = 11.6, 4.0
 BOX_WIDTH, BOX_HEIGHT, GAP = 0.54, 0.9, 0.36
@@ -25,6 +24,22 @@ LEFT = 1.75  # of conv1
 MIDDLES = 2.9, 1.55  # of the columns
 LINES = {"channels, units": 0.72, "MB forward": 0.46, "MB of gradients back": 0.2}
 COLORS = BLUE, VERMILION
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What each process sends before a layer.
+
+    Attributes:
+        before: the layer, or the loss.
+        shape: of an array, images with their channels last.
+        forward, backward: bytes in each pass; in the backward pass gradients of that shape.
+    """
+
+    before: str
+    shape: tuple[int, ...]
+    forward: int
+    backward: int
 
 
 class Box(NamedTuple):
