@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ exit codes:
   129  the terminal was closed, 130  interrupted with Ctrl-C, 138  SIGUSR1, 143  terminated;
        what was learned is saved
 """
+
+# For which an error of another process of a team than rank 0 waits for the same error of rank 0.
+SECONDS_FOR_LEADER = 0.5
 
 
 class Parser(argparse.ArgumentParser):
@@ -311,9 +315,12 @@ def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
         try:
             code, message, by_all = _outcome(run)
         except Exception:
+            _let_the_leader_speak()
             _abort_others(1, traceback.format_exc())
             raise
         team = distributed.current()
+        if code and not by_all:
+            _let_the_leader_speak()
         if message and (team.leads or not by_all):
             rank = f"rank {team.rank}: " if team.size > 1 and not by_all else ""
             say(f"error: {rank}{' '.join(str(message).split())}")
@@ -325,6 +332,15 @@ def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
         if code and not by_all:
             _abort_others(code)
         return code
+
+
+def _let_the_leader_speak() -> None:
+    """Give rank 0 the time to end this process, too.
+
+    What goes wrong in one process often goes wrong in all of them, and is to be said once.
+    """
+    if not distributed.current().leads:
+        time.sleep(SECONDS_FOR_LEADER)
 
 
 def _alone(run: Callable[[], int]) -> int:

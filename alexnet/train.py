@@ -244,7 +244,8 @@ def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float)
     except Diverged as error:
         kept = trainer.folder / LAST
         advice = f"; {kept} is from before" if kept.exists() else ""
-        raise Diverged(f"{error}: try a smaller --lr{advice}") from error
+        with distributed.by_all_processes():
+            raise Diverged(f"{error}: try a smaller --lr{advice}") from error
     except MemoryError as error:
         available = resources.available_memory(trainer.backend, trainer.team.local_size)
         raise OutOfMemory(f"out of memory ({error}): {plan.shortage(available)}") from error

@@ -141,9 +141,11 @@ def test_no_circle():
         visit(name)
 
 
-def test_cupy_is_imported_in_one_place():
-    users = [name_of(path) for path in SOURCES if "cupy" in packages(path)]
-    assert users == ["minigrad/cuda.py"]
+@pytest.mark.parametrize(
+    "package, place", [("cupy", "minigrad/cuda.py"), ("mpi4py", "minigrad/distributed/mpi.py")]
+)
+def test_library_is_imported_in_one_place(package, place):
+    assert [name_of(path) for path in SOURCES if package in packages(path)] == [place]
 
 
 def test_kernels_do_not_know_tensors_or_libraries_that_compute():

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ RUNS = Path("runs")
 LOCK = ".lock"
 GITIGNORE = ".gitignore"
 RUN_JSON = "run.json"
+# mpiexec does not wait for the processes that it kills, so the next start may still meet them.
+SECONDS_OF_DYING = 2
 
 
 def create(folder: Path | None, data: str, architecture: str) -> tuple[Path, bool]:
@@ -144,13 +147,19 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another run has it.
     """
+    deadline = time.monotonic() + SECONDS_OF_DYING
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(files.locked(folder / LOCK))
-        except BlockingIOError as error:
-            raise UsageError(
-                f"{folder} is in use by another run: wait until it ends, or choose another folder"
-            ) from error
+        while True:
+            try:
+                stack.enter_context(files.locked(folder / LOCK))
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise UsageError(
+                        f"{folder} is in use by another run: wait until it ends, or choose "
+                        "another folder"
+                    ) from error
+            time.sleep(0.1)
         files.remove_unfinished(folder)
         yield
 

@@ -10,7 +10,7 @@ from llvmlite import binding
 
 from alexnet.data.bad_images import Skipping
 from alexnet.data.dataset import Dataset
-from alexnet.data.identity import difference, identity
+from alexnet.data.identity import identity
 from alexnet.errors import DataError
 from alexnet.run import environment
 from alexnet.training.settings import option_name
@@ -47,11 +47,11 @@ def require_alike(team: Team, settings: dict[str, Any]) -> None:
     everyone = team.gather(own)
     for rank, other in enumerate(everyone):
         for name, value in everyone[0].items():
-            if other[name] != value:
+            if other.get(name) != value:
                 with by_all_processes():
                     raise DistributedError(
                         f"rank {rank} on {_hosts(team)[rank]} has another {name} than rank 0: "
-                        f"{_short(other[name])} instead of {_short(value)}; all processes need "
+                        f"{_short(other.get(name))} instead of {_short(value)}; all processes need "
                         "the same, or they would not compute the same bits"
                     )
 
@@ -63,11 +63,13 @@ def require_same_data(
     for name, dataset in (("training", train), ("validation", validation)):
         everyone = team.gather(identity(dataset))
         for rank, other in enumerate(everyone):
-            if changed := difference(everyone[0], other):
+            if other != everyone[0]:
+                first, own = everyone[0]["images"], other["images"]
+                how = "other classes" if own == first else f"{own:,} images instead of {first:,}"
                 with by_all_processes():
                     raise DataError(
                         f"rank {rank} on {_hosts(team)[rank]} has another {name} set than rank 0: "
-                        f"{changed}; all processes need the same data"
+                        f"{how}; all processes need the same data"
                     )
 
 

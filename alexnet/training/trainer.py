@@ -4,7 +4,8 @@ import contextlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from alexnet.training.settings import Settings
 from alexnet.training.state import PartResult, Step, TrainingState
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
-from minigrad.distributed import PairwiseSum, add_arrays, by_all_processes
+from minigrad.distributed import OverlappedSum, PairwiseSum, add_arrays, by_all_processes
 from minigrad.optim import Optimizer, Schedule
 from minigrad.random import random_keys
 
@@ -60,8 +61,7 @@ class Trainer:
 
     The processes of a team divide the parts of each batch among themselves. All of them then make
     the same update, so that they hold the same weights, those of a process that computes all parts
-    itself. Rank 0 alone writes into the folder and has observers. Processes that have a column each
-    do not divide the batch: both compute all of its parts.
+    itself, or two columns all parts each. Rank 0 alone writes into the folder and has observers.
 
     Args:
         settings: from which everything else here was built; the trainer reads how a batch is
@@ -73,7 +73,7 @@ class Trainer:
         network: the whole network, where `model` is a `Column` of it.
 
     Attributes:
-        team: the processes that train together.
+        team, sharing: the processes that train together, and those that divide a batch.
         network: the whole network; if `model` is a column of it, as it was after the last epoch.
         state: position in the run and running means.
         log: the rows of the complete epochs.
@@ -99,7 +99,7 @@ class Trainer:
         self.network = network or model
         self.optimizer = optimizer
         self.schedule = schedule
-        self.sharing = train_loader.team  # the processes that divide a batch
+        self.sharing = train_loader.team
         self.team = model.team if isinstance(model, Column) else self.sharing
         self.train_loader = train_loader
         self.val_loader = val_loader
@@ -108,6 +108,7 @@ class Trainer:
         self.observers = observers
         self.backend = backend.get(settings.backend)
         self.bad_images = collector(train_loader.dataset)
+        self._overlapped = self._sum_during_backward()
         self.data = {
             "training": identity(train_loader.dataset),
             "validation": identity(val_loader.dataset),
@@ -116,6 +117,16 @@ class Trainer:
         self.log = MetricsLog(folder)
         self.max_steps = self.deadline = math.inf
         self.interrupted = False
+
+    def _sum_during_backward(self) -> OverlappedSum | None:
+        """What adds gradients while the backward pass goes on: of GPUs with one part each.
+
+        On the CPU it would take the cores that compute.
+        """
+        has_one_part = self.settings.accumulate == self.sharing.size
+        if self.sharing.size == 1 or self.backend.name == "cpu" or not has_one_part:
+            return None
+        return OverlappedSum(self.sharing, list(self.model.parameters()))
 
     def fit(
         self,
@@ -255,8 +266,10 @@ class Trainer:
 
     def _process(self, share: Share, sizes: list[int]) -> list[PartResult]:
         """Compute the gradients of a batch; returns what its parts have shown, in their order."""
-        parameters = [p for group in self.optimizer.groups for p in group["params"]]
+        parameters = list(self.model.parameters())
         gradients = PairwiseSum(add_arrays, share.first)
+        if self._overlapped:
+            self._overlapped.begin([size > 0 for size in sizes])
         first_call, results = random_keys.call, []
         for number, part in enumerate(share.parts, share.first):
             self.optimizer.zero_grad()
@@ -264,11 +277,14 @@ class Trainer:
                 with random_keys.part_of_batch(first_call, sum(sizes[:number])):
                     results.append(self._process_part(part, sum(sizes)))
             gradients.put(part and [_array(p.grad) for p in parameters])
+        sums = self._overlapped.finish() if self._overlapped else None
         results = [result for results in self.sharing.gather(results) for result in results]
-        if not any(result.problem for result in results):
-            like = [parameter.data for parameter in parameters]
-            for parameter, array in zip(parameters, self.sharing.sum(gradients.nodes, like)):
-                parameter.grad = None if array is None else Tensor(array)
+        if any(result.problem for result in results):
+            return results
+        if sums is None:
+            sums = self.sharing.sum(gradients.nodes, [parameter.data for parameter in parameters])
+        for parameter, array in zip(parameters, sums):
+            parameter.grad = None if array is None else Tensor(array)
         return results
 
     def _process_part(self, part: Batch, images_of_batch: int) -> PartResult:
@@ -326,9 +342,10 @@ class Trainer:
             self.network.load_state_dict(whole_state(self.model, self.model.state_dict()))
 
     def _save(self, is_best: bool) -> None:
-        # Of two columns each process has a half of the checkpoint, else the leader has it all.
-        is_needed = self.team.leads or self.network is not self.model
-        checkpoint = self.checkpoint() if is_needed else None
+        # Of two columns each process has a half; else the leader has it all.
+        checkpoint = (
+            self.checkpoint() if self.team.leads or self.network is not self.model else None
+        )
         # No process goes on before the checkpoint is on the disk.
         if problem := self.team.from_leader(lambda: self._save_unless_broken(checkpoint, is_best)):
             with by_all_processes():
@@ -344,10 +361,7 @@ class Trainer:
         return None
 
     def checkpoint(self) -> Checkpoint:
-        """The run as it stands; the arrays share memory with the network on the CPU.
-
-        Collective where `model` is a column of the network, because a checkpoint is whole.
-        """
+        """The run as it stands; the arrays share memory with the network on the CPU."""
         self._update_network()
         return Checkpoint(
             architecture=self.settings.arch,
@@ -370,11 +384,7 @@ class Trainer:
         """
         checkpoint.require(self.settings.arch, self.train_loader.dataset.classes)
         checkpoint.require_data(self.data, "begin a new run with --init-from")
-        checkpoint = replace(
-            checkpoint,
-            model=own_state(self.model, checkpoint.model),
-            optimizer=own_state(self.model, checkpoint.optimizer),
-        )
+        checkpoint = checkpoint.converted(partial(own_state, self.model))
         checkpoint.restore(self.model)
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)

@@ -1,17 +1,19 @@
 """A team that was started by MPI. mpi4py is imported only here, by `world`."""
 
+import contextlib
 import importlib
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numba
 import numpy as np
 
-from minigrad.backend import backend_of
+from minigrad.backend import Backend, backend_of
 from minigrad.distributed import launchers
+from minigrad.distributed.nccl import NcclTransport
 from minigrad.distributed.pairs import Node
 from minigrad.distributed.reduction import Layout, Reduction, Transport
 from minigrad.distributed.team import DistributedError, Team
@@ -39,14 +41,17 @@ def current() -> Team:
 
 def _connect(launch: launchers.Launch) -> Team:
     try:
+        rc = importlib.import_module("mpi4py").rc
+        # The start is checked first: MPI itself would end the process.
+        rc.initialize, rc.finalize = False, True
         mpi = importlib.import_module("mpi4py.MPI")
-    except ImportError as error:
-        raise DistributedError(
-            f"{launch.name} has started several processes, which needs mpi4py and an MPI "
-            f"library: pip install '.[mpi]' ({error})"
-        ) from error
+    except (ImportError, RuntimeError) as error:
+        raise launchers.import_error(launch, error) from error
+    launchers.check_library(launch, mpi.Get_library_version())
+    if not mpi.Is_initialized():
+        mpi.Init_thread()
     launchers.check(launch, mpi.COMM_WORLD.size)
-    return MpiTeam(mpi) if mpi.COMM_WORLD.size > 1 else Team()
+    return MpiTeam(mpi)
 
 
 class MpiTeam(Team):
@@ -60,7 +65,7 @@ class MpiTeam(Team):
 
     def __init__(self, mpi: Any):
         self._comm = mpi.COMM_WORLD
-        self._in_place = mpi.IN_PLACE
+        self._in_place, self._error = mpi.IN_PLACE, mpi.Exception
         self.rank, self.size = self._comm.rank, self._comm.size
         local = self._comm.Split_type(mpi.COMM_TYPE_SHARED)
         self.local_rank, self.local_size = local.rank, local.size
@@ -68,10 +73,13 @@ class MpiTeam(Team):
         self._transports: dict[str, Transport] = {}
 
     def gather(self, value: Any) -> list[Any]:
-        return self._comm.allgather(value)
+        with self._connected():
+            return self._comm.allgather(value)
 
     def from_leader(self, work: Callable[[], Any]) -> Any:
-        return self._comm.bcast(work() if self.leads else None)
+        value = work() if self.leads else None
+        with self._connected():
+            return self._comm.bcast(value)
 
     def sum(self, nodes: Sequence[Node[list[Any]]], like: Sequence[Any]) -> list[Any]:
         layouts = [Layout(node.first, node.terms, node.value is not None) for node in nodes]
@@ -83,28 +91,47 @@ class MpiTeam(Team):
             ]
         own = next((node.value for node in nodes if node.value is not None), None)
         outputs = own or [device.empty(array.shape, array.dtype) for array in like]
-        transport = self._transport(device.name)
-        Reduction(self.rank, self.gather(layouts), transport).run(nodes, outputs)
+        reduction = Reduction(self.rank, self.gather(layouts), self.transport(device))
+        with self._connected():
+            reduction.run(nodes, outputs)
         return outputs
 
     def exchange(self, array: Any, other: int) -> Any:
-        received = np.empty_like(array)
-        self._comm.Sendrecv(array, other, 0, received, other, 0)
-        return received
+        with self._connected():
+            return self.transport(backend_of(array)).exchange(array, other)
 
     def abort(self, code: int) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # nobody reads it any more
+                stream.flush()
         self._comm.Abort(code)
+        os._exit(code)  # MPICH's only asks mpiexec to end the processes, and returns
 
-    def _transport(self, device: str) -> Transport:
-        if device not in self._transports:
-            self._transports[device] = MpiTransport(self._comm, self._in_place)
-        return self._transports[device]
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[None]:
+        """Where MPI notices that another process is gone before the launcher ends this one, too."""
+        try:
+            yield
+        except self._error as error:
+            raise DistributedError(
+                "the connection to another process is lost: it was killed (is there enough "
+                f"memory?), or the network has failed ({str(error).splitlines()[0]})"
+            ) from error
+
+    def transport(self, device: Backend) -> Transport:
+        if device.name not in self._transports:
+            self._transports[device.name] = (
+                MpiTransport(self._comm, self._in_place)
+                if device.name == "cpu"
+                else NcclTransport(self, device.xp)
+            )
+        return self._transports[device.name]
 
 
 class MpiTransport:
     """Moves NumPy arrays."""
+
+    piece_bytes = 4 << 20  # all slices of a piece stay in the caches between two messages
 
     def __init__(self, comm: Any, in_place: Any):
         self._comm, self._in_place = comm, in_place
@@ -120,11 +147,7 @@ class MpiTransport:
         received: np.ndarray,
     ) -> None:
         size, elements = received.shape
-        sent = (
-            [0] * size
-            if piece is None
-            else [end - start for start, end in itertools.pairwise(edges)]
-        )
+        sent = [0] * size if piece is None else _lengths(edges)
         taken = [elements * is_sender for is_sender in senders]
         self._comm.Alltoallv(
             [received if piece is None else piece, (sent, edges[:-1])],
@@ -133,6 +156,11 @@ class MpiTransport:
 
     def all_gather(self, piece: np.ndarray, edges: list[int]) -> None:
         self._comm.Allgatherv(self._in_place, [piece, (_lengths(edges), edges[:-1])])
+
+    def exchange(self, array: np.ndarray, other: int) -> np.ndarray:
+        received = np.empty_like(array)
+        self._comm.Sendrecv(array, other, 0, received, other, 0)
+        return received
 
 
 def _lengths(edges: list[int]) -> list[int]:

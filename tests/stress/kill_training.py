@@ -4,13 +4,21 @@ A small run that saves every other step is killed with SIGKILL at random moments
 time, until it is complete; then its weights, optimizer state and metrics must be those of an
 undisturbed run, bit for bit. After each kill its newest checkpoint must be readable.
 
-The processes are forked from one that has imported everything and compiled the kernels.
+With ``--processes 1 2 4`` each start has one of these numbers of processes, and mpiexec is killed,
+or one of the processes, or all of them; none may be left. ``--signal`` sends another signal, after
+which a run saves itself.
+
+The processes are forked from one that has imported everything and compiled the kernels, but for
+those that mpiexec starts.
 """
 
 import argparse
+import contextlib
+import math
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,14 +37,33 @@ from tests.alexnet.runs import OPTIONS, rows_of, write_images
 EPOCHS = 3
 # Thousands of files are written: in memory, where the system has such a folder.
 MEMORY = "/dev/shm"
+SECONDS_TO_END = 60  # after which a run is said to hang
+ONE_OF_SEVERAL = """\
+import sys
+from tests.stress import kill_training
+kill_training.make_small()
+sys.exit(kill_training.train.main())
+"""
 
 
 class Failure(Exception):
     """A run that did not survive."""
 
 
-def start(folder: Path, photos: Path) -> int:
-    """The id of a new process that begins or continues the run, silently."""
+def make_small() -> None:
+    """What this process trains from now on is a narrow network, and nothing else costs much."""
+    ARCHITECTURES["alexnet"] = NarrowAlexNet
+    # GNU's OpenMP does not work in a forked process.
+    numba.config.THREADING_LAYER = "workqueue"
+    numba.set_num_threads(1)
+    # What the system has been given survives a kill: only a power cut needs it, and it is slow.
+    os.fsync = lambda descriptor: None
+    # Most of the time would go into pictures.
+    figures.training_curves = lambda rows, num_classes, path: path.touch()
+
+
+def start(folder: Path, command: list[str], processes: int) -> int:
+    """The id of a new process that begins or continues the run, silently, or of its mpiexec."""
     process = os.fork()
     if process:
         return process
@@ -49,8 +76,10 @@ def start(folder: Path, photos: Path) -> int:
         if checkpoint_files.holds_run(folder):
             command = ["--resume", str(folder)]
         else:
-            command = [*OPTIONS, "--data-root", str(photos), "--out", str(folder)]
-            command += ["--epochs", str(EPOCHS), "--save-every", "2", "--workers", "0"]
+            command = [*command, "--out", str(folder)]
+        if processes > 1:
+            module = [sys.executable, "-c", ONE_OF_SEVERAL]
+            os.execvp("mpiexec", ["mpiexec", "-n", str(processes), *module, *command])
         code = train.main(command)
     finally:
         os._exit(code)
@@ -58,7 +87,51 @@ def start(folder: Path, photos: Path) -> int:
 
 def wait(process: int) -> int:
     """The exit code of a process, or minus the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    deadline = time.monotonic() + SECONDS_TO_END
+    while not (ended := os.waitpid(process, os.WNOHANG))[0]:
+        if time.monotonic() > deadline:
+            raise Failure(f"process {process} does not end")
+        time.sleep(0.005)
+    return os.waitstatus_to_exitcode(ended[1])
+
+
+def started_by(mpiexec: int) -> list[int]:
+    """The processes that mpiexec was to start: those in its tree that have started none."""
+    table = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True)
+    children: dict[int, list[int]] = {}
+    for line in table.stdout.splitlines():
+        process, parent = map(int, line.split())
+        children.setdefault(parent, []).append(process)
+    tree = [mpiexec]
+    for process in tree:
+        tree += children.get(process, [])
+    return [process for process in tree[1:] if process not in children]
+
+
+def disturb(process: int, number: int, moments: random.Random) -> list[int]:
+    """Send a signal to a process, or to one or all of those that it has started; returns these."""
+    started = started_by(process)
+    candidates = [[process], *([one] for one in started)]
+    if len(started) > 1:
+        candidates.append(started)
+    for victim in moments.choice(candidates):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, number)
+    return started
+
+
+def require_gone(processes: list[int]) -> None:
+    """Raise Failure if a process is still there after a second; mpiexec waits for none."""
+    deadline = time.monotonic() + 1
+    while left := [process for process in processes if is_running(process)]:
+        if time.monotonic() > deadline:
+            raise Failure(f"processes {left} are left")
+        time.sleep(0.01)
+
+
+def is_running(process: int) -> bool:
+    state = subprocess.run(["ps", "-o", "state=", "-p", str(process)], capture_output=True)
+    return state.stdout.strip() not in (b"", b"Z")
 
 
 def result(folder: Path) -> dict:
@@ -77,20 +150,37 @@ def result(folder: Path) -> dict:
     return found
 
 
-def storm(folder: Path, photos: Path, kills: int, seed: int, seconds: float, expected: dict) -> int:
-    """Kill runs until `kills` is reached; returns how many runs have been completed."""
+def storm(
+    folder: Path,
+    command: list[str],
+    kills: int,
+    number: int,
+    seed: int,
+    seconds: dict[int, float],
+    expected: dict,
+) -> int:
+    """Kill runs until `kills` is reached; returns how many runs have been completed.
+
+    Args:
+        number: of the signal.
+        seconds: that an undisturbed run takes, by the number of processes that a start may have.
+    """
     moments, killed, completed = random.Random(seed), 0, 0
     while killed < kills:
         run, saved = folder / f"run-{completed}", 0
         while True:
-            process = start(run, photos)
+            processes = moments.choice(list(seconds))
+            process, started = start(run, command, processes), []
             if killed < kills:
-                time.sleep(moments.uniform(0, seconds))
-                os.kill(process, signal.SIGKILL)
+                time.sleep(moments.uniform(0, 0.8 * seconds[processes]))
+                started = disturb(process, number, moments)
             code = wait(process)
+            require_gone(started)
             if code == 0:
                 break
-            if code != -signal.SIGKILL:
+            # MPI may end the others before mpiexec does, with a code of its own.
+            by_mpi = processes > 1 and code not in range(1, 8)
+            if code not in (-number, 128 + number) and not by_mpi:
                 raise Failure(f"exit code {code}: {run.with_suffix('.log').read_text()}")
             killed += 1
             if checkpoint_files.holds_run(run):
@@ -111,31 +201,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("kills", type=int, metavar="N")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--signal", choices=("KILL", "TERM", "USR1"), default="KILL")
+    parser.add_argument(
+        "--processes", type=int, nargs="+", default=[1], metavar="M", help="in a start; default: 1"
+    )
     arguments = parser.parse_args()
-    ARCHITECTURES["alexnet"] = NarrowAlexNet
-    # GNU's OpenMP does not work in a forked process.
-    numba.config.THREADING_LAYER = "workqueue"
-    numba.set_num_threads(1)
-    # What the system has been given survives a kill: only a power cut needs it, and it is slow.
-    os.fsync = lambda descriptor: None
-    # Most of the time would go into pictures.
-    figures.training_curves = lambda rows, num_classes, path: path.touch()
+    number = int(getattr(signal, f"SIG{arguments.signal}"))
+    make_small()
     with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as name:
         folder = Path(name)
-        photos = write_images(folder / "photos")
+        data = ["--data-root", str(write_images(folder / "photos"))]
         # Loads the kernels into this process, for all that it starts.
-        assert (
-            train.main([*OPTIONS, "--data-root", str(photos), "--out", str(folder / "warm")]) == 0
+        assert train.main([*OPTIONS, *data, "--out", str(folder / "warm")]) == 0
+        command = [*OPTIONS, *data, "--epochs", str(EPOCHS), "--save-every", "2", "--workers", "0"]
+        command += ["--accumulate", str(math.lcm(*arguments.processes))]
+        begin, seconds, results = time.monotonic(), {}, []
+        for processes in (1, *arguments.processes):
+            run, started = folder / f"undisturbed-{processes}", time.monotonic()
+            if not run.exists():
+                code = wait(start(run, command, processes))
+                if code != 0:
+                    raise Failure(f"exit code {code}: {run.with_suffix('.log').read_text()}")
+                seconds[processes] = time.monotonic() - started
+                results.append(result(run))
+        if any(other != results[0] for other in results):
+            raise Failure("undisturbed runs differ")
+        seconds = {processes: seconds[processes] for processes in arguments.processes}
+        completed = storm(
+            *(folder, command, arguments.kills, number, arguments.seed, seconds, results[0])
         )
-        started = time.monotonic()
-        code = wait(start(folder / "undisturbed", photos))
-        if code != 0:
-            raise Failure(f"exit code {code}: {(folder / 'undisturbed.log').read_text()}")
-        seconds = time.monotonic() - started
-        expected = result(folder / "undisturbed")
-        completed = storm(folder, photos, arguments.kills, arguments.seed, 0.8 * seconds, expected)
     print(
-        f"{arguments.kills} kills in {time.monotonic() - started:.0f} s: no unreadable checkpoint, "
+        f"{arguments.kills} kills in {time.monotonic() - begin:.0f} s: no unreadable checkpoint, "
         f"and {completed} runs completed, all with the same bits"
     )
     return 0

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,8 @@ def test_any_flipped_byte_and_any_length_leads_to_the_one_before(tmp_path):
     assert newest_step(tmp_path) == (2, None)
 
 
-def test_one_run_in_a_folder(tmp_path):
+def test_one_run_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "SECONDS_OF_DYING", 0)
     (tmp_path / ".unfinished-abc").mkdir()
     (tmp_path / ".unfinished-abc" / ".tmp123").write_bytes(b"litter")
     with run_folder.locked(tmp_path):
@@ -83,6 +85,15 @@ def test_one_run_in_a_folder(tmp_path):
         with pytest.raises(UsageError, match="is in use by another run"):
             with run_folder.locked(tmp_path):
                 pass
+    with run_folder.locked(tmp_path):
+        pass
+
+
+def test_a_run_that_is_just_ending_is_waited_for(tmp_path):
+    """mpiexec may return before the processes that it has killed are gone."""
+    held = run_folder.locked(tmp_path)
+    held.__enter__()
+    threading.Timer(0.2, held.__exit__, (None, None, None)).start()
     with run_folder.locked(tmp_path):
         pass
 

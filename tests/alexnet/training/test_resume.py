@@ -111,7 +111,8 @@ def test_resume_auto(start, tmp_path, monkeypatch, error_of):
     assert Checkpoint.load(tmp_path / "runs" / "1" / LAST).schedule["steps"] == 6
 
 
-def test_a_run_in_use(start, stopped, error_of, tmp_path):
+def test_a_run_in_use(start, stopped, error_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folder, "SECONDS_OF_DYING", 0)
     with run_folder.locked(stopped):
         code, message = error_of(resume, stopped)
         assert (code, message.partition(":")[0]) == (2, f"{stopped} is in use by another run")
