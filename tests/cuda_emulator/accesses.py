@@ -61,6 +61,23 @@ class Operation:
         )
 
 
+def hand_out(accesses, start, end):
+    """Memory that the current stream had before is handed out again: for other streams, what that
+    stream did with it until now may still go on."""
+    stream = streams.get_current_stream()
+    if accesses:  # by other streams
+        operation = Operation("the next use of memory given back to the pool")
+        operation.uses(accesses, start, end, writes=True)
+    else:
+        accesses[start, end, stream._number, True] = stream._clock.get(stream._number, 0)
+
+
+def give_back(accesses, number):
+    """Memory is given back: to the stream of this number, whose own accesses have an order."""
+    for key in [key for key in accesses if key[2] == number]:
+        del accesses[key]
+
+
 def block_of(array):
     """The allocation that a NumPy array is a view of; None if it is not in device memory."""
     while isinstance(array, np.ndarray):
@@ -71,6 +88,8 @@ def block_of(array):
 def _bounds(array):
     """The first byte of an array, and the one after its last."""
     start = end = array.__array_interface__["data"][0]
+    if array.flags.c_contiguous:
+        return start, start + array.nbytes
     for size, stride in zip(array.shape, array.strides):
         if stride < 0:
             start += (size - 1) * stride

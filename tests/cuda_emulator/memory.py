@@ -16,7 +16,7 @@ import ctypes
 import threading
 
 from . import settings
-from .accesses import Operation
+from .accesses import give_back, hand_out
 from .streams import get_current_stream
 
 UNIT = 512
@@ -104,9 +104,7 @@ class MemoryPool:
             else:
                 piece = self._new_segment(size)
             self._in_use[piece.address] = piece
-        # What the stream does with the memory from now on begins here.
-        begins = Operation("the next use of memory given back to the pool")
-        begins.uses(piece.accesses, piece.address, piece.address + piece.size, writes=True)
+        hand_out(piece.accesses, piece.address, piece.address + piece.size)
         ctypes.memset(piece.address, POISON, size)
         return piece.address
 
@@ -118,6 +116,7 @@ class MemoryPool:
                 _libc.free(address)
                 return
             piece.free = True
+            give_back(piece.accesses, piece.stream)
             for neighbor in (piece.before, piece.after):
                 if neighbor is not None and neighbor.free:
                     self._free.remove(self._entry(neighbor))

@@ -14,6 +14,7 @@ import weakref
 from .settings import EmulatorError
 
 _by_address = weakref.WeakValueDictionary()
+_blocking = weakref.WeakSet()  # those that the null stream waits for, and that wait for it
 _numbers = iter(range(1 << 62))
 
 
@@ -74,21 +75,22 @@ class Stream:
 
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self._number = next(_numbers)
-        self._is_blocking = not non_blocking
         self._clock = {}
         self.ptr = 0 if null else 0x5000 + 16 * self._number
         _by_address[self.ptr] = self
+        if not (null or non_blocking):
+            _blocking.add(self)
 
     def _begin(self, name):
         """Begin an operation of this name; returns its number among those of the stream."""
         require_closed_group(name)
         join(self._clock, thread.clock)
-        if self is Stream.null:  # waits for all streams that are not non_blocking, and they for it
-            for stream in tuple(_by_address.values()):
-                if stream._is_blocking:
+        if _blocking:
+            if self is Stream.null:
+                for stream in tuple(_blocking):
                     join(self._clock, stream._clock)
-        elif self._is_blocking:
-            join(self._clock, Stream.null._clock)
+            elif self in _blocking:
+                join(self._clock, Stream.null._clock)
         self._clock[self._number] = self._clock.get(self._number, 0) + 1
         return self._clock[self._number]
 

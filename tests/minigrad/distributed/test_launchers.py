@@ -56,7 +56,7 @@ def start(variables, *launcher, python=sys.executable):
         env=clean | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     return finished.returncode, sorted(finished.stdout.splitlines())
 
