@@ -61,7 +61,7 @@ class Trainer:
 
     The processes of a team divide the parts of each batch among themselves. All of them then make
     the same update, so that they hold the same weights, those of a process that computes all parts
-    itself, or two columns all parts each. Rank 0 alone writes into the folder and has observers.
+    itself. Rank 0 alone writes into the folder and has observers.
 
     Args:
         settings: from which everything else here was built; the trainer reads how a batch is
@@ -70,11 +70,10 @@ class Trainer:
         folder: an existing folder for metrics and checkpoints.
         show_progress: see `alexnet.run.progress`.
         observers: are told of every step and epoch.
-        network: the whole network, where `model` is a `Column` of it.
+        network: the whole one, where `model` is a `Column` of it; up to date after each epoch.
 
     Attributes:
         team, sharing: the processes that train together, and those that divide a batch.
-        network: the whole network; if `model` is a column of it, as it was after the last epoch.
         state: position in the run and running means.
         log: the rows of the complete epochs.
         interrupted: set it, for example from a signal handler, to stop after the current step.
@@ -343,9 +342,8 @@ class Trainer:
 
     def _save(self, is_best: bool) -> None:
         # Of two columns each process has a half; else the leader has it all.
-        checkpoint = (
-            self.checkpoint() if self.team.leads or self.network is not self.model else None
-        )
+        has_a_part = self.team.leads or self.network is not self.model
+        checkpoint = self.checkpoint() if has_a_part else None
         # No process goes on before the checkpoint is on the disk.
         if problem := self.team.from_leader(lambda: self._save_unless_broken(checkpoint, is_best)):
             with by_all_processes():
