@@ -197,6 +197,9 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
 def _require_two_columns(settings: Settings, processes: int) -> None:
     if settings.arch != "alexnet":
         raise UsageError(f"--columns 2 is for --arch alexnet: {settings.arch} has one column")
+    # Others may take the norm of a whole layer, of which a process has half.
+    if settings.optimizer not in ("sgd", "adam"):
+        raise UsageError(f"--columns 2 is for --optimizer sgd or adam, not {settings.optimizer}")
     if processes != 2:
         raise UsageError(
             f"the two columns (--columns 2) need 2 processes, not {processes}: start them with "

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from alexnet.columns import Column, half
-from alexnet.errors import DataError
+from alexnet.errors import DataError, UsageError
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.run.filter_snapshots import load
+from alexnet.training.options import new_run
 from minigrad import Tensor
 from minigrad.distributed import Team
 from tests.alexnet import column_process
@@ -137,6 +138,13 @@ def test_the_command_says_what_does_not_go_with_columns(start, undisturbed, erro
     assert code == 2
     assert message == "--columns 2 is for --arch alexnet: owt has one column"
     assert not (tmp_path / "run").exists()
+
+
+def test_an_optimizer_must_do_with_half_of_a_layer():
+    for optimizer in ("sgd", "adam"):
+        assert new_run({"columns": 2, "optimizer": optimizer}, processes=2).accumulate == 1
+    with pytest.raises(UsageError, match="for --optimizer sgd or adam, not lars"):
+        new_run({"columns": 2, "optimizer": "lars"}, processes=2)
 
 
 def in_two_columns(*options):
