@@ -182,7 +182,7 @@ def _announce(trainer: Trainer) -> None:
         f"from, {len(trainer.val_loader.dataset):,} for validation"
     )
     cli.say(
-        f"network   {settings.arch}: {parameter_count(trainer.model):,} parameters, "
+        f"network   {settings.arch}: {parameter_count(trainer.network):,} parameters, "
         f"images of {size}x{size}"
     )
     cli.say(
@@ -196,8 +196,10 @@ def _announce(trainer: Trainer) -> None:
         step = f", step {trainer.state.step} of the next" if trainer.state.step else ""
         cli.say(f"continuing after epoch {trainer.state.epoch}{step}")
     products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
-    team = trainer.team
-    among = f", in {team.size} processes that divide each batch" if team.size > 1 else ""
+    size, among = trainer.team.size, ""
+    if size > 1:
+        divided = "have a column each" if settings.columns == 2 else "divide each batch"
+        among = f", in {size} processes that {divided}"
     cli.say(
         f"On {trainer.backend.describe()}{products}{among}. Kernels are compiled when they are "
         "first used, so the first run takes a while to its first step."
@@ -213,7 +215,7 @@ def _observers(
     if settings.snapshot_filters:
         snapshots = FilterSnapshots(folder, trainer.state.epoch)
         if steps == 0:
-            snapshots.save(trainer.model, epoch=0)
+            snapshots.save(trainer.network, epoch=0)
         yield snapshots
     if settings.log_every:
         step_log = StepLog(folder, settings.log_every)

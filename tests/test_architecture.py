@@ -18,7 +18,7 @@ LONGER_FILES = {"minigrad/functional.py": 600}
 ROOMS_OF_ALEXNET = [
     ("interrupts",),
     ("errors", "files", "model"),
-    ("cli",),
+    ("cli", "columns"),
     ("text",),
     ("style",),
     ("data",),

@@ -8,7 +8,8 @@ of `Checkpoint`, each as JSON, and a checksum of it all.
 import json
 import os
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,10 @@ class Checkpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
         return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, OPTIMIZER))
+
+    def converted(self, convert: Callable[[dict[str, Any]], dict[str, Any]]) -> "Checkpoint":
+        """The same with what a function makes of the arrays of the network and the optimizer."""
+        return replace(self, model=convert(self.model), optimizer=convert(self.optimizer))
 
     def build(self) -> nn.Module:
         """The network, as it was saved, ready to be used; on the CPU it shares the arrays.

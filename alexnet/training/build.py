@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from alexnet import cli
+from alexnet.columns import Column
 from alexnet.data.bad_images import Skipping
 from alexnet.data.images import set_max_pixels
 from alexnet.errors import UsageError
@@ -58,19 +59,22 @@ def build_trainer(
     train, validation = Skipping(train, bad_images), Skipping(validation, bad_images)
     # What takes long to find out one process finds out.
     settings = team.from_leader(lambda: data.with_image_size(settings, train))
-    model = _build_model(settings, len(train.classes))
-    plan = memory_plan.make(model, settings, team.size)
+    # Both columns compute all of a batch.
+    sharing = Team() if settings.columns == 2 else team
+    network = _build_network(settings, len(train.classes))
+    plan = memory_plan.make(network, settings, sharing.size)
     if check_memory:
         plan.require(resources.available_memory(device, team.local_size))
     if pretrained:
-        taken = fine_tuning.initialize(model, pretrained, train.classes)
+        taken = fine_tuning.initialize(network, pretrained, train.classes)
         cli.say(f"beginning with {settings.init_from}: {taken}")
-    model.to(settings.backend)
+    network.to(settings.backend)
+    model = Column(network, team) if settings.columns == 2 else network
     if stored := checkpoint or pretrained:
         preprocessing = stored.preprocessing
     else:
         preprocessing = team.from_leader(lambda: data.make_preprocessing(settings, train))
-    loaders = data.make_loaders(settings, train, validation, preprocessing, team)
+    loaders = data.make_loaders(settings, train, validation, preprocessing, sharing)
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))
     trainer = Trainer(
@@ -81,13 +85,14 @@ def build_trainer(
         *loaders,
         team.from_leader(lambda: make_folder(settings)),
         show_progress=progress.for_this_terminal() if team.leads else progress.silent,
+        network=network,
     )
     if checkpoint:
         trainer.restore(checkpoint)
     return trainer, plan
 
 
-def _build_model(settings: Settings, num_classes: int) -> nn.Module:
+def _build_network(settings: Settings, num_classes: int) -> nn.Module:
     manual_seed(settings.seed)
     try:
         return ARCHITECTURES[settings.arch](

@@ -58,4 +58,4 @@ class FilterSnapshots(Observer):
         filter_snapshots.save(self._folder, epoch, kernels)
 
     def after_epoch(self, trainer: Trainer, row: Row) -> None:
-        self.save(trainer.model, row["epoch"])
+        self.save(trainer.network, row["epoch"])

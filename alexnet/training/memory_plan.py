@@ -8,7 +8,8 @@ The memory of a run is estimated as
     +  decoded images * batches loaded ahead
     +  gradients * log2(parts), where a batch is processed in parts: sums of 1, 2, 4, ... of them
 
-All of it is what one process needs: of a team, each has its share of the parts.
+All of it is what one process needs: of a team, each has its share of the parts. A process that has
+one column of the network needs about as much: half of nearly all, and the whole for checkpoints.
 
 No part shrinks before the run ends: freed memory is kept for later arrays of about the same size.
 So what counts is not what is alive at one moment, but all blocks that ever existed: those of the

@@ -38,7 +38,7 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "network and training; the recipe decides what is left out": [
         *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
         *("lr_patience", "warmup", "optimizer", "momentum", "weight_decay", "dropout", "init"),
-        *("seed", "patience", "accumulate"),
+        *("seed", "patience", "accumulate", "columns"),
     ],
     "run": [
         *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
@@ -115,7 +115,7 @@ def new_run(
                 f"{option_name(name)} {cli_options[name]} does not go with --init-from: the "
                 f"checkpoint has {value}"
             )
-    parts = {"accumulate": processes}
+    parts = {"accumulate": 1 if cli_options.get("columns") == 2 else processes}
     optimizer = OPTIMIZERS[cli_options.get("optimizer", Settings.optimizer)]
     given = {**cli_options, **inherited}
     settings = replace(Settings(), **{**parts, **recipe, **optimizer, **given})
@@ -183,7 +183,9 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
             f"--accumulate {settings.accumulate} is more than the {settings.batch_size} "
             "images of a batch"
         )
-    if settings.accumulate % processes:
+    if settings.columns == 2:
+        _require_two_columns(settings, processes)
+    elif settings.accumulate % processes:
         numbers = [n for n in range(1, settings.accumulate + 1) if settings.accumulate % n == 0]
         raise UsageError(
             f"{processes} processes cannot share a batch of "
@@ -192,3 +194,16 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
         )
     if cli_options.get("precision") == "tf32" and settings.backend == "cpu":
         raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
+
+
+def _require_two_columns(settings: Settings, processes: int) -> None:
+    if settings.arch != "alexnet":
+        raise UsageError(f"--columns 2 is for --arch alexnet: {settings.arch} has one column")
+    # Others may take the norm of a whole layer, of which a process has half.
+    if settings.optimizer not in ("sgd", "adam"):
+        raise UsageError(f"--columns 2 is for --optimizer sgd or adam, not {settings.optimizer}")
+    if processes != 2:
+        raise UsageError(
+            f"the two columns (--columns 2) need 2 processes, not {processes}: start them with "
+            "mpiexec -n 2, or give --columns 1"
+        )

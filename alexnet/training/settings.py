@@ -137,6 +137,13 @@ class Settings:
         "one for each process",
         free_on_resume=True,
     )
+    columns: int = setting(
+        1,
+        type=int,
+        choices=(1, 2),
+        help="2: compute the network's two columns in two processes, as the paper did; default: 1",
+        free_on_resume=True,
+    )
     patience: int | None = setting(
         None,
         type=cli.count,

@@ -1,10 +1,27 @@
-"""Where a run stands, what a step has measured, and the row of results of an epoch."""
+"""Where a run stands, what a step and its parts have measured, and the results of an epoch."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from alexnet.inference.results import Results
 from alexnet.run.metrics import Mean, Row
+
+
+class PartResult(NamedTuple):
+    """What a part of a batch has shown.
+
+    Attributes:
+        loss: mean over its images.
+        correct: images whose class has the highest score.
+        problem: why the loss is not finite, in words; None if it is.
+        call: of the next draw of random numbers.
+    """
+
+    loss: float
+    images: int
+    correct: int
+    problem: str | None
+    call: int
 
 
 class Step(NamedTuple):

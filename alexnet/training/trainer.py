@@ -5,11 +5,13 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from alexnet.columns import Column, own_state, whole_state
 from alexnet.data.bad_images import collector
 from alexnet.data.identity import identity
 from alexnet.data.loader import Batch, Loader, Share, Timed, sent_ahead
@@ -21,7 +23,7 @@ from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.metrics import MetricsLog, Row, topk_correct
 from alexnet.training import divergence
 from alexnet.training.settings import Settings
-from alexnet.training.state import Step, TrainingState
+from alexnet.training.state import PartResult, Step, TrainingState
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
 from minigrad.distributed import OverlappedSum, PairwiseSum, add_arrays, by_all_processes
@@ -46,23 +48,6 @@ class Observer:
         """The checkpoint of the epoch is saved."""
 
 
-class PartResult(NamedTuple):
-    """What a part of a batch has shown.
-
-    Attributes:
-        loss: mean over its images.
-        correct: images whose class has the highest score.
-        problem: why the loss is not finite, in words; None if it is.
-        call: of the next draw of random numbers.
-    """
-
-    loss: float
-    images: int
-    correct: int
-    problem: str | None
-    call: int
-
-
 class _Stop(Exception):
     """Leaves the loops between two steps."""
 
@@ -85,9 +70,10 @@ class Trainer:
         folder: an existing folder for metrics and checkpoints.
         show_progress: see `alexnet.run.progress`.
         observers: are told of every step and epoch.
+        network: the whole one, where `model` is a `Column` of it; up to date after each epoch.
 
     Attributes:
-        team: the processes that train together, that of the loaders.
+        team, sharing: the processes that train together, and those that divide a batch.
         state: position in the run and running means.
         log: the rows of the complete epochs.
         interrupted: set it, for example from a signal handler, to stop after the current step.
@@ -105,12 +91,15 @@ class Trainer:
         *,
         show_progress: progress.Progress = progress.silent,
         observers: Sequence[Observer] = (),
+        network: nn.Module | None = None,
     ):
         self.settings = settings
         self.model = model
+        self.network = network or model
         self.optimizer = optimizer
         self.schedule = schedule
-        self.team = train_loader.team
+        self.sharing = train_loader.team
+        self.team = model.team if isinstance(model, Column) else self.sharing
         self.train_loader = train_loader
         self.val_loader = val_loader
         self.folder = folder
@@ -133,10 +122,10 @@ class Trainer:
 
         On the CPU it would take the cores that compute.
         """
-        has_one_part = self.settings.accumulate == self.team.size
-        if self.team.size == 1 or self.backend.name == "cpu" or not has_one_part:
+        has_one_part = self.settings.accumulate == self.sharing.size
+        if self.sharing.size == 1 or self.backend.name == "cpu" or not has_one_part:
             return None
-        return OverlappedSum(self.team, list(self.model.parameters()))
+        return OverlappedSum(self.sharing, list(self.model.parameters()))
 
     def fit(
         self,
@@ -228,7 +217,7 @@ class Trainer:
         self._hear([news for _, _, news in everyone])
         if any(stops for _, stops, _ in everyone) or self.schedule.steps >= self.max_steps:
             raise _Stop
-        return [size for sizes, _, _ in everyone for size in sizes]
+        return [size for sizes, _, _ in everyone[: self.sharing.size] for size in sizes]
 
     def _hear(self, news: list[dict[str, str]]) -> None:
         """Note which images the processes have skipped."""
@@ -288,11 +277,11 @@ class Trainer:
                     results.append(self._process_part(part, sum(sizes)))
             gradients.put(part and [_array(p.grad) for p in parameters])
         sums = self._overlapped.finish() if self._overlapped else None
-        results = [result for results in self.team.gather(results) for result in results]
+        results = [result for results in self.sharing.gather(results) for result in results]
         if any(result.problem for result in results):
             return results
         if sums is None:
-            sums = self.team.sum(gradients.nodes, [parameter.data for parameter in parameters])
+            sums = self.sharing.sum(gradients.nodes, [parameter.data for parameter in parameters])
         for parameter, array in zip(parameters, sums):
             parameter.grad = None if array is None else Tensor(array)
         return results
@@ -309,7 +298,8 @@ class Trainer:
             # The mean over the batch is the mean over its parts, weighted by their sizes.
             (loss * (len(part) / images_of_batch)).backward()
         else:
-            problem = divergence.cause(self.model, images)
+            self._update_network()
+            problem = divergence.cause(self.network, images)
         correct = topk_correct(scores, part.labels, 1)
         return PartResult(value, len(part), correct, problem, random_keys.call)
 
@@ -339,21 +329,29 @@ class Trainer:
         self.state = self.state.next_epoch(row["val_top1"])
         if self.team.leads:
             self.log.append(row)
+        self._update_network()
         for observer in self.observers:
             observer.after_epoch(self, row)
         self._save(is_best=self.state.best_epoch == self.state.epoch)
         for observer in self.observers:
             observer.after_checkpoint(self, row)
 
+    def _update_network(self) -> None:
+        if self.network is not self.model:
+            self.network.load_state_dict(whole_state(self.model, self.model.state_dict()))
+
     def _save(self, is_best: bool) -> None:
+        # Of two columns each process has a half; else the leader has it all.
+        has_a_part = self.team.leads or self.network is not self.model
+        checkpoint = self.checkpoint() if has_a_part else None
         # No process goes on before the checkpoint is on the disk.
-        if problem := self.team.from_leader(lambda: self._save_unless_broken(is_best)):
+        if problem := self.team.from_leader(lambda: self._save_unless_broken(checkpoint, is_best)):
             with by_all_processes():
                 raise Diverged(problem)
 
-    def _save_unless_broken(self, is_best: bool) -> str | None:
+    def _save_unless_broken(self, checkpoint: Checkpoint, is_best: bool) -> str | None:
         """Save a checkpoint, or say which parameter is not finite."""
-        checkpoint, state = self.checkpoint(), self.state
+        state = self.state
         for name, array in checkpoint.model.items():
             if not np.isfinite(array).all():
                 return f"{name} is not finite after {state.epoch} epochs and {state.step} steps"
@@ -362,6 +360,7 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands; the arrays share memory with the network on the CPU."""
+        self._update_network()
         return Checkpoint(
             architecture=self.settings.arch,
             classes=list(self.train_loader.dataset.classes),
@@ -371,8 +370,8 @@ class Trainer:
             training=asdict(self.state),
             schedule=self.schedule.state_dict(),
             random_keys={"seed": random_keys.seed, "call": random_keys.call},
-            model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
+            model=self.network.state_dict(),
+            optimizer=whole_state(self.model, self.optimizer.state_dict()),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -383,6 +382,7 @@ class Trainer:
         """
         checkpoint.require(self.settings.arch, self.train_loader.dataset.classes)
         checkpoint.require_data(self.data, "begin a new run with --init-from")
+        checkpoint = checkpoint.converted(partial(own_state, self.model))
         checkpoint.restore(self.model)
         try:
             self.optimizer.load_state_dict(checkpoint.optimizer)

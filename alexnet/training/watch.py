@@ -206,7 +206,7 @@ class Watch(Observer):
     def _look_at_outputs(self, trainer: Trainer, row: Row) -> None:
         images, labels = layers.sample_batch(trainer.val_loader, PROBE_IMAGES, trainer.backend)
         scores = None
-        for name, layer, output in layers.outputs(trainer.model, images):
+        for name, layer, output in layers.outputs(trainer.network, images):
             scores = output.numpy()
             if isinstance(layer, nn.ReLU):
                 dead = dead_units(scores)

@@ -35,11 +35,13 @@ class GetItem(Function):
 
     @staticmethod
     def backward(ctx, grad_output):
-        grad_input = ctx.backend.xp.zeros(ctx.shape, grad_output.dtype)
-        if any(isinstance(part, ctx.backend.xp.ndarray) for part in ctx.index):
+        xp = ctx.backend.xp
+        if any(isinstance(part, xp.ndarray) for part in ctx.index):
             # An integer array may name an element twice: its gradients add up.
+            grad_input = xp.zeros(ctx.shape, grad_output.dtype)
             ctx.backend.add_at(grad_input, ctx.index, grad_output)
         else:
+            grad_input = xp.zeros_like(grad_output, shape=ctx.shape)  # images stay channels-last
             grad_input[ctx.index] = grad_output
         return grad_input
 

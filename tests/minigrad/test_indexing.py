@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.ops.shape import GetItem
 
 ARRAY = np.arange(24.0).reshape(3, 4, 2)
 INDICES = [
@@ -51,3 +52,12 @@ def test_an_index_that_is_changed_later_does_not_move_the_gradient(index):
     values[0] = values[1] = 2
     output.sum().backward()
     assert x.grad.numpy().tolist() == [2, 0, 0]
+
+
+def test_the_gradient_of_a_slice_keeps_the_order_in_memory():
+    """Of images with their channels last, so that what follows needs no copy in another order."""
+    images = mg.Tensor(np.zeros((2, 5, 4, 6)).transpose(0, 3, 1, 2), requires_grad=True) * 1
+    ctx = images[:, 2:4]._node.ctx
+    grad_output = np.ones((2, 5, 4, 2)).transpose(0, 3, 1, 2)
+    grad_input = GetItem.backward(ctx, grad_output)
+    assert grad_input.transpose(0, 2, 3, 1).flags.c_contiguous

@@ -15,7 +15,7 @@ from alexnet.training.settings import Invocation, Settings, options
 STORED = """
     backend precision data data_root train_root val_root subset augmentation color_noise bad_images
     max_bad_images max_pixels image_size arch recipe seed workers init_from keep save_every
-    accumulate patience log_every tensorboard snapshot_filters batch_size epochs lr momentum
+    accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs lr momentum
     weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init mean scale
 """.split()
 # Of these the checkpoint's state is made: another value would not continue the same run.

@@ -354,4 +354,47 @@ FAULTS = [
         "SECONDS_OF_DYING = 0",
         "tests/alexnet/run/test_checkpoint_files.py -k ending",
     ),
+    # Two columns.
+    Fault(
+        "columns: the gradient of what the other one got does not come back",
+        "alexnet/columns.py",
+        "return _exchange(ctx.backend, grad_output, ctx.team)",
+        "return ctx.backend.xp.zeros_like(grad_output)",
+        "tests/alexnet/test_columns.py -k gradients",
+    ),
+    Fault(
+        "columns: normalization sees channels that are not next to its own",
+        "alexnet/columns.py",
+        "own[:, -reach:] if self.team.rank == 0 else own[:, :reach]",
+        "own[:, :reach]",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a mask of its own for half of a layer",
+        "alexnet/columns.py",
+        "        return self._own(dropout(whole), units)",
+        "        return dropout(own)",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: both losses count",
+        "alexnet/columns.py",
+        "F.pad(own.detach(), ",
+        "F.pad(own, ",
+        "tests/alexnet/test_columns.py -k gradients",
+    ),
+    Fault(
+        "columns: snapshots of the kernels of one column",
+        "alexnet/training/epoch_results.py",
+        'self.save(trainer.network, row["epoch"])',
+        'self.save(trainer.model, row["epoch"])',
+        "tests/alexnet/test_columns.py -k is_that_of_one",
+    ),
+    Fault(
+        "columns: the whole network is that of the epoch before",
+        "alexnet/training/trainer.py",
+        "        self._update_network()\n        for observer in self.observers:\n",
+        "        for observer in self.observers:\n",
+        "tests/alexnet/test_columns.py -k is_that_of_one",
+    ),
 ]

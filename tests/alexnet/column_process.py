@@ -1,0 +1,68 @@
+"""``mpiexec -n 2 python -m tests.alexnet.column_process FILE``: what two columns compute.
+
+The tests compare it with what the grouped network computes by the same functions.
+"""
+
+import sys
+
+import numpy as np
+
+import minigrad as mg
+from alexnet.columns import Column, whole_state
+from minigrad import Tensor, distributed, no_grad, optim
+from minigrad import functional as F
+from minigrad.random import random_keys
+from tests.alexnet.narrow import NarrowAlexNet
+
+CLASSES = 5  # an odd number, which the columns cannot divide evenly
+STEPS = 3
+DTYPES = (np.float32, np.float64)
+
+
+def network(dtype):
+    mg.manual_seed(0)
+    return NarrowAlexNet(CLASSES, image_size=67).to(dtype)
+
+
+def computed(model, dtype):
+    """Scores, gradients, and what some steps make of parameters and velocities; by name."""
+    rng = np.random.default_rng(0)
+    images = Tensor(rng.standard_normal((6, 67, 67, 3)).astype(dtype).transpose(0, 3, 1, 2))
+    labels = rng.integers(0, CLASSES, 6)
+    optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-3)
+    mg.manual_seed(1)
+    results = {}
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        scores = model(images)
+        F.cross_entropy(scores, labels).backward()
+        results[f"scores {step}"] = scores.numpy().copy()
+        if step == 0:
+            gradients = {name: p.grad.numpy().copy() for name, p in model.named_parameters()}
+        optimizer.step()
+    results["draws"] = np.array(random_keys.call)
+    state = whole_state(model, model.state_dict())
+    for kind, arrays in (
+        ("gradient", whole_state(model, gradients)),
+        ("parameter", state),
+        ("velocity", whole_state(model, optimizer.state_dict())),
+    ):
+        results |= {f"{kind} {name}": array for name, array in arrays.items()}
+    with no_grad():
+        results["evaluated"] = model.eval()(images).numpy()
+    return results
+
+
+def main():
+    team = distributed.world()
+    results = {
+        f"{dtype.__name__} {name}": array
+        for dtype in DTYPES
+        for name, array in computed(Column(network(dtype), team), dtype).items()
+    }
+    if team.leads:
+        np.savez(sys.argv[1], **results)
+
+
+if __name__ == "__main__":
+    main()
