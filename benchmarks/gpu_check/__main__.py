@@ -44,7 +44,7 @@ class Part(NamedTuple):
     """A part of the check.
 
     Attributes:
-        seconds: its share of nine minutes.
+        seconds: its share of the time, about the seconds that it needs.
         work: what `part` runs, a function of a module.
         summary: its results in Markdown.
     """
@@ -65,15 +65,15 @@ PARTS = {
     "steps": _part(85, steps),
     "kernels": _part(40, kernels),
     "tests": _part(65, tests),
-    "layers": _part(65, layers),
-    "memcheck": _part(40, sanitizers, "memcheck"),
+    "layers": _part(85, layers),
+    "memcheck": _part(60, sanitizers, "memcheck"),
     "racecheck": _part(25, sanitizers, "racecheck"),
-    "initcheck": _part(20, sanitizers, "initcheck"),
+    "initcheck": _part(25, sanitizers, "initcheck"),
     "synccheck": _part(15, sanitizers, "synccheck"),
     "compiled": _part(50, compiled),
-    "training": _part(45, training),
+    "training": _part(60, training),
     "feeding": _part(15, feeding),
-    "counters": _part(45, counters),
+    "counters": _part(30, counters),
 }
 LEAST_SECONDS = 3  # with fewer left it is not worth beginning
 DEVICE_SECONDS = 60  # to begin with the GPU at all
