@@ -1,7 +1,11 @@
-"""``python -m benchmarks.scale``: how the cost of a step grows with batch, image and threads."""
+"""``python -m benchmarks.scale``: how the cost of a step grows with batch, image and threads.
+
+``--processes`` computes, without measuring anything, how it grows with GPUs (`processes.py`).
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alexnet import cli
-from alexnet.model import ARCHITECTURES
+from alexnet.errors import UsageError
+from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
-from benchmarks import machine, peer
+from benchmarks import machine, peer, processes
 from benchmarks.contestant import OURS
 from benchmarks.report import add_json_option, save, writable
 from benchmarks.step import Entry, Failed, Work, started
@@ -25,6 +30,7 @@ BATCHES = (1, 7, 32, 100, 128)
 SIDES = (67, 115, 163, 227)
 SIDES_BATCH = 32
 CORES = (1, 2, 4, 8, 16)
+PROCESSES = (1, 8, 64, 1000)
 
 
 @dataclass(frozen=True)
@@ -162,9 +168,18 @@ def _run(argv: list[str] | None) -> int:
     parser.add_argument(
         "--batches", type=cli.count, nargs="+", default=BATCHES, metavar="N", help="of images"
     )
+    parser.add_argument(
+        "--processes",
+        type=cli.count,
+        nargs="*",
+        metavar="N",
+        help="measure nothing; a model of steps on N GPUs; default: 1 8 64 1000",
+    )
     add_json_option(parser)
     parser.add_argument("--plot", type=writable, metavar="FILE", help="draw the figures as a PNG")
     arguments = parser.parse_args(argv)
+    if arguments.processes is not None:
+        return _model_of_processes(arguments)
 
     about = machine.introduce(peer.import_torch())
     most = about["threads"]
@@ -199,6 +214,23 @@ def _run(argv: list[str] | None) -> int:
     if arguments.plot:
         draw(points, model, side, arguments.plot)
     save(report, arguments.json)
+    return 0
+
+
+def _model_of_processes(arguments: argparse.Namespace) -> int:
+    if arguments.json or arguments.plot:
+        raise UsageError("--json and --plot keep what is measured; --processes measures nothing")
+    architecture = ARCHITECTURES[arguments.arch]
+    if architecture is not AlexNet:
+        raise UsageError("--processes is for --arch alexnet, whose step on a GPU was measured")
+    counts = arguments.processes or list(PROCESSES)
+    full = processes.GPUS_PER_NODE
+    if parted := [count for count in counts if count > full and count % full]:
+        raise UsageError(
+            f"--processes {parted[0]}: the model has nodes of {full} GPUs; give up to {full}, or a "
+            f"multiple of {full}"
+        )
+    print(processes.report(AlexNet(), architecture.default_image_size, counts))
     return 0
 
 

@@ -28,7 +28,8 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     images, labels = layers.sample_batch(loader, EXAMINED_IMAGES, trainer.backend)
     yield data_checks.network_input(Tensor(images).numpy(), trainer.settings.init)
     yield network_checks.parameters(model, optimizer)
-    rate = optimizer.groups[0]["initial_lr"]
+    group = optimizer.groups[0]
+    rate = group["initial_lr"] * group.get("trust_coefficient", 1)  # of LARS: as a rate of SGD
     signals, scores = network_checks.signals(model, images, labels, rate)
     say(network_checks.table(signals))
     yield network_checks.layers(signals)

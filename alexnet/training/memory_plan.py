@@ -35,7 +35,7 @@ from minigrad import nn
 LIBRARY_BYTES = 262e6
 WORKING_FACTOR = 2.5
 # Arrays of the parameters' size that an optimizer keeps.
-OPTIMIZER_STATES = {"sgd": 1, "adam": 2}
+OPTIMIZER_STATES = {"sgd": 1, "lars": 1, "adam": 2}
 FLOAT_BYTES = 4
 
 

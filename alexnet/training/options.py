@@ -10,7 +10,7 @@ from alexnet.data import options as data_options
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
-from alexnet.training.recipes import RECIPES
+from alexnet.training.recipes import OPTIMIZERS, RECIPES
 from alexnet.training.settings import Invocation, Settings, option_name, options
 
 COMMAND = "python -m alexnet.train"
@@ -37,8 +37,8 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     ],
     "network and training; the recipe decides what is left out": [
         *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
-        *("lr_patience", "optimizer", "momentum", "weight_decay", "dropout", "init", "seed"),
-        *("patience", "accumulate"),
+        *("lr_patience", "warmup", "optimizer", "momentum", "weight_decay", "dropout", "init"),
+        *("seed", "patience", "accumulate"),
     ],
     "run": [
         *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
@@ -116,7 +116,9 @@ def new_run(
                 f"checkpoint has {value}"
             )
     parts = {"accumulate": processes}
-    settings = replace(Settings(), **{**parts, **recipe, **cli_options, **inherited})
+    optimizer = OPTIMIZERS[cli_options.get("optimizer", Settings.optimizer)]
+    given = {**cli_options, **inherited}
+    settings = replace(Settings(), **{**parts, **recipe, **optimizer, **given})
     if "data_root" in cli_options and "data" not in cli_options:
         settings = replace(settings, data="auto")
     if "train_root" in cli_options:

@@ -20,3 +20,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "scale": 1.0,
     },
 }
+
+# What an optimizer replaces of a recipe. The rate of LARS is no rate of SGD: a step changes each
+# layer by about a thousandth of its norm times the rate.
+OPTIMIZERS: dict[str, dict[str, Any]] = {"sgd": {}, "lars": {"lr": 5.0}, "adam": {}}

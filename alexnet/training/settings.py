@@ -15,7 +15,7 @@ from alexnet.data import options as data_options
 from alexnet.data.images import MAX_PIXELS
 from alexnet.data.transforms import COLOR_NOISE_FORMS
 from alexnet.model import ARCHITECTURES, INITIALIZERS
-from alexnet.training.recipes import RECIPES
+from alexnet.training.recipes import OPTIMIZERS, RECIPES
 
 # Names on the command line for `minigrad.set_float32_matmul_precision`.
 PRECISIONS = {"float32": "highest", "tf32": "high"}
@@ -178,13 +178,17 @@ class Settings:
         free_on_resume=True,
     )
     momentum: float = setting(
-        0.9, type=cli.fraction, metavar="M", help="of sgd", free_on_resume=True
+        0.9, type=cli.fraction, metavar="M", help="of sgd and lars", free_on_resume=True
     )
     # Biases are not decayed.
     weight_decay: float = setting(
         5e-4, type=cli.at_least_zero, metavar="D", help="of the weights", free_on_resume=True
     )
-    optimizer: str = setting("sgd", choices=("sgd", "adam"), help="sgd is the paper's form")
+    optimizer: str = setting(
+        "sgd",
+        choices=OPTIMIZERS,
+        help="sgd is the paper's form; lars, for large batches, has a --lr of 5 by default",
+    )
     # To zero along a cosine; multiplied by lr_gamma when the validation error stalls ("plateau")
     # or after every lr_step epochs ("step"); or constant.
     lr_schedule: str = setting("cosine", choices=LR_SCHEDULES)
@@ -210,8 +214,12 @@ class Settings:
         metavar="N",
         help="epochs without a better validation top-1 that plateau waits for",
     )
-    # Share of all steps over which the rate rises linearly from zero.
-    warmup: float = setting(0.05)
+    warmup: float = setting(
+        0.05,
+        type=cli.fraction,
+        metavar="SHARE",
+        help="of all steps, over which the rate rises from 0; 0: none",
+    )
     dropout: float = setting(
         0.5, type=cli.fraction, metavar="P", help="in the hidden layers", free_on_resume=True
     )

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules."""
 
 from minigrad.optim.adam import Adam
+from minigrad.optim.lars import LARS
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.schedule import (
     CosineWithWarmup,
@@ -12,6 +13,7 @@ from minigrad.optim.schedule import (
 from minigrad.optim.sgd import SGD
 
 __all__ = [
+    "LARS",
     "SGD",
     "Adam",
     "CosineWithWarmup",

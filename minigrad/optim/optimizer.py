@@ -1,4 +1,4 @@
-"""The base class of SGD and Adam: parameter groups, state, and the checks before a step."""
+"""The base class of all optimizers: parameter groups, state, and the checks before a step."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -60,6 +60,7 @@ CALLS = {
     "dropout.backward": ({"grad_output": (6, 4), "grad_input": (6, 4)}, DROPOUT),
     "im2col.forward": ({"input": PIXELS, "output": (2, 6, 16)}, WINDOW),
     "im2col.backward": ({"grad_output": (2, 6, 16), "grad_input": PIXELS}, WINDOW),
+    "lars.norms": ({"parameter": (6, 4), "gradient": (6, 4), "output": (2,)}, {}),
     "linear.forward": (LINEAR | {"bias": (5,)}, {}),
     "linear.backward_input": (
         {"grad_output": (3, 5), "weight": (5, 4), "grad_input": (3, 4)},

@@ -137,7 +137,7 @@ def test_every_operation_and_every_function_is_swept(cuda, rng):
 
 def steps(optimizer, parameter, gradients):
     """The bytes of a parameter and its state after some steps."""
-    options = {"momentum": 0.9} if optimizer is optim.SGD else {}
+    options = {} if optimizer is optim.Adam else {"momentum": 0.9}
     optimizer = optimizer([parameter], lr=0.1, weight_decay=0.01, **options)
     for gradient in gradients:
         parameter.grad = mg.Tensor(gradient)

@@ -7,6 +7,7 @@ import minigrad as mg
 from minigrad import nn, optim
 
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+LARS = SGD | {"trust_coefficient": 0.02, "eps": 1e-6}
 ADAM = {"lr": 0.1, "betas": (0.9, 0.99), "eps": 1e-6, "weight_decay": 0.01}
 
 
@@ -27,7 +28,9 @@ def updated(optimizer):
 
 
 @pytest.mark.parametrize("in_group", [False, True])
-@pytest.mark.parametrize(("kind", "options"), [(optim.SGD, SGD), (optim.Adam, ADAM)])
+@pytest.mark.parametrize(
+    ("kind", "options"), [(optim.LARS, LARS), (optim.SGD, SGD), (optim.Adam, ADAM)]
+)
 @pytest.mark.parametrize(
     "form",
     [
@@ -59,6 +62,14 @@ def test_the_type_of_a_number_does_not_change_the_update(kind, options, form, in
         (optim.SGD, {"momentum": None}, TypeError, "SGD: momentum must be a number, got None"),
         (optim.SGD, {"momentum": 1.5}, ValueError, "SGD: need .* momentum < 1"),
         (optim.SGD, {"weight_decay": np.nan}, ValueError, "SGD: need .* weight_decay=nan"),
+        (optim.LARS, {"lr": -1}, ValueError, "LARS: need lr >= 0.* got lr=-1.0"),
+        (optim.LARS, {"momentum": 1}, ValueError, "LARS: need .* momentum < 1"),
+        (optim.LARS, {"weight_decay": np.inf}, ValueError, "LARS: need .* weight_decay=inf"),
+        (optim.LARS, {"trust_coefficient": 0}, ValueError, "trust_coefficient > 0 or None"),
+        (optim.LARS, {"trust_coefficient": np.nan}, ValueError, "trust_coefficient=nan"),
+        (optim.LARS, {"trust_coefficient": "0"}, TypeError, "trust_coefficient must be a number"),
+        (optim.LARS, {"eps": -1e-8}, ValueError, "LARS: need .* eps >= 0, got .* eps=-1e-08"),
+        (optim.LARS, {"eps": None}, TypeError, "LARS: eps must be a number, got None"),
         (optim.Adam, {"betas": 0.9}, TypeError, "Adam: betas must be two numbers, got 0.9"),
         (optim.Adam, {"betas": (0.9,)}, TypeError, "Adam: betas must be two numbers"),
         (optim.Adam, {"betas": (0.9, 1)}, ValueError, "Adam: need .* betas in"),
@@ -72,7 +83,9 @@ def test_a_value_that_cannot_be_used(kind, option, error, message, in_group):
         make(kind, {"lr": 0.1, **option}, in_group)
 
 
-@pytest.mark.parametrize(("kind", "options"), [(optim.SGD, SGD), (optim.Adam, ADAM)])
+@pytest.mark.parametrize(
+    ("kind", "options"), [(optim.LARS, LARS), (optim.SGD, SGD), (optim.Adam, ADAM)]
+)
 def test_a_rate_that_is_changed_later(kind, options):
     """As the constructor takes it: any type of number, and none that makes the weights NaN."""
     weights = []

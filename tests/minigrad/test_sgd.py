@@ -84,11 +84,11 @@ def test_equals_pytorch(torch, rng, dtype, tolerance):
     np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+@pytest.mark.parametrize("optimizer", [optim.LARS, optim.SGD, optim.Adam])
 def test_state_goes_on_where_it_was_saved(optimizer, rng):
     gradients = rng.standard_normal((6, 3))
     w = parameter(1.0, 2.0, 3.0)
-    options = {"momentum": 0.9} if optimizer is optim.SGD else {}
+    options = {} if optimizer is optim.Adam else {"momentum": 0.9}
     whole = optimizer([w], lr=0.1, **options)
     for i, gradient in enumerate(gradients):
         if i == 3:

@@ -195,6 +195,7 @@ HEALTHY = {
     "another seed": {"seed": 5},
     "owt": {"arch": "owt"},
     "adam": {"optimizer": "adam", "lr": 1e-3},
+    "lars": {"optimizer": "lars", "lr": 5.0},
     "half the rate": {"lr": 0.005},
     "twice the rate": {"lr": 0.02},
     "small batches, constant rate": {"batch_size": 4, "lr_schedule": "constant", "lr": 0.005},

@@ -38,6 +38,7 @@ def test_counts_of_the_paper_s_network():
 def test_what_makes_it_larger():
     base = make()
     assert make(optimizer="adam").fixed - base.fixed == 4 * base.parameters
+    assert make(optimizer="lars") == base
     assert make(optimizer="adam").checkpoint == 1.5 * base.checkpoint
     assert make(workers=4).loaded == pytest.approx(base.loaded * 9 / 5)
     assert make(accumulate=4).memory < base.memory

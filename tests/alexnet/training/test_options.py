@@ -45,9 +45,15 @@ def test_every_option_stands_in_one_section_of_help():
         for name in names:
             listed.update([name] if isinstance(name, str) else name)
     assert listed == Counter(options().keys())
-    # There is no option for the length of warm-up.
-    declared = {f.name for f in (*fields(Settings), *fields(Invocation))}
-    assert declared - listed.keys() == {"warmup"}
+    assert {f.name for f in (*fields(Settings), *fields(Invocation))} == listed.keys()
+
+
+def test_lars_has_a_rate_of_its_own():
+    assert new_run({"optimizer": "lars"}).lr == 5
+    assert new_run({"optimizer": "lars", "recipe": "paper"}).lr == 5
+    assert new_run({"optimizer": "lars", "lr": 2.0}).lr == 2
+    assert new_run({"optimizer": "adam"}).lr == new_run({}).lr == 0.01
+    assert continued_run({}, stored(optimizer="lars", lr=3.0)).lr == 3
 
 
 def test_only_what_is_given_is_returned():

@@ -29,7 +29,9 @@ def run(size: int, work: Callable[[MpiTeam], Any]) -> list[Any]:
     """What `work(team)` returns on each rank."""
 
     def member(team: Team) -> Any:
-        mpi = SimpleNamespace(COMM_WORLD=Comm(team), IN_PLACE=None, COMM_TYPE_SHARED=None)
+        mpi = SimpleNamespace(
+            COMM_WORLD=Comm(team), IN_PLACE=None, COMM_TYPE_SHARED=None, Exception=OSError
+        )
         return work(MpiTeam(mpi))
 
     return teams.run(size, member)

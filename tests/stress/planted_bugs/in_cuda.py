@@ -77,6 +77,20 @@ FAULTS = [
         "gradient, second_moment, first_moment, float",
         "tests/kernels/test_updates.py -k cuda and adam",
     ),
+    Fault(
+        "cuda lars: threads add before all have written",
+        "kernels/lars/cuda.cu",
+        "half /= 2) {\n        __syncthreads();",
+        "half /= 2) {",
+        "tests/kernels/test_lars.py -k cuda",
+    ),
+    Fault(
+        "cuda lars: the grid decides how many pieces are summed",
+        "kernels/lars/cuda.cu",
+        "piece < pieces; piece += gridDim.x)",
+        "piece < pieces; piece += pieces)",
+        "tests/kernels/test_lars.py -k gpu",
+    ),
     # Bias.
     Fault(
         "cuda bias: sums are read before they are written",
