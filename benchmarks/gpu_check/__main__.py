@@ -44,7 +44,7 @@ class Part(NamedTuple):
     """A part of the check.
 
     Attributes:
-        seconds: its share of the time, about the seconds that it needs.
+        seconds: its share of nine minutes.
         work: what `part` runs, a function of a module.
         summary: its results in Markdown.
     """
@@ -62,16 +62,16 @@ def _part(seconds: int, module: ModuleType, function: str = "run") -> Part:
 # cores needed, and a reserve; to import PyTorch takes ten seconds of each part that compares.
 PARTS = {
     "smoke": _part(30, smoke),
-    "steps": _part(85, steps),
-    "kernels": _part(40, kernels),
-    "tests": _part(65, tests),
-    "layers": _part(85, layers),
-    "memcheck": _part(60, sanitizers, "memcheck"),
+    "steps": _part(80, steps),
+    "kernels": _part(35, kernels),
+    "tests": _part(60, tests),
+    "layers": _part(75, layers),
+    "memcheck": _part(50, sanitizers, "memcheck"),
     "racecheck": _part(25, sanitizers, "racecheck"),
     "initcheck": _part(25, sanitizers, "initcheck"),
     "synccheck": _part(15, sanitizers, "synccheck"),
-    "compiled": _part(50, compiled),
-    "training": _part(60, training),
+    "compiled": _part(45, compiled),
+    "training": _part(55, training),
     "feeding": _part(15, feeding),
     "counters": _part(30, counters),
 }
