@@ -131,7 +131,7 @@ class MpiTeam(Team):
 class MpiTransport:
     """Moves NumPy arrays."""
 
-    piece_bytes = 4 << 20  # all slices of a piece stay in the caches between two messages
+    piece_bytes = 1 << 20  # all slices of a piece stay in the caches between two messages
 
     def __init__(self, comm: Any, in_place: Any):
         self._comm, self._in_place = comm, in_place
