@@ -16,9 +16,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alexnet import interrupts
-from alexnet.errors import CheckpointError, DataError, Diverged, OutOfMemory, UsageError
-from minigrad import BackendError, distributed
+from alexnet import errors, interrupts
+from alexnet.errors import UsageError
+from minigrad import distributed
 from minigrad.distributed import launchers
 
 EXIT_CODES = """\
@@ -381,32 +381,7 @@ def _outcome(run: Callable[[], int]) -> tuple[int, Any, bool]:
         number = interrupts.signal_number(error)
         return 128 + number, interrupts.word(number), False
     except Exception as error:
-        expected = _expected(error)
+        expected = errors.exit_code(error)
         if expected is None:
             raise
         return *expected, distributed.is_by_all_processes(error)
-
-
-def _expected(error: Exception) -> tuple[int, Any] | None:
-    """The exit code of an expected error, and what to say of it; None for another one."""
-    match error:
-        case UsageError():
-            return 2, error
-        case DataError():
-            return 3, error
-        case CheckpointError():
-            return 4, error
-        case Diverged():
-            return 5, error
-        case OutOfMemory():
-            return 6, error
-        case MemoryError():
-            return 6, f"out of memory: {error}; try a smaller --batch-size"
-        case BrokenPipeError():
-            return 7, "the output is closed: the program that read it has ended"
-        case OSError():
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            return 7, f"disk full: {error}; free some space" if full else error
-        case BackendError() | distributed.DistributedError():
-            return 8, error
-    return None

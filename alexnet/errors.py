@@ -1,6 +1,10 @@
-"""Errors that are expected; `alexnet.cli` gives each its exit code."""
+"""Errors that are expected, and the exit code of each."""
+
+import errno
 
 from alexnet.interrupts import Terminated
+from minigrad import BackendError
+from minigrad.distributed import DistributedError
 from minigrad.io import CheckpointError
 
 __all__ = [
@@ -37,3 +41,28 @@ class DivergedNetwork(CheckpointError):
 
 class OutOfMemory(Exception):
     """More memory is needed than is available; the message says what would fit."""
+
+
+def exit_code(error: Exception) -> tuple[int, Exception | str] | None:
+    """The exit code of an expected error, and what to say of it; None for another one."""
+    match error:
+        case UsageError():
+            return 2, error
+        case DataError():
+            return 3, error
+        case CheckpointError():
+            return 4, error
+        case Diverged():
+            return 5, error
+        case OutOfMemory():
+            return 6, error
+        case MemoryError():
+            return 6, f"out of memory: {error}; try a smaller --batch-size"
+        case BrokenPipeError():
+            return 7, "the output is closed: the program that read it has ended"
+        case OSError():
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return 7, f"disk full: {error}; free some space" if full else error
+        case BackendError() | DistributedError():
+            return 8, error
+    return None

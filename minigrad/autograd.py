@@ -10,7 +10,7 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -98,11 +98,13 @@ class Differentiable(Protocol[Output]):
     Attributes:
         data: the array.
         _node: the call that computed it, None for a leaf.
+        _grad_hooks: what to call with it when its gradient is complete.
     """
 
     data: Any
     requires_grad: bool
     _node: "Node | None"
+    _grad_hooks: "Mapping[RemovableHandle, Callable[[Any], None]]"
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -118,6 +120,18 @@ class Differentiable(Protocol[Output]):
 
     def _output(self, array: Any, node: "Node | None") -> Output:
         """Wrap the output array of an operation; `node` is the recorded call, if there is one."""
+
+
+class RemovableHandle:
+    """Of a hook: `remove` takes it away."""
+
+    def __init__(self, hooks: "dict[RemovableHandle, Callable]", hook: Callable):
+        self._hooks = hooks
+        hooks[self] = hook
+
+    def remove(self) -> None:
+        """Do not call the hook any more."""
+        self._hooks.pop(self, None)
 
 
 class Context:
@@ -314,6 +328,8 @@ def _run_backward(root: Differentiable, gradient: Any) -> None:
         if tensor._node is None:
             with _accumulating:
                 tensor._accumulate_grad(gradient)
+            for hook in tuple(tensor._grad_hooks.values()):
+                hook(tensor)
             continue
         node = tensor._node
         for parent, parent_gradient in zip(node.inputs, node.backward(gradient)):

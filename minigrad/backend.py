@@ -153,7 +153,7 @@ class Backend:
 
 
 class CudaBackend(Backend):
-    """The GPU that CuPy uses: the first of those in CUDA_VISIBLE_DEVICES."""
+    """A GPU: the first of those in CUDA_VISIBLE_DEVICES, or what `cuda.set_device` has chosen."""
 
     name = "cuda"
 

@@ -1,9 +1,10 @@
 """The GPU through CuPy: the connection to it, and copies to it that overlap with computation.
 
-CuPy is imported only here, by `connect`.
+CuPy is imported only here, by `connect` and `import_nccl`.
 """
 
 import importlib
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,18 @@ from minigrad.kernels.shared.device import device
 
 class BackendError(RuntimeError):
     """A backend cannot be used on this machine; the message says what is missing."""
+
+
+_number = 0
+
+
+def set_device(number: int) -> None:
+    """Choose the GPU that `connect` takes: this one of those visible, counted round and round.
+
+    CUDA's choice is one of each thread: other threads that use the GPU have to make it again.
+    """
+    global _number
+    _number = number
 
 
 def connect() -> ModuleType:
@@ -42,8 +55,10 @@ def connect() -> ModuleType:
                 f"CuPy needs one for {_version(needed)}: update the driver"
                 + (", or pip install '.[cuda12]'" if driver // 1000 == 12 else "")
             )
-        if runtime.getDeviceCount() == 0:
+        count = runtime.getDeviceCount()
+        if count == 0:
             raise BackendError("backend 'cuda' found no GPU: use --backend cpu")
+        cupy.cuda.Device(_number % count).use()
         # cuBLAS, the compiler and some memory: what fails here fails with a message.
         cupy.cuda.device.get_cublas_handle()
         cupy.ones(1)
@@ -66,6 +81,16 @@ def connect() -> ModuleType:
         raise BackendError(
             f"backend 'cuda' cannot use the GPU: {error}; see nvidia-smi, or use --backend cpu"
         ) from error
+
+
+def import_nccl() -> ModuleType:
+    """CuPy's NCCL, which comes with CuPy only when it is asked for.
+
+    Its ``available`` is False where there is no library; CuPy's warning of that is left out.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("cupy.cuda.nccl")
 
 
 def _version(number: int) -> str:

@@ -4,13 +4,14 @@ Its operators, and methods such as `sum`, are functions of `minigrad.functional`
 minigrad/operators.py.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minigrad import backend as backends
-from minigrad.autograd import Node, run_backward
+from minigrad.autograd import Node, RemovableHandle, run_backward
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -31,6 +32,8 @@ class Tensor:
         grad: a Tensor of the same shape, type and device after `backward`, or None; its memory is
             its own. Gradients of several `backward` calls accumulate until it is set to None.
     """
+
+    _grad_hooks: Mapping[RemovableHandle, Callable] = MappingProxyType({})  # few tensors have any
 
     def __init__(self, array: Any, requires_grad: bool = False):
         if isinstance(array, Tensor):
@@ -143,7 +146,7 @@ class Tensor:
                 "a tensor that an operation has computed cannot be copied or pickled with its "
                 "graph: use its detach()"
             )
-        return self.__dict__
+        return {name: value for name, value in self.__dict__.items() if name != "_grad_hooks"}
 
     # -- leaving the graph --------------------------------------------------------------
 
@@ -250,6 +253,17 @@ class Tensor:
         if self.is_leaf:  # would keep it as its own
             gradient = backends.backend_of(gradient).xp.array(gradient)
         run_backward(self, gradient)
+
+    def register_post_accumulate_grad_hook(
+        self, hook: Callable[["Tensor"], None]
+    ) -> RemovableHandle:
+        """Call `hook(self)` whenever `backward` has added to the ``grad`` of this leaf.
+
+        The gradient of that backward pass is then complete; a copy of the tensor has no hooks.
+        """
+        if not (self.is_leaf and self.requires_grad):
+            raise RuntimeError("such a hook is for leaves that require a gradient")
+        return RemovableHandle(self.__dict__.setdefault("_grad_hooks", {}), hook)
 
     def _accumulate_grad(self, gradient: Any) -> None:
         if self.grad is not None:

@@ -50,6 +50,8 @@ class ThreadTeam(Team):
 class ThreadTransport:
     """Moves slices of NumPy arrays between the members; checks what it is asked for."""
 
+    piece_bytes = 1 << 20
+
     def __init__(self, team: ThreadTeam):
         self._team = team
 

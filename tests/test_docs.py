@@ -222,6 +222,16 @@ def require_command(words, monkeypatch, pytest_options):
             extras = re.fullmatch(r"\.(?:\[([\w,]+)\])?", arguments[1]).group(1)
             project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
             assert set(extras.split(",") if extras else ()) <= set(project["optional-dependencies"])
+        case ["mpiexec" | "srun", *arguments]:
+            program = arguments[arguments.index("python") :]
+            require_command(program, monkeypatch, pytest_options)
+        case ["sbatch", script, *arguments]:
+            require_paths([script])
+            require_command(
+                ["python", "-m", "alexnet.train", *arguments], monkeypatch, pytest_options
+            )
+        case ["scancel", "--signal=USR1", _]:
+            pass
         case ["compute-sanitizer", *arguments]:
             require_command(arguments, monkeypatch, pytest_options)
         case ["ruff", "check", "."] | ["ruff", "format", "--check", "."]:

@@ -1,12 +1,17 @@
 """Every example runs, and the notebook shows what its code prints."""
 
 import json
+import os
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
 import matplotlib
 import pytest
+
+from alexnet.training.options import parse
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOK = EXAMPLES / "backprop_by_hand.ipynb"
@@ -51,6 +56,47 @@ def test_example_runs(name, monkeypatch, capsys):
     except SystemExit as end:
         assert not end.code
     check(capsys.readouterr().out.splitlines())
+
+
+# In place of SLURM's commands: they note how they were called, and srun saves a checkpoint.
+SRUN = """#!/bin/bash
+echo "srun $*" >> calls
+mkdir -p runs/slurm-7
+touch runs/slurm-7/last.safetensors
+exit $CODE
+"""
+SCONTROL = """#!/bin/bash
+echo "scontrol $*" >> calls
+"""
+
+
+def test_the_slurm_script_goes_on_until_the_run_is_complete(tmp_path):
+    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+
+    def turn(code):
+        """The calls of one turn of the job, in which training ends with this exit code."""
+        (tmp_path / "calls").unlink(missing_ok=True)
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        job = {"SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "8", "CODE": str(code), "PATH": path}
+        command = ["bash", EXAMPLES / "slurm.sh", "--data-root", "my photos", "--epochs", "90"]
+        assert subprocess.run(command, cwd=tmp_path, env=os.environ | job).returncode == code
+        return (tmp_path / "calls").read_text().splitlines()
+
+    train = "srun -K --mpi=pmi2 --cpus-per-task=8 python -m alexnet.train"
+    first = f"{train} --data-root my photos --epochs 90 --out runs/slurm-7"
+    assert turn(138) == [first, "scontrol requeue 7"]
+    assert turn(138) == [f"{train} --resume runs/slurm-7", "scontrol requeue 7"]
+    assert turn(5) == [f"{train} --resume runs/slurm-7"]
+    assert turn(0) == [f"{train} --resume runs/slurm-7"]
+
+
+def test_the_job_of_kubernetes_has_valid_options():
+    text = (EXAMPLES / "mpijob.yaml").read_text(encoding="utf-8")
+    command, *_ = map(json.loads, re.findall(r"command: (.*)", text))
+    assert command[:6] == ["mpiexec", "-n", "4", "python", "-m", "alexnet.train"]
+    parse(command[6:])
 
 
 def test_the_notebook_prints_what_it_shows(monkeypatch, capsys):

@@ -15,7 +15,7 @@ from alexnet.training import data, fine_tuning, memory_plan, processes, resource
 from alexnet.training.settings import PRECISIONS, Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
-from minigrad.distributed import Team
+from minigrad.distributed import Team, choose_gpu
 
 
 def build_trainer(
@@ -42,6 +42,8 @@ def build_trainer(
         BackendError, CheckpointError, DataError, OutOfMemory, UsageError: what is wrong.
     """
     team = team or Team()
+    if settings.backend == "cuda":
+        choose_gpu(team)
     device = backend.get(settings.backend)
     set_float32_matmul_precision(PRECISIONS[settings.precision])
     set_max_pixels(settings.max_pixels)

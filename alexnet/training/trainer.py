@@ -24,7 +24,7 @@ from alexnet.training.settings import Settings
 from alexnet.training.state import Step, TrainingState
 from minigrad import Tensor, backend, nn
 from minigrad import functional as F
-from minigrad.distributed import PairwiseSum, add_arrays, by_all_processes
+from minigrad.distributed import OverlappedSum, PairwiseSum, add_arrays, by_all_processes
 from minigrad.optim import Optimizer, Schedule
 from minigrad.random import random_keys
 
@@ -118,6 +118,7 @@ class Trainer:
         self.observers = observers
         self.backend = backend.get(settings.backend)
         self.bad_images = collector(train_loader.dataset)
+        self._overlapped = self._sum_during_backward()
         self.data = {
             "training": identity(train_loader.dataset),
             "validation": identity(val_loader.dataset),
@@ -126,6 +127,16 @@ class Trainer:
         self.log = MetricsLog(folder)
         self.max_steps = self.deadline = math.inf
         self.interrupted = False
+
+    def _sum_during_backward(self) -> OverlappedSum | None:
+        """What adds gradients while the backward pass goes on: of GPUs with one part each.
+
+        On the CPU it would take the cores that compute.
+        """
+        has_one_part = self.settings.accumulate == self.team.size
+        if self.team.size == 1 or self.backend.name == "cpu" or not has_one_part:
+            return None
+        return OverlappedSum(self.team, list(self.model.parameters()))
 
     def fit(
         self,
@@ -265,8 +276,10 @@ class Trainer:
 
     def _process(self, share: Share, sizes: list[int]) -> list[PartResult]:
         """Compute the gradients of a batch; returns what its parts have shown, in their order."""
-        parameters = [p for group in self.optimizer.groups for p in group["params"]]
+        parameters = list(self.model.parameters())
         gradients = PairwiseSum(add_arrays, share.first)
+        if self._overlapped:
+            self._overlapped.begin([size > 0 for size in sizes])
         first_call, results = random_keys.call, []
         for number, part in enumerate(share.parts, share.first):
             self.optimizer.zero_grad()
@@ -274,11 +287,14 @@ class Trainer:
                 with random_keys.part_of_batch(first_call, sum(sizes[:number])):
                     results.append(self._process_part(part, sum(sizes)))
             gradients.put(part and [_array(p.grad) for p in parameters])
+        sums = self._overlapped.finish() if self._overlapped else None
         results = [result for results in self.team.gather(results) for result in results]
-        if not any(result.problem for result in results):
-            like = [parameter.data for parameter in parameters]
-            for parameter, array in zip(parameters, self.team.sum(gradients.nodes, like)):
-                parameter.grad = None if array is None else Tensor(array)
+        if any(result.problem for result in results):
+            return results
+        if sums is None:
+            sums = self.team.sum(gradients.nodes, [parameter.data for parameter in parameters])
+        for parameter, array in zip(parameters, sums):
+            parameter.grad = None if array is None else Tensor(array)
         return results
 
     def _process_part(self, part: Batch, images_of_batch: int) -> PartResult:

@@ -9,10 +9,14 @@ made here, in an order that does not depend on the number of processes (`pairs.p
     pairs.py        sums in pairs, in a fixed order
     reduction.py    such sums of gradients over all processes
     mpi.py          a team that was started by MPI; the one import of mpi4py
+    overlap.py      sums on GPUs while the backward pass goes on
+    nccl.py         arrays from GPU to GPU; which process takes which GPU
     launchers.py    what started this process, and whether it was started in the right way
 """
 
 from minigrad.distributed.mpi import current, world
+from minigrad.distributed.nccl import choose_gpu
+from minigrad.distributed.overlap import OverlappedSum
 from minigrad.distributed.pairs import PairwiseSum, add_arrays
 from minigrad.distributed.team import (
     DistributedError,
@@ -23,10 +27,12 @@ from minigrad.distributed.team import (
 
 __all__ = [
     "DistributedError",
+    "OverlappedSum",
     "PairwiseSum",
     "Team",
     "add_arrays",
     "by_all_processes",
+    "choose_gpu",
     "current",
     "is_by_all_processes",
     "world",

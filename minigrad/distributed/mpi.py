@@ -11,8 +11,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from minigrad.backend import backend_of
+from minigrad.backend import Backend, backend_of
 from minigrad.distributed import launchers
+from minigrad.distributed.nccl import NcclTransport
 from minigrad.distributed.pairs import Node
 from minigrad.distributed.reduction import Layout, Reduction, Transport
 from minigrad.distributed.team import DistributedError, Team
@@ -40,14 +41,17 @@ def current() -> Team:
 
 def _connect(launch: launchers.Launch) -> Team:
     try:
+        rc = importlib.import_module("mpi4py").rc
+        # The start is checked first: MPI itself would end the process.
+        rc.initialize, rc.finalize = False, True
         mpi = importlib.import_module("mpi4py.MPI")
-    except ImportError as error:
-        raise DistributedError(
-            f"{launch.name} has started several processes, which needs mpi4py and an MPI "
-            f"library: pip install '.[mpi]' ({error})"
-        ) from error
+    except (ImportError, RuntimeError) as error:
+        raise launchers.import_error(launch, error) from error
+    launchers.check_library(launch, mpi.Get_library_version())
+    if not mpi.Is_initialized():
+        mpi.Init_thread()
     launchers.check(launch, mpi.COMM_WORLD.size)
-    return MpiTeam(mpi) if mpi.COMM_WORLD.size > 1 else Team()
+    return MpiTeam(mpi)
 
 
 class MpiTeam(Team):
@@ -87,17 +91,14 @@ class MpiTeam(Team):
             ]
         own = next((node.value for node in nodes if node.value is not None), None)
         outputs = own or [device.empty(array.shape, array.dtype) for array in like]
-        transport = self._transport(device.name)
-        reduction = Reduction(self.rank, self.gather(layouts), transport)
+        reduction = Reduction(self.rank, self.gather(layouts), self.transport(device))
         with self._connected():
             reduction.run(nodes, outputs)
         return outputs
 
     def exchange(self, array: Any, other: int) -> Any:
-        received = np.empty_like(array)
         with self._connected():
-            self._comm.Sendrecv(array, other, 0, received, other, 0)
-        return received
+            return self.transport(backend_of(array)).exchange(array, other)
 
     def abort(self, code: int) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -117,14 +118,20 @@ class MpiTeam(Team):
                 f"memory?), or the network has failed ({str(error).splitlines()[0]})"
             ) from error
 
-    def _transport(self, device: str) -> Transport:
-        if device not in self._transports:
-            self._transports[device] = MpiTransport(self._comm, self._in_place)
-        return self._transports[device]
+    def transport(self, device: Backend) -> Transport:
+        if device.name not in self._transports:
+            self._transports[device.name] = (
+                MpiTransport(self._comm, self._in_place)
+                if device.name == "cpu"
+                else NcclTransport(self, device.xp)
+            )
+        return self._transports[device.name]
 
 
 class MpiTransport:
     """Moves NumPy arrays."""
+
+    piece_bytes = 4 << 20  # all slices of a piece stay in the caches between two messages
 
     def __init__(self, comm: Any, in_place: Any):
         self._comm, self._in_place = comm, in_place
@@ -140,11 +147,7 @@ class MpiTransport:
         received: np.ndarray,
     ) -> None:
         size, elements = received.shape
-        sent = (
-            [0] * size
-            if piece is None
-            else [end - start for start, end in itertools.pairwise(edges)]
-        )
+        sent = [0] * size if piece is None else _lengths(edges)
         taken = [elements * is_sender for is_sender in senders]
         self._comm.Alltoallv(
             [received if piece is None else piece, (sent, edges[:-1])],
@@ -153,6 +156,11 @@ class MpiTransport:
 
     def all_gather(self, piece: np.ndarray, edges: list[int]) -> None:
         self._comm.Allgatherv(self._in_place, [piece, (_lengths(edges), edges[:-1])])
+
+    def exchange(self, array: np.ndarray, other: int) -> np.ndarray:
+        received = np.empty_like(array)
+        self._comm.Sendrecv(array, other, 0, received, other, 0)
+        return received
 
 
 def _lengths(edges: list[int]) -> list[int]:

@@ -12,11 +12,15 @@ from typing import Any, NamedTuple, Protocol
 
 from minigrad.distributed.pairs import Node, PairwiseSum
 
-PIECE_BYTES = 4 << 20  # of which all slices stay in the caches between two messages
-
 
 class Transport(Protocol):
-    """Moves slices of arrays between processes, on one kind of device."""
+    """Moves arrays between processes, on one kind of device.
+
+    Attributes:
+        piece_bytes: how large a piece is; no bit of a sum depends on it.
+    """
+
+    piece_bytes: int
 
     def empty(self, elements: int, dtype: Any) -> Any:
         """An array of the device, one-dimensional."""
@@ -36,6 +40,9 @@ class Transport(Protocol):
 
     def all_gather(self, piece: Any, edges: list[int]) -> None:
         """Complete a piece, of which each process has its slice."""
+
+    def exchange(self, array: Any, other: int) -> Any:
+        """See `Team.exchange`."""
 
 
 class Layout(NamedTuple):
@@ -59,7 +66,7 @@ class Reduction:
 
     def run(self, nodes: Sequence[Node[list[Any]]], outputs: list[Any]) -> None:
         """Write the sums into `outputs`, which may be the arrays of a node."""
-        limit = PIECE_BYTES // outputs[0].itemsize
+        limit = self._transport.piece_bytes // outputs[0].itemsize
         turns = max(map(len, self._layouts))
         values = [node.value for node in nodes] + [None] * (turns - len(nodes))
         sources = [value and list(pieces(value, limit)) for value in values]

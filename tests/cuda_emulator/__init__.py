@@ -14,8 +14,11 @@ To read it from the outside in:
       array.py         its ndarray
       functions.py     its functions
       memory.py        its memory pool
-      device_api.py    cupy.cuda: streams, events, the device
+      device_api.py    cupy.cuda: the device, and what is in modules of its own:
+      streams.py       streams and events, with clocks
+      accesses.py      which stream uses which memory: what it should have waited for
       cublas.py        cupy.cuda.cublas: one matrix product
+      nccl.py          cupy.cuda.nccl: sends and receives between processes or threads
       launch.py        RawModule: checks the arguments, runs the kernel
     source.py        what is changed in a CUDA source: __shared__ declarations, and the PTX header
     ptx.cuh          the twin of the product's header with inline PTX

@@ -6,7 +6,8 @@ and single elements are 0-d arrays that stay on the device.
 
 import numpy as np
 
-from . import memory, signatures
+from . import memory, signatures, streams
+from .accesses import Operation, block_of
 from .memory import DeviceBlock
 
 
@@ -58,10 +59,7 @@ def on_device(array, order="C"):
     """
     if array.size == 0:
         return ndarray(array)
-    base = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, DeviceBlock):
+    if block_of(array) is not None:
         return ndarray(array)
     result = empty(array.shape, array.dtype, order)
     result._array[...] = array
@@ -95,7 +93,31 @@ def call(function, *args, **kwargs):
     if out is not None and not isinstance(out, ndarray):
         raise TypeError(f"out must be a cupy.ndarray, not {type(out)}")
     result = function(*unwrap(args), **unwrap(kwargs))
-    return wrap(result) if out is None else out
+    if out is None and _is_view(result):
+        return wrap(result)
+    operation = Operation(function.__name__)
+    operation.reads(*_arrays_in((args, kwargs)))
+    if out is None:
+        return wrap(result)
+    operation.writes(out._array)
+    return out
+
+
+def _is_view(result):
+    """Whether a result is memory of the arguments, for which nothing is computed."""
+    if isinstance(result, (list, tuple)):
+        return all(map(_is_view, result))
+    return block_of(result) is not None
+
+
+def _arrays_in(value):
+    if isinstance(value, ndarray):
+        yield value._array
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _arrays_in(item)
+    elif isinstance(value, dict):
+        yield from _arrays_in(list(value.values()))
 
 
 def by_method(name, signature):
@@ -103,7 +125,7 @@ def by_method(name, signature):
 
     def method(self, *args, **kwargs):
         signatures.require(f"ndarray.{name}", signature, args, kwargs)
-        return call(getattr(self._array, name), *args, **kwargs)
+        return call(getattr(np.ndarray, name), self, *args, **kwargs)
 
     method.__name__ = name
     method.__signature__ = signature
@@ -112,7 +134,7 @@ def by_method(name, signature):
 
 def by_unary_operator(name):
     def operator(self):
-        return call(getattr(self._array, name))
+        return call(getattr(np.ndarray, name), self)
 
     operator.__name__ = name
     return operator
@@ -129,7 +151,10 @@ def by_operator(name):
     def operator(self, other):
         require_no_list(other)
         result = getattr(self._array, name)(unwrap(other))
-        return result if result is NotImplemented else wrap(result)
+        if result is NotImplemented:
+            return result
+        Operation(name).reads(*_arrays_in((self, other)))
+        return wrap(result)
 
     operator.__name__ = name
     return operator
@@ -138,6 +163,9 @@ def by_operator(name):
 def by_in_place_operator(name):
     def operator(self, other):
         require_no_list(other)
+        operation = Operation(name)
+        operation.reads(*_arrays_in(other))
+        operation.writes(self._array)
         getattr(self._array, name)(unwrap(other))
         return self
 
@@ -179,6 +207,10 @@ class ndarray:
         )
 
     def get(self, stream=None, order="C", out=None, blocking=True):
+        stream = streams.get_current_stream() if stream is None else stream
+        Operation("get", stream).reads(self._array)
+        if blocking:
+            stream.synchronize()
         if out is None:
             return self._array.copy(order)
         if not isinstance(out, np.ndarray):
@@ -199,31 +231,32 @@ class ndarray:
             raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
         if not (self.flags.c_contiguous or self.flags.f_contiguous):
             raise RuntimeError("Cannot set to non-contiguous array")
+        Operation("set", stream).writes(self._array)
         self._array[...] = arr
 
     def item(self):
-        return self._array.item()
+        return self.get().item()
 
     def tolist(self):
-        return self._array.tolist()
+        return self.get().tolist()
 
     def __float__(self):
-        return float(self._array)
+        return float(self.get())
 
     def __int__(self):
-        return int(self._array)
+        return int(self.get())
 
     def __bool__(self):
-        return bool(self._array)
+        return bool(self.get())
 
     def __repr__(self):
-        return repr(self._array)
+        return repr(self.get())
 
     def __str__(self):
-        return str(self._array)
+        return str(self.get())
 
     def __format__(self, specification):
-        return format(self._array, specification)
+        return format(self.get(), specification)
 
     # ---- copies ----
 
@@ -237,6 +270,7 @@ class ndarray:
         as_asked = order == "K" or getattr(self.flags, f"{order.lower()}_contiguous")
         if not copy and dtype == self.dtype and as_asked:
             return self
+        Operation("astype").reads(self._array)
         result = empty_as(self, dtype) if order == "K" else empty(self.shape, dtype, order)
         result._array[...] = self._array
         return result
@@ -246,17 +280,24 @@ class ndarray:
 
     # ---- elements ----
 
-    def __getitem__(self, key):
-        key = unwrap(key)
+    def __getitem__(self, index):
+        key = unwrap(index)
         result = self._array[key]
         if isinstance(result, np.generic):  # one element: CuPy returns a 0-d view
             key = key if isinstance(key, tuple) else (key,)
             result = self._array[(*key, Ellipsis)]
+        if not _is_view(result):
+            Operation("__getitem__").reads(self._array, *_arrays_in(index))
         return on_device(result)
 
     def __setitem__(self, key, value):
         require_no_list(value)
-        self._array[unwrap(key)] = unwrap(value)
+        operation = Operation("__setitem__")
+        operation.reads(*_arrays_in((key, value)))
+        key = unwrap(key)
+        place = self._array[key]  # only some of its elements may be written where it is a copy
+        operation.writes(place if _is_view(place) else self._array)
+        self._array[key] = unwrap(value)
 
     def __len__(self):
         return len(self._array)
@@ -265,6 +306,9 @@ class ndarray:
         return (self[i] for i in range(len(self)))
 
     def fill(self, value):
+        operation = Operation("fill")
+        operation.reads(*_arrays_in(value))
+        operation.writes(self._array)
         self._array.fill(unwrap(value))
 
     # ---- attributes ----

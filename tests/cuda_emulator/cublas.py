@@ -10,6 +10,7 @@ import types
 import numpy as np
 
 from . import memory
+from .accesses import Operation
 
 HANDLE = 0xB1A5
 
@@ -59,9 +60,10 @@ def gemmStridedBatchedEx(
     if m == 0 or n == 0 or batchCount == 0:
         return
     scale, scale_c = _host_scalar(alpha, dtype), _host_scalar(beta, dtype)
-    a = _matrices("A", A, dtype, *_stored(transa, m, k), lda, strideA, batchCount)
-    b = _matrices("B", B, dtype, *_stored(transb, k, n), ldb, strideB, batchCount)
-    c = _matrices("C", C, dtype, m, n, ldc, strideC, batchCount)
+    operation = Operation("gemmStridedBatchedEx")
+    a = _matrices(operation, "A", A, dtype, *_stored(transa, m, k), lda, strideA, batchCount)
+    b = _matrices(operation, "B", B, dtype, *_stored(transb, k, n), ldb, strideB, batchCount)
+    c = _matrices(operation, "C", C, dtype, m, n, ldc, strideC, batchCount)
     # One after the other, or side by side in the columns of one larger matrix.
     behind = strideC >= ldc * (n - 1) + m
     beside = strideC >= m and strideC * (batchCount - 1) + m <= ldc
@@ -92,7 +94,7 @@ def _stored(transposition, rows, columns):
     raise CUBLASError(f"CUBLAS_STATUS_INVALID_VALUE: operation {transposition}")
 
 
-def _matrices(name, address, dtype, rows, columns, leading, stride, batch):
+def _matrices(operation, name, address, dtype, rows, columns, leading, stride, batch):
     """A NumPy view of [batch, rows, columns] on column-major matrices."""
     if leading < max(1, rows):
         raise CUBLASError(
@@ -110,6 +112,7 @@ def _matrices(name, address, dtype, rows, columns, leading, stride, batch):
             f"{name} reaches outside of its allocation: {rows} x {columns}, ld {leading}, "
             f"{batch} times with stride {stride}"
         )
+    operation.uses(memory.accesses(address, size), address, address + size, writes=name == "C")
     elements = np.frombuffer((ctypes.c_char * size).from_address(address), dtype)
     return np.lib.stride_tricks.as_strided(
         elements,

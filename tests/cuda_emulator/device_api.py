@@ -1,37 +1,16 @@
-"""cupy.cuda: streams, events, devices. Everything runs at once, in the order of the calls."""
+"""cupy.cuda: devices, what the runtime says of them, and all that is in modules of its own."""
 
-import time
+import threading
 import types
 
-from . import cublas, memory
+from . import cublas, memory, nccl, settings
+from .streams import Event, Stream, get_current_stream, synchronize_all
 
 DRIVER_VERSION = 13000
 
 
 class CUDARuntimeError(RuntimeError):
     """As cupy.cuda.runtime.CUDARuntimeError."""
-
-
-class Event:
-    """It takes as long as it may: it is not done before somebody has waited for it."""
-
-    _waits = 0  # for the whole device
-
-    def __init__(self, block=False, disable_timing=False, interprocess=False):
-        self._has_timing = not disable_timing
-        self._time = None
-        self._waits_before = -1
-
-    def record(self, stream=None):
-        self._time = time.perf_counter()
-        self._waits_before = Event._waits
-
-    def synchronize(self):
-        self._waits_before = -1
-
-    @property
-    def done(self):
-        return Event._waits > self._waits_before
 
 
 def get_elapsed_time(start_event, end_event):
@@ -42,47 +21,13 @@ def get_elapsed_time(start_event, end_event):
     return 1e3 * (end_event._time - start_event._time)
 
 
-class Stream:
-    null = None  # below
+class _Current(threading.local):
+    """The device of each thread of the host. All devices share the one memory."""
 
-    _current = []  # entered by `with`, innermost last
-
-    def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
-        self.ptr = 0 if null else id(self)
-
-    def __enter__(self):
-        Stream._current.append(self)
-        return self
-
-    def __exit__(self, *exception):
-        Stream._current.pop()
-
-    def use(self):
-        Stream._current[-1:] = [self]
-        return self
-
-    def synchronize(self):
-        pass
-
-    def wait_event(self, event):
-        if event._time is None:
-            return  # as on the device: an event never recorded holds nobody up
-
-    def record(self, event=None):
-        event = Event() if event is None else event
-        event.record(self)
-        return event
-
-    @property
-    def done(self):
-        return True
+    number = 0
 
 
-Stream.null = Stream(null=True)
-
-
-def get_current_stream(device_id=-1):
-    return Stream._current[-1] if Stream._current else Stream.null
+_current = _Current()
 
 
 class Device:
@@ -97,7 +42,7 @@ class Device:
     }
 
     def __init__(self, device=None):
-        self.id = 0 if device is None else int(device)
+        self.id = _current.number if device is None else int(device)
 
     def __enter__(self):
         self._require_existing()
@@ -114,9 +59,15 @@ class Device:
 
     def use(self):
         self._require_existing()
+        _current.number = self.id
 
     def synchronize(self):
-        Event._waits += 1
+        synchronize_all()
+
+    @property
+    def pci_bus_id(self):
+        self._require_existing()
+        return f"0000:{16 + settings.devices[self.id]:02x}:00.0"
 
     @property
     def mem_info(self):
@@ -124,7 +75,7 @@ class Device:
         return memory.free_bytes(), memory.DEVICE_BYTES
 
     def _require_existing(self):
-        if self.id != 0:
+        if not 0 <= self.id < len(settings.devices):
             raise CUDARuntimeError("cudaErrorInvalidDevice: invalid device ordinal")
 
 
@@ -154,12 +105,12 @@ cuda.set_allocator = memory.set_allocator
 
 cuda.runtime = types.ModuleType("cupy.cuda.runtime")
 cuda.runtime.CUDARuntimeError = CUDARuntimeError
-cuda.runtime.getDeviceCount = lambda: 1
-cuda.runtime.getDevice = lambda: 0
+cuda.runtime.getDeviceCount = lambda: len(settings.devices)
+cuda.runtime.getDevice = lambda: _current.number
 cuda.runtime.driverGetVersion = lambda: DRIVER_VERSION
 cuda.runtime.runtimeGetVersion = lambda: DRIVER_VERSION
 cuda.runtime.getDeviceProperties = device_properties
-cuda.runtime.deviceSynchronize = lambda: None
+cuda.runtime.deviceSynchronize = synchronize_all
 
 cuda.memory = types.ModuleType("cupy.cuda.memory")
 cuda.memory.OutOfMemoryError = memory.OutOfMemoryError
@@ -177,4 +128,5 @@ MODULES = {
     "cupy.cuda.memory": cuda.memory,
     "cupy.cuda.device": cuda.device,
     "cupy.cuda.cublas": cuda.cublas,
+    "cupy.cuda.nccl": nccl.module,  # in CuPy, too, it is no attribute before it is imported
 }

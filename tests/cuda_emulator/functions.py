@@ -8,6 +8,7 @@ import builtins
 import numpy as np
 
 from . import signatures
+from .accesses import Operation
 from .array import call, empty, empty_as, ndarray, on_device, require_no_list, unwrap
 
 UFUNCS = """
@@ -166,7 +167,8 @@ def ascontiguousarray(a, dtype=None):
         same_dtype = dtype is None or a.dtype == np.dtype(dtype)
         if same_dtype and a.flags.c_contiguous:
             return a
-    return on_device(np.ascontiguousarray(unwrap(a) if isinstance(a, ndarray) else a, dtype))
+        return call(np.ascontiguousarray, a, dtype)
+    return on_device(np.ascontiguousarray(a, dtype))
 
 
 def asnumpy(a, stream=None, order="C", out=None):
@@ -178,6 +180,9 @@ def asnumpy(a, stream=None, order="C", out=None):
 def copyto(dst, src, casting="same_kind", where=None):
     if not isinstance(dst, ndarray):
         raise TypeError(f"dst must be a cupy.ndarray, not {type(dst)}")
+    operation = Operation("copyto")
+    operation.reads(*(a._array for a in (src, where) if isinstance(a, ndarray)))
+    operation.writes(dst._array)
     where = True if where is None else unwrap(where)
     np.copyto(unwrap(dst), unwrap(src), casting=casting, where=where)
 
@@ -188,12 +193,13 @@ def argsort(a, axis=-1, kind=None):
     if axis not in (-1, a.ndim - 1):
         raise ValueError("argsort is emulated along the last axis only")
     _require_device_array("argsort", (a,), {})
-    return on_device(np.argsort(unwrap(a), axis, "stable"))
+    return call(np.argsort, a, axis, "stable")
 
 
 def pad(array, pad_width, mode="constant", **kwargs):
     """The one function whose result is in Fortran's order where its argument is."""
     _require_device_array("pad", (array,), {})
+    Operation("pad").reads(array._array)
     return on_device(np.pad(unwrap(array), pad_width, mode, **kwargs), _order_of(array))
 
 
@@ -201,6 +207,7 @@ def pad(array, pad_width, mode="constant", **kwargs):
 
 
 def array_equal(a1, a2):
+    Operation("array_equal").reads(unwrap(a1), unwrap(a2))
     return on_device(np.asarray(np.array_equal(unwrap(a1), unwrap(a2))))
 
 

@@ -10,6 +10,7 @@ import re
 import numpy as np
 
 from . import build, reports, settings
+from .accesses import Operation
 from .array import ndarray
 from .settings import EmulatorError
 
@@ -97,6 +98,9 @@ class Function:
     def __call__(self, grid, block, args, *, shared_mem=0, stream=None):
         how = self._checked_launch(grid, block, shared_mem)
         pointers, keep_alive, outputs = self._checked_arguments(args)
+        operation = Operation(self.name, stream)
+        operation.reads(*(a._array for a in args if isinstance(a, ndarray)))
+        operation.writes(*(output._array for output in outputs))
         if settings.order == "all":
             self._run_in_all_orders(pointers, how, outputs)
         else:
@@ -188,13 +192,13 @@ class Function:
             raise self._error(self._message.value.decode())
 
     def _run_in_all_orders(self, pointers, how, outputs):
-        before = [output.get() for output in outputs]
+        before = [output._array.copy() for output in outputs]
         expected = None
         for order in settings.ORDERS:
             for output, values in zip(outputs, before):
-                output.set(values)
+                output._array[...] = values
             self._run(pointers, how, order)
-            results = [output.get().tobytes() for output in outputs]
+            results = [output._array.tobytes() for output in outputs]
             if expected is None:
                 expected = results
             elif results != expected:

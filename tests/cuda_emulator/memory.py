@@ -2,8 +2,10 @@
 
 As there, a request is rounded up to 512 bytes; the smallest free piece that fits is cut to size;
 freed pieces join free neighbors; and only when nothing fits does the pool get a new segment from
-the device. Unlike there, memory that was used before is filled with NaN (all bits set) when it is
-handed out again, so that nothing can count on what was left in it.
+the device. A piece is handed out for one stream only, the one that was current when its segment
+was made, and at once: another stream that used it must have been waited for. Unlike there, memory
+that was used before is filled with NaN (all bits set) when it is handed out again, so that nothing
+can count on what was left in it.
 
 Without the pool, after `set_allocator(None)`, and under a sanitizer every allocation is made and
 freed on its own, so that a sanitizer knows where an array ends.
@@ -14,6 +16,8 @@ import ctypes
 import threading
 
 from . import settings
+from .accesses import give_back, hand_out
+from .streams import get_current_stream
 
 UNIT = 512
 POISON = 0xFF
@@ -37,6 +41,8 @@ class Piece:
         self.free = False
         self.before = None
         self.after = None
+        self.stream = get_current_stream()._number
+        self.accesses = {}  # see accesses.py; they outlast the arrays
 
     @property
     def is_whole_segment(self):
@@ -51,7 +57,7 @@ class MemoryPool:
     def __init__(self):
         # Re-entrant: freeing can happen while the pool works, when Python collects garbage.
         self._lock = threading.RLock()
-        self._free = []  # (size, address, piece), sorted
+        self._free = []  # (stream, size, address, piece), sorted
         self._in_use = {}  # address: piece
         self._total = 0
         self._limit = 0
@@ -80,10 +86,10 @@ class MemoryPool:
         """Gives segments that are wholly free back to the device."""
         with self._lock:
             for entry in list(self._free):
-                if entry[2].is_whole_segment:
+                if entry[3].is_whole_segment:
                     self._free.remove(entry)
-                    self._total -= entry[2].size
-                    _libc.free(entry[1])
+                    self._total -= entry[3].size
+                    _libc.free(entry[2])
 
     def malloc(self, size):
         """An allocator: see set_allocator."""
@@ -98,6 +104,7 @@ class MemoryPool:
             else:
                 piece = self._new_segment(size)
             self._in_use[piece.address] = piece
+        hand_out(piece.accesses, piece.address, piece.address + piece.size)
         ctypes.memset(piece.address, POISON, size)
         return piece.address
 
@@ -109,34 +116,49 @@ class MemoryPool:
                 _libc.free(address)
                 return
             piece.free = True
+            give_back(piece.accesses, piece.stream)
             for neighbor in (piece.before, piece.after):
                 if neighbor is not None and neighbor.free:
-                    self._free.remove((neighbor.size, neighbor.address, neighbor))
+                    self._free.remove(self._entry(neighbor))
                     piece = self._join(*sorted((piece, neighbor), key=lambda p: p.address))
-            bisect.insort(self._free, (piece.size, piece.address, piece))
+            bisect.insort(self._free, self._entry(piece))
+
+    def accesses(self, address):
+        """What was done with the allocation that begins there."""
+        return self._in_use[address].accesses
+
+    @staticmethod
+    def _entry(piece):
+        return piece.stream, piece.size, piece.address, piece
 
     def holds(self, address, size):
         """Do all these bytes belong to one allocation that is in use?"""
-        return any(
-            piece.address <= address and address + size <= piece.address + piece.size
-            for piece in list(self._in_use.values())
-        )
+        return self.find(address, size) is not None
+
+    def find(self, address, size):
+        """The piece in use that has all these bytes; None if there is none."""
+        for piece in list(self._in_use.values()):
+            if piece.address <= address and address + size <= piece.address + piece.size:
+                return piece
+        return None
 
     def _take_free(self, size):
-        i = bisect.bisect_left(self._free, (size,))
-        if i == len(self._free):
+        stream = get_current_stream()._number
+        i = bisect.bisect_left(self._free, (stream, size))
+        if i == len(self._free) or self._free[i][0] != stream:
             return None
-        piece = self._free.pop(i)[2]
+        piece = self._free.pop(i)[3]
         piece.free = False
         if piece.size > size:
             rest = Piece(piece.address + size, piece.size - size)
             rest.free = True
             rest.before, rest.after = piece, piece.after
+            rest.accesses = dict(piece.accesses)
             if rest.after is not None:
                 rest.after.before = rest
             piece.after = rest
             piece.size = size
-            bisect.insort(self._free, (rest.size, rest.address, rest))
+            bisect.insort(self._free, self._entry(rest))
         return piece
 
     def _new_segment(self, size):
@@ -159,6 +181,7 @@ class MemoryPool:
     @staticmethod
     def _join(left, right):
         left.size += right.size
+        left.accesses |= right.accesses
         left.after = right.after
         if left.after is not None:
             left.after.before = left
@@ -188,6 +211,7 @@ class DeviceBlock:
     def __init__(self, size, pool):
         self._pool = pool
         self.address = pool.allocate(size)
+        self.accesses = pool.accesses(self.address)
         self.__array_interface__ = {
             "version": 3,
             "shape": (size,),
@@ -226,7 +250,13 @@ def alloc(size):
 
 def holds(address, size):
     """Do all these bytes belong to one allocation that is in use?"""
-    return pool.holds(address, size) or _device.holds(address, size)
+    return accesses(address, size) is not None
+
+
+def accesses(address, size):
+    """What was done with the allocation that has all these bytes; None if there is none."""
+    piece = pool.find(address, size) or _device.find(address, size)
+    return None if piece is None else piece.accesses
 
 
 def free_bytes():

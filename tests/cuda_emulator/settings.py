@@ -19,6 +19,12 @@ cache_folder = Path(
 )
 """Where compiled sources are kept."""
 
+devices = tuple(map(int, os.environ.get("CUDA_EMULATOR_DEVICES", "0").split(",")))
+"""The numbers of the machine's GPUs that this process sees: (0, 1), or (1,) if it is shown one."""
+
+nccl_seconds = float(os.environ.get("CUDA_EMULATOR_NCCL_SECONDS", "60"))
+"""How long a rank waits for the others before it says that they do not come."""
+
 compiler = os.environ.get("CXX", "g++")
 
 sanitizer = os.environ.get("CUDA_EMULATOR_SANITIZER", "")

@@ -378,7 +378,7 @@ def cupy_that(driver=13000, runtime=13000, devices=1, error=None):
     return SimpleNamespace(
         ones=ones,
         cuda=SimpleNamespace(
-            Device=lambda: SimpleNamespace(mem_info=(3 << 20, 80 << 30)),
+            Device=lambda number=0: SimpleNamespace(use=lambda: None, mem_info=(3 << 20, 80 << 30)),
             device=SimpleNamespace(get_cublas_handle=lambda: 1),
             runtime=SimpleNamespace(
                 CUDARuntimeError=CUDARuntimeError,

@@ -20,12 +20,15 @@ try:
     import cupy
     import cupy._core.raw
     import cupy.cuda.compiler
+    import cupy.cuda.nccl as real_nccl
 except ImportError as error:
     pytest.skip(
         f"CuPy cannot be imported ({str(error).strip().splitlines()[0]}): "
         "pip install '.[cuda13]' or '.[cuda12]'",
         allow_module_level=True,
     )
+if not real_nccl.available:
+    pytest.fail("CuPy finds no NCCL: pip install '.[nccl13]' (or '.[nccl12]')")
 if cupy.cuda.runtime.driverGetVersion() != 0:
     pytest.skip("there is an NVIDIA driver: use pytest --gpu", allow_module_level=True)
 

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # What CuPy is called in the sources: a name, or an attribute of a backend or device.
-ALIASES = ("cupy", "xp", "_xp")
+ALIASES = ("cupy", "xp", "_xp", "_cupy")
 
 
 class Missing(Exception):
     """CuPy lacks a name."""
 
 
-def calls(path: Path, cupy) -> Iterator[tuple[str, object, ast.Call | None]]:
+def calls(path: Path, cupy, nccl) -> Iterator[tuple[str, object, ast.Call | None]]:
     """The uses of CuPy's names in a file.
 
     Yields:
@@ -20,35 +20,36 @@ def calls(path: Path, cupy) -> Iterator[tuple[str, object, ast.Call | None]]:
         it is called.
     """
     tree = ast.parse(path.read_text())
+    roots = {**dict.fromkeys(ALIASES, cupy), "_nccl": nccl}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     for function in functions:
         known = {}
         for node in ast.walk(function):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                value = _resolve(node.value, cupy, known)
+                value = _resolve(node.value, roots, known)
                 # A name that stands for something else, too, is left out.
                 name = node.targets[0].id
                 known[name] = value if known.get(name, value) is value else None
         called = {id(node.func): node for node in ast.walk(function) if isinstance(node, ast.Call)}
         for node in ast.walk(function):
             if isinstance(node, ast.Attribute):
-                found = _resolve(node, cupy, known)
-                if found is not None and found is not cupy:
+                found = _resolve(node, roots, known)
+                if found is not None and found not in (cupy, nccl):
                     place = f"{path.name}:{node.lineno}: {ast.unparse(node)}"
                     yield place, found, called.get(id(node))
 
 
-def _resolve(node, cupy, known):
+def _resolve(node, roots, known):
     """The object that an expression stands for; an instance is represented by its class."""
     if isinstance(node, ast.Name):
-        return known.get(node.id, cupy if node.id in ALIASES else None)
+        return known.get(node.id, roots.get(node.id))
     if isinstance(node, ast.Call):
-        function = _resolve(node.func, cupy, known)
+        function = _resolve(node.func, roots, known)
         return function if isinstance(function, type) else None
     if isinstance(node, ast.Attribute):
-        owner = _resolve(node.value, cupy, known)
-        if node.attr in ALIASES and owner is None:
-            return cupy
+        owner = _resolve(node.value, roots, known)
+        if node.attr in roots and owner is None:
+            return roots[node.attr]
         if owner is None or isinstance(owner, Missing):
             return None  # unknown, or reported already
         try:

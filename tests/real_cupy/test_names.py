@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from minigrad.kernels.shared import device as device_module
-from tests.cuda_emulator import array, device_api, launch, memory
-from tests.real_cupy import STAND_IN, calls, cupy
+from tests.cuda_emulator import array, device_api, launch, memory, nccl, streams
+from tests.real_cupy import STAND_IN, calls, cupy, real_nccl
 from tests.real_cupy.signatures import disagreements, signature_of
 from tests.test_architecture import SOURCES, name_of
 
@@ -19,6 +19,7 @@ MODULES = {
     "cupy.cuda.memory": (STAND_IN.cuda.memory, cupy.cuda.memory),
     "cupy.cuda.device": (STAND_IN.cuda.device, cupy.cuda.device),
     "cupy.cuda.cublas": (STAND_IN.cuda.cublas, cupy.cuda.cublas),
+    "cupy.cuda.nccl": (nccl.module, real_nccl),
 }
 # With an instance where attributes are set when one is made.
 CLASSES = {
@@ -27,15 +28,16 @@ CLASSES = {
     "array.data": (array.MemoryPointer, array.MemoryPointer(0), cupy.cuda.MemoryPointer),
     "RawModule": (launch.RawModule, None, cupy.RawModule),
     "RawKernel": (launch.Function, None, cupy.RawKernel),
-    "Stream": (device_api.Stream, device_api.Stream(), cupy.cuda.Stream.null),
-    "Event": (device_api.Event, device_api.Event(), cupy.cuda.Event),
+    "Stream": (streams.Stream, streams.Stream(), cupy.cuda.Stream.null),
+    "Event": (streams.Event, streams.Event(), cupy.cuda.Event),
     "Device": (device_api.Device, device_api.Device(), cupy.cuda.Device),
+    "NCCL": (nccl.NcclCommunicator, None, real_nccl.NcclCommunicator),
     "memory pool": (memory.MemoryPool, memory.pool, cupy.cuda.MemoryPool),
     "pinned memory pool": (memory.PinnedMemoryPool, memory.pinned_pool, cupy.cuda.PinnedMemoryPool),
     "pinned memory": (memory.PinnedMemory, memory.PinnedMemory(1), cupy.cuda.PinnedMemoryPointer),
 }
 # Of the emulator itself.
-OWN_NAMES = {("memory pool", name) for name in ("allocate", "release", "holds")}
+OWN_NAMES = {("memory pool", name) for name in ("accesses", "allocate", "find", "holds", "release")}
 OF_EVERY_CLASS = {*vars(type("", (), {})), "__slots__", "__init__", "__static_attributes__"}
 OF_EVERY_CLASS |= {"__firstlineno__", "__repr__", "__str__"}
 
@@ -123,7 +125,7 @@ def test_numbers_that_the_kernels_hand_to_cublas():
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_calls_of_the_project_fit_cupy(path):
-    for place, found, call in calls.calls(path, cupy):
+    for place, found, call in calls.calls(path, cupy, real_nccl):
         assert not isinstance(found, calls.Missing), place
         signature = signature_of(found) if call is not None and callable(found) else None
         if signature is not None:

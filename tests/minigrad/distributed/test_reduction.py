@@ -48,7 +48,7 @@ def summed(team, values):
     ],
 )
 def test_bits_of_one_process(parts, absent, processes, piece_bytes, monkeypatch):
-    monkeypatch.setattr(reduction, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(teams.ThreadTransport, "piece_bytes", piece_bytes)
     values = terms(parts, absent)
     expected = summed(Team(), values)
     for result in teams.run(processes, lambda team: summed(team, values)):

@@ -12,6 +12,8 @@ LOSS = "kernels/cross_entropy/cuda.cu"
 DROPOUT = "kernels/dropout/cuda.cu"
 PREPARE = "kernels/prepare_images/cuda.cu"
 COLUMNS = "kernels/im2col/cuda.cu"
+NCCL = "minigrad/distributed/nccl.py"
+OVERLAP = "minigrad/distributed/overlap.py"
 GEMM = "kernels/conv2d/cuda_implicit_gemm.cu"
 
 BIAS_TESTS = "tests/kernels/test_bias.py -k cuda"
@@ -21,6 +23,8 @@ NORM_POOL_TESTS = "tests/kernels/test_local_response_norm_max_pool2d.py -k cuda"
 LOSS_TESTS = "tests/kernels/test_cross_entropy.py -k cuda"
 DROPOUT_TESTS = "tests/kernels/test_dropout.py -k cuda"
 PREPARE_TESTS = "tests/kernels/test_prepare_images.py -k cuda"
+NCCL_TESTS = "tests/minigrad/distributed/test_nccl.py"
+OVERLAP_TESTS = "tests/minigrad/distributed/test_overlap.py"
 COLUMNS_TESTS = "tests/kernels/test_im2col.py -k cuda"
 TENSOR_CORES = "tests/kernels/test_cuda.py -k tensor_cores"
 
@@ -29,6 +33,10 @@ WAIT = """to whose memory the next copies go.
         copy_async_wait<STAGES - 2>();
         __syncthreads();
 """
+
+WAIT_FOR_GRADIENTS = (
+    "        self._stream.wait_event(self._device.xp.cuda.get_current_stream().record())\n"
+)
 
 FAULTS = [
     # What all kernels share.
@@ -518,5 +526,72 @@ FAULTS = [
         "relu && value <= 0.0f ? 0.0f : value",
         "value",
         TENSOR_CORES,
+    ),
+    # From GPU to GPU.
+    Fault(
+        "nccl: a group does not end",
+        NCCL,
+        "                self._nccl.groupEnd()\n",
+        "                pass\n",
+        NCCL_TESTS,
+    ),
+    Fault(
+        "nccl: a rank receives before it sends, outside of a group",
+        NCCL,
+        "        with self._group():\n            self._send(array, other)\n",
+        "        if True:\n            self._send(array, other)\n",
+        NCCL_TESTS,
+    ),
+    Fault(
+        "nccl: slices of a sum change places",
+        NCCL,
+        "self._receive(part, rank)",
+        "self._receive(slices[1 - rank], rank)",
+        NCCL_TESTS,
+    ),
+    Fault(
+        "nccl: a process does not take the GPU of its place",
+        "minigrad/cuda.py",
+        "Device(_number % count)",
+        "Device(0)",
+        NCCL_TESTS,
+    ),
+    Fault(
+        "overlap: gradients are sent before they are computed",
+        OVERLAP,
+        WAIT_FOR_GRADIENTS,
+        "",
+        OVERLAP_TESTS,
+    ),
+    Fault(
+        "overlap: the update does not wait for the sums",
+        OVERLAP,
+        "        self._device.xp.cuda.get_current_stream().wait_event(self._stream.record())\n",
+        "",
+        OVERLAP_TESTS,
+    ),
+    Fault(
+        "overlap: a rank adds its buckets in another order",
+        OVERLAP,
+        "self._buckets = list(_buckets(parameters))",
+        "self._buckets = list(_buckets(parameters))[:: -1 if team.rank else 1]",
+        OVERLAP_TESTS,
+    ),
+    Fault(
+        "overlap: a buffer is reused too early",
+        NCCL,
+        "        return self._cupy.empty(elements, dtype)",
+        "        with self._cupy.cuda.Stream.null:\n"
+        "            return self._cupy.empty(elements, dtype)",
+        OVERLAP_TESTS,
+    ),
+    Fault(
+        "overlap: what is sent is not kept until it is sent",
+        OVERLAP,
+        WAIT_FOR_GRADIENTS + "        node = Node(self._team.rank, 1, arrays if",
+        "        copies = [array.copy() for array in arrays]\n"
+        + WAIT_FOR_GRADIENTS
+        + "        node = Node(self._team.rank, 1, copies if",
+        OVERLAP_TESTS,
     ),
 ]

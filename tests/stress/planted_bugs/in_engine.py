@@ -9,6 +9,8 @@ AUTOGRAD = "minigrad/autograd.py"
 ELEMENTWISE = "minigrad/ops/elementwise.py"
 VALUES = "tests/minigrad/test_values.py -k "
 BESIDE_NUMPY = "tests/minigrad/test_beside_numpy.py -k "
+LAUNCHERS = "minigrad/distributed/launchers.py"
+TEST_LAUNCHERS = "tests/minigrad/distributed/test_launchers.py"
 MASKS_OF_PARTS = "tests/minigrad/test_random.py"
 PROCESSES = "tests/alexnet/processes/"
 
@@ -452,5 +454,48 @@ FAULTS = [
         "[piece, (_lengths(edges), edges[:-1])]",
         "[piece, (_lengths(edges), edges[-2::-1])]",
         PROCESSES + "test_same_bits.py",
+    ),
+    # Starts of several processes.
+    Fault(
+        "launchers: the tasks of a batch script are taken for processes",
+        LAUNCHERS,
+        '"SLURM_STEP_NUM_TASKS"',
+        '"SLURM_NTASKS"',
+        TEST_LAUNCHERS,
+    ),
+    Fault(
+        "launchers: the farthest launcher counts, not the nearest",
+        LAUNCHERS,
+        "in _VARIABLES:",
+        "in reversed(_VARIABLES):",
+        TEST_LAUNCHERS,
+    ),
+    Fault(
+        "launchers: processes that MPI does not connect train side by side",
+        LAUNCHERS,
+        "    if size >= launch.size:\n",
+        "    if True:\n",
+        TEST_LAUNCHERS,
+    ),
+    Fault(
+        "launchers: a foreign mpiexec is only noticed by MPI, which ends the process",
+        "minigrad/distributed/mpi.py",
+        "rc.initialize, rc.finalize = False, True",
+        "rc.initialize, rc.finalize = True, True",
+        TEST_LAUNCHERS,
+    ),
+    Fault(
+        "launchers: a traceback where there is no MPI library",
+        "minigrad/distributed/mpi.py",
+        "except (ImportError, RuntimeError) as error:",
+        "except ImportError as error:",
+        TEST_LAUNCHERS,
+    ),
+    Fault(
+        "launchers: the processes of PyTorch's launcher train side by side",
+        LAUNCHERS,
+        "    if nearest.name == TORCHRUN:\n",
+        "    if False:\n",
+        TEST_LAUNCHERS,
     ),
 ]
