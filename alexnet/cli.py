@@ -33,7 +33,7 @@ exit codes:
 """
 
 # For which an error of another process of a team than rank 0 waits for the same error of rank 0.
-SECONDS_FOR_LEADER = 0.5
+SECONDS_FOR_LEADER = 2
 
 
 class Parser(argparse.ArgumentParser):

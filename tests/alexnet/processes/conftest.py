@@ -1,40 +1,21 @@
 """Programs of several processes, with the mpiexec that belongs to mpi4py's MPI."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.alexnet.runs import ROOT
-
-SECONDS = 120  # after which processes that wait for each other are an error
+from tests import mpi
 
 
 @pytest.fixture(scope="session")
-def mpiexec():
-    """The command that starts processes, up to their number."""
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed: pip install '.[mpi]'")
-    own = Path(sys.executable).parent / "mpiexec"
-    found = own if own.exists() else shutil.which("mpiexec")
-    if found is None:
-        pytest.skip("no mpiexec on the path")
-    return [str(found), "-n"]
-
-
-@pytest.fixture(scope="session")
-def run_module(mpiexec):
+def run_module():
     """Runs N processes of a module; returns the finished process of mpiexec."""
+    if not mpi.IS_THERE:
+        pytest.skip(mpi.REASON)
 
     def run_module(processes, module, *arguments, **variables):
-        return subprocess.run(
-            [*mpiexec, str(processes), sys.executable, "-m", module, *map(str, arguments)],
-            **{"cwd": ROOT, "capture_output": True, "text": True, "timeout": SECONDS},
-            env={**os.environ, "NUMBA_NUM_THREADS": "1", **variables},
-        )
+        return mpi.mpiexec(processes, "-m", module, *arguments, NUMBA_NUM_THREADS=1, **variables)
 
     return run_module
 

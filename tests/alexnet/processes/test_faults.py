@@ -106,8 +106,16 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(disturbed, undist
     assert_same_run(folder, undisturbed)
 
 
-def test_a_wrong_command_is_one_line(run_module):
-    process = run_module(2, MODULE, "--nonsense")
-    assert (process.returncode, process.stdout) == (2, "")
+@pytest.mark.parametrize(
+    "arguments, code, message",
+    [
+        (["--nonsense"], 2, "error: unrecognized arguments: --nonsense"),
+        (["--data-root", "/no/such/folder"], 3, "error: rank 0: /no/such/folder: "),
+    ],
+    ids=["command", "data"],
+)
+def test_what_is_wrong_for_all_is_said_once(run_module, arguments, code, message):
+    process = run_module(2, MODULE, *arguments)
+    assert (process.returncode, process.stdout) == (code, "")
     errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
-    assert errors == ["error: rank 0: unrecognized arguments: --nonsense (see --help)"]
+    assert len(errors) == 1 and errors[0].startswith(message)

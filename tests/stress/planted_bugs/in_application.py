@@ -327,11 +327,11 @@ FAULTS = [
         PROCESSES + "test_faults.py -k finite",
     ),
     Fault(
-        "processes: each says that the command is wrong",
+        "processes: each says what is wrong for all",
         "alexnet/cli.py",
         "if not distributed.current().leads:\n        time.sleep",
         "if False:\n        time.sleep",
-        PROCESSES + "test_faults.py -k wrong",
+        PROCESSES + "test_faults.py -k once",
     ),
     Fault(
         "processes: they may have other settings",
