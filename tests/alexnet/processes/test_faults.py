@@ -115,7 +115,9 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(disturbed, undist
     ids=["command", "data"],
 )
 def test_what_is_wrong_for_all_is_said_once(run_module, arguments, code, message):
-    process = run_module(2, MODULE, *arguments)
+    later = (0, "alexnet.training.data", "load_sets", 1, "import time; time.sleep(0.3)")
+    disturbance = dict(zip(("rank", "module", "name", "call", "statement"), later))
+    process = run_module(2, MODULE, *arguments, DISTURBANCE=json.dumps(disturbance))
     assert (process.returncode, process.stdout) == (code, "")
     errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and errors[0].startswith(message)

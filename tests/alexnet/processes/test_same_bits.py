@@ -42,7 +42,11 @@ def command(photos, damaged, undisturbed, tmp_path_factory):
 
     def command(kind, folder, *options):
         by_kind = {
-            "damaged": ("--data-root", damaged, "-b", "8", *SKIP_DAMAGED),
+            # A new run shows rank 0 all images, for their statistics.
+            "damaged": (
+                *("--init-from", undisturbed, "--data-root", damaged, "-b", "8"),
+                *SKIP_DAMAGED,
+            ),
             "prepared": ("--data", "auto", "--data-root", prepared, "--mean", "image"),
             "pretrained": ("--data-root", photos, "--init-from", undisturbed, "--epochs", "1"),
             "default": ("--data-root", photos, "-b", "16", "--max-steps", "1"),
