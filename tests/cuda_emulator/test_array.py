@@ -283,11 +283,12 @@ def test_pinned_memory_is_a_buffer(cupy):
 
 
 def test_install_and_uninstall(monkeypatch):
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    monkeypatch.delitem(sys.modules, "cupy.cuda", raising=False)  # of a real CuPy
+    names = ("cupy", *cuda_emulator.device_api.MODULES)
+    for name in names:  # of the tests before, or of a real CuPy
+        monkeypatch.delitem(sys.modules, name, raising=False)
     module = cuda_emulator.install()
     import cupy
 
     assert cupy is module is cuda_emulator.install()
     cuda_emulator.uninstall()
-    assert "cupy" not in sys.modules and "cupy.cuda" not in sys.modules
+    assert not sys.modules.keys() & set(names)
