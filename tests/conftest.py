@@ -59,11 +59,15 @@ def one_thread():
 
 
 @pytest.fixture
-def cuda(request, monkeypatch):
+def cuda(request):
     """The backend "cuda": in the emulator, or on a GPU with --gpu."""
-    monkeypatch.setattr(backend, "_cuda", None)
     on_gpu = request.config.getoption("--gpu")
-    with contextlib.nullcontext() if on_gpu else cuda_emulator.installed():
+    with (
+        # Not the fixture: what a test changes with that must be undone before the emulator goes.
+        pytest.MonkeyPatch.context() as monkeypatch,
+        contextlib.nullcontext() if on_gpu else cuda_emulator.installed(),
+    ):
+        monkeypatch.setattr(backend, "_cuda", None)
         connected = backend.get("cuda")
         if request.config.getoption("--no-memory-pool"):
             with memory_pool_off(connected.xp):
