@@ -331,7 +331,17 @@ def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if code and not by_all:
             _abort_others(code)
+        if code > 128 and team.size == 1 and _started_with_others():
+            # The others wait for this process in MPI's initialization: mpiexec ends them where one
+            # was killed, not where one has ended.
+            interrupts.end_by(code - 128)
         return code
+
+
+def _started_with_others() -> bool:
+    with contextlib.suppress(distributed.DistributedError):
+        return launchers.launched() is not None
+    return False
 
 
 def _let_the_leader_speak() -> None:

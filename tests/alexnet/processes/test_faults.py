@@ -7,6 +7,7 @@ import pytest
 from alexnet.run import checkpoint_files
 from alexnet.run.checkpoint import LAST, Checkpoint
 from alexnet.training.options import COMMAND
+from tests import mpi
 from tests.alexnet.runs import OPTIONS, STEPS_PER_EPOCH, assert_same_run, resume
 
 MODULE = "tests.alexnet.processes.disturbed_train"
@@ -121,3 +122,26 @@ def test_what_is_wrong_for_all_is_said_once(run_module, arguments, code, message
     assert (process.returncode, process.stdout) == (code, "")
     errors = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1 and errors[0].startswith(message)
+
+
+TERMINATED_EARLY = """
+import os, signal, sys
+from alexnet import train
+from minigrad import distributed
+
+def interrupted():
+    if (os.environ.get("PMI_RANK") or os.environ.get("OMPI_COMM_WORLD_RANK")) == "1":
+        signal.raise_signal(signal.SIGTERM)
+    return world()
+
+world, distributed.world = distributed.world, interrupted
+sys.exit(train.main(["--dry-run"]))
+"""
+
+
+def test_a_signal_before_the_processes_are_connected_ends_all():
+    """The others are in MPI's initialization, and would wait there for ever."""
+    if not mpi.IS_THERE:
+        pytest.skip(mpi.REASON)
+    process = mpi.mpiexec(2, "-c", TERMINATED_EARLY)
+    assert process.returncode in (15, 128 + 15)  # of MPICH, of Open MPI
