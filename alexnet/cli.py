@@ -331,7 +331,7 @@ def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if code and not by_all:
             _abort_others(code)
-        if code > 128 and team.size == 1 and _started_with_others():
+        if code and code > 128 and team.size == 1 and _started_with_others():
             # The others wait for this process in MPI's initialization: mpiexec ends them where one
             # was killed, not where one has ended.
             interrupts.end_by(code - 128)
