@@ -1,36 +1,22 @@
 """Processes with an emulated GPU each, connected by a real MPI and the emulator's NCCL."""
 
 import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests import mpi
 from tests.minigrad.distributed.sums_on_gpus import weight_and_images
-
-ROOT = Path(__file__).parents[3]
 
 
 def output(processes, gpus):
-    pytest.importorskip("mpi4py")
-    own = Path(sys.executable).parent / "mpiexec"
-    mpiexec = own if own.exists() else shutil.which("mpiexec")
-    if mpiexec is None:
-        pytest.skip("no mpiexec on the path")
-    result = subprocess.run(
-        [mpiexec, "-n", str(processes), sys.executable, "-m", f"{__package__}.sums_on_gpus"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(["tests/emulated_gpu", str(ROOT)]),
-            "CUDA_EMULATOR_DEVICES": gpus,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
+    if not mpi.IS_THERE:
+        pytest.skip(mpi.REASON)
+    result = mpi.mpiexec(
+        processes,
+        *("-m", f"{__package__}.sums_on_gpus"),
+        PYTHONPATH=os.pathsep.join(["tests/emulated_gpu", str(mpi.ROOT)]),
+        CUDA_EMULATOR_DEVICES=gpus,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

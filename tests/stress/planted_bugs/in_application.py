@@ -313,6 +313,13 @@ FAULTS = [
         PROCESSES + "test_faults.py -k damaged",
     ),
     Fault(
+        "processes: a signal before they are connected leaves the others waiting",
+        "alexnet/cli.py",
+        "interrupts.end_by(code - 128)",
+        "pass",
+        PROCESSES + "test_faults.py -k connected",
+    ),
+    Fault(
         "processes: an unexpected error of one leaves the others waiting",
         "alexnet/cli.py",
         "_abort_others(1, traceback.format_exc())",
