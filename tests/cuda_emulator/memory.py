@@ -12,8 +12,10 @@ freed on its own, so that a sanitizer knows where an array ends.
 """
 
 import bisect
+import contextlib
 import ctypes
 import threading
+from collections import deque
 
 from . import settings
 from .accesses import give_back, hand_out
@@ -55,8 +57,10 @@ class MemoryPool:
     _keeps_memory = not settings.sanitizer  # what is freed is used again
 
     def __init__(self):
-        # Re-entrant: freeing can happen while the pool works, when Python collects garbage.
+        # Re-entrant: Python may collect garbage, and release memory, while the pool works.
         self._lock = threading.RLock()
+        self._works = False
+        self._released = deque()  # addresses
         self._free = []  # (stream, size, address, piece), sorted
         self._in_use = {}  # address: piece
         self._total = 0
@@ -82,14 +86,29 @@ class MemoryPool:
     def get_limit(self):
         return self._limit
 
+    @contextlib.contextmanager
+    def _working(self):
+        """The block changes the pieces; what is released meanwhile is taken back at its end."""
+        with self._lock:
+            self._works = True
+            try:
+                yield
+            finally:
+                while self._released:
+                    self._take_back(self._released.popleft())
+                self._works = False
+
     def free_all_blocks(self, stream=None):
         """Gives segments that are wholly free back to the device."""
-        with self._lock:
-            for entry in list(self._free):
-                if entry[3].is_whole_segment:
-                    self._free.remove(entry)
-                    self._total -= entry[3].size
-                    _libc.free(entry[2])
+        with self._working():
+            self._free_whole_segments()
+
+    def _free_whole_segments(self):
+        for entry in list(self._free):
+            if entry[3].is_whole_segment:
+                self._free.remove(entry)
+                self._total -= entry[3].size
+                _libc.free(entry[2])
 
     def malloc(self, size):
         """An allocator: see set_allocator."""
@@ -97,7 +116,7 @@ class MemoryPool:
 
     def allocate(self, size):
         """Returns the address of at least `size` bytes that hold nothing of use."""
-        with self._lock:
+        with self._working():
             if self._keeps_memory:
                 rounded = -(-size // UNIT) * UNIT
                 piece = self._take_free(rounded) or self._new_segment(rounded)
@@ -109,19 +128,26 @@ class MemoryPool:
         return piece.address
 
     def release(self, address):
+        """Take memory back, which `allocate` has given."""
+        self._released.append(address)
         with self._lock:
-            piece = self._in_use.pop(address)
-            if not self._keeps_memory:
-                self._total -= piece.size
-                _libc.free(address)
-                return
-            piece.free = True
-            give_back(piece.accesses, piece.stream)
-            for neighbor in (piece.before, piece.after):
-                if neighbor is not None and neighbor.free:
-                    self._free.remove(self._entry(neighbor))
-                    piece = self._join(*sorted((piece, neighbor), key=lambda p: p.address))
-            bisect.insort(self._free, self._entry(piece))
+            if not self._works:
+                with self._working():
+                    pass
+
+    def _take_back(self, address):
+        piece = self._in_use.pop(address)
+        if not self._keeps_memory:
+            self._total -= piece.size
+            _libc.free(address)
+            return
+        piece.free = True
+        give_back(piece.accesses, piece.stream)
+        for neighbor in (piece.before, piece.after):
+            if neighbor is not None and neighbor.free:
+                self._free.remove(self._entry(neighbor))
+                piece = self._join(*sorted((piece, neighbor), key=lambda p: p.address))
+        bisect.insort(self._free, self._entry(piece))
 
     def accesses(self, address):
         """What was done with the allocation that begins there."""
@@ -164,7 +190,7 @@ class MemoryPool:
     def _new_segment(self, size):
         limit = self._limit or DEVICE_BYTES
         if self._total + size > limit:
-            self.free_all_blocks()
+            self._free_whole_segments()
         if self._total + size > limit:
             message = (
                 f"Out of memory allocating {size:,} bytes (allocated so far: {self._total:,} bytes"

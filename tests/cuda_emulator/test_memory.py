@@ -9,7 +9,7 @@ import pytest
 
 from tests.kernels.on_device import GUARD, Copy, memory_pool_off
 
-from . import memory
+from . import memory, settings
 from .memory import MemoryPool, OutOfMemoryError
 
 
@@ -157,3 +157,25 @@ def test_arrays_have_no_guards_where_a_sanitizer_may_look(cuda):
         bare.array[...] = 2
         bare.fetch()
     assert host.tolist() == [2] * 5
+
+
+@pytest.mark.parametrize("released", [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]])
+@pytest.mark.skipif(bool(settings.sanitizer), reason="under a sanitizer there is no pool")
+def test_garbage_may_be_collected_while_the_pool_works(monkeypatch, released):
+    """Python may do that at any allocation, here whenever the pool looks at a piece."""
+    pool = memory.MemoryPool()
+    pool.release(pool.allocate(3 * memory.UNIT))
+    addresses = [pool.allocate(memory.UNIT) for _ in range(3)]
+    garbage = [addresses[i] for i in released[1:]]
+    entry = pool._entry
+
+    def collecting(piece):
+        if garbage:
+            pool.release(garbage.pop(0))
+        return entry(piece)
+
+    monkeypatch.setattr(pool, "_entry", collecting)
+    pool.release(addresses[released[0]])
+    assert (pool.n_free_blocks(), pool.used_bytes()) == (1, 0)
+    pool.free_all_blocks()
+    assert pool.total_bytes() == 0
