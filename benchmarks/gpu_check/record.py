@@ -56,7 +56,8 @@ class Record:
         """The part that is running will not go on."""
         for name, entry in self.entries.items():
             if entry.status == RUNNING:
-                self.update(name, replace(entry, status=STOPPED, reason=reason))
+                self.entries[name] = replace(entry, status=STOPPED, reason=reason)
+        self._write()  # also of a part whose end is known but whose files were being written
 
     @property
     def passed(self) -> bool:

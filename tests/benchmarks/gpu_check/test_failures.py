@@ -196,6 +196,23 @@ def test_a_disk_that_is_full_ends_the_check_and_its_part(run, monkeypatch, capsy
     assert processes and not any(map(alive, processes))
 
 
+def test_a_signal_while_the_end_of_a_part_is_written(run, monkeypatch):
+    """Its end is known to the process and not yet to the files."""
+    write = record.Record._write
+
+    def interrupted(self):
+        if self.entries["right"].status == runner.PASSED:
+            monkeypatch.setattr(record.Record, "_write", write)
+            raise KeyboardInterrupt
+        write(self)
+
+    monkeypatch.setattr(record.Record, "_write", interrupted)
+    code, parts, summary = run("right", "slow")
+    assert code == 130
+    assert [part["status"] for part in parts.values()] == ["passed", "not begun"]
+    assert "| right | passed |" in summary
+
+
 def test_without_a_gpu(monkeypatch, capsys, tmp_path):
     """One line, and no folder."""
     monkeypatch.setattr(backend, "_cuda", None)
