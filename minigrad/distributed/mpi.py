@@ -146,9 +146,10 @@ class MpiTransport:
         senders: list[bool],
         received: np.ndarray,
     ) -> None:
-        size, elements = received.shape
+        (size, elements), own = received.shape, self._comm.rank
         sent = [0] * size if piece is None else _lengths(edges)
         taken = [elements * is_sender for is_sender in senders]
+        sent[own] = taken[own] = 0
         self._comm.Alltoallv(
             [received if piece is None else piece, (sent, edges[:-1])],
             [received, (taken, [elements * rank for rank in range(size)])],

@@ -77,9 +77,10 @@ class NcclTransport:
         with self._group():
             if piece is not None:
                 for rank, (start, end) in enumerate(itertools.pairwise(edges)):
-                    self._send(piece[start:end], rank)
+                    if rank != self._rank:
+                        self._send(piece[start:end], rank)
             for rank, sends in enumerate(senders):
-                if sends:
+                if sends and rank != self._rank:
                     self._receive(received[rank], rank)
 
     def all_gather(self, piece: Any, edges: list[int]) -> None:

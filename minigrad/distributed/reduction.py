@@ -28,14 +28,14 @@ class Transport(Protocol):
     def all_to_all(
         self, piece: Any | None, edges: list[int], senders: list[bool], received: Any
     ) -> None:
-        """Get this process's slice of the piece of every sender.
+        """Get this process's slice of the piece of every other sender.
 
         Args:
             piece: one-dimensional and contiguous; None if this process is no sender.
             edges: where the slice of each rank begins in a piece, and where the last one ends.
             senders: by rank.
-            received: (processes, elements of this process's slice), contiguous; the rows of those
-                that send nothing stay as they are.
+            received: (processes, elements of this process's slice), contiguous; its own row, and
+                those of processes that send nothing, stay as they are.
         """
 
     def all_gather(self, piece: Any, edges: list[int]) -> None:
@@ -65,7 +65,10 @@ class Reduction:
         self._scratch: dict[int, Any] = {}
 
     def run(self, nodes: Sequence[Node[list[Any]]], outputs: list[Any]) -> None:
-        """Write the sums into `outputs`, which may be the arrays of a node."""
+        """Write the sums into `outputs`, which may be the arrays of a node.
+
+        The arrays of the nodes are overwritten.
+        """
         limit = self._transport.piece_bytes // outputs[0].itemsize
         turns = max(map(len, self._layouts))
         values = [node.value for node in nodes] + [None] * (turns - len(nodes))
@@ -79,16 +82,18 @@ class Reduction:
         size, transport = len(self._layouts), self._transport
         edges = [elements * rank // size for rank in range(size + 1)]
         mine = slice(edges[self._rank], edges[self._rank + 1])
-        received = []
+        slices: list[list[Any]] = []  # by turn and by rank
         for turn, segments in enumerate(given):
-            senders = self._senders(turn)
             piece = segments and self._joined(segments, elements, dtype)
-            received.append(self._memory(turn, mine.stop - mine.start, dtype))
-            transport.all_to_all(piece, edges, senders, received[turn])
+            received = self._memory(turn, mine.stop - mine.start, dtype)
+            transport.all_to_all(piece, edges, self._senders(turn), received)
+            slices.append(list(received))
+            if piece is not None:
+                slices[turn][self._rank] = piece[mine]
         tree: PairwiseSum[Any] = PairwiseSum(_add_in_place)
         for rank, layout in enumerate(self._layouts):
             for turn, node in enumerate(layout):
-                tree.put(received[turn][rank] if node.is_there else None, node.terms)
+                tree.put(slices[turn][rank] if node.is_there else None, node.terms)
         whole = output[0] if len(output) == 1 else transport.empty(elements, dtype)
         whole[mine] = tree.total()
         transport.all_gather(whole, edges)

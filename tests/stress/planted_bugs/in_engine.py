@@ -480,8 +480,15 @@ FAULTS = [
     Fault(
         "processes: gradients are added by rank instead of by part",
         "minigrad/distributed/reduction.py",
-        "tree.put(received[turn][rank] if node.is_there else None, node.terms)",
-        "tree.put(received[turn][rank] if node.is_there else None)",
+        "tree.put(slices[turn][rank] if node.is_there else None, node.terms)",
+        "tree.put(slices[turn][rank] if node.is_there else None)",
+        "tests/minigrad/distributed",
+    ),
+    Fault(
+        "processes: a process forgets its own slice of a sum",
+        "minigrad/distributed/reduction.py",
+        "                slices[turn][self._rank] = piece[mine]\n",
+        "                pass\n",
         "tests/minigrad/distributed",
     ),
     Fault(
