@@ -55,7 +55,8 @@ class Backend:
 
     def describe(self) -> str:
         """A short description for people, such as "cpu (8 threads)"."""
-        return f"cpu ({numba.get_num_threads()} threads)"
+        threads = numba.get_num_threads()
+        return f"cpu ({threads} thread{'s' * (threads > 1)})"
 
     def contiguous(self, array: Any) -> Any:
         """The array in the form that kernels take: C-contiguous, aligned and writable.
