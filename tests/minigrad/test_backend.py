@@ -1,5 +1,6 @@
 """The seam to a device."""
 
+import numba
 import numpy as np
 import pytest
 
@@ -37,3 +38,9 @@ def test_fingerprint_sees_an_array_that_was_overwritten(shape, rng):
     assert fingerprint(array.copy()) == before
     array *= 1.0001
     assert fingerprint(array) != before
+
+
+@pytest.mark.parametrize("threads, text", [(1, "cpu (1 thread)"), (8, "cpu (8 threads)")])
+def test_description(monkeypatch, threads, text):
+    monkeypatch.setattr(numba, "get_num_threads", lambda: threads)
+    assert backend.get("cpu").describe() == text
