@@ -64,8 +64,8 @@ def _run(argv: list[str] | None) -> int:
     loader = load.loader(arguments, checkpoint, dataset, arguments.views)
     with progress.for_this_terminal()(arguments.split, len(dataset), 0) as report:
         results = evaluate(model, loader, backend.get(arguments.backend), report)
-    views = "1 view" if arguments.views == 1 else f"{arguments.views} views"
-    title = f"{len(results):,} {arguments.split} images, {views}"
+    images = cli.counted(len(results), f"{arguments.split} image")
+    title = f"{images}, {cli.counted(arguments.views, 'view')}"
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
         print(text.as_json(source | as_json(results, dataset)))

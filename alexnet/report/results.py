@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.data.loader import Batch
@@ -21,7 +22,7 @@ LISTED_CLASSES, EXTREME_CLASSES, LISTED_PAIRS = 20, 10, 10
 def accuracy(report: Report) -> str:
     images = report.require_images()
     results = images.results
-    title = f"{len(results):,} {report.arguments.split} images"
+    title = cli.counted(len(results), f"{report.arguments.split} image")
     confusion = result_figures.confusion_matrix(results, title)
     alt = f"Confusion matrix of {title}: {results.accuracy().value:.1%} are right"
     names = [display_name(name) for name in results.classes]
