@@ -139,9 +139,8 @@ sys.exit(train.main(["--dry-run"]))
 """
 
 
+@mpi.needs_mpi
 def test_a_signal_before_the_processes_are_connected_ends_all():
     """The others are in MPI's initialization, and would wait there for ever."""
-    if not mpi.IS_THERE:
-        pytest.skip(mpi.REASON)
     process = mpi.mpiexec(2, "-c", TERMINATED_EARLY)
     assert process.returncode in (15, 128 + 15)  # of MPICH, of Open MPI

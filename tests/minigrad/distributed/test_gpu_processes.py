@@ -3,15 +3,14 @@
 import os
 
 import numpy as np
-import pytest
 
 from tests import mpi
 from tests.minigrad.distributed.sums_on_gpus import weight_and_images
 
+pytestmark = mpi.needs_mpi
+
 
 def output(processes, gpus):
-    if not mpi.IS_THERE:
-        pytest.skip(mpi.REASON)
     result = mpi.mpiexec(
         processes,
         *("-m", f"{__package__}.sums_on_gpus"),
