@@ -61,20 +61,26 @@ def one_thread():
 @pytest.fixture
 def cuda(request):
     """The backend "cuda": in the emulator, or on a GPU with --gpu."""
-    on_gpu = request.config.getoption("--gpu")
+    with connected_cuda(request.config) as connected:
+        yield connected
+    mg.set_float32_matmul_precision("highest")
+
+
+@contextlib.contextmanager
+def connected_cuda(config):
+    """A backend "cuda" of its own for a test."""
     with (
         # Not the fixture: what a test changes with that must be undone before the emulator goes.
         pytest.MonkeyPatch.context() as monkeypatch,
-        contextlib.nullcontext() if on_gpu else cuda_emulator.installed(),
+        contextlib.nullcontext() if config.getoption("--gpu") else cuda_emulator.installed(),
     ):
         monkeypatch.setattr(backend, "_cuda", None)
         connected = backend.get("cuda")
-        if request.config.getoption("--no-memory-pool"):
-            with memory_pool_off(connected.xp):
-                yield connected
-        else:
+        pool_is_off = config.getoption("--no-memory-pool")
+        with memory_pool_off(connected.xp) if pool_is_off else contextlib.nullcontext():
             yield connected
-    mg.set_float32_matmul_precision("highest")
+            # The next test may get the memory of a copy that this one began and did not wait for.
+            connected.xp.cuda.Device().synchronize()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The memory pool behaves as CuPy's does."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import connected_cuda
 from tests.kernels.on_device import GUARD, Copy, memory_pool_off
 
 from . import memory, settings
@@ -145,6 +147,21 @@ def test_the_tests_run_without_the_memory_pool():
     assert result.returncode == 0, result.stdout + result.stderr
     assert "[2] tests/kernels/test_cuda.py" in result.stdout
     assert "the memory pool is off (--no-memory-pool)" in result.stdout
+
+
+@pytest.mark.skipif(bool(settings.sanitizer), reason="under a sanitizer there is no pool")
+def test_a_test_may_use_the_memory_of_a_copy_that_the_one_before_did_not_wait_for(request):
+    """As a training leaves it that stops while the images of its next step are sent."""
+    images = np.zeros(3 << 20, np.uint8)
+    with connected_cuda(request.config) as cuda:
+        cuda.xp.get_default_memory_pool().free_all_blocks()
+        cuda.transfer(images)
+        (staging,) = cuda._transfers.all
+        address = staging.device.data.ptr
+    del cuda, staging
+    gc.collect()
+    with connected_cuda(request.config) as cuda:
+        assert cuda.empty(images.shape, np.uint8).data.ptr == address
 
 
 def test_arrays_have_no_guards_where_a_sanitizer_may_look(cuda):
