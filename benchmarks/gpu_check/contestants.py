@@ -81,6 +81,7 @@ class Contestant(ABC):
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
         """What is allocated within this block, and still there at its end, is its own."""
+        gc.collect()  # or what others have left would be freed, and subtracted, at the end
         before = self.held_bytes()
         yield
         gc.collect()

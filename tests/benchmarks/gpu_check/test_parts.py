@@ -391,6 +391,21 @@ def test_time_of_the_host_is_that_of_an_empty_queue(monkeypatch):
     assert timed.host_seconds == [2]
 
 
+def test_memory_that_others_have_left_as_garbage_is_not_subtracted():
+    timed = Timed()
+
+    class Garbage:
+        def __init__(self):
+            self.circle = self
+
+        def __del__(self):
+            timed.held -= 100
+
+    Garbage()
+    timed.take(None, None)
+    assert timed.own_bytes == 50
+
+
 def test_peak_is_without_what_others_hold():
     timed = Timed()
     timed.take(None, None)
