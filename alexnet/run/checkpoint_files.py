@@ -71,12 +71,13 @@ def save(checkpoint: Checkpoint, folder: Path, keep: int, is_best: bool) -> None
         files.link(folder / BEST, newest)
     else:
         checkpoint.save(newest)
-    files.link(newest, folder / LAST)
     steps = history(folder)
     # Later steps belong to a run that was continued from before them.
     later = steps.index(newest)
     for path in (*steps[:later], *steps[later + 1 + keep :]):
         path.unlink()
+    # At the very end: a run whose last checkpoint is its end is never touched again.
+    files.link(newest, folder / LAST)
 
 
 def newest(folder: Path) -> tuple[Checkpoint, str | None]:

@@ -46,6 +46,25 @@ def test_later_steps_of_another_continuation_are_removed(tmp_path):
     assert names(tmp_path) == ["best", "last", "step-00000004", "step-00000005"]
 
 
+def test_a_run_that_is_killed_in_its_last_save_is_not_complete(tmp_path, monkeypatch):
+    """Or it would never be continued, and keep what was to be removed."""
+    save(tmp_path, 1, 2, 3)
+    unlink = Path.unlink
+
+    def killed(path, missing_ok=False):
+        if path.name == "step-00000002.safetensors":
+            raise InterruptedError
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(Path, "unlink", killed)
+        save(tmp_path, 4)
+    assert newest_step(tmp_path) == (3, None)
+    save(tmp_path, 4)
+    assert newest_step(tmp_path) == (4, None)
+    assert names(tmp_path) == ["last", "step-00000003", "step-00000004"]
+
+
 def test_damage_leads_to_the_one_before_and_then_to_the_best(tmp_path):
     save(tmp_path, 1, 2, 3, best=(1,))
     assert newest_step(tmp_path) == (3, None)

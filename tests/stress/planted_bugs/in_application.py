@@ -411,4 +411,11 @@ FAULTS = [
         "        # also of",
         "tests/benchmarks/gpu_check/test_failures.py -k signal",
     ),
+    Fault(
+        "a checkpoint is the last one before old ones are removed",
+        "alexnet/run/checkpoint_files.py",
+        "    steps = history(folder)\n    # Later",
+        "    files.link(newest, folder / LAST)\n    steps = history(folder)\n    # Later",
+        "tests/alexnet/run/test_checkpoint_files.py -k last_save",
+    ),
 ]
