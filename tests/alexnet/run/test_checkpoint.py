@@ -250,7 +250,7 @@ def test_restore_into_another_network(checkpoint, layers, expected):
 
 
 @pytest.mark.parametrize(
-    "step", ["minigrad.io.save_file", "alexnet.files.os.fsync", "alexnet.files.os.replace"]
+    "step", ["minigrad.io.serialize_file", "alexnet.files.os.fsync", "alexnet.files.os.replace"]
 )
 def test_a_full_disk_leaves_the_old_file(checkpoint, path, monkeypatch, step):
     before = path.read_bytes()
