@@ -16,6 +16,10 @@ DTYPES = ("float32", "float16", "bfloat16")
 # Of `alexnet.training.state.TrainingState`; the rest is what only continuing the run needs.
 KEPT_OF_TRAINING = ("epoch", "step", "best_top1", "best_epoch")
 ROUNDED_TO = "rounded_to"
+# Settings of the machine, and of what a run keeps: nothing that was learned depends on them.
+NOT_KEPT = {
+    *("backend", "workers", "keep", "save_every", "log_every", "tensorboard", "snapshot_filters"),
+}
 
 
 def slim(checkpoint: Checkpoint, dtype: str = "float32") -> Checkpoint:
@@ -37,7 +41,7 @@ def slim(checkpoint: Checkpoint, dtype: str = "float32") -> Checkpoint:
         training[ROUNDED_TO] = types
     return replace(
         checkpoint,
-        arguments=_without_paths(checkpoint.arguments),
+        arguments=_settings_of_training(checkpoint.arguments),
         training=training,
         schedule={},
         random_keys={},
@@ -61,13 +65,13 @@ def _rounded(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
     return rounded
 
 
-def _without_paths(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The settings that mean something elsewhere: paths may tell the names of people.
+def _settings_of_training(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The settings that say how a network was trained, without paths: these may name people.
 
-    Of the network that a run began with the name stays, because it is part of how it was trained.
+    Of the network that a run began with the name stays.
     """
     paths = {k for k, option in options().items() if option.keywords.get("type") is cli.path}
-    kept = {setting.name for setting in fields(Settings)} - paths
+    kept = {setting.name for setting in fields(Settings)} - paths - NOT_KEPT
     stored = {name: value for name, value in arguments.items() if name in kept}
     if began_with := arguments.get("init_from"):
         stored["init_from"] = re.split(r"[/\\]", began_with)[-1]  # of any system

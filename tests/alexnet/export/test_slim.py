@@ -23,6 +23,7 @@ def complete():
         arguments={
             **{"data": "folder", "data_root": "/home/ann/photos", "train_root": "/t"},
             **{"val_root": "/v", "init_from": "/home/ann/owt.pth", "seed": 3, "lr": 0.01},
+            **{"backend": "cuda", "workers": 8},
             "of_a_later_version": "/home/ann/secret",
         },
         data={"validation": {"images": 7, "sha256": "ab"}},
