@@ -23,10 +23,11 @@ from alexnet import cli, files
 from alexnet.data.identity import difference
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
-from alexnet.model import ARCHITECTURES
+from alexnet.model import ARCHITECTURES, require_variant
 from minigrad import io, nn
 
-# A program that knows only the older version would take a newer file for another network.
+# A program that knows only version 2 would take a file of version 3 for another network: it has the
+# field `network`, parameters that are not float32, or plain names.
 FORMAT_VERSION, NEWER_VERSION = "2", "3"
 LAST, BEST = "last.safetensors", "best.safetensors"
 MODEL, OPTIMIZER, MEAN_IMAGE = "model.", "optimizer.", "preprocessing.mean_image"
@@ -41,6 +42,7 @@ _JSON_FIELDS = {
     "training": dict,
     "schedule": dict,
     "random_keys": dict,
+    "network": dict,
 }
 
 
@@ -57,6 +59,8 @@ class Checkpoint:
         training: position in the run and running means, see `alexnet.training.state.TrainingState`.
         schedule: counters of the learning-rate schedule.
         random_keys: seed and number of random draws made, which decide all later ones.
+        network: the arguments in which the network differs from the one that its architecture has
+            by default, by name; see `variants` of its class.
         model, optimizer: arrays by name.
     """
 
@@ -68,6 +72,7 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     random_keys: dict[str, int] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     model: dict[str, np.ndarray] = field(default_factory=dict)
     optimizer: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -84,9 +89,11 @@ class Checkpoint:
         """
         values = {name: getattr(self, name) for name in _JSON_FIELDS}
         values["preprocessing"] = self.preprocessing.to_metadata()
+        is_newer = bool(self.network) or dtype != "float32" or plain_names
+        if not is_newer:
+            del values["network"]
         metadata = {name: json.dumps(value) for name, value in values.items()}
-        is_older = dtype == "float32" and not plain_names
-        metadata["format_version"] = FORMAT_VERSION if is_older else NEWER_VERSION
+        metadata["format_version"] = NEWER_VERSION if is_newer else FORMAT_VERSION
         prefix = "" if plain_names else MODEL
         arrays = {f"{prefix}{name}": array for name, array in self.model.items()}
         if dtype != "float32":
@@ -128,6 +135,8 @@ class Checkpoint:
         if checksum != _checksum(arrays, metadata):
             raise CheckpointError(f"{path} is damaged: its checksum is not that of its contents")
         try:
+            if version == FORMAT_VERSION:
+                metadata["network"] = "{}"
             values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
             for name, kind in _JSON_FIELDS.items():
                 if not isinstance(values[name], kind):
@@ -135,6 +144,7 @@ class Checkpoint:
             values["preprocessing"] = Preprocessing.from_metadata(
                 values["preprocessing"], _mean_image(arrays, metadata, values["preprocessing"])
             )
+            require_variant(values["architecture"], values["network"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
         model = _part(arrays, MODEL) or arrays  # plain names have no prefix
@@ -155,7 +165,7 @@ class Checkpoint:
         try:
             with nn.init.skipped():
                 model = ARCHITECTURES[self.architecture](
-                    len(self.classes), self.preprocessing.image_size
+                    len(self.classes), self.preprocessing.image_size, **self.network
                 )
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"the checkpoint's network cannot be built: {error}") from error

@@ -16,6 +16,7 @@ def inherited_settings(pretrained: Checkpoint) -> dict[str, Any]:
     preprocessing = pretrained.preprocessing
     return {
         "arch": pretrained.architecture,
+        "network": pretrained.network or None,
         "image_size": preprocessing.image_size,
         "scale": preprocessing.scale,
         "mean": "channel" if preprocessing.mean_image is None else "image",
