@@ -23,11 +23,13 @@ ROOMS_OF_ALEXNET = [
     ("style",),
     ("data",),
     ("run",),
+    ("formats",),
     ("inference",),
     ("visualize",),
     ("training",),
     ("doctor",),
     ("report",),
+    ("export",),
     ("train", "evaluate", "predict", "summary"),
     ("__init__", "__main__"),
 ]
