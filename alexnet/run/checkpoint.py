@@ -19,10 +19,11 @@ from alexnet import files
 from alexnet.data.identity import difference
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
-from alexnet.model import ARCHITECTURES
+from alexnet.model import ARCHITECTURES, require_variant
 from minigrad import io, nn
 
-FORMAT_VERSION = 2
+# Version 3 has the field `network`, without which a program would compute something else.
+FORMAT_VERSION, WITH_NETWORK = "2", "3"
 LAST, BEST = "last.safetensors", "best.safetensors"
 OPTIMIZER = "optimizer."
 CHECKSUM_WITHOUT_OPTIMIZER = "checksum_without_optimizer"
@@ -36,6 +37,7 @@ _JSON_FIELDS = {
     "training": dict,
     "schedule": dict,
     "random_keys": dict,
+    "network": dict,
 }
 
 
@@ -52,6 +54,8 @@ class Checkpoint:
         training: position in the run and running means, see `alexnet.training.state.TrainingState`.
         schedule: counters of the learning-rate schedule.
         random_keys: seed and number of random draws made, which decide all later ones.
+        network: the arguments in which the network differs from the one that its architecture has
+            by default, by name; see `variants` of its class.
         model, optimizer: arrays by name.
     """
 
@@ -63,6 +67,7 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     random_keys: dict[str, int] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     model: dict[str, np.ndarray] = field(default_factory=dict)
     optimizer: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -74,12 +79,14 @@ class Checkpoint:
         """
         values = {name: getattr(self, name) for name in _JSON_FIELDS}
         values["preprocessing"] = self.preprocessing.to_metadata()
-        values["format_version"] = FORMAT_VERSION
+        if not self.network:
+            del values["network"]
         arrays = {f"model.{name}": array for name, array in self.model.items()}
         arrays |= {f"{OPTIMIZER}{name}": array for name, array in self.optimizer.items()}
         if self.preprocessing.mean_image is not None:
             arrays["preprocessing.mean_image"] = self.preprocessing.mean_image
         metadata = {name: json.dumps(value) for name, value in values.items()}
+        metadata["format_version"] = WITH_NETWORK if self.network else FORMAT_VERSION
         # Two checksums, so that a network can be used without reading the optimizer's state.
         needed = {name: arrays[name] for name in arrays if not name.startswith(OPTIMIZER)}
         metadata[CHECKSUM_WITHOUT_OPTIMIZER] = _checksum(needed, metadata)
@@ -99,10 +106,10 @@ class Checkpoint:
         """
         arrays, metadata = io.load(path, leave_out=None if optimizer else OPTIMIZER)
         version = metadata.get("format_version")
-        if version != str(FORMAT_VERSION):
+        if version not in (FORMAT_VERSION, WITH_NETWORK):
             raise CheckpointError(
                 f"{path} is not a checkpoint that this version can read: its format version is "
-                f"{version or 'missing'}, expected {FORMAT_VERSION}"
+                f"{version or 'missing'}, expected {FORMAT_VERSION} or {WITH_NETWORK}"
             )
         checksum = metadata.pop("checksum", None)
         if not optimizer:
@@ -110,6 +117,8 @@ class Checkpoint:
         if checksum != _checksum(arrays, metadata):
             raise CheckpointError(f"{path} is damaged: its checksum is not that of its contents")
         try:
+            if version == FORMAT_VERSION:
+                metadata["network"] = "{}"
             values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
             for name, kind in _JSON_FIELDS.items():
                 if not isinstance(values[name], kind):
@@ -117,6 +126,7 @@ class Checkpoint:
             values["preprocessing"] = Preprocessing.from_metadata(
                 values["preprocessing"], arrays.get("preprocessing.mean_image")
             )
+            require_variant(values["architecture"], values["network"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
         return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, OPTIMIZER))
@@ -134,7 +144,7 @@ class Checkpoint:
         try:
             with nn.init.skipped():
                 model = ARCHITECTURES[self.architecture](
-                    len(self.classes), self.preprocessing.image_size
+                    len(self.classes), self.preprocessing.image_size, **self.network
                 )
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"the checkpoint's network cannot be built: {error}") from error

@@ -16,6 +16,7 @@ def inherited_settings(pretrained: Checkpoint) -> dict[str, Any]:
     preprocessing, scale = pretrained.preprocessing, pretrained.preprocessing.scale
     return {
         "arch": pretrained.architecture,
+        "network": pretrained.network or None,
         "image_size": preprocessing.image_size,
         "scale": list(scale) if isinstance(scale, tuple) else scale,
         "mean": "channel" if preprocessing.mean_image is None else "image",

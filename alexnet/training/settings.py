@@ -110,6 +110,9 @@ class Settings:
     arch: str = setting(
         "alexnet", choices=ARCHITECTURES, help="default: alexnet", free_on_resume=True
     )
+    # The network's arguments that are not the default ones, see `Checkpoint.network`: those of the
+    # checkpoint that the run begins with.
+    network: dict[str, Any] | None = setting(None, free_on_resume=True)
     recipe: str = setting("default", choices=RECIPES, help="settings to start from")
     seed: int = setting(0, cli.SEED, help="of all randomness; default: 0")
     workers: int = setting(2, data_options.WORKERS, free_on_resume=True)

@@ -11,6 +11,7 @@ import pytest
 from alexnet.data.transforms import Preprocessing
 from alexnet.run.checkpoint import Checkpoint, CheckpointError, _checksum
 from minigrad import Tensor, io, nn, optim
+from tests.alexnet.narrow import NarrowAlexNet
 
 load = io.load
 PREPROCESSING = Preprocessing(
@@ -158,13 +159,62 @@ def test_text_and_folders_are_no_checkpoints(tmp_path):
 
 def test_weights_of_another_program(path):
     io.save(path, {"features.0.weight": np.zeros((2, 3), np.float32)}, {"format": "pt"})
-    assert_refused(path, "its format version is missing, expected 2")
+    assert_refused(path, "its format version is missing, expected 2 or 3")
 
 
 def test_another_version(path):
     arrays, metadata = io.load(path)
     io.save(path, arrays, {**metadata, "format_version": "1"})
-    assert_refused(path, "its format version is 1, expected 2")
+    assert_refused(path, "its format version is 1, expected 2 or 3")
+
+
+VARIANT = {"norm": {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1.0}, "pool_before_norm": True}
+
+
+def test_a_variant_of_the_network_comes_back_and_is_built(narrow, path, checkpoint):
+    model = NarrowAlexNet(2, 67, **VARIANT).eval()
+    stored = dataclasses.replace(
+        checkpoint, classes=["a", "b"], network=VARIANT, model=model.state_dict()
+    )
+    stored.save(path)
+    for optimizer in (True, False):
+        loaded = Checkpoint.load(path, optimizer)
+        assert loaded.network == VARIANT
+    images = Tensor(np.random.default_rng(0).standard_normal((2, 3, 67, 67)).astype(np.float32))
+    np.testing.assert_array_equal(loaded.build()(images).numpy(), model(images).numpy())
+    plain = dataclasses.replace(loaded, network={}).build()
+    assert not np.array_equal(plain(images).numpy(), model(images).numpy())
+
+
+def test_only_a_variant_makes_a_file_that_earlier_programs_refuse(checkpoint, path):
+    metadata = io.load(path)[1]
+    assert metadata["format_version"] == "2" and "network" not in metadata
+    dataclasses.replace(checkpoint, network=VARIANT).save(path)
+    arrays, metadata = io.load(path)
+    assert metadata["format_version"] == "3"
+    io.save(path, arrays, {**metadata, "network": '{"norm": {"k": 2.0}}'})
+    assert_refused(path, "is damaged: its checksum")
+
+
+@pytest.mark.parametrize(
+    "network, expected",
+    [
+        ("[]", "network is no dict"),
+        ("{", "Expecting property name"),
+        ('{"width": 1000000}', "the network 'alexnet' has no variants in 'width'"),
+        ('{"norm": {"k": 0}}', "norm: k cannot be 0"),
+        ('{"norm": {"k": NaN}}', "norm: k cannot be nan"),
+        (None, "'network'"),
+    ],
+)
+def test_a_senseless_variant(checkpoint, path, network, expected):
+    dataclasses.replace(checkpoint, network=VARIANT).save(path)
+    arrays, metadata = io.load(path)
+    del metadata["network"]
+    if network is not None:
+        metadata["network"] = network
+    save_with_checksum(path, arrays, metadata)
+    assert_refused(path, rf"has damaged metadata \({expected}")
 
 
 JSON_FIELDS = (

@@ -82,7 +82,7 @@ FAULTS = [
     ),
     Fault(
         "the byte-order mark belongs to the first name of a list",
-        "alexnet/inference/image_files.py",
+        "alexnet/inference/inputs.py",
         "content.removeprefix(codecs.BOM_UTF8)",
         "content",
         "tests/alexnet/test_predict.py -k lists",
@@ -170,12 +170,12 @@ FAULTS = [
     Fault(
         "files: a large image loses its rotation",
         "alexnet/data/images.py",
-        "        orientation = _orientation(image)\n"
-        "        if image.width * image.height > LARGE_PIXELS:\n"
-        "            image = _reduced(image, square)\n",
-        "        if image.width * image.height > LARGE_PIXELS:\n"
-        "            image = _reduced(image, square)\n"
-        "        orientation = _orientation(image)\n",
+        "    orientation = _orientation(image)\n"
+        "    if image.width * image.height > LARGE_PIXELS:\n"
+        "        image = _reduced(image, square)\n",
+        "    if image.width * image.height > LARGE_PIXELS:\n"
+        "        image = _reduced(image, square)\n"
+        "    orientation = _orientation(image)\n",
         IMAGES + "large",
     ),
     Fault(
@@ -208,17 +208,17 @@ FAULTS = [
     ),
     Fault(
         "files: data that have changed are evaluated",
-        "alexnet/inference/load.py",
-        "    if not data_options.names_data(vars(arguments)):\n",
-        "    if data_options.names_data(vars(arguments)):\n",
-        "tests/alexnet/inference/test_load.py",
+        "alexnet/inference/run_data.py",
+        "    if not named:\n",
+        "    if named:\n",
+        "tests/alexnet/inference/test_run_data.py",
     ),
     Fault(
         "files: the subset of a run is compared with the whole training set",
-        "alexnet/inference/load.py",
+        "alexnet/inference/run_data.py",
         'if used == "train" and subset is not None and',
         'if used == "test" and subset is not None and',
-        "tests/alexnet/inference/test_load.py",
+        "tests/alexnet/inference/test_run_data.py",
     ),
     Fault(
         "files: a folder of the user is hidden from git",
@@ -247,6 +247,42 @@ FAULTS = [
         "epoch >= epochs or (patience is not None and epoch - best_epoch >= patience)",
         "epoch >= epochs",
         FOLDER + "patience",
+    ),
+    # Variants of the network.
+    Fault(
+        "a checkpoint is built as its architecture without its variant",
+        "alexnet/run/checkpoint.py",
+        "self.preprocessing.image_size, **self.network",
+        "self.preprocessing.image_size",
+        "tests/alexnet/run/test_checkpoint.py -k variant",
+    ),
+    Fault(
+        "a variant is saved as a file that earlier programs take for the plain network",
+        "alexnet/run/checkpoint.py",
+        "WITH_NETWORK if self.network else FORMAT_VERSION",
+        "FORMAT_VERSION",
+        "tests/alexnet/run/test_checkpoint.py -k variant",
+    ),
+    Fault(
+        "a run that begins with a variant trains the plain network",
+        "alexnet/training/fine_tuning.py",
+        "pretrained.network or None",
+        "None",
+        "tests/alexnet/training/test_fine_tuning.py -k variant",
+    ),
+    Fault(
+        "a run of a variant saves checkpoints of the plain network",
+        "alexnet/training/trainer.py",
+        "network=self.settings.network or {}",
+        "network={}",
+        "tests/alexnet/training/test_fine_tuning.py -k variant",
+    ),
+    Fault(
+        "the network pools before it normalizes in any case",
+        "alexnet/model.py",
+        "if pool_before_norm else",
+        "if True else",
+        "tests/alexnet/test_model.py -k before_or_after",
     ),
     # Several processes.
     Fault(
@@ -374,6 +410,20 @@ FAULTS = [
         "alexnet/columns.py",
         "own[:, -reach:] if self.team.rank == 0 else own[:, :reach]",
         "own[:, :reach]",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a normalization of single channels gets all those of the other column",
+        "alexnet/columns.py",
+        "        if not reach:\n            return norm(own)\n",
+        "",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a normalization after pooling sees its own column only",
+        "alexnet/columns.py",
+        "if isinstance(layer, nn.LocalResponseNorm):",
+        "if isinstance(step, nn.Fused) and isinstance(layer, nn.LocalResponseNorm):",
         "tests/alexnet/test_columns.py -k scores",
     ),
     Fault(
