@@ -8,10 +8,10 @@ from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import Preprocessing
 from alexnet.export import parity
 from alexnet.export.parity import Parity
-from alexnet.inference.image_files import batches, find
+from alexnet.inference import inputs
+from alexnet.inference.trained import Trained
 from alexnet.model import ARCHITECTURES
 from alexnet.run.checkpoint import Checkpoint
-from minigrad import Tensor, backend
 from tests.alexnet.narrow import NarrowAlexNet
 
 OWN = np.array([[1, 2, -4], [3, 0, 0.5]], np.float32)
@@ -50,9 +50,12 @@ def test_images_and_logits_are_those_of_predict(tmp_path, monkeypatch):
     dataset = DemoDataset("validation", 2)
     for index in range(2):
         Image.fromarray(dataset.image(index)).save(tmp_path / f"{index}.png")
-    files = find([str(tmp_path)], [], pytest.fail)
-    (batch,) = batches(files, preprocessing, 2, 1, 0, pytest.fail)
+    checkpoint.save(tmp_path / "a.safetensors")
+    trained = Trained(tmp_path / "a.safetensors")
+    found, _ = inputs.collect([tmp_path / "0.png", tmp_path / "1.png"], checkpoint.classes)
+    predicted, crops = zip(*trained.predictions(found))
     images = parity.demo_images(preprocessing, 2)
-    np.testing.assert_array_equal(images, batch.images)
-    expected = model.eval()(Tensor(batch.prepare(backend.get("cpu")))).numpy()
-    np.testing.assert_array_equal(parity.logits(checkpoint, images), expected)
+    np.testing.assert_array_equal(images, crops)
+    scores = np.exp(parity.logits(checkpoint, images))
+    expected = [prediction.probabilities for prediction in predicted]
+    np.testing.assert_allclose(scores / scores.sum(axis=1, keepdims=True), expected, rtol=1e-5)

@@ -259,7 +259,7 @@ FAULTS = [
     Fault(
         "a variant is saved as a file that earlier programs take for the plain network",
         "alexnet/run/checkpoint.py",
-        "WITH_NETWORK if self.network else FORMAT_VERSION",
+        "NEWER_VERSION if is_newer else FORMAT_VERSION",
         "FORMAT_VERSION",
         "tests/alexnet/run/test_checkpoint.py -k variant",
     ),
