@@ -11,7 +11,6 @@ import pytest
 
 from alexnet import convert, evaluate, predict, train
 from alexnet.export import check, parity, readme
-from alexnet.report import __main__ as report
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.visualize import __main__ as visualize
 from minigrad import io
@@ -160,12 +159,12 @@ def test_evaluate(undisturbed, slim, photos, capfd, error_of, dtype):
     assert own["loss"] == pytest.approx(other["loss"], rel=0.02)
 
 
-def test_predict_visualize_report(slim, photos, tmp_path):
-    file, image = str(slim["bfloat16"]), str(photos / "red" / "0.png")
-    assert predict.main([file, image]) == 0
-    assert visualize.main(["filters", file, "--out", str(tmp_path / "a.png")]) == 0
-    page = str(tmp_path / "a.html")
-    assert report.main([file, "--data-root", str(photos), "--out", page]) == 0
+def test_predict_and_visualize(slim, photos, tmp_path):
+    for dtype, file in slim.items():
+        assert predict.main([str(file), str(photos / "red" / "0.png")]) == 0
+        options = "--data-root", str(photos), "--out", str(tmp_path / f"{dtype}.png")
+        assert visualize.main(["filters", str(file), *options[2:]]) == 0
+        assert visualize.main(["saliency", str(file), *options]) == 0
 
 
 def test_a_run_can_begin_with_it_but_not_go_on(slim, photos, tmp_path, error_of):
