@@ -292,6 +292,42 @@ FAULTS = [
         "epoch >= epochs",
         FOLDER + "patience",
     ),
+    # Variants of the network.
+    Fault(
+        "a checkpoint is built as its architecture without its variant",
+        "alexnet/run/checkpoint.py",
+        "self.preprocessing.image_size, **self.network",
+        "self.preprocessing.image_size",
+        "tests/alexnet/run/test_checkpoint.py -k variant",
+    ),
+    Fault(
+        "a variant is saved as a file that earlier programs take for the plain network",
+        "alexnet/run/checkpoint.py",
+        "NEWER_VERSION if is_newer else FORMAT_VERSION",
+        "FORMAT_VERSION",
+        "tests/alexnet/run/test_checkpoint.py -k variant",
+    ),
+    Fault(
+        "a run that begins with a variant trains the plain network",
+        "alexnet/training/fine_tuning.py",
+        "pretrained.network or None",
+        "None",
+        "tests/alexnet/training/test_fine_tuning.py -k variant",
+    ),
+    Fault(
+        "a run of a variant saves checkpoints of the plain network",
+        "alexnet/training/trainer.py",
+        "network=self.settings.network or {}",
+        "network={}",
+        "tests/alexnet/training/test_fine_tuning.py -k variant",
+    ),
+    Fault(
+        "the network pools before it normalizes in any case",
+        "alexnet/model.py",
+        "if pool_before_norm else",
+        "if True else",
+        "tests/alexnet/test_model.py -k before_or_after",
+    ),
     # Several processes.
     Fault(
         "processes: a share is read by the wrong process",
@@ -418,6 +454,20 @@ FAULTS = [
         "alexnet/columns.py",
         "own[:, -reach:] if self.team.rank == 0 else own[:, :reach]",
         "own[:, :reach]",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a normalization of single channels gets all those of the other column",
+        "alexnet/columns.py",
+        "        if not reach:\n            return norm(own)\n",
+        "",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a normalization after pooling sees its own column only",
+        "alexnet/columns.py",
+        "if isinstance(layer, nn.LocalResponseNorm):",
+        "if isinstance(step, nn.Fused) and isinstance(layer, nn.LocalResponseNorm):",
         "tests/alexnet/test_columns.py -k scores",
     ),
     Fault(

@@ -1,0 +1,55 @@
+"""The network of a checkpoint in PyTorch: as lines of code, and what PyTorch computes with it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alexnet.export.parity import Parity, logits, prepared
+from alexnet.run.checkpoint import Checkpoint
+from minigrad import nn
+
+IMPORTS = "from collections import OrderedDict\n\nimport torch\nfrom torch import nn\n"
+
+
+def code(model: nn.Module) -> str:
+    """Statements that make the same network, with other parameters, and call it `network`.
+
+    They follow the layers of the model, so they hold for every variant of it, and its parameters
+    have the names that they have here. They need `IMPORTS`.
+    """
+    lines = ["network = nn.Sequential(", "    OrderedDict("]
+    for name, child in model.named_children():
+        if isinstance(child, nn.Sequential):
+            layers = [f"            {_layer(layer)}," for layer in child]
+            lines += [f"        {name}=nn.Sequential(", *layers, "        ),"]
+        else:
+            lines.append(f"        {name}={_layer(child)},")
+    return "\n".join([*lines, "    )", ")"]) + "\n"
+
+
+def _layer(layer: nn.Module) -> str:
+    # All others are described by the arguments of their namesakes in PyTorch.
+    return "nn.ReLU()" if isinstance(layer, nn.ReLU) else f"nn.{layer!r}"
+
+
+def compare(checkpoint: Checkpoint, parameters: Mapping[str, Any], images: np.ndarray) -> Parity:
+    """The network's logits beside those that PyTorch computes.
+
+    Args:
+        parameters: tensors of PyTorch by our names, as PyTorch has read them from a file.
+        images: uint8 (N, S, S, 3), the pixels of N crops.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+    """
+    import torch
+
+    namespace: dict[str, Any] = {}
+    exec(IMPORTS + code(checkpoint.build()), namespace)  # the very lines that users are shown
+    network = namespace["network"].eval()
+    network.load_state_dict(parameters)
+    inputs = np.ascontiguousarray(prepared(checkpoint.preprocessing, images))
+    with torch.no_grad():
+        others = network(torch.from_numpy(inputs)).numpy()
+    return Parity.of(f"PyTorch {torch.__version__}", logits(checkpoint, images), others)
