@@ -17,10 +17,13 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.errors import UsageError, exit_code
 from alexnet.export import onnx_file, parity
 from alexnet.inference.layers import named_layers
+from alexnet.inference.trained import Trained
 from alexnet.model import ARCHITECTURES, AlexNet, AlexNetOWT
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
+from tests import files_of_docs
+from tests.alexnet.runs import ROOT
 
 ODD_SIZES = 67, 115
 TOLERANCE = 1e-5  # of the largest logit
@@ -251,6 +254,16 @@ def test_the_same_file_each_time(narrow, tmp_path):
     for path in paths:
         onnx_file.save(checkpoint, path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_the_example_of_the_docs_says_what_predict_says(narrow, tmp_path):
+    """tests/test_docs.py runs it, and compares with what the page shows."""
+    files_of_docs.weights(tmp_path)
+    files_of_docs.flowers().save(tmp_path / "flowers.safetensors")
+    network = Trained(tmp_path / "flowers.safetensors", workers=0)
+    found = network.predict(tmp_path / "flower.png")
+    expected = f"{found.predicted}, {found.probability:.1%}"
+    assert f"```text\n{expected}\n```" in (ROOT / "docs/weights.md").read_text(encoding="utf-8")
 
 
 # -- what it refuses ----------------------------------------------------------------------
