@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from alexnet.formats import caffe
 from alexnet.formats.given import Given
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
 
@@ -16,4 +17,16 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     Raises:
         CheckpointError: it cannot be read, or holds no AlexNet; one line that says what to do.
     """
-    return Checkpoint.load(find(path, BEST, LAST), optimizer=False)
+    path = find(path, BEST, LAST)
+    if caffe.recognizes(_beginning(path)):
+        return caffe.load(path, given)
+    return Checkpoint.load(path, optimizer=False)
+
+
+def _beginning(path: Path) -> bytes:
+    """The first bytes of a file, by which its format is recognized; none of what has no bytes."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""
