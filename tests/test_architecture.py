@@ -45,7 +45,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("optim",),
+    ("optim", "summary"),
     ("__init__",),
 ]
 
