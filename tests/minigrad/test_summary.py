@@ -13,7 +13,7 @@ from minigrad.random import random_keys
 
 def network():
     return nn.Sequential(
-        nn.Conv2d(3, 4, kernel_size=3, padding=1, groups=1),
+        nn.Conv2d(6, 4, kernel_size=3, padding=1, groups=2),
         nn.ReLU(),
         nn.MaxPool2d(2),
         nn.Flatten(),
@@ -42,7 +42,7 @@ def numbers(layer):
 
 
 def test_numbers_of_each_layer():
-    layers = mg.summary(network(), (2, 3, 6, 6)).layers
+    layers = mg.summary(network(), (2, 6, 6, 6)).layers
     assert [layer.name for layer in layers] == ["0", "1", "2", "3", "4", "5"]
     assert [layer.kind for layer in layers] == [type(layer).__name__ for layer in network()]
     assert all(layer.calls == 1 for layer in layers)
@@ -59,20 +59,20 @@ def test_numbers_of_each_layer():
 def test_totals():
     model = network()
     model[0].weight.requires_grad = False
-    found = mg.summary(model, (2, 3, 6, 6))
+    found = mg.summary(model, (2, 6, 6, 6))
     for name in ("parameters", "multiply_adds", "output_bytes"):
         assert getattr(found, name) == sum(getattr(layer, name) for layer in found.layers)
     assert found.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert found.trainable_parameters == found.parameters - 3 * 4 * 9
     assert found.parameter_bytes == 4 * found.parameters
-    assert found.input_shapes == ((2, 3, 6, 6),) and not found.notes
+    assert found.input_shapes == ((2, 6, 6, 6),) and not found.notes
 
 
 def test_evaluation_costs_less():
     model = network()
-    assert mg.summary(model, (1, 3, 6, 6)).training
+    assert mg.summary(model, (1, 6, 6, 6)).training
     model.eval()
-    found = mg.summary(model, (1, 3, 6, 6))
+    found = mg.summary(model, (1, 6, 6, 6))
     assert not found.training and "in evaluation mode" in str(found)
     assert found.layers[4].output_bytes == 0  # dropout returns its input
 
@@ -180,8 +180,13 @@ def test_a_module_may_return_anything():
     assert numbers(layer) == (None, 0, 0, 16)
 
 
+def test_a_view_and_a_relu_in_place_write_nothing():
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.Flatten(0))
+    assert [layer.output_bytes for layer in mg.summary(model, (2, 4)).layers] == [32, 0, 0]
+
+
 def test_float_type_of_the_parameters():
-    assert mg.summary(network().to(np.float64), (2, 3, 6, 6)).layers[0].output_bytes == 8 * 288
+    assert mg.summary(network().to(np.float64), (2, 6, 6, 6)).layers[0].output_bytes == 8 * 288
 
 
 @pytest.mark.parametrize(
