@@ -10,11 +10,8 @@ from alexnet import cli, text
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import load
-from alexnet.inference.evaluation import evaluate
+from alexnet.inference import options
 from alexnet.inference.results import Estimate, Results, mean
-from alexnet.run import progress
-from minigrad import backend
 
 NAME = "python -m alexnet.evaluate"
 EXAMPLES = f"""\
@@ -35,10 +32,10 @@ LISTED_PAIRS, LISTED_ERRORS = 10, 12
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog=NAME, description=EXAMPLES)
-    load.add_checkpoint_option(parser)
-    load.add_data_options(parser)
-    load.add_views_option(parser)
-    load.add_computing_options(parser)
+    options.add_checkpoint_option(parser)
+    options.add_data_options(parser)
+    options.add_views_option(parser)
+    options.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
         "--confusion",
@@ -59,11 +56,9 @@ def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.confusion is not None and arguments.confusion == arguments.errors:
         raise UsageError(f"--confusion and --errors are the same file: {arguments.errors}")
-    checkpoint, model = load.network(arguments)
-    dataset = load.dataset(arguments, checkpoint)
-    loader = load.loader(arguments, checkpoint, dataset, arguments.views)
-    with progress.for_this_terminal()(arguments.split, len(dataset), 0) as report:
-        results = evaluate(model, loader, backend.get(arguments.backend), report)
+    trained = options.network(arguments)
+    dataset = options.dataset(arguments, trained)
+    results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
     images = cli.counted(len(results), f"{arguments.split} image")
     title = f"{images}, {cli.counted(arguments.views, 'view')}"
     if arguments.json:
@@ -79,7 +74,8 @@ def _run(argv: list[str] | None) -> int:
         if arguments.confusion:
             style.save(result_figures.confusion_matrix(results, title), arguments.confusion)
         if arguments.errors:
-            sheet = result_figures.error_sheet(results, dataset, checkpoint.preprocessing, title)
+            preprocessing = trained.checkpoint.preprocessing
+            sheet = result_figures.error_sheet(results, dataset, preprocessing, title)
             style.save(sheet, arguments.errors)
     return 0
 

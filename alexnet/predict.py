@@ -9,13 +9,9 @@ import numpy as np
 
 from alexnet import cli, text
 from alexnet.data.labels import display_name
-from alexnet.data.loader import Batch
-from alexnet.errors import UsageError
-from alexnet.inference import image_files, load
-from alexnet.inference.evaluation import predict
-from alexnet.inference.image_files import UNKNOWN, ImageFile
-from alexnet.inference.results import top_classes
-from minigrad import backend
+from alexnet.errors import DataError, UsageError
+from alexnet.inference import inputs, options
+from alexnet.inference.results import Prediction
 
 NAME = "python -m alexnet.predict"
 EXAMPLES = f"""\
@@ -35,7 +31,7 @@ PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # fit a page
 
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog=NAME, description=EXAMPLES)
-    load.add_checkpoint_option(parser)
+    options.add_checkpoint_option(parser)
     parser.add_argument(
         "images",
         nargs="*",
@@ -48,9 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-k", "--top-k", type=cli.count, default=5, metavar="K", help="classes; default: 5"
     )
-    load.add_max_pixels_option(parser)
-    load.add_views_option(parser)
-    load.add_computing_options(parser)
+    options.add_max_pixels_option(parser)
+    options.add_views_option(parser)
+    options.add_computing_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--picture",
@@ -64,39 +60,27 @@ def _parser() -> argparse.ArgumentParser:
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     names = _names(arguments)
-    checkpoint, model = load.network(arguments)
+    trained = options.network(arguments)
     failed: list[dict[str, str]] = []
 
-    def refuse(name: str, problem: str) -> None:
-        failed.append({"image": name, "problem": problem})
-        cli.say(f"error: {' '.join(problem.split())}")
+    def refuse(name: str, error: DataError) -> None:
+        failed.append({"image": name, "problem": str(error)})
+        cli.say(f"error: {' '.join(str(error).split())}")
 
-    classes = checkpoint.classes
-    files = image_files.find(names, classes, refuse)
-    batches = image_files.batches(
-        files,
-        checkpoint.preprocessing,
-        max(1, arguments.batch_size // arguments.views),
-        arguments.views,
-        arguments.workers,
-        refuse,
-    )
+    found = inputs.find(names, trained.classes, refuse)
     predicted, pictured = [], []
-    for batch, log_probabilities in predict(model, batches, backend.get(arguments.backend)):
-        for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
-            file, top = files[index], top_classes(row, classes, arguments.top_k)
-            if arguments.json:
-                predicted.append(_as_json(file, top, classes))
-            else:
-                print(cli.printable(as_text(file, top, classes)))
-            if arguments.picture and len(pictured) < PICTURED_IMAGES:
-                most_probable = top_classes(row, classes, PICTURED_CLASSES)
-                pictured.append((_shown(batch, i), file, most_probable))
+    for prediction, pixels in trained.predictions(found, views=arguments.views, refuse=refuse):
+        if arguments.json:
+            predicted.append(_as_json(prediction, arguments.top_k))
+        else:
+            print(cli.printable(prediction.as_text(arguments.top_k)))
+        if arguments.picture and len(pictured) < PICTURED_IMAGES:
+            pictured.append((prediction, pixels))
     if arguments.json:
         print(text.as_json({"images": predicted, "failed": failed}))
     if pictured:
-        _draw(pictured, classes, arguments.picture)
-        if len(files) - len(failed) > PICTURED_IMAGES:
+        _draw(pictured, arguments.picture)
+        if len(found) - len(failed) > PICTURED_IMAGES:
             cli.say(f"{arguments.picture} shows the first {PICTURED_IMAGES} images only")
     return SOME_IMAGES_FAILED if failed else 0
 
@@ -105,10 +89,10 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     """The names of the images, from the command line and from a list."""
     names = list(arguments.images)
     try:
-        if arguments.list == image_files.STANDARD_INPUT:
-            names += image_files.listed(sys.stdin.buffer.read())
+        if arguments.list == inputs.STANDARD_INPUT:
+            names += inputs.listed(sys.stdin.buffer.read())
         elif arguments.list is not None:
-            names += image_files.listed(Path(arguments.list).read_bytes())
+            names += inputs.listed(Path(arguments.list).read_bytes())
     except OSError as error:
         raise UsageError(f"--list {arguments.list}: {error.strerror}") from error
     except ValueError as error:
@@ -119,47 +103,31 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     return names
 
 
-def as_text(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> str:
-    """The name of an image, and a line for each of its most probable classes."""
-    true = f"  (true: {display_name(classes[file.label])})" if file.label != UNKNOWN else ""
-    lines = [f"{probability:8.2%}  {display_name(name)}" for name, probability in top]
-    return "\n".join(map(cli.one_line, [f"{file.name}{true}", *lines]))
-
-
-def _as_json(file: ImageFile, top: list[tuple[str, float]], classes: list[str]) -> dict[str, Any]:
+def _as_json(prediction: Prediction, top_k: int) -> dict[str, Any]:
+    known = prediction.label != inputs.UNKNOWN
     return {
-        "image": file.name,
-        "true": None if file.label == UNKNOWN else classes[file.label],
+        "image": prediction.name,
+        "true": prediction.classes[prediction.label] if known else None,
         "top": [
             {"class": name, "words": display_name(name), "probability": probability}
-            for name, probability in top
+            for name, probability in prediction.top(top_k)
         ],
     }
 
 
-def _shown(batch: Batch, i: int) -> np.ndarray:
-    """The middle of an image of a batch, uint8 (S, S, 3), as the network gets it."""
-    views = len(batch.images) // len(batch)
-    return batch.images[i * views + (4 if views == 10 else 0)]
-
-
-def _draw(
-    pictured: list[tuple[np.ndarray, ImageFile, list[tuple[str, float]]]],
-    classes: list[str],
-    path: Path,
-) -> None:
+def _draw(pictured: list[tuple[Prediction, np.ndarray]], path: Path) -> None:
     # matplotlib takes half a second to import.
     from alexnet import style
     from alexnet.visualize import result_figures
 
     items = [
         result_figures.Prediction(
-            image,
-            cli.one_line(Path(file.name).name),
-            None if file.label == UNKNOWN else classes[file.label],
-            top,
+            pixels,
+            cli.one_line(Path(prediction.name).name),
+            None if prediction.label == inputs.UNKNOWN else prediction.classes[prediction.label],
+            prediction.top(PICTURED_CLASSES),
         )
-        for image, file, top in pictured
+        for prediction, pixels in pictured
     ]
     style.save(result_figures.predictions(items), path)
 

@@ -23,12 +23,14 @@ ROOMS_OF_ALEXNET = [
     ("style",),
     ("data",),
     ("run",),
+    ("formats",),
     ("inference",),
     ("visualize",),
     ("training",),
     ("doctor",),
     ("report",),
-    ("train", "evaluate", "predict", "summary"),
+    ("export",),
+    ("train", "evaluate", "predict", "summary", "network"),
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [

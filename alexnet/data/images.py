@@ -85,16 +85,66 @@ def decode(file: Path | BinaryIO, name: str, square: int | None = None) -> np.nd
     with _opened(file, name) as image:
         _require_usable_size(image, name)
         _decode_smaller(image, square)
-        # Only whole images are used: loading raises where data are missing.
-        image.load()
-        orientation = _orientation(image)
-        if image.width * image.height > LARGE_PIXELS:
-            image = _reduced(image, square)
-        if orientation in UPRIGHT:
-            image = image.transpose(UPRIGHT[orientation])
-        if square is not None and _is_plain(image):
-            return central_square(image, min(square, shorter_side(image)))
-        return _to_rgb(image)
+        return _pixels(image, square)
+
+
+def from_pillow(image: Image.Image, name: str, square: int | None = None) -> np.ndarray:
+    """An image that Pillow holds as uint8 (H, W, 3), by the rules of `decode`.
+
+    Raises:
+        BadImage: it is too large, or its file is damaged.
+    """
+    with _named(name):
+        _require_usable_size(image, name)
+        return _pixels(image, square)
+
+
+def from_array(image: np.ndarray, name: str) -> np.ndarray:
+    """An array of pixels as uint8 (H, W, 3).
+
+    Args:
+        image: (H, W) gray, (H, W, 1), (H, W, 3) or (3, H, W) RGB, uint8 of 0 to 255, or float of
+            0 to 1.
+
+    Raises:
+        BadImage: it is no such array, or too large.
+    """
+    shape = "x".join(map(str, image.shape))
+    if image.ndim == 2:
+        image = image[:, :, np.newaxis]
+    elif image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
+        image = image.transpose(1, 2, 0)
+    if image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
+        raise BadImage(
+            f"{name}: an array of {shape} is no image; expected height x width x 3 (RGB), "
+            "3 x height x width, or height x width (gray)"
+        )
+    _require_usable_sides(image.shape[1], image.shape[0], name)
+    if image.dtype.kind == "f":
+        # Compared so that NaN is refused.
+        if not (image.min() >= 0 and image.max() <= 1):
+            raise BadImage(
+                f"{name}: numbers from {image.min():.3g} to {image.max():.3g}; give float pixels "
+                "from 0 to 1, or uint8 from 0 to 255, without subtracting a mean"
+            )
+        image = np.rint(image.astype(np.float32) * 255).astype(np.uint8)
+    elif image.dtype != np.uint8:
+        raise BadImage(f"{name}: pixels of {image.dtype}; expected uint8, or float from 0 to 1")
+    return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
+
+
+def _pixels(image: Image.Image, square: int | None) -> np.ndarray:
+    """An open image as RGB, upright."""
+    # Only whole images are used: loading raises where data are missing.
+    image.load()
+    orientation = _orientation(image)
+    if image.width * image.height > LARGE_PIXELS:
+        image = _reduced(image, square)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    if square is not None and _is_plain(image):
+        return central_square(image, min(square, shorter_side(image)))
+    return _to_rgb(image)
 
 
 def kinds(file: Path | BinaryIO, name: str) -> list[str]:
@@ -123,7 +173,7 @@ def kinds(file: Path | BinaryIO, name: str) -> list[str]:
 @contextlib.contextmanager
 def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     """An open image file; any error, here or within the block, becomes a `BadImage`."""
-    try:
+    with _named(name):
         if isinstance(file, Path):
             if file.stat().st_size > MAX_FILE_BYTES:
                 raise BadImage(f"{name}: larger than {MAX_FILE_BYTES:,} bytes")
@@ -134,6 +184,13 @@ def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         file.seek(0)
         with Image.open(file, formats=formats) as image:
             yield image
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Any error within this block becomes a `BadImage` that names the image."""
+    try:
+        yield
     except BadImage:
         raise
     except UnidentifiedImageError as error:
@@ -146,7 +203,10 @@ def _opened(file: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
 
 
 def _require_usable_size(image: Image.Image, name: str) -> None:
-    width, height = image.size
+    _require_usable_sides(*image.size, name)
+
+
+def _require_usable_sides(width: int, height: int, name: str) -> None:
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         raise BadImage(f"{name}: {width}x{height} pixels, too narrow to use")
     if width * height > _max_pixels:

@@ -1,10 +1,15 @@
 """How a network did on every image of a set: accuracy, confusion, errors, with intervals."""
 
+import html
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from alexnet import cli
+from alexnet.data.labels import display_name
+from alexnet.inference.inputs import UNKNOWN
 
 # The standard normal distribution has 95% of its mass between -Z and Z.
 Z = 1.959963984540054
@@ -53,6 +58,71 @@ def top_classes(
     """
     order = np.argsort(-probabilities, kind="stable")[:count]
     return [(classes[i], float(probabilities[i])) for i in order]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network sees in an image.
+
+    Attributes:
+        name: of the image, its path or what to call it.
+        classes: the names of the C classes.
+        probabilities: float64 (C,).
+        label: the index of its true class, or `inputs.UNKNOWN`.
+    """
+
+    name: str
+    classes: list[str]
+    probabilities: np.ndarray
+    label: int = UNKNOWN
+
+    @property
+    def predicted(self) -> str:
+        """The most probable class."""
+        return self.top(1)[0][0]
+
+    @property
+    def probability(self) -> float:
+        """Of the most probable class."""
+        return self.top(1)[0][1]
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The k most probable classes, each with its probability, the most probable first."""
+        return top_classes(self.probabilities, self.classes, k)
+
+    def as_text(self, k: int = 5) -> str:
+        """The name of the image, and a line for each of its k most probable classes."""
+        true = (
+            f"  (true: {display_name(self.classes[self.label])})" if self.label != UNKNOWN else ""
+        )
+        lines = [f"{probability:8.2%}  {display_name(name)}" for name, probability in self.top(k)]
+        return "\n".join(map(cli.one_line, [f"{self.name}{true}", *lines]))
+
+    def __str__(self) -> str:
+        return self.as_text()
+
+    def __repr__(self) -> str:
+        return f"<Prediction {self.name}: {self.predicted} {self.probability:.1%}>"
+
+    def _repr_html_(self) -> str:
+        return Predictions([self])._repr_html_()
+
+
+class Predictions(list[Prediction]):
+    """What a network sees in several images, in their order."""
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        """A table with a row for each image: its name, and its three most probable classes."""
+        rows = []
+        for prediction in self:
+            cells = [prediction.name]
+            cells += [f"{display_name(name)} {share:.1%}" for name, share in prediction.top(3)]
+            rows.append("".join(f"<td>{html.escape(cli.one_line(cell))}</td>" for cell in cells))
+        lines = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><tr><th>image</th><th colspan=3>most probable</th></tr>{lines}</table>"
 
 
 class ConfusedPair(NamedTuple):

@@ -8,15 +8,13 @@ from pathlib import Path
 from alexnet import cli, files
 from alexnet.data.options import names_data
 from alexnet.errors import CheckpointError, DataError, UsageError
-from alexnet.inference import layers, load
-from alexnet.inference.evaluation import evaluate
+from alexnet.inference import layers
+from alexnet.inference import options as inference_options
 from alexnet.report import html as html_page
 from alexnet.report import neighbors, network, results, run
 from alexnet.report.content import REPORT, Images, Missing, Report, missing
 from alexnet.report.html import Section
-from alexnet.run import filter_snapshots, progress
-from alexnet.run.metrics import read_rows
-from minigrad import backend
+from alexnet.run import filter_snapshots
 
 EXAMPLES = f"""\
 examples:
@@ -49,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="default: report.html in the run folder",
     )
-    load.add_data_options(options)
-    load.add_computing_options(options)
+    inference_options.add_data_options(options)
+    inference_options.add_computing_options(options)
     return options
 
 
@@ -93,23 +91,20 @@ def read_run(arguments: argparse.Namespace) -> Report:
         CheckpointError, DataError: there is no network; or options name the images, and they
             cannot be used.
     """
-    checkpoint, model = load.network(arguments)
-    report = Report(arguments, checkpoint, model, read_rows(arguments.checkpoint), {})
+    trained = inference_options.network(arguments)
+    report = Report(arguments, trained, {})
     try:
         report.snapshots = filter_snapshots.load(report.folder)
         report.no_snapshots = "the kernels of earlier epochs, which were not kept"
-        shape = layers.convolutions(model)["conv1"].weight.shape
+        shape = layers.convolutions(trained.model)["conv1"].weight.shape
         if any(kernels.shape != shape for kernels in report.snapshots.values()):
             report.snapshots = {}
             report.no_snapshots = "the kernels that were kept are those of another network"
     except CheckpointError as error:
         report.no_snapshots = str(error)
     try:
-        dataset = load.dataset(arguments, checkpoint)
-        loader = load.loader(arguments, checkpoint, dataset)
-        with progress.for_this_terminal()(arguments.split, len(dataset), 0) as told:
-            evaluated = evaluate(model, loader, backend.get(arguments.backend), told)
-        report.images = Images(dataset, evaluated)
+        dataset = inference_options.dataset(arguments, trained)
+        report.images = Images(dataset, trained.evaluate(dataset, split=arguments.split))
     except (DataError, CheckpointError) as error:
         if names_data(vars(arguments)):
             raise

@@ -16,12 +16,12 @@ import numpy as np
 from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.inference.results import Results
+from alexnet.inference.trained import Trained
 from alexnet.report.html import text
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.folder import RUN_JSON
 from alexnet.run.metrics import Row
 from alexnet.visualize.tuning import mean_circular_variance
-from minigrad import nn
 
 REPORT = "python -m alexnet.report"
 
@@ -57,15 +57,12 @@ class Report:
 
     Attributes:
         arguments: options of the command.
-        rows: one an epoch.
         snapshots: conv1's kernels by epoch; if there are none, `no_snapshots` says why.
         images: None if they cannot be used; then `no_images` says why.
     """
 
     arguments: argparse.Namespace
-    checkpoint: Checkpoint
-    model: nn.Module
-    rows: list[Row]
+    trained: Trained
     snapshots: dict[int, np.ndarray]
     no_snapshots: str = ""
     images: Images | None = None
@@ -76,8 +73,17 @@ class Report:
         return self.arguments.checkpoint
 
     @property
+    def checkpoint(self) -> Checkpoint:
+        return self.trained.checkpoint
+
+    @property
     def data_name(self) -> str:
         return self.arguments.data or self.checkpoint.arguments.get("data", "images")
+
+    @functools.cached_property
+    def rows(self) -> list[Row]:
+        """One an epoch."""
+        return self.trained.metrics
 
     @functools.cached_property
     def variance_by_epoch(self) -> dict[int, float]:

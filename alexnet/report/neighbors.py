@@ -6,13 +6,12 @@ from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.dataset import Subset
 from alexnet.errors import CheckpointError
-from alexnet.inference import load
+from alexnet.inference import options
+from alexnet.inference.features import LAYER, Features, features
 from alexnet.report.content import REPORT, Missing, Report
 from alexnet.report.html import figure, picture
 from alexnet.visualize import nearest, pictures
-from alexnet.visualize.features import LAYER, Features, features
 from alexnet.visualize.neighbors import neighbors_figure
-from minigrad import backend
 
 INDEXED_IMAGES, QUERIES, NEIGHBORS = 2000, 6, 6
 
@@ -23,7 +22,7 @@ def similar_images(report: Report) -> str:
     if arguments.split == "train":
         remedy = cli.command(REPORT, report.folder, "--split", "validation")
         raise Missing("each training image would find itself", remedy)
-    training = load.dataset(arguments, checkpoint, "train")
+    training = options.dataset(arguments, report.trained, "train")
     index = training_index(report, training)
     queries = Subset(dataset, min(QUERIES, len(dataset)))
     query_features = _features(report, queries)
@@ -65,5 +64,6 @@ def training_index(report: Report, training: Dataset) -> Features:
 
 
 def _features(report: Report, dataset: Dataset) -> Features:
-    loader = load.loader(report.arguments, report.checkpoint, dataset)
-    return features(report.model, loader, backend.get(report.arguments.backend))
+    trained = report.trained
+    batches = trained.loader(dataset).batches(0)
+    return features(trained.model, batches, len(dataset), trained.device)

@@ -16,8 +16,8 @@ MAX_FRAMES = 20  # of the slider; each has 90 kB
 
 
 def filters(report: Report) -> str:
-    conv1 = layers.convolutions(report.model)["conv1"]
-    columns = layers.columns(report.model, "conv1")
+    conv1 = layers.convolutions(report.trained.model)["conv1"]
+    columns = layers.columns(report.trained.model, "conv1")
     caption = (
         f"The {conv1.out_channels} kernels of the first layer, each at full contrast; gray is a "
         "weight of 0."
@@ -44,8 +44,8 @@ def filters(report: Report) -> str:
 
 
 def responses(report: Report) -> str:
-    kernels = layers.convolutions(report.model)["conv1"].weight.numpy()
-    columns = layers.columns(report.model, "conv1")
+    kernels = layers.convolutions(report.trained.model)["conv1"].weight.numpy()
+    columns = layers.columns(report.trained.model, "conv1")
     result = tuning(kernels)
     overview = response_figures.overview_figure(result, columns, "conv1", report.variance_by_epoch)
     mean = mean_circular_variance(kernels)

@@ -13,7 +13,6 @@ from alexnet.report.content import Report
 from alexnet.report.html import figure, picture, table
 from alexnet.visualize import result_figures
 from alexnet.visualize.result_figures import Prediction
-from minigrad import backend
 
 SAMPLES = 8  # right ones, and as many wrong ones
 LISTED_CLASSES, EXTREME_CLASSES, LISTED_PAIRS = 20, 10, 10
@@ -88,9 +87,7 @@ def _predictions(report: Report, dataset: Dataset, indices: np.ndarray) -> list[
     preprocessing, classes = report.checkpoint.preprocessing, report.checkpoint.classes
     views = [central_view(dataset.image(i, preprocessing.resize), preprocessing) for i in indices]
     batch = Batch.from_views(views, dataset.labels[indices], indices, preprocessing)
-    ((_, log_probabilities),) = predict(
-        report.model, iter([batch]), backend.get(report.arguments.backend)
-    )
+    ((_, log_probabilities),) = predict(report.trained.model, iter([batch]), report.trained.device)
     return [
         Prediction(
             view.crop, dataset.name(i), classes[dataset.labels[i]], top_classes(row, classes, 5)

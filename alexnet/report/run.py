@@ -23,7 +23,8 @@ def headline(report: Report) -> str:
             ("top-5", f"{best['val_top5']:.1%}", f"chance {min(5 / classes, 1):.1%}"),
             ("loss", f"{best['val_loss']:.3f}", f"guessing {math.log(classes):.3f}"),
         ]
-    cards.append(("parameters", f"{parameter_count(report.model):,}", f"{classes:,} classes"))
+    parameters = parameter_count(report.trained.model)
+    cards.append(("parameters", f"{parameters:,}", f"{classes:,} classes"))
     if report.rows:
         speed = statistics.median(row["images_per_s"] for row in report.rows)
         cards += [

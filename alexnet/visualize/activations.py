@@ -10,7 +10,7 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.errors import UsageError
-from alexnet.inference import layers, load
+from alexnet.inference import layers, options
 from alexnet.style import (
     INTENSITY,
     NORMAL,
@@ -26,7 +26,7 @@ from alexnet.visualize import pictures
 from alexnet.visualize.mosaic import mosaic
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture, class_name
-from minigrad import Tensor, backend
+from minigrad import Tensor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +41,8 @@ HEADER, TITLE, SCALE, MARGIN = 1.6, 0.3, 0.75, 0.1
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    load.add_checkpoint_option(parser)
-    load.add_data_options(parser)
+    options.add_checkpoint_option(parser)
+    options.add_data_options(parser)
     pictures.add_image_options(parser, default=1)
     parser.add_argument(
         "--layers",
@@ -58,12 +58,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"feature maps of each layer, those with the largest mean; default: {MAPS}",
     )
-    load.add_computing_options(parser)
+    options.add_computing_options(parser)
     add_out_option(parser, "activations.png beside the checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    checkpoint, model = load.network(arguments)
+    trained = options.network(arguments)
+    checkpoint, model = trained.checkpoint, trained.model
     path = destination(arguments, "activations.png")
     with_maps = [name for name in layers.stages(model) if not name.startswith("fc")]
     for name in arguments.layers:
@@ -71,9 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 f"no layer {name!r} with feature maps; choose from {', '.join(with_maps)}"
             )
-    images = pictures.select_images(arguments, checkpoint)
-    device = backend.get(arguments.backend)
-    for image in pictures.prepare_images(arguments, checkpoint, images, device):
+    images = pictures.select_images(arguments, trained)
+    for image in pictures.prepare_images(trained, images):
         maps = layers.activations(model, Tensor(image.inputs), arguments.layers)
         image_maps = {name: layer_maps[0] for name, layer_maps in maps.items()}
         figure = activations_figure(image.picture, image_maps, checkpoint.classes, arguments.maps)

@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from alexnet import cli, files
 from alexnet.errors import CheckpointError, UsageError
-from alexnet.inference import layers, load
+from alexnet.inference import layers, options
+from alexnet.inference.trained import Trained
 from alexnet.run import filter_snapshots
-from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import save
 from alexnet.visualize import receptive_fields
 from alexnet.visualize.kernel_figures import (
@@ -28,7 +28,7 @@ from alexnet.visualize.kernel_figures import (
 )
 from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
 from alexnet.visualize.patches import patch, strongest
-from minigrad import backend, nn
+from minigrad import nn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ CHANNELS, PATCHES = 12, 9
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    load.add_checkpoint_option(parser)
+    options.add_checkpoint_option(parser)
     parser.add_argument(
         "--layer", default="conv1", metavar="NAME", help="conv1 to conv5; default: conv1"
     )
@@ -66,8 +66,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_out_option(parser, "filters-LAYER[-KIND].png in the run folder", (".png", ".svg", ".gif"))
     images = parser.add_argument_group("images for --patches")
-    load.add_data_options(images)
-    load.add_computing_options(images)
+    options.add_data_options(images)
+    options.add_computing_options(images)
 
 
 def _channels(text: str) -> list[int]:
@@ -89,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.epochs and (arguments.patches or arguments.layer != "conv1"):
         raise UsageError("--epochs is for the kernels of conv1")
 
-    checkpoint, model = load.network(arguments)
+    trained = options.network(arguments)
+    checkpoint, model = trained.checkpoint, trained.model
     known = layers.convolutions(model)
     if arguments.layer not in known:
         raise UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
@@ -99,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     columns = layers.columns(model, arguments.layer)
     channels = _chosen(arguments, layer)
     if arguments.patches:
-        figure = _patches_figure(arguments, checkpoint, model, channels, title)
+        figure = _patches_figure(arguments, trained, channels, title)
     elif arguments.epochs:
         folder = run_folder(arguments.checkpoint)
         snapshots = filter_snapshots.require(folder)
@@ -132,20 +133,19 @@ def _chosen(arguments: argparse.Namespace, layer: nn.Conv2d) -> list[int]:
 
 def _patches_figure(
     arguments: argparse.Namespace,
-    checkpoint: Checkpoint,
-    model: nn.Module,
+    trained: Trained,
     channels: list[int],
     title: str,
 ) -> Figure:
-    dataset = load.dataset(arguments, checkpoint)
-    loader = load.loader(arguments, checkpoint, dataset)
-    part, batches = layers.up_to(model, arguments.layer), loader.batches(0)
+    dataset = options.dataset(arguments, trained)
+    loader = trained.loader(dataset)
+    part, batches = layers.up_to(trained.model, arguments.layer), loader.batches(0)
     with contextlib.closing(batches):
         shown = tqdm(
             batches, "images", len(loader), unit=" batches", disable=not sys.stderr.isatty()
         )
-        found = strongest(part, shown, channels, PATCHES, backend.get(arguments.backend))
-    windows, preprocessing = receptive_fields.windows(part), checkpoint.preprocessing
+        found = strongest(part, shown, channels, PATCHES, trained.device)
+    windows, preprocessing = receptive_fields.windows(part), trained.checkpoint.preprocessing
     field = receptive_fields.receptive_field(windows, 0, 0)
     size = min(field.bottom - field.top, preprocessing.image_size)
     rows = np.full((len(channels), PATCHES, size, size, 3), 255, np.uint8)

@@ -11,7 +11,8 @@ import numpy as np
 from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
-from alexnet.inference import layers, load
+from alexnet.inference import layers, options
+from alexnet.inference.features import LAYER, features
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import (
     COLORS,
@@ -27,9 +28,7 @@ from alexnet.style import (
     save,
 )
 from alexnet.visualize import embedding, pictures
-from alexnet.visualize.features import LAYER, features
 from alexnet.visualize.output import add_out_option, destination
-from minigrad import backend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +43,8 @@ LEGEND, MAX_HEIGHT = 1.7, PAGE_WIDTH  # inches
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    load.add_checkpoint_option(parser)
-    load.add_data_options(parser)
+    options.add_checkpoint_option(parser)
+    options.add_data_options(parser)
     pictures.add_image_options(parser, default=COUNT)
     parser.add_argument("--layer", default=LAYER, help=f"default: {LAYER}")
     parser.add_argument("--method", choices=("tsne", "pca"), default="tsne", help="default: tsne")
@@ -56,25 +55,27 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="t-SNE: about how many neighbors of an image count; default: 30",
     )
-    load.add_computing_options(parser)
+    options.add_computing_options(parser)
     add_out_option(parser, "map.png beside the checkpoint; the images go to map-images.png")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    checkpoint, model = load.network(arguments)
+    trained = options.network(arguments)
+    checkpoint, model = trained.checkpoint, trained.model
     path = destination(arguments, "map.png")
     if arguments.layer not in layers.stages(model):
         raise UsageError(
             f"no layer {arguments.layer!r}; choose from {', '.join(layers.stages(model))}"
         )
-    images = pictures.select_images(arguments, checkpoint)
-    loader = load.loader(arguments, checkpoint, images)
-    image_features = features(model, loader, backend.get(arguments.backend), arguments.layer)
+    images = pictures.select_images(arguments, trained)
+    batches = trained.loader(images).batches(0)
+    image_features = features(model, batches, len(images), trained.device, arguments.layer)
     count = len(image_features.values)
+    vectors = image_features.values.reshape(count, -1)
     if count < 4:
         raise UsageError(f"a map needs at least 4 images, got {count}")
     if arguments.method == "pca":
-        points, shares = embedding.pca(image_features.values)
+        points, shares = embedding.pca(vectors)
         title = f"PCA of {arguments.layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
     else:
         # With few images nearly all would be neighbors of each other.
@@ -84,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"perplexity {perplexity:.3g}, the largest for {count:,} images, instead of "
                 f"{arguments.perplexity:g}"
             )
-        points, divergence = embedding.tsne(image_features.values, perplexity, arguments.seed)
+        points, divergence = embedding.tsne(vectors, perplexity, arguments.seed)
         title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
     title += f", {count:,} images"
 

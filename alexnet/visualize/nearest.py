@@ -13,8 +13,8 @@ import numpy as np
 from alexnet import files
 from alexnet.data.dataset import Dataset
 from alexnet.errors import CheckpointError
+from alexnet.inference.features import Features
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.visualize.features import Features
 from minigrad import io
 
 DISTANCES = ("euclidean", "cosine")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alexnet import cli, text
-from alexnet.data import options
+from alexnet.data import options as data_options
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import load
-from alexnet.inference.image_files import UNKNOWN
-from alexnet.run.checkpoint import Checkpoint
+from alexnet.inference import options
+from alexnet.inference.features import LAYER, Features, features
+from alexnet.inference.inputs import UNKNOWN
+from alexnet.inference.trained import Trained
 from alexnet.style import (
     LARGE,
     PAGE_WIDTH,
@@ -29,10 +30,8 @@ from alexnet.style import (
     save,
 )
 from alexnet.visualize import nearest, pictures
-from alexnet.visualize.features import LAYER, Features, features
 from alexnet.visualize.output import add_out_option, destination, run_folder
 from alexnet.visualize.pictures import Picture
-from minigrad import backend, nn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,8 +44,8 @@ HEADER, TEXT, GAP, MARK = 0.55, 0.34, 0.08, 0.14
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    load.add_checkpoint_option(parser)
-    load.add_data_options(parser)
+    options.add_checkpoint_option(parser)
+    options.add_data_options(parser)
     pictures.add_image_options(parser, default=8)
     parser.add_argument(
         "-k",
@@ -58,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--distance", choices=nearest.DISTANCES, default="euclidean", help="default: euclidean"
     )
-    options.SUBSET.add_to(
+    data_options.SUBSET.add_to(
         parser,
         help="look among so many training images, of all classes in turn; default: all",
     )
@@ -75,7 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="also find the neighbors of every image of the set, and count how many are of its "
         "class",
     )
-    load.add_computing_options(parser)
+    options.add_computing_options(parser)
     add_out_option(parser, "neighbours.png beside the checkpoint")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
@@ -85,25 +84,26 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "the neighbors are training images, and each would find itself: choose another --split"
         )
-    checkpoint, model = load.network(arguments)
+    trained = options.network(arguments)
+    checkpoint = trained.checkpoint
     path = destination(arguments, "neighbours.png")
-    queries = pictures.select_images(arguments, checkpoint)
-    training = load.dataset(arguments, checkpoint, "train")
+    queries = pictures.select_images(arguments, trained)
+    training = options.dataset(arguments, trained, "train")
     if arguments.subset:
         training = Subset(training, arguments.subset)
-    index = _index(arguments, checkpoint, model, training)
+    index = _index(arguments, trained, training)
     if arguments.k > len(index.values):
         raise UsageError(f"-k {arguments.k}: there are {len(index.values)} images to find")
 
-    query_features = _features(arguments, checkpoint, model, queries)
+    query_features = _features(trained, queries)
     positions, distances = nearest.nearest(
         query_features.values, index.values, arguments.k, arguments.distance
     )
     results = {"k": arguments.k, "distance": arguments.distance, "layer": LAYER}
     results["queries"] = _listed(queries, query_features, training, index, positions, distances)
     if arguments.precision:
-        whole = load.dataset(arguments, checkpoint)
-        results |= _precision(arguments, checkpoint, model, whole, index)
+        whole = options.dataset(arguments, trained)
+        results |= _precision(arguments, trained, whole, index)
 
     figure = neighbors_figure(
         pictures.load_pictures(queries, query_features.indices, checkpoint.preprocessing),
@@ -128,19 +128,15 @@ def run(arguments: argparse.Namespace) -> int:
 # -- what is computed ----------------------------------------------------------------------------
 
 
-def _features(
-    arguments: argparse.Namespace, checkpoint: Checkpoint, model: nn.Module, dataset: Dataset
-) -> Features:
-    loader = load.loader(arguments, checkpoint, dataset)
-    return features(model, loader, backend.get(arguments.backend))
+def _features(trained: Trained, dataset: Dataset) -> Features:
+    batches = trained.loader(dataset).batches(0)
+    return features(trained.model, batches, len(dataset), trained.device)
 
 
-def _index(
-    arguments: argparse.Namespace, checkpoint: Checkpoint, model: nn.Module, training: Dataset
-) -> Features:
+def _index(arguments: argparse.Namespace, trained: Trained, training: Dataset) -> Features:
     """The index from its file, if it belongs to this network and these images; else a new one."""
     path = arguments.index or run_folder(arguments.checkpoint) / "index.safetensors"
-    belongs_to = nearest.identity(checkpoint, training, LAYER)
+    belongs_to = nearest.identity(trained.checkpoint, training, LAYER)
     if path.exists():
         try:
             return nearest.load(path, belongs_to)
@@ -148,20 +144,19 @@ def _index(
             cli.say(f"{other}: it is replaced")
     cli.writable(path)
     cli.say(f"computing {LAYER} of {len(training):,} training images, kept in {path}")
-    index = _features(arguments, checkpoint, model, training)
+    index = _features(trained, training)
     nearest.save(path, index, belongs_to)
     return index
 
 
 def _precision(
     arguments: argparse.Namespace,
-    checkpoint: Checkpoint,
-    model: nn.Module,
+    trained: Trained,
     dataset: Dataset,
     index: Features,
 ) -> dict[str, Any]:
     """precision@k of all images of a set, with the chance level: the share of a class."""
-    set_features = _features(arguments, checkpoint, model, dataset)
+    set_features = _features(trained, dataset)
     positions, _ = nearest.nearest(
         set_features.values, index.values, arguments.k, arguments.distance
     )

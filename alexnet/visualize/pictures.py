@@ -12,10 +12,9 @@ from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import caption
 from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.errors import DataError
-from alexnet.inference import load
-from alexnet.inference.image_files import UNKNOWN, ImageFiles, expand
-from alexnet.run.checkpoint import Checkpoint
-from minigrad.backend import Backend
+from alexnet.inference import options
+from alexnet.inference.inputs import UNKNOWN, Input, Inputs, expand
+from alexnet.inference.trained import Trained
 
 MAX_ROWS = 50  # of images below each other: more than a page, but still a picture
 
@@ -40,18 +39,18 @@ def add_image_options(parser: argparse.ArgumentParser, default: int) -> None:
     cli.SEED.add_to(parser, default=0, help="decides which; default: 0")
 
 
-def select_images(arguments: argparse.Namespace, checkpoint: Checkpoint) -> Dataset:
+def select_images(arguments: argparse.Namespace, trained: Trained) -> Dataset:
     """The images that the options of `add_image_options` name."""
     if arguments.images:
-        return ImageFiles(_image_files(arguments.images), checkpoint.classes)
-    dataset = load.dataset(arguments, checkpoint)
+        return Inputs(_image_files(arguments.images), trained.classes)
+    dataset = options.dataset(arguments, trained)
     count = arguments.count or min(arguments.default_count, len(dataset))
     if count > len(dataset):
         cli.say(f"--count {count}: the {arguments.split} set has {len(dataset)} images, all taken")
     return Subset(dataset, min(count, len(dataset)), arguments.seed)
 
 
-def _image_files(paths: list[Path]) -> list[str]:
+def _image_files(paths: list[Path]) -> list[Input]:
     """The files themselves, and of folders the images below them.
 
     Raises:
@@ -62,7 +61,7 @@ def _image_files(paths: list[Path]) -> list[str]:
         found = expand(str(path))
         if not found:
             raise DataError(f"{path}: no image in this folder; give one that has some, or files")
-        files += found
+        files += map(Input, found)
     return files
 
 
@@ -89,19 +88,17 @@ class Prepared(NamedTuple):
     inputs: Any
 
 
-def prepare_images(
-    arguments: argparse.Namespace, checkpoint: Checkpoint, images: Dataset, device: Backend
-) -> Iterator[Prepared]:
+def prepare_images(trained: Trained, images: Dataset) -> Iterator[Prepared]:
     """Each image that can be used, prepared as the checkpoint says."""
-    for batch in load.loader(arguments, checkpoint, images).batches(0):
-        inputs = batch.prepare(device)
+    for batch in trained.loader(images).batches(0):
+        inputs = batch.prepare(trained.device)
         for position, index in enumerate(batch.indices):
-            (picture,) = load_pictures(images, [index], checkpoint.preprocessing)
+            (picture,) = load_pictures(images, [index], trained.checkpoint.preprocessing)
             yield Prepared(
                 int(index),
                 cli.one_line(images.name(index)),
                 picture,
-                device.images(inputs[position : position + 1]),
+                trained.device.images(inputs[position : position + 1]),
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli, files
-from alexnet.inference import layers, load
+from alexnet.inference import layers, options
 from alexnet.run import filter_snapshots
 from alexnet.style import save
 from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
@@ -25,7 +25,7 @@ from alexnet.visualize.tuning import (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    load.add_checkpoint_option(parser)
+    options.add_checkpoint_option(parser)
     parser.add_argument(
         "--method",
         choices=("fourier", "gratings"),
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
     folder = run_folder(arguments.checkpoint)
-    _, model = load.network(arguments)
+    model = options.network(arguments).model
     path = destination(arguments, "responses.png")
     conv1 = layers.convolutions(model)["conv1"]
     columns = layers.columns(model, "conv1")

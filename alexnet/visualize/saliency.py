@@ -13,7 +13,7 @@ from PIL import Image
 from alexnet import cli
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import layers, load
+from alexnet.inference import layers, options
 from alexnet.inference.evaluation import mean_log_probabilities
 from alexnet.style import (
     INTENSITY,
@@ -30,7 +30,7 @@ from alexnet.style import (
 from alexnet.visualize import pictures
 from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
-from minigrad import Tensor, backend, nn, no_grad
+from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
 if TYPE_CHECKING:
@@ -174,8 +174,8 @@ def explain(
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    load.add_checkpoint_option(parser)
-    load.add_data_options(parser)
+    options.add_checkpoint_option(parser)
+    options.add_data_options(parser)
     pictures.add_image_options(parser, default=4)
     parser.add_argument(
         "--square",
@@ -183,22 +183,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="PIXELS",
         help=f"side of the square that is moved over the image; default: 1/{SQUARE_SHARE} of it",
     )
-    load.add_computing_options(parser)
+    options.add_computing_options(parser)
     add_out_option(parser, "saliency.png beside the checkpoint")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    checkpoint, model = load.network(arguments)
+    trained = options.network(arguments)
+    checkpoint = trained.checkpoint
     path = destination(arguments, "saliency.png")
     size = checkpoint.preprocessing.image_size
     square = arguments.square or max(1, size // SQUARE_SHARE)
     if square > size:
         raise UsageError(f"--square {square}: the network's images have {size} pixels")
-    images = pictures.select_images(arguments, checkpoint)
-    device = backend.get(arguments.backend)
+    images = pictures.select_images(arguments, trained)
     rows = []
-    for image in pictures.prepare_images(arguments, checkpoint, images, device):
-        result = explain(model, image.inputs, square, device, arguments.batch_size)
+    for image in pictures.prepare_images(trained, images):
+        result = explain(trained.model, image.inputs, square, trained.device, trained.batch_size)
         rows.append((image.picture, result))
         name = display_name(checkpoint.classes[result.predicted])
         print(cli.printable(f"{image.name}: {name} {result.probability:.1%}"))

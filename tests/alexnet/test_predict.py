@@ -14,7 +14,8 @@ from PIL import Image
 
 from alexnet import predict
 from alexnet.data.transforms import Preprocessing, central_view, ten_views
-from alexnet.inference import image_files
+from alexnet.inference import inputs
+from alexnet.inference.results import top_classes
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import Tensor, manual_seed
 from tests.alexnet.narrow import NarrowAlexNet
@@ -114,9 +115,9 @@ def test_probabilities_and_order(views, network, checkpoint, photos, capsys):
 
 def test_top_classes_by_sorting():
     shares = np.array([0.1, 0.3, 0.1, 0.4, 0.1])
-    top = predict.top_classes(shares, list("abcde"), 4)
+    top = top_classes(shares, list("abcde"), 4)
     assert top == [("d", 0.4), ("b", 0.3), ("a", 0.1), ("c", 0.1)]
-    assert len(predict.top_classes(shares, list("abcde"), 9)) == 5
+    assert len(top_classes(shares, list("abcde"), 9)) == 5
 
 
 def test_text(checkpoint, photos, capsys):
@@ -200,12 +201,12 @@ def test_options_between_the_run_and_the_images(options, checkpoint, photos, cap
     ids=["lines", "cr-lf", "byte-order-mark", "powershell", "big-endian"],
 )
 def test_lists_as_other_systems_write_them(content):
-    assert image_files.listed(content) == ["a.png", "", "b é.png", ""]
+    assert inputs.listed(content) == ["a.png", "", "b é.png", ""]
 
 
 def test_names_in_a_list_are_left_as_they_are():
     names = ["a\x0bb.png", "a\x85\u2028b.png", " -a.png ", "a\rb.png", "\udcff.png"]
-    assert image_files.listed(os.fsencode("\n".join(names))) == names
+    assert inputs.listed(os.fsencode("\n".join(names))) == names
 
 
 @pytest.mark.parametrize(

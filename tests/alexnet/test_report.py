@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from alexnet import train
-from alexnet.inference import load
+from alexnet.inference import options
 from alexnet.report import __main__, neighbors, results
 from alexnet.report.content import Missing, Report
 from alexnet.report.html import Section, page, pairs, slider, table
@@ -270,7 +270,7 @@ def test_a_damaged_run_json(tmp_path, content):
         path.mkdir()
     else:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    report = Report(argparse.Namespace(checkpoint=tmp_path), None, None, [], {})
+    report = Report(argparse.Namespace(checkpoint=tmp_path), None, {})
     with pytest.raises(Missing, match="no readable run.json"):
         report.run_json()
 
@@ -307,7 +307,7 @@ def test_samples_are_right_and_wrong_ones(original, monkeypatch):
 def test_neighbors_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
     monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 10)
     report = __main__.read_run(__main__.parser().parse_args([str(run)]))
-    training = load.dataset(report.arguments, report.checkpoint, "train")
+    training = options.dataset(report.arguments, report.trained, "train")
     some = neighbors.training_index(report, training)
     assert len(set(some.indices)) == 10
     assert training.labels[some.indices].tolist() == some.labels.tolist()

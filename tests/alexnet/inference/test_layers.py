@@ -8,8 +8,8 @@ from alexnet.data.loader import Loader
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import BadImage, DivergedNetwork
 from alexnet.inference import layers
+from alexnet.inference.features import features
 from alexnet.model import AlexNet, AlexNetOWT
-from alexnet.visualize.features import features
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad import functional as F
 
@@ -107,26 +107,24 @@ def test_features_of_a_set_are_those_of_each_image(model):
     preprocessing = Preprocessing(image_size=67, mean=(120, 110, 100), scale=1 / 58)
     dataset = Images(7, damaged=[2])
 
-    def loader(batch_size):
+    def batches(batch_size):
         skipping = Skipping(dataset, BadImages(skip=True, limit=1))
-        return Loader(skipping, preprocessing, batch_size, workers=0)
+        return Loader(skipping, preprocessing, batch_size, workers=0).batches(0)
 
-    found = features(model, loader(3), CPU)
+    found = features(model, batches(3), 7, CPU)
     assert found.indices.tolist() == [0, 1, 3, 4, 5, 6]
     assert found.labels.tolist() == [0, 1, 1, 0, 1, 0]
-    for batch in loader(7).batches(0):
+    for batch in batches(7):
         expected = layers.activations(model, Tensor(batch.prepare(CPU)), ["fc7"])["fc7"]
     np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-5)
     assert found.values.std(axis=0).max() > 0
-    maps = features(model, loader(3), CPU, "pool5").values
-    assert maps.shape == (
-        6,
-        layers.activations(model, Tensor(batch.prepare(CPU)), ["pool5"])["pool5"][0].size,
-    )
+    maps = features(model, batches(3), 7, CPU, "pool5").values
+    expected = layers.activations(model, Tensor(batch.prepare(CPU)), ["pool5"])["pool5"]
+    np.testing.assert_allclose(maps, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_network_that_diverged(model):
     next(model.parameters()).data[0] = np.nan
     loader = Loader(Images(2), Preprocessing(image_size=67, mean=(0, 0, 0)), 2, workers=0)
     with pytest.raises(DivergedNetwork, match="fc7 that are not finite"):
-        features(model, loader, CPU)
+        features(model, loader.batches(0), 2, CPU)

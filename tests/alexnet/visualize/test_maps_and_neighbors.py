@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet import style
-from alexnet.inference.image_files import UNKNOWN
+from alexnet.inference.inputs import UNKNOWN
 from alexnet.visualize import map as map_command
 from alexnet.visualize import neighbors
 from alexnet.visualize.pictures import Picture

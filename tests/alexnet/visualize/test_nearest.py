@@ -7,9 +7,9 @@ import pytest
 
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
+from alexnet.inference.features import Features
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize import nearest
-from alexnet.visualize.features import Features
 from minigrad import io
 
 

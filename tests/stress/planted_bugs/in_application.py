@@ -82,7 +82,7 @@ FAULTS = [
     ),
     Fault(
         "the byte-order mark belongs to the first name of a list",
-        "alexnet/inference/image_files.py",
+        "alexnet/inference/inputs.py",
         "content.removeprefix(codecs.BOM_UTF8)",
         "content",
         "tests/alexnet/test_predict.py -k lists",
@@ -170,12 +170,12 @@ FAULTS = [
     Fault(
         "files: a large image loses its rotation",
         "alexnet/data/images.py",
-        "        orientation = _orientation(image)\n"
-        "        if image.width * image.height > LARGE_PIXELS:\n"
-        "            image = _reduced(image, square)\n",
-        "        if image.width * image.height > LARGE_PIXELS:\n"
-        "            image = _reduced(image, square)\n"
-        "        orientation = _orientation(image)\n",
+        "    orientation = _orientation(image)\n"
+        "    if image.width * image.height > LARGE_PIXELS:\n"
+        "        image = _reduced(image, square)\n",
+        "    if image.width * image.height > LARGE_PIXELS:\n"
+        "        image = _reduced(image, square)\n"
+        "    orientation = _orientation(image)\n",
         IMAGES + "large",
     ),
     Fault(
@@ -208,17 +208,17 @@ FAULTS = [
     ),
     Fault(
         "files: data that have changed are evaluated",
-        "alexnet/inference/load.py",
-        "    if not data_options.names_data(vars(arguments)):\n",
-        "    if data_options.names_data(vars(arguments)):\n",
-        "tests/alexnet/inference/test_load.py",
+        "alexnet/inference/run_data.py",
+        "    if not named:\n",
+        "    if named:\n",
+        "tests/alexnet/inference/test_run_data.py",
     ),
     Fault(
         "files: the subset of a run is compared with the whole training set",
-        "alexnet/inference/load.py",
+        "alexnet/inference/run_data.py",
         'if used == "train" and subset is not None and',
         'if used == "test" and subset is not None and',
-        "tests/alexnet/inference/test_load.py",
+        "tests/alexnet/inference/test_run_data.py",
     ),
     Fault(
         "files: a folder of the user is hidden from git",
@@ -328,8 +328,8 @@ FAULTS = [
     ),
     Fault(
         "processes: what all of them know is said as if one did",
-        "alexnet/train.py",
-        "with distributed.by_all_processes():\n            raise Diverged",
+        "alexnet/training/run.py",
+        "with by_all_processes():\n            raise Diverged",
         "with contextlib.nullcontext():\n            raise Diverged",
         PROCESSES + "test_faults.py -k finite",
     ),

@@ -1,12 +1,13 @@
-"""The activations of a layer for every image of a set, as vectors that can be compared."""
+"""The activations of a layer for many images, as arrays that can be compared."""
 
 import contextlib
+from collections.abc import Generator
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from alexnet.data.loader import Loader, sent_ahead
+from alexnet.data.loader import Batch, sent_ahead
 from alexnet.inference import layers
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
@@ -19,9 +20,9 @@ class Features(NamedTuple):
     """The features of N images.
 
     Attributes:
-        values: float32 (N, D), the activations.
+        values: float32 (N, D), or (N, C, H, W), the activations.
         labels: int64 (N,).
-        indices: int64 (N,), which images of the data set they are; skipped images are missing.
+        indices: int64 (N,), which images they are; skipped images are missing.
     """
 
     values: np.ndarray
@@ -29,10 +30,14 @@ class Features(NamedTuple):
     indices: np.ndarray
 
 
-def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LAYER) -> Features:
-    """The activations of a layer for all images of a loader, in evaluation mode.
+def features(
+    model: nn.Module, batches: Generator[Batch], count: int, backend: Backend, layer: str = LAYER
+) -> Features:
+    """The activations of a layer for all images of some batches, in evaluation mode.
 
-    Feature maps (C, H, W) become vectors of C * H * W. The loader gives one view an image.
+    Args:
+        batches: with one view of each image.
+        count: of the images, those that are skipped included.
 
     Raises:
         DivergedNetwork: an activation is not finite.
@@ -41,22 +46,19 @@ def features(model: nn.Module, loader: Loader, backend: Backend, layer: str = LA
     network = layers.up_to(model, layer)
     values = None
     labels, indices, done = [], [], 0
-    batches = loader.batches(0)
     with (
         contextlib.closing(batches),
         # disable=None: shown on a terminal only.
-        tqdm(
-            total=len(loader.dataset), desc=layer, unit=" images", leave=False, disable=None
-        ) as bar,
+        tqdm(total=count, desc=layer, unit=" images", leave=False, disable=None) as bar,
     ):
         for batch in sent_ahead(batches, backend):
             with no_grad():
                 output = network(Tensor(batch.prepare(backend))).numpy()
             if values is None:
                 # Filled batch by batch: to join a list of parts would need the memory twice.
-                values = np.empty((len(loader.dataset), output[0].size), np.float32)
+                values = np.empty((count, *output.shape[1:]), np.float32)
             layers.require_finite(output, layer)
-            values[done : done + len(batch)] = output.reshape(len(batch), -1)
+            values[done : done + len(batch)] = output
             done += len(batch)
             labels.append(batch.labels)
             indices.append(batch.indices)

@@ -11,7 +11,7 @@ from alexnet.data import load as open_data
 from alexnet.data.identity import identity
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
-from alexnet.inference import load
+from alexnet.inference import options, run_data
 from alexnet.run.checkpoint import Checkpoint
 from tests.alexnet.runs import CLASSES, write_images
 
@@ -38,16 +38,10 @@ def checkpoint_of(root, **settings):
     )
 
 
-def options(split="validation", data=None, root=None):
-    return argparse.Namespace(
-        data=data, data_root=root, train_root=None, val_root=None, split=split
-    )
-
-
 @pytest.mark.parametrize("split", ["train", "validation"])
 @pytest.mark.parametrize("settings", [{}, {"subset": 5}, {"subset": None}])
 def test_the_data_of_the_run(photos, split, settings, capsys):
-    dataset = load.dataset(options(split), checkpoint_of(photos, **settings))
+    dataset = run_data.dataset(checkpoint_of(photos, **settings), split)
     assert len(dataset) == {"train": 9, "validation": 3}[split]
     assert capsys.readouterr().err == ""
 
@@ -56,14 +50,14 @@ def test_data_that_were_moved(photos, tmp_path, capsys):
     checkpoint = checkpoint_of(photos)
     moved = photos.rename(tmp_path / "moved")
     with pytest.raises(DataError) as caught:
-        load.dataset(options(), checkpoint)
+        run_data.dataset(checkpoint, "validation")
     assert str(caught.value) == (
         f"{photos}: no such folder, but the data of the run were there; if they were moved, "
         "give --data-root DIR"
     )
-    assert len(load.dataset(options(root=moved), checkpoint)) == 3
+    assert len(run_data.dataset(checkpoint, "validation", data_root=moved)) == 3
     assert capsys.readouterr().err == ""  # they are the same
-    assert len(load.dataset(options(data="demo", split="train"), demo_checkpoint())) > 0
+    assert len(run_data.dataset(demo_checkpoint(), "train", data="demo")) > 0
 
 
 def demo_checkpoint():
@@ -75,15 +69,15 @@ def demo_checkpoint():
 def test_a_relative_path_of_a_run_from_before(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checkpoint = checkpoint_of("my photos")
-    assert len(load.dataset(options(), checkpoint)) == 3
+    assert len(run_data.dataset(checkpoint, "validation")) == 3
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="seen from where the run was started"):
-        load.dataset(options(), checkpoint)
+        run_data.dataset(checkpoint, "validation")
     # Another folder of this name is not taken for the data of the run.
     write_images(tmp_path / "elsewhere" / "my photos", count=5)
     with pytest.raises(CheckpointError, match="12|15"):
-        load.dataset(options("train"), checkpoint)
+        run_data.dataset(checkpoint, "train")
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
@@ -95,13 +89,13 @@ def test_data_that_changed_are_refused_unless_they_are_named(tmp_path, split, ca
     changed = root / ("train" if split == "train" else "val") / "red" / "0.png"
     changed.unlink()
     with pytest.raises(CheckpointError) as caught:
-        load.dataset(options(split), checkpoint)
+        run_data.dataset(checkpoint, split)
     known = "training" if split == "train" else "validation"
     assert str(caught.value) == (
         f"the {known} set has changed since the run began: it had 9 images and has 8; bring the "
         "old one back, or name the data to use instead: --data-root DIR"
     )
-    assert load.dataset(options(split, root=root), checkpoint)
+    assert run_data.dataset(checkpoint, split, data_root=root)
     note = f"note: the {known} set is not that of the run: it had 9 images and has 8\n"
     assert capsys.readouterr().err == note
 
@@ -109,14 +103,14 @@ def test_data_that_changed_are_refused_unless_they_are_named(tmp_path, split, ca
 def test_data_smaller_than_the_subset_of_the_run(photos, tmp_path, capsys):
     checkpoint = checkpoint_of(photos, subset=8)
     fewer = write_images(tmp_path / "fewer", count=2)
-    assert len(load.dataset(options("train", root=fewer), checkpoint)) == 3
+    assert len(run_data.dataset(checkpoint, "train", data_root=fewer)) == 3
     assert "it had 8 images and has 3" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_does_not_know_its_data(photos, capsys):
     checkpoint = checkpoint_of(photos)
     checkpoint.data = {}
-    assert len(load.dataset(options(root=photos), checkpoint)) == 3
+    assert len(run_data.dataset(checkpoint, "validation", data_root=photos)) == 3
     assert capsys.readouterr().err == ""
 
 
@@ -124,10 +118,10 @@ def test_names_of_folders_that_are_no_text(tmp_path):
     root = write_images(tmp_path / os.fsdecode(b"caf\xe9 "), count=2)
     checkpoint_of(root).save(tmp_path / "last.safetensors")
     checkpoint = Checkpoint.load(tmp_path / "last.safetensors")
-    assert len(load.dataset(options(), checkpoint)) == 3
+    assert len(run_data.dataset(checkpoint, "validation")) == 3
     shutil.rmtree(root)
     with pytest.raises(DataError, match="no such folder"):
-        load.dataset(options(), checkpoint)
+        run_data.dataset(checkpoint, "validation")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +135,7 @@ def test_the_bound_on_the_size_of_images(tmp_path, given, stored, expected, monk
     settings = {} if stored is None else {"max_pixels": stored}
     checkpoint = Checkpoint("alexnet", [], PREPROCESSING, arguments=settings)
     checkpoint.save(tmp_path / "last.safetensors")
-    load.network(argparse.Namespace(checkpoint=tmp_path, backend="cpu", max_pixels=given))
+    options.network(argparse.Namespace(checkpoint=tmp_path, backend="cpu", max_pixels=given))
     assert bounds == [expected]
 
 

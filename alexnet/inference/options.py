@@ -1,0 +1,79 @@
+"""The options of commands that use a trained network, and what they stand for."""
+
+import argparse
+from pathlib import Path
+
+from alexnet import cli
+from alexnet.data import Dataset
+from alexnet.data import options as data_options
+from alexnet.inference import run_data
+from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
+
+
+def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="a run folder, whose best network is taken, or a .safetensors file",
+    )
+
+
+def add_data_options(parser: argparse._ActionsContainer) -> None:
+    """--data, --data-root, --split, --bad-images and --max-pixels; by default as in the run."""
+    data_options.DATA.add_to(parser, help="default: that of the run")
+    data_options.DATA_ROOT.add_to(parser)
+    data_options.TRAIN_ROOT.add_to(parser)
+    data_options.VAL_ROOT.add_to(parser)
+    parser.add_argument("--split", choices=run_data.SPLITS, default="validation", help="which set")
+    data_options.BAD_IMAGES.add_to(parser, default="error")
+    add_max_pixels_option(parser)
+
+
+def add_max_pixels_option(parser: argparse._ActionsContainer) -> None:
+    data_options.MAX_PIXELS.add_to(
+        parser, help="images with more pixels cannot be used; default: that of the run"
+    )
+
+
+def add_views_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--views", type=int, choices=(1, 10), default=1, help="views of an image; default: 1"
+    )
+
+
+def add_computing_options(parser: argparse.ArgumentParser) -> None:
+    """--backend, --batch-size and --workers."""
+    cli.BACKEND.add_to(parser, default="cpu")
+    cli.BATCH_SIZE.add_to(parser, default=BATCH_SIZE, help=f"default: {BATCH_SIZE}")
+    data_options.WORKERS.add_to(parser, default=WORKERS)
+
+
+def network(arguments: argparse.Namespace) -> Trained:
+    """The network of the options, on their backend; commands may lack some of these options.
+
+    Raises:
+        BackendError, CheckpointError, DivergedNetwork: see `Trained`.
+    """
+    names = ("backend", "batch_size", "workers", "bad_images", "max_pixels")
+    given = {name: getattr(arguments, name) for name in names if name in arguments}
+    return Trained(arguments.checkpoint, **given)
+
+
+def dataset(arguments: argparse.Namespace, trained: Trained, split: str | None = None) -> Dataset:
+    """The set that the options name, or the one of the run where they name none.
+
+    Args:
+        split: instead of the one of the options.
+
+    Raises:
+        CheckpointError, DataError, UsageError: see `run_data.dataset`.
+    """
+    return run_data.dataset(
+        trained.checkpoint,
+        split or arguments.split,
+        data=arguments.data,
+        data_root=arguments.data_root,
+        train_root=arguments.train_root,
+        val_root=arguments.val_root,
+    )

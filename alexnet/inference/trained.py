@@ -1,0 +1,223 @@
+"""A trained network, ready to be used: what it sees in images, and how good it is.
+
+Every command that uses a network goes through `Trained`, and so does Python's `alexnet.load`.
+"""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from alexnet.data import Dataset, images
+from alexnet.data.bad_images import BadImages, Skipping
+from alexnet.data.loader import Batch, Loader
+from alexnet.errors import DivergedNetwork, UsageError
+from alexnet.formats.given import Given
+from alexnet.formats.load import load
+from alexnet.inference import inputs, layers, run_data
+from alexnet.inference.evaluation import evaluate, predict
+from alexnet.inference.features import LAYER, features
+from alexnet.inference.inputs import Images, Input, Refuse
+from alexnet.inference.results import Prediction, Predictions, Results
+from alexnet.run import progress
+from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
+from alexnet.run.metrics import Row, read_rows
+from minigrad import backend as backends
+
+BATCH_SIZE, WORKERS = 128, 2
+
+
+class Trained:
+    """A network that was trained, with what it needs to be used.
+
+    Args:
+        source: a run folder, whose best network is taken, or a file with weights.
+        backend: "cpu" or "cuda".
+        batch_size: images that are computed together, of ten views each a tenth.
+        workers: threads that decode.
+        bad_images: of a data set; "error" ends at one that cannot be used, "skip" leaves it out.
+        max_pixels: images with more cannot be used; by default as in its training. Holds for the
+            whole process.
+        given: what a file of another program does not say.
+
+    Attributes:
+        source: as given.
+        checkpoint: what the file holds.
+        model: in evaluation mode, on `device`.
+        device: the backend.
+
+    Raises:
+        BackendError: the backend is not available.
+        CheckpointError: there is no network that can be used.
+        DivergedNetwork: its parameters are not finite.
+    """
+
+    def __init__(
+        self,
+        source: Path | str,
+        *,
+        backend: str = "cpu",
+        batch_size: int = BATCH_SIZE,
+        workers: int = WORKERS,
+        bad_images: str = "error",
+        max_pixels: int | None = None,
+        given: Given | None = None,
+    ):
+        self.device = backends.get(backend)
+        self.source = Path(source)
+        path = find(self.source, BEST, LAST)
+        self.checkpoint = load(path, given)
+        _require_finite(self.checkpoint, path)
+        self.batch_size, self.workers, self.bad_images = batch_size, workers, bad_images
+        stored = self.checkpoint.arguments.get("max_pixels", images.MAX_PIXELS)
+        images.set_max_pixels(max_pixels or stored)
+        self.model = self.checkpoint.build().to(backend)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, or the folder of a file."""
+        return self.source if self.source.is_dir() else self.source.parent
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the C classes, in the order of the network's outputs."""
+        return self.checkpoint.classes
+
+    @property
+    def metrics(self) -> list[Row]:
+        """A dict for each epoch of the run, as in its metrics.csv; none of a file elsewhere."""
+        return read_rows(self.folder)
+
+    # -- images in any form ------------------------------------------------------------------------
+
+    def predict(self, images: Images, *, views: int = 1) -> Prediction | Predictions:
+        """The probabilities of the classes.
+
+        Args:
+            images: an image, or many of them: paths, of files and of folders; Pillow images;
+                arrays or tensors, uint8 or float from 0 to 1, of the shape (H, W), (H, W, 3) or
+                (3, H, W), RGB, or with another axis in front. Everything is resized and cut to
+                the network's size.
+            views: 10 for the mean over ten views of an image (section 4.1 of the paper).
+
+        Returns:
+            a `Prediction` for one image, a list of them for several or for a folder.
+
+        Raises:
+            BadImage, DataError: an image cannot be used.
+            UsageError: `images` is nothing that can be an image.
+        """
+        found, single = inputs.collect(images, self.classes)
+        predicted = Predictions(p for p, _ in self.predictions(found, views=views))
+        return predicted[0] if single else predicted
+
+    def predictions(
+        self, found: list[Input], *, views: int = 1, refuse: Refuse = inputs.raise_error
+    ) -> Iterator[tuple[Prediction, np.ndarray]]:
+        """The predictions one after the other, each with the middle of the image, uint8 (S, S, 3).
+
+        Args:
+            refuse: called with the name of an image that cannot be used, and the error.
+        """
+        batches = self._batches(found, views, refuse)
+        for batch, log_probabilities in predict(self.model, batches, self.device):
+            for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
+                image = found[index]
+                middle = batch.images[i * views + (4 if views == 10 else 0)]
+                yield Prediction(image.name, self.classes, row, image.label), middle
+
+    def features(self, images: Images, layer: str = LAYER) -> np.ndarray:
+        """What a layer computes of images, in evaluation mode.
+
+        Args:
+            images: as for `predict`.
+            layer: conv1 to conv5, norm1, pool1 and so on, fc6 to fc8; by default fc7, the 4096
+                numbers by which the paper compares images (section 6.1).
+
+        Returns:
+            float32 (N, 4096), or (N, C, H, W) of a convolutional layer; for one image without N.
+
+        Raises:
+            BadImage, DataError: an image cannot be used.
+            DivergedNetwork: an activation is not finite.
+            UsageError: there is no such layer, or `images` is nothing that can be an image.
+        """
+        self.require_layer(layer)
+        found, single = inputs.collect(images, self.classes)
+        batches = self._batches(found, 1, inputs.raise_error)
+        values = features(self.model, batches, len(found), self.device, layer).values
+        return values[0] if single else values
+
+    def require_layer(self, layer: str) -> None:
+        """Raise UsageError unless the network has a stage of this name."""
+        known = layers.stages(self.model)
+        if layer not in known:
+            raise UsageError(f"no layer {layer!r}; choose from {', '.join(known)}")
+
+    def _batches(self, found: list[Input], views: int, refuse: Refuse) -> Generator[Batch]:
+        return inputs.batches(
+            found,
+            self.checkpoint.preprocessing,
+            max(1, self.batch_size // views),
+            views,
+            self.workers,
+            refuse,
+        )
+
+    # -- data sets ---------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        data: Dataset | Path | str | None = None,
+        *,
+        split: str = "validation",
+        views: int = 1,
+    ) -> Results:
+        """How good the network is on a set of images with known classes.
+
+        Args:
+            data: a data set; or the folder that it lies in, of any kind that training takes; by
+                default that of the run.
+            split: "train", "validation" or "test", of a folder or of the run.
+            views: see `predict`.
+
+        Raises:
+            DataError: an image cannot be used, or there is no such set.
+            CheckpointError: its classes are not those of the network.
+        """
+        dataset = self.dataset(split, data)
+        loader = self.loader(dataset, views)
+        with progress.for_this_terminal()(split, len(dataset), 0) as report:
+            return evaluate(self.model, loader, self.device, report)
+
+    def dataset(
+        self, split: str = "validation", data: Dataset | Path | str | None = None
+    ) -> Dataset:
+        """A set of images that is named, or else the one of the run; see `evaluate`."""
+        if isinstance(data, Path | str):
+            return run_data.dataset(self.checkpoint, split, data_root=data)
+        if data is None:
+            return run_data.dataset(self.checkpoint, split)
+        self.checkpoint.require(self.checkpoint.architecture, data.classes)
+        return data
+
+    def loader(self, dataset: Dataset, views: int = 1) -> Loader:
+        """Batches of a set in its order, prepared for the network without augmentation."""
+        bad_images = BadImages(self.bad_images == "skip", limit=len(dataset))
+        return Loader(
+            Skipping(dataset, bad_images),
+            self.checkpoint.preprocessing,
+            max(1, self.batch_size // views),
+            ten_views=views == 10,
+            workers=self.workers,
+        )
+
+
+def _require_finite(checkpoint: Checkpoint, path: Path) -> None:
+    for name, weights in checkpoint.model.items():
+        # A sum is finite only if every number is, and needs no memory.
+        if not np.isfinite(weights.sum()):
+            raise DivergedNetwork(
+                f"{path}: {name} has numbers that are not finite, its training diverged; "
+                "choose an earlier checkpoint"
+            )
