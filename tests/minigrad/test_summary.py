@@ -189,6 +189,11 @@ def test_float_type_of_the_parameters():
     assert mg.summary(network().to(np.float64), (2, 6, 6, 6)).layers[0].output_bytes == 8 * 288
 
 
+def test_on_a_gpu(cuda):
+    on_gpu, on_cpu = (mg.summary(network().to(device), (2, 6, 6, 6)) for device in ("cuda", "cpu"))
+    assert on_gpu == on_cpu
+
+
 @pytest.mark.parametrize(
     "part, layer",
     [
