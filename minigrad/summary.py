@@ -137,7 +137,7 @@ def summary(model: Module, *input_shapes: Sequence[int]) -> Summary:
     before = random_keys.seed, random_keys.call
     try:
         with no_grad(), observed(run.count):
-            run.model(*inputs)
+            run.start(inputs)
     finally:
         random_keys.seed, random_keys.call = before
     return Summary(
@@ -179,16 +179,17 @@ class _Run:
         for name, module in model.named_modules():
             # A module with several names is one layer, which has the first of them.
             if id(module) not in self.counts:
-                self.counts[id(module)] = _Counts(name, module)
-                self._report(module)
+                counts = self.counts[id(module)] = _Counts(name, module)
+                # The layers of a Fused in a Sequential are named, the Fused itself is not.
+                for step in (module, *(module.steps if isinstance(module, Sequential) else ())):
+                    if isinstance(step, Fused):
+                        vars(step)["forward"] = partial(self._one_by_one, step)
+                if module is not model:
+                    vars(module)["forward"] = partial(self._call, counts, module.forward)
 
-    def _report(self, module: Module) -> None:
-        if isinstance(module, Sequential):
-            for step in module.steps:
-                if isinstance(step, Fused):
-                    vars(step)["forward"] = partial(self._one_by_one, step)
-        forward = partial(self._one_by_one, module) if isinstance(module, Fused) else module.forward
-        vars(module)["forward"] = partial(self._call, self.counts[id(module)], forward)
+    def start(self, inputs: Sequence[Tensor]) -> None:
+        """Run the network, which may define `__call__` instead of `forward`."""
+        self._call(self.counts[id(self.model)], self.model, *inputs)
 
     def _call(self, counts: _Counts, forward: Callable, *args: Any, **kwargs: Any) -> Any:
         if not counts.calls:

@@ -106,6 +106,23 @@ def test_branches_and_operations_of_a_module_s_own():
     assert numbers(layers["0.right"]) == ((1, 2, 4, 4), 4, 32 * 2, 128)
 
 
+class Callable(nn.Module):
+    """Without a `forward`."""
+
+    def __init__(self):
+        self.layer = nn.Linear(3, 2)
+
+    def __call__(self, input):
+        return F.tanh(self.layer(input))
+
+
+def test_modules_that_define_call_instead_of_forward():
+    layers = by_name(nn.Sequential(Callable(), nn.ReLU()), (1, 3))
+    assert numbers(layers["0.layer"]) == ((1, 2), 8, 6, 8)
+    (network, layer) = mg.summary(Callable(), (1, 3)).layers
+    assert numbers(network) == ((1, 2), 0, 0, 8) and layer.name == "layer"
+
+
 def test_a_container_is_no_layer():
     assert list(by_name(Holder(nn.Sequential(nn.ReLU())), (1, 2))) == ["part.0"]
 
