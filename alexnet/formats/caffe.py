@@ -223,7 +223,7 @@ def _differences(layer: Layer, module: nn.Module) -> Iterator[tuple[str, Any, An
         ):
             value = getattr(module, ours)
             both = value if isinstance(value, tuple) else (value, value)
-            expected[ours] = window_pair(settings, name, default), tuple(both)
+            expected[ours] = caffe_messages.window_pair(settings, name, default), tuple(both)
     if isinstance(module, nn.Conv2d | nn.Linear):
         shapes = [parameter.shape for parameter in (module.weight, module.bias)]
         expected["number of blobs"] = len(layer.blobs), len(shapes)
@@ -232,15 +232,6 @@ def _differences(layer: Layer, module: nn.Module) -> Iterator[tuple[str, Any, An
             own = blob.shape[-len(shape) :] if blob.size == np.prod(shape) else blob.shape
             expected[f"shape of the {kind}"] = "x".join(map(str, own)), "x".join(map(str, shape))
     return ((what, *pair) for what, pair in expected.items() if pair[0] != pair[1])
-
-
-def window_pair(settings: Any, name: str, default: int) -> tuple[int, int]:
-    """ "kernel", "stride" or "pad" of a convolution or pooling, along height and width."""
-    values = list(getattr(settings, "kernel_size" if name == "kernel" else name))
-    if settings.HasField(f"{name}_h") or settings.HasField(f"{name}_w"):
-        values = [getattr(settings, f"{name}_h"), getattr(settings, f"{name}_w")]
-    first, *others = values or [default]
-    return first, others[0] if others else first
 
 
 def _require_sizes_of_caffe(

@@ -14,7 +14,7 @@ from alexnet.inference import layers
 from alexnet.model import ARCHITECTURES
 from minigrad import Tensor
 from tests.alexnet.formats import caffe_files
-from tests.alexnet.formats.caffe_files import CHANNELS, SIZE, field, message
+from tests.alexnet.formats.caffe_files import SIZE, field, message
 from tests.alexnet.narrow import NarrowAlexNet
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_alexnet")
@@ -231,7 +231,7 @@ def without(*names):
     return edit
 
 
-CONV2 = (1, CHANNELS[1]), (3, 2), (4, 5), (6, 1)
+CONV2 = (1, 26), (3, 2), (4, 5), (6, 1)
 
 
 @pytest.mark.parametrize(
