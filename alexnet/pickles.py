@@ -7,8 +7,9 @@ the calls. A subclass of pickle.Unpickler with an allow-list would be as long, w
 is on the list, and would reserve as much memory as the file claims to need.
 """
 
+import mmap
 import pickletools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -35,36 +36,37 @@ class Call:
     state: Any = None
 
 
-@dataclass(eq=False)
-class Reference:
-    """What stands for an object that is not in the pickle, but elsewhere in its file."""
-
-    identity: Any
-
-
-def interpret(file: IO[bytes], functions: Collection[str]) -> Any:
+def interpret(
+    file: IO[bytes] | mmap.mmap,
+    functions: Collection[str],
+    refer: Callable[[Any], Any] | None = None,
+) -> Any:
     """The value of the pickle that begins at the position of a file, which is then behind it.
 
-    It is made of dict, list, tuple, str, int, float, bool, bytes, None, `Call` and `Reference`; an
-    OrderedDict that begins empty is a dict. Strings of Python 2 longer than 255 bytes are left in
-    the file: a slice says where they are.
+    It is made of dict, list, tuple, str, int, float, bool, bytes, None, and `Call`; an OrderedDict
+    that begins empty is a dict. Strings of Python 2 longer than 255 bytes are left in the file: a
+    slice says where they are.
 
     Args:
         file: memory-mapped or in memory: reading n bytes gives what there is, and reserves no
             memory for n first.
         functions: that it may call, each as "module name".
+        refer: gives what stands for an object that is not in the pickle, by its identity there; it
+            raises ValueError for what is no identity. None where all objects are in the pickle.
 
     Raises:
         PickleError: it cannot be interpreted.
     """
     try:
-        return _interpret(file, functions)
+        return _interpret(file, functions, refer)
     # Warning: pickletools warns of some strings, which is an error where Python is told so (-W).
     except (ValueError, TypeError, AttributeError, LookupError, Warning) as error:
         raise PickleError(str(error)) from error
 
 
-def _interpret(file: IO[bytes], functions: Collection[str]) -> Any:
+def _interpret(
+    file: IO[bytes] | mmap.mmap, functions: Collection[str], refer: Callable[[Any], Any] | None
+) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
@@ -136,8 +138,8 @@ def _interpret(file: IO[bytes], functions: Collection[str]) -> Any:
                 # What an OrderedDict has besides its items is of no use here.
                 if not isinstance(stack[-1], dict):
                     stack[-1].state = state
-            case "BINPERSID":
-                stack[-1] = Reference(stack[-1])
+            case "BINPERSID" if refer is not None:
+                stack[-1] = refer(stack[-1])
             case _:
                 raise ValueError(f"unexpected instruction {instruction.name}")
     return stack[-1]

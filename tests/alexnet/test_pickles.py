@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from alexnet import pickles
-from alexnet.pickles import Call, PickleError, Reference, UnexpectedFunction, interpret
+from alexnet.pickles import Call, PickleError, UnexpectedFunction, interpret
 
 
 def interpreted(code, functions=(pickles.ORDERED_DICT,)):
@@ -70,9 +70,13 @@ class Pickler(pickle.Pickler):
 def test_persistent_identities_are_references():
     file = io.BytesIO()
     Pickler(file, 2).dump([Path, "a"])
-    reference, text = interpreted(file.getvalue())
-    assert isinstance(reference, Reference)
-    assert (reference.identity, text) == (("storage", 7), "a")
+    code = file.getvalue()
+    assert interpret(io.BytesIO(code), (), "reference to {}".format) == [
+        "reference to ('storage', 7)",
+        "a",
+    ]
+    with pytest.raises(PickleError, match="unexpected instruction BINPERSID"):
+        interpreted(code)
 
 
 def test_pickles_behind_one_another():

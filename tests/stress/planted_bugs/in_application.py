@@ -4,6 +4,7 @@ from tests.stress.planted_bugs import Fault
 
 DOWNLOADS = "tests/alexnet/data/test_downloads.py"
 IMAGES = "tests/alexnet/data/test_images.py -k "
+NETWORK = "tests/alexnet/test_network.py -k "
 PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
 CAFFE = "tests/alexnet/formats/test_caffe.py -k "
@@ -87,6 +88,49 @@ FAULTS = [
         "content.removeprefix(codecs.BOM_UTF8)",
         "content",
         "tests/alexnet/test_predict.py -k lists",
+    ),
+    # Networks in Python.
+    Fault(
+        "python: colors are rows",
+        "alexnet/data/images.py",
+        "image = image.transpose(1, 2, 0)",
+        "image = image.transpose(2, 1, 0)",
+        NETWORK + "every_form",
+    ),
+    Fault(
+        "python: numbers of any range are pixels",
+        "alexnet/data/images.py",
+        "if not (image.min() >= 0 and image.max() <= 1):",
+        "if not image.min() >= 0:",
+        NETWORK + "no_image",
+    ),
+    Fault(
+        "python: a rotated image that Pillow holds stays so",
+        "alexnet/data/images.py",
+        "        return _pixels(image, square)\n\n\ndef from_array",
+        "        return np.asarray(image)\n\n\ndef from_array",
+        NETWORK + "upright",
+    ),
+    Fault(
+        "python: a process that is to end goes on after the run is saved",
+        "alexnet/network.py",
+        'if word == "terminated":',
+        'if word == "killed":',
+        NETWORK + "signal",
+    ),
+    Fault(
+        "python: fit trains again in each of several processes",
+        "alexnet/network.py",
+        '    cli.require_one_process("a function")\n',
+        "",
+        NETWORK + "several_processes",
+    ),
+    Fault(
+        "python: a switch takes anything for yes",
+        "alexnet/training/options.py",
+        "if not isinstance(given, bool):",
+        "if given is None:",
+        NETWORK + "wrong_options",
     ),
     # Locks.
     Fault(
