@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data import labels
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
 from alexnet.formats import caffe_messages
 from alexnet.formats.caffe_input import read_preprocessing
 from alexnet.formats.caffe_messages import ACROSS_CHANNELS, CEIL, MAX_POOLING, Layer, Net
 from alexnet.formats.given import Given
+from alexnet.formats.state_dict import named_classes
 from alexnet.model import ARCHITECTURES, PAPER_NORM
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
@@ -75,20 +75,22 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     """The network of a .caffemodel.
 
     Args:
-        given: what the file does not say; its layers are known without `names`.
+        given: what the file does not say; its layers need no `names`.
 
     Raises:
         CheckpointError: it is damaged, or another network; or protobuf is not installed.
         OSError: it cannot be read.
     """
     given = given or Given()
+    if given.names:
+        raise CheckpointError(f"{path}: a map of names does not go with a .caffemodel")
     net = caffe_messages.read_net(path)
     chain = _chain(path, net)
     last = chain[-1]
     if last.kind != "InnerProduct" or not last.blobs or last.blobs[0].ndim < 2:
         raise CheckpointError(f"{path} is no AlexNet: {last.name!r} is its last layer")
     network = _variant(path, chain)
-    classes = _classes(path, last.blobs[0].shape[-2], given)
+    classes = named_classes(path, last.blobs[0].shape[-2], given.classes)
     preprocessing = read_preprocessing(path, net, given)
     try:
         with nn.init.skipped():
@@ -156,17 +158,6 @@ def _variant(path: Path, chain: list[Layer]) -> dict[str, Any]:
     if "Pooling" in kinds[: kinds.index("LRN")]:
         variant["pool_before_norm"] = True
     return variant
-
-
-def _classes(path: Path, count: int, given: Given) -> list[str]:
-    if given.classes is not None:
-        if len(given.classes) != count:
-            raise CheckpointError(
-                f"{path} has {count} classes, but {len(given.classes)} names are given"
-            )
-        return list(given.classes)
-    synsets = list(labels.words())
-    return synsets if count == len(synsets) else [f"class {index}" for index in range(count)]
 
 
 def _parameters(path: Path, chain: list[Layer], model: nn.Module) -> dict[str, np.ndarray]:
