@@ -309,11 +309,9 @@ def exit_code(run: Callable[[], int], *, in_a_team: bool = False) -> int:
     Args:
         in_a_team: whether the command can be started by mpiexec, to work in several processes.
     """
-    if not in_a_team:
-        command, run = run, lambda: _alone(command)
     with _standard_streams(), log(logging.WARNING):
         try:
-            code, message, by_all = _outcome(run)
+            code, message, by_all = _outcome(run, in_a_team)
         except Exception:
             _let_the_leader_speak()
             _abort_others(1, traceback.format_exc())
@@ -353,19 +351,18 @@ def _let_the_leader_speak() -> None:
         time.sleep(SECONDS_FOR_LEADER)
 
 
-def _alone(run: Callable[[], int]) -> int:
-    """Run a command; in several processes each would do the same, and write the same files.
+def require_one_process(what: str) -> None:
+    """Raise UsageError in one of several: each would do the same, and write the same files.
 
-    Raises:
-        UsageError: there are several.
+    Args:
+        what: is to be done, in a word or two.
     """
     launch = launchers.launched()
     if launch and launch.size > 1:
         raise UsageError(
-            f"{launch.name} has started {launch.size} processes of a command that works in one; "
+            f"{launch.name} has started {launch.size} processes of {what} that works in one; "
             "only python -m alexnet.train works in several"
         )
-    return run()
 
 
 def _abort_others(code: int, text: str = "") -> None:
@@ -377,9 +374,11 @@ def _abort_others(code: int, text: str = "") -> None:
         team.abort(code)
 
 
-def _outcome(run: Callable[[], int]) -> tuple[int, Any, bool]:
+def _outcome(run: Callable[[], int], in_a_team: bool) -> tuple[int, Any, bool]:
     """The exit code of a command, what to say of an error, and whether all processes know it."""
     try:
+        if not in_a_team:
+            require_one_process("a command")
         with interrupts.raised():
             try:
                 code = run()

@@ -1,276 +1,44 @@
 """``python -m alexnet.train``: train AlexNet on images of any source."""
 
-import contextlib
-import importlib.util
-import math
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 from alexnet import cli, interrupts
-from alexnet.errors import Diverged, OutOfMemory, UsageError
-from alexnet.model import parameter_count
-from alexnet.run import checkpoint_files
-from alexnet.run import folder as run_folder
-from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
-from alexnet.training import processes, resources, signals
-from alexnet.training.build import build_trainer
-from alexnet.training.dry_run import dry_run
-from alexnet.training.epoch_results import Curves, EpochLines, FilterSnapshots
-from alexnet.training.memory_plan import Plan
-from alexnet.training.options import COMMAND, continued_run, new_run, parse
-from alexnet.training.settings import Invocation, Settings
-from alexnet.training.state import TrainingState
-from alexnet.training.step_log import StepLog, TensorBoard
-from alexnet.training.trainer import Observer, Trainer
-from alexnet.training.watch import Watch
+from alexnet.training import processes
+from alexnet.training.options import COMMAND, parse
+from alexnet.training.run import Ending, run
 from minigrad import distributed
-from minigrad.distributed import Team, by_all_processes
-
-BAD_IMAGES = "bad_images.txt"
-# Steps between the scalars for TensorBoard without --log-every.
-TENSORBOARD_EVERY = 10
+from minigrad.distributed import by_all_processes
 
 
 def _run(argv: list[str] | None) -> int:
     started = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        team = distributed.world()
-        stack.enter_context(processes.one_voice(team))
+    team = distributed.world()
+    with processes.one_voice(team):
         with by_all_processes():
-            cli_options, invocation = parse(argv)
-        stack.enter_context(cli.log())
-        checkpoint, pretrained, folder = None, None, invocation.out
-        if invocation.resume is not None:
-            resume = invocation.resume
-            checkpoint, folder = team.from_leader(
-                lambda: _checkpoint_to_continue(resume, folder, cli_options, stack)
-            )
-            with by_all_processes():
-                settings = continued_run(cli_options, checkpoint, team.size)
-            if checkpoint.is_complete(settings.epochs, settings.patience):
-                return _already_complete(settings, folder, checkpoint)
-        else:
-            pretrained = team.from_leader(lambda: _checkpoint_to_begin_with(folder, cli_options))
-            with by_all_processes():
-                settings = new_run(cli_options, pretrained, team.size)
-        processes.require_alike(team, asdict(settings))
-        _require_tensorboard(settings)
-        if invocation.dry_run:
-            return _dry_run(settings, folder, checkpoint, pretrained, team)
-
-        step = None if checkpoint is None else checkpoint.schedule["steps"]
-        from_file = invocation.resume is not None and Path(invocation.resume).is_file()
-
-        def make_folder(settings: Settings) -> Path:
-            if step is None:
-                return _new_folder(folder, settings, stack)
-            if from_file and (copy := run_folder.keep_later_part(folder, step)):
-                cli.say(f"{folder} had gone on after step {step}: a copy of that is kept in {copy}")
-            return folder
-
-        trainer, plan = build_trainer(settings, make_folder, checkpoint, pretrained, team=team)
-        who = processes.who_takes_part(team)
-        if team.leads:
-            trainer.bad_images.write_to(trainer.folder / BAD_IMAGES)
-            arguments = asdict(trainer.settings)
-            changes = run_folder.write_run_json(trainer.folder, arguments, checkpoint, who)
-            for name, (before, now) in changes.items():
-                cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
-            _announce(trainer)
-            trainer.observers = list(_observers(trainer, invocation.watch_every, stack))
-        del checkpoint, pretrained  # their arrays are as large as the network
-        return _train(trainer, plan, invocation, started)
+            options, invocation = parse(argv)
+        ending = run(options, invocation, team, started)
+        return 0 if ending is None else _say(ending)
 
 
-def _checkpoint_to_begin_with(
-    folder: Path | None, cli_options: dict[str, Any]
-) -> Checkpoint | None:
-    """That of --init-from, if it is given, once it is certain that the run can be kept."""
-    if folder is not None:
-        run_folder.require_free(folder)
-    run_folder.require_writable(folder or run_folder.RUNS)
-    if "init_from" not in cli_options:
-        return None
-    return Checkpoint.load(find(Path(cli_options["init_from"]), BEST, LAST))
-
-
-def _checkpoint_to_continue(
-    path: str, out: Path | None, cli_options: dict[str, Any], stack: contextlib.ExitStack
-) -> tuple[Checkpoint, Path]:
-    """The checkpoint and the folder, locked, of the run that --resume names."""
-    if out is not None:
-        raise UsageError("--resume continues in the run's own folder: leave out --out")
-    if path == "auto":
-        folder = run_folder.newest_to_continue(
-            cli_options.get("epochs"), cli_options.get("patience")
-        )
-    elif Path(path).is_dir():
-        folder = Path(path)
-        # Nothing is written into a folder that was named by mistake.
-        checkpoint_files.require_run(folder)
-    else:
-        checkpoint, folder = Checkpoint.load(Path(path)), Path(path).parent
-        checkpoint.require_run(Path(path))
-        stack.enter_context(run_folder.locked(folder))
-        return checkpoint, folder
-    stack.enter_context(run_folder.locked(folder))
-    checkpoint, warning = checkpoint_files.newest(folder)
-    if warning:
-        cli.say(f"warning: {warning}")
-    return checkpoint, folder
-
-
-def _already_complete(settings: Settings, folder: Path, checkpoint: Checkpoint) -> int:
-    """Say so, and write nothing: whatever else was given would have no effect."""
-    state = TrainingState.from_metadata(checkpoint.training)
-    cli.say(
-        f"{folder} is complete after {cli.counted(state.epoch, 'epoch')}, and stays as it is; "
-        "to train it further, give more --epochs"
-    )
-    _print_result(settings, folder, state, finished=True)
-    return 0
-
-
-def _require_tensorboard(settings: Settings) -> None:
-    if settings.tensorboard and not importlib.util.find_spec("tensorboardX"):
-        raise UsageError(
-            "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]'"
-        )
-
-
-def _dry_run(
-    settings: Settings,
-    folder: Path | None,
-    checkpoint: Checkpoint | None,
-    pretrained: Checkpoint | None,
-    team: Team,
-) -> int:
-    """Say what the run would be and what it would need, without making its folder."""
-    disk_folder = folder or run_folder.RUNS
-    trainer, plan = build_trainer(
-        settings.without_mean_image(),
-        lambda settings: disk_folder,
-        checkpoint,
-        pretrained,
-        check_memory=False,
-        team=team,
-    )
-    _announce(trainer)
-    dry_run(trainer, plan)
-    return 0
-
-
-def _new_folder(folder: Path | None, settings: Settings, stack: contextlib.ExitStack) -> Path:
-    """The folder of a new run, locked."""
-    folder, is_new = run_folder.create(folder, settings.data, settings.arch)
-    if is_new:
-        stack.callback(run_folder.remove_unused, folder)
-    stack.enter_context(run_folder.locked(folder))
-    run_folder.require_free(folder)
-    return folder
-
-
-def _announce(trainer: Trainer) -> None:
-    """Say what is going to run."""
-    settings, loader = trainer.settings, trainer.train_loader
-    classes, size = len(loader.dataset.classes), loader.preprocessing.image_size
-    cli.say(
-        f"data      {settings.data}: {classes} classes, {len(loader.dataset):,} images to learn "
-        f"from, {len(trainer.val_loader.dataset):,} for validation"
-    )
-    cli.say(
-        f"network   {settings.arch}: {parameter_count(trainer.network):,} parameters, "
-        f"images of {size}x{size}"
-    )
-    cli.say(
-        f"training  {cli.counted(settings.epochs, 'epoch')} of "
-        f"{cli.counted(len(loader), 'step')}, batch size "
-        f"{settings.batch_size}, {settings.optimizer}, lr {settings.lr:g} "
-        f"({settings.lr_schedule}), recipe {settings.recipe}, seed {settings.seed}"
-    )
-    cli.say(f"folder    {trainer.folder}")
-    if trainer.schedule.steps:
-        step = f", step {trainer.state.step} of the next" if trainer.state.step else ""
-        cli.say(f"continuing after epoch {trainer.state.epoch}{step}")
-    products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
-    size, among = trainer.team.size, ""
-    if size > 1:
-        divided = "have a column each" if settings.columns == 2 else "divide each batch"
-        among = f", in {size} processes that {divided}"
-    cli.say(
-        f"On {trainer.backend.describe()}{products}{among}. Kernels are compiled when they are "
-        "first used, so the first run takes a while to its first step."
-    )
-
-
-def _observers(
-    trainer: Trainer, table_every: int, stack: contextlib.ExitStack
-) -> Iterator[Observer]:
-    """What follows the run: warnings, and what the settings ask to be shown and kept."""
-    settings, folder, steps = trainer.settings, trainer.folder, trainer.schedule.steps
-    yield Watch(table_every=table_every)
-    if settings.snapshot_filters:
-        snapshots = FilterSnapshots(folder, trainer.state.epoch)
-        if steps == 0:
-            snapshots.save(trainer.network, epoch=0)
-        yield snapshots
-    if settings.log_every:
-        step_log = StepLog(folder, settings.log_every)
-        if steps:
-            step_log.keep_until(steps)
-        yield step_log
-    if settings.tensorboard:
-        board = TensorBoard(folder, settings.log_every or TENSORBOARD_EVERY, steps)
-        stack.callback(board.close)
-        yield board
-    yield Curves()
-    yield EpochLines()
-
-
-def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float) -> int:
-    """Train, say how it ended, and return the exit code."""
-    settings = trainer.settings
-    try:
-        with signals.after_step(trainer) as received:
-            finished = trainer.fit(
-                settings.epochs,
-                invocation.max_steps or math.inf,
-                deadline=started + (invocation.max_time or math.inf),
-                patience=settings.patience or math.inf,
-            )
-    except Diverged as error:
-        kept = trainer.folder / LAST
-        advice = f"; {kept} is from before" if kept.exists() else ""
-        with distributed.by_all_processes():
-            raise Diverged(f"{error}: try a smaller --lr{advice}") from error
-    except MemoryError as error:
-        available = resources.available_memory(trainer.backend, trainer.team.local_size)
-        raise OutOfMemory(f"out of memory ({error}): {plan.shortage(available)}") from error
-
-    resume = cli.command(COMMAND, "--resume", trainer.folder)
-    received = [number for numbers in trainer.team.gather(received) for number in numbers]
-    if received and not finished:
-        cli.say(f"{interrupts.word(received[0])}; continue with: {resume}")
-        return 128 + received[0]
-    _print_result(settings, trainer.folder, trainer.state, finished)
-    if not finished:
-        print(f"stopped after step {trainer.schedule.steps}; continue with: {resume}")
-    return 0
-
-
-def _print_result(settings: Settings, folder: Path, state: TrainingState, finished: bool) -> None:
-    if finished and state.epoch < settings.epochs:
+def _say(ending: Ending) -> int:
+    """Say how a run ended, and return the exit code."""
+    resume = cli.command(COMMAND, "--resume", ending.folder)
+    if ending.signal is not None:
+        cli.say(f"{interrupts.word(ending.signal)}; continue with: {resume}")
+        return 128 + ending.signal
+    state = ending.state
+    if ending.finished and state.epoch < ending.settings.epochs:
         print(
             f"stopped after epoch {state.epoch}: no better validation top-1 for "
             f"{cli.counted(state.epoch - state.best_epoch, 'epoch')}"
         )
     if state.best_epoch:
-        best = f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {folder}"
+        best = f"best top-1 {state.best_top1:.1%} in epoch {state.best_epoch}, {ending.folder}"
         print(cli.printable(best))
+    if not ending.finished:
+        print(f"stopped after step {ending.steps}; continue with: {resume}")
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 Every command that uses a network goes through `Trained`, and so does Python's `alexnet.load`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from alexnet.data import Dataset, images
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Batch, Loader
 from alexnet.errors import DivergedNetwork, UsageError
+from alexnet.formats.given import Given
+from alexnet.formats.load import load
 from alexnet.inference import inputs, layers, run_data
 from alexnet.inference.evaluation import evaluate, predict
 from alexnet.inference.features import LAYER, features
@@ -36,6 +38,7 @@ class Trained:
         bad_images: of a data set; "error" ends at one that cannot be used, "skip" leaves it out.
         max_pixels: images with more cannot be used; by default as in its training. Holds for the
             whole process.
+        given: what a file of another program does not say.
 
     Attributes:
         source: as given.
@@ -58,11 +61,12 @@ class Trained:
         workers: int = WORKERS,
         bad_images: str = "error",
         max_pixels: int | None = None,
+        given: Given | None = None,
     ):
         self.device = backends.get(backend)
         self.source = Path(source)
         path = find(self.source, BEST, LAST)
-        self.checkpoint = Checkpoint.load(path, optimizer=False)
+        self.checkpoint = load(path, given)
         _require_finite(self.checkpoint, path)
         self.batch_size, self.workers, self.bad_images = batch_size, workers, bad_images
         stored = self.checkpoint.arguments.get("max_pixels", images.MAX_PIXELS)
@@ -150,7 +154,7 @@ class Trained:
         if layer not in known:
             raise UsageError(f"no layer {layer!r}; choose from {', '.join(known)}")
 
-    def _batches(self, found: list[Input], views: int, refuse: Refuse) -> Iterator[Batch]:
+    def _batches(self, found: list[Input], views: int, refuse: Refuse) -> Generator[Batch]:
         return inputs.batches(
             found,
             self.checkpoint.preprocessing,

@@ -87,6 +87,16 @@ class Checkpoint:
         Raises:
             OSError: it cannot be written; a file that was there before is unchanged.
         """
+        arrays, metadata = self.packed(dtype, plain_names)
+        parameters = [name for name in arrays if name.removeprefix(MODEL) in self.model]
+        with files.replacing(path) as temporary:
+            halved = parameters if dtype == "bfloat16" else []
+            io.save(temporary, arrays, metadata, bfloat16=halved)
+
+    def packed(
+        self, dtype: str = "float32", plain_names: bool = False
+    ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """The arrays and the metadata of a file, for the arguments of `save`."""
         values = {name: getattr(self, name) for name in _JSON_FIELDS}
         values["preprocessing"] = self.preprocessing.to_metadata()
         is_newer = bool(self.network) or dtype != "float32" or plain_names
@@ -98,7 +108,6 @@ class Checkpoint:
         arrays = {f"{prefix}{name}": array for name, array in self.model.items()}
         if dtype != "float32":
             arrays = {name: io.rounded(array, dtype) for name, array in arrays.items()}
-        halved = list(arrays) if dtype == "bfloat16" else []
         arrays |= {f"{OPTIMIZER}{name}": array for name, array in self.optimizer.items()}
         mean_image = self.preprocessing.mean_image
         if mean_image is not None and plain_names:
@@ -109,8 +118,7 @@ class Checkpoint:
         needed = {name: arrays[name] for name in arrays if not name.startswith(OPTIMIZER)}
         metadata[CHECKSUM_WITHOUT_OPTIMIZER] = _checksum(needed, metadata)
         metadata["checksum"] = _checksum(arrays, metadata)
-        with files.replacing(path) as temporary:
-            io.save(temporary, arrays, metadata, bfloat16=halved)
+        return arrays, metadata
 
     @classmethod
     def load(cls, path: Path, optimizer: bool = True) -> "Checkpoint":
@@ -123,6 +131,26 @@ class Checkpoint:
             CheckpointError: it is missing, damaged, or from something else.
         """
         arrays, metadata = io.load(path, leave_out=None if optimizer else OPTIMIZER)
+        return cls.unpacked(path, arrays, metadata, optimizer)
+
+    @classmethod
+    def unpacked(
+        cls,
+        path: Path,
+        arrays: dict[str, np.ndarray],
+        metadata: dict[str, str],
+        optimizer: bool = True,
+    ) -> "Checkpoint":
+        """The inverse of `packed`.
+
+        Args:
+            path: of the file that arrays and metadata are from.
+            optimizer: whether the arrays are complete, see `load`.
+
+        Raises:
+            CheckpointError: they are damaged, or from something else.
+        """
+        metadata = dict(metadata)
         version = metadata.get("format_version")
         if version not in (FORMAT_VERSION, NEWER_VERSION):
             raise CheckpointError(

@@ -1,6 +1,7 @@
 """From the command line of a training run to its settings."""
 
 import argparse
+import difflib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,53 @@ def parse(
     Raises:
         UsageError: it is wrong.
     """
-    given = vars(_parser(prog, description).parse_args(argv))
+    return _divided(vars(_parser(prog, description).parse_args(argv)))
+
+
+def from_keywords(given: dict[str, Any]) -> tuple[dict[str, Any], Invocation]:
+    """The same as `parse` of arguments of a Python function; None stands for one that is not given.
+
+    Raises:
+        TypeError: there is no such option.
+        UsageError: an option takes no such value.
+    """
+    known, values = options(), {}
+    for name, value in given.items():
+        if name not in known:
+            similar = difflib.get_close_matches(name, known, n=1)
+            advice = f"; did you mean {similar[0]!r}?" if similar else ""
+            raise TypeError(f"there is no option {name!r}{advice}")
+        if value is not None:
+            values[name] = _value(known[name], name, value)
+    if {"resume", "init_from"} <= values.keys():
+        raise UsageError("init_from is for a new run: leave out resume")
+    return _divided(values)
+
+
+def _value(option: cli.Option, name: str, given: Any) -> Any:
+    """What an argument of a function stands for, as if it were typed after the option.
+
+    Raises:
+        UsageError: the option takes no such value.
+    """
+    if "action" in option.keywords:  # a switch
+        if not isinstance(given, bool):
+            raise UsageError(f"{name}: expected True or False, got {given!r}")
+        return given
+    kind, choices = option.keywords.get("type", str), option.keywords.get("choices")
+    try:
+        value = kind(str(given))
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{name}: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: {given!r} is no {kind.__name__}") from error
+    if choices is not None and value not in choices:
+        raise UsageError(f"{name}: {given!r} is none of {', '.join(map(repr, choices))}")
+    return value
+
+
+def _divided(given: dict[str, Any]) -> tuple[dict[str, Any], Invocation]:
+    """Settings, and what is not stored with a run."""
     names = {setting.name for setting in fields(Invocation)}
     invocation = Invocation(**{name: given.pop(name) for name in names & given.keys()})
     # Settings are stored as JSON, which has no paths.

@@ -26,6 +26,7 @@ import numba
 from alexnet import train
 from alexnet.model import ARCHITECTURES
 from alexnet.run.metrics import Row
+from alexnet.training import run as training_run
 from alexnet.training.trainer import Observer, Trainer
 from tests.alexnet.narrow import NarrowAlexNet
 from tests.alexnet.runs import write_images
@@ -170,8 +171,8 @@ def run(folder: Path, epochs: int) -> list[Sample]:
     """Train, and return what was measured."""
     photos = write_images(folder / "photos", count=IMAGES)
     sampler = Sampler(max(1, epochs // SAMPLES))
-    observers = train._observers
-    train._observers = lambda *arguments: [*observers(*arguments), sampler]
+    observers = training_run._observers
+    training_run._observers = lambda *arguments: [*observers(*arguments), sampler]
     command = [*OPTIONS, "--data-root", str(photos), "--out", str(folder / "run")]
     log = folder / "log"
     with (

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from alexnet import train
 from alexnet.run.metrics import RowLog
+from alexnet.training import run as training_run
 from alexnet.training.step_log import COLUMNS, StepLog, TensorBoard
 from alexnet.training.trainer import Step
 from tests.alexnet.runs import ROOT, resume
@@ -138,7 +138,7 @@ def test_tensorboard(start, tmp_path):
 
 
 def test_tensorboard_that_is_not_installed(start, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(training_run.importlib.util, "find_spec", lambda name: None)
     assert start(tmp_path / "run", "--tensorboard") == 2
     assert "pip install '.[tensorboard]'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -465,8 +465,8 @@ FAULTS = [
     ),
     Fault(
         "processes: what all of them know is said as if one did",
-        "alexnet/train.py",
-        "with distributed.by_all_processes():\n            raise Diverged",
+        "alexnet/training/run.py",
+        "with by_all_processes():\n            raise Diverged",
         "with contextlib.nullcontext():\n            raise Diverged",
         PROCESSES + "test_faults.py -k finite",
     ),
