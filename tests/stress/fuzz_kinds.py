@@ -20,9 +20,12 @@ from alexnet.data.readers import cifar, imagenet, parquet, shards
 from alexnet.data.readers.imagenet_tar import TarImages, train_images, validation_images
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
+from alexnet.formats import torch_file
+from alexnet.formats.load import load
 from alexnet.run.checkpoint import Checkpoint
 from tests.alexnet.data import miniature_imagenet
 from tests.alexnet.data.readers import test_cifar
+from tests.alexnet.formats import torch_files
 
 
 class Kind(NamedTuple):
@@ -226,6 +229,20 @@ def read_checkpoint(path: Path) -> None:
     Checkpoint.load(path)
 
 
+def write_own_torch(folder: Path) -> None:
+    """A checkpoint as a file of PyTorch."""
+    write_checkpoint(folder)
+    path = folder / "last.safetensors"
+    packed = Checkpoint.load(path).packed(plain_names=True)
+    path.unlink()
+    torch_file.save(folder / "network.pth", *packed)
+
+
+def read_torch(path: Path) -> None:
+    for array in torch_file.load(path)[0].values():
+        array.sum()
+
+
 KINDS = {
     "jpeg": Kind(write_jpeg, read_image),
     "png": Kind(write_png, read_image, repair=repair_png),
@@ -246,4 +263,7 @@ KINDS = {
     ),
     "shards": Kind(write_shards, read_shards),
     "checkpoint": Kind(write_checkpoint, read_checkpoint, refusal=CheckpointError),
+    "torch": Kind(torch_files.write_zip, read_torch, CheckpointError, torch_files.with_checksums),
+    "torch-legacy": Kind(torch_files.write_legacy, read_torch, CheckpointError),
+    "torch-own": Kind(write_own_torch, load, CheckpointError, torch_files.with_checksums),
 }
