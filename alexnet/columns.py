@@ -82,12 +82,17 @@ class Column(nn.Module):
             DataError: the processes have got different numbers of images.
         """
         self._require_same(images)
-        conv1, norm1, conv2, norm2, conv3, conv4, conv5, pool5 = self.features.steps
+        x = images
+        for step in self.features.steps:
+            layer = step.layers[0] if isinstance(step, nn.Fused) else step
+            if isinstance(layer, nn.LocalResponseNorm):
+                x = self._normalized(step, layer.size, x)
+                continue
+            if isinstance(layer, nn.Conv2d) and layer.in_channels != x.shape[1]:
+                x = self._of_both(x)  # conv3
+            x = step(x)
         flatten, fc6, relu6, drop6, fc7, relu7, drop7, fc8 = self.classifier
-        x = self._normalized(norm1, conv1(images))
-        x = self._normalized(norm2, conv2(x))
-        x = conv5(conv4(conv3(self._of_both(x))))
-        x = self._of_both(flatten(pool5(x)))
+        x = self._of_both(flatten(x))
         x = self._of_both(self._dropped(drop6, relu6(fc6(x))))
         x = self._of_both(self._dropped(drop7, relu7(fc7(x))))
         return self._scores(fc8(x))
@@ -105,10 +110,14 @@ class Column(nn.Module):
         """The channels, or units, of both columns."""
         return self._in_order(own, Exchange.apply(own, team=self.team))
 
-    def _normalized(self, norm: nn.Fused, own: Tensor) -> Tensor:
-        """Normalize and pool, with the channels of the other column that normalization sees."""
-        first, _ = norm.layers
-        reach, channels = first.size // 2, own.shape[1]
+    def _normalized(self, norm: nn.Module, size: int, own: Tensor) -> Tensor:
+        """Apply a layer that begins with a normalization over `size` channels.
+
+        It sees the channels of the other column that are next to ours.
+        """
+        reach, channels = size // 2, own.shape[1]
+        if not reach:
+            return norm(own)
         edge = own[:, -reach:] if self.team.rank == 0 else own[:, :reach]
         wider = self._in_order(own, Exchange.apply(edge, team=self.team))
         return self._own(norm(wider), channels)

@@ -30,10 +30,12 @@ def replacing(path: Path, folder: Path | None = None) -> Iterator[Path]:
         OSError: it cannot be written; what was at `path` before is still there, unless the very
             last step failed.
     """
-    unfinished = tempfile.TemporaryDirectory(
-        prefix=UNFINISHED, dir=folder or path.parent, ignore_cleanup_errors=True
-    )
-    with _naming(path), unfinished as name:
+    with (
+        _naming(path),
+        tempfile.TemporaryDirectory(
+            prefix=UNFINISHED, dir=folder or path.parent, ignore_cleanup_errors=True
+        ) as name,
+    ):
         temporary = Path(name) / path.name
         yield temporary
         _sync(temporary)

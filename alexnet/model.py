@@ -2,13 +2,19 @@
 
 import contextlib
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
 from minigrad import Tensor, nn
 from minigrad.nn import init as fill
+
+# Of section 3.3. The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
+PAPER_NORM: dict[str, Any] = {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
+
+# Far beyond any network; float32 has room for what is computed with it.
+LARGEST_NORM_CONSTANT = 1e6
 
 
 class AlexNet(nn.Module):
@@ -27,10 +33,18 @@ class AlexNet(nn.Module):
         dropout: probability after fc6 and fc7 (section 4.2).
         init: a name in `INITIALIZERS`.
         width: multiplies the number of channels and hidden units, for experiments and tests.
+        norm: constants of both normalizations that are not the paper's, by their names in
+            `nn.LocalResponseNorm`, which divides alpha by size.
+        pool_before_norm: pool first, then normalize, as Caffe's CaffeNet does.
+
+    Attributes:
+        variants: the arguments that make another network of the same parameters; a checkpoint
+            of such a network stores them.
     """
 
     default_image_size = 227
     minimum_image_size = 67
+    variants = ("norm", "pool_before_norm")
 
     def __init__(
         self,
@@ -39,17 +53,24 @@ class AlexNet(nn.Module):
         dropout: float = 0.5,
         init: str = "default",
         width: float = 1.0,
+        norm: Mapping[str, Any] = PAPER_NORM,
+        pool_before_norm: bool = False,
     ):
         _check(self, num_classes, image_size)
+        require_variant("alexnet", {"norm": norm, "pool_before_norm": pool_before_norm})
         c1, c2, c3, c4, c5, hidden = (_scaled(c, width) for c in (96, 256, 384, 384, 256, 4096))
-        # The paper's alpha multiplies the sum of squares, ours their mean over 5 channels.
-        norm = partial(nn.LocalResponseNorm, size=5, alpha=5 * 1e-4, beta=0.75, k=2.0)
+
+        def norm_and_pool() -> list[nn.Module]:
+            normalize = nn.LocalResponseNorm(**{**PAPER_NORM, **norm})
+            pool = nn.MaxPool2d(kernel_size=3, stride=2)
+            return [pool, normalize] if pool_before_norm else [nn.Fused(normalize, pool)]
+
         with _layer_initialization(init):
             self.features = nn.Sequential(
                 nn.Fused(nn.Conv2d(3, c1, kernel_size=11, stride=4), nn.ReLU()),
-                nn.Fused(norm(), nn.MaxPool2d(kernel_size=3, stride=2)),
+                *norm_and_pool(),
                 nn.Fused(nn.Conv2d(c1, c2, kernel_size=5, padding=2, groups=2), nn.ReLU()),
-                nn.Fused(norm(), nn.MaxPool2d(kernel_size=3, stride=2)),
+                *norm_and_pool(),
                 nn.Fused(nn.Conv2d(c2, c3, kernel_size=3, padding=1), nn.ReLU()),
                 nn.Fused(nn.Conv2d(c3, c4, kernel_size=3, padding=1, groups=2), nn.ReLU()),
                 nn.Fused(nn.Conv2d(c4, c5, kernel_size=3, padding=1, groups=2), nn.ReLU()),
@@ -83,6 +104,7 @@ class AlexNetOWT(nn.Module):
 
     default_image_size = 224
     minimum_image_size = 63
+    variants = ()
 
     def __init__(
         self,
@@ -123,7 +145,7 @@ class AlexNetOWT(nn.Module):
         return self.classifier(self.flatten(self.avgpool(self.features(images))))
 
 
-ARCHITECTURES: dict[str, type[nn.Module]] = {"alexnet": AlexNet, "owt": AlexNetOWT}
+ARCHITECTURES: dict[str, type[AlexNet] | type[AlexNetOWT]] = {"alexnet": AlexNet, "owt": AlexNetOWT}
 
 
 def _check(model: AlexNet | AlexNetOWT, num_classes: int, image_size: int) -> None:
@@ -134,6 +156,33 @@ def _check(model: AlexNet | AlexNetOWT, num_classes: int, image_size: int) -> No
         raise ValueError(
             f"{name}: image_size must be at least {model.minimum_image_size}, got {image_size}"
         )
+
+
+def require_variant(architecture: str, variant: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the arguments in `variant` make a network of an architecture.
+
+    Args:
+        architecture: name of an entry of `ARCHITECTURES`.
+        variant: values of arguments that its class has in `variants`, by name.
+    """
+    known = ARCHITECTURES[architecture].variants if architecture in ARCHITECTURES else ()
+    for name, value in variant.items():
+        if name not in known:
+            raise ValueError(f"the network {architecture!r} has no variants in {name!r}")
+        if name == "norm":
+            _require_norm(value)
+        elif not isinstance(value, bool):
+            raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
+def _require_norm(norm: Any) -> None:
+    if not isinstance(norm, Mapping) or norm.keys() - PAPER_NORM.keys():
+        raise ValueError(f"norm must have values for some of {', '.join(PAPER_NORM)}, got {norm!r}")
+    for name, value in norm.items():
+        is_number = type(value) is int or (type(value) is float and name != "size")
+        is_positive = is_number and (value > 0 or (value == 0 and name in ("alpha", "beta")))
+        if not is_positive or value > LARGEST_NORM_CONSTANT:
+            raise ValueError(f"norm: {name} cannot be {value!r}")
 
 
 def _scaled(channels: int, width: float) -> int:

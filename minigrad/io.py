@@ -5,12 +5,12 @@ import itertools
 import os
 import re
 import threading
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError, TensorSpec, deserialize, safe_open, serialize_file
 
 STORABLE_TYPES = tuple(
     map(np.dtype, ("f2", "f4", "f8", "c8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
@@ -22,19 +22,34 @@ class CheckpointError(Exception):
 
 
 def save(
-    path: str | os.PathLike, arrays: dict[str, np.ndarray], metadata: dict[str, str] | None = None
+    path: str | os.PathLike,
+    arrays: dict[str, np.ndarray],
+    metadata: dict[str, str] | None = None,
+    bfloat16: Container[str] = (),
 ) -> None:
     """Write arrays by name, and strings as metadata.
 
     The file is written under a temporary name beside `path` and then renamed, so that it appears
     complete or not at all, also if several threads or processes save to one path.
 
+    Args:
+        bfloat16: names of float32 arrays to be stored as bfloat16, see `rounded`.
+
     Raises:
         OSError: the file cannot be written.
         TypeError, ValueError: the format cannot hold an array, a name or a text of `metadata`.
     """
     path = Path(path)
-    contiguous = {name: _storable(name, array) for name, array in arrays.items()}
+    stored = {name: _storable(name, array) for name, array in arrays.items()}
+    specs = {}
+    for name, array in stored.items():
+        dtype = array.dtype.name
+        if name in bfloat16:
+            dtype, array = "bfloat16", _bfloat16_bits(array)
+            stored[name] = array  # the library is told where its memory is
+        specs[name] = TensorSpec(
+            dtype=dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
+        )
     for text in itertools.chain.from_iterable((metadata or {}).items()):
         _require_text("metadata", text)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
@@ -42,7 +57,7 @@ def save(
         temporary.touch()
         usual_mode = temporary.stat().st_mode
         # Of neither arrays nor metadata, {} instead of None makes a file that cannot be read.
-        save_file(contiguous, temporary, metadata or None)
+        serialize_file(specs, temporary, metadata or None)
         # The library creates files that only their owner may read.
         os.chmod(temporary, usual_mode)
         os.replace(temporary, path)
@@ -59,13 +74,13 @@ def _storable(name: str, array: Any) -> np.ndarray:
     _require_text("names", name)
     if name == "__metadata__":
         raise ValueError("save: no array can be called __metadata__, which is the file's own name")
-    array = np.asarray(array, order="C")
+    array = np.asarray(array)
     if array.dtype.newbyteorder("=") not in STORABLE_TYPES:
         raise TypeError(
             f"save: {name} is {array.dtype}, which the file cannot hold; expected one of "
             f"{', '.join(map(str, STORABLE_TYPES))}"
         )
-    return array
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")
 
 
 def _require_text(what: str, value: Any) -> None:
@@ -80,7 +95,9 @@ def _require_text(what: str, value: Any) -> None:
 def load(
     path: str | os.PathLike, leave_out: str | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays and the metadata of a file written by `save`.
+    """The arrays and the metadata of a safetensors file.
+
+    Arrays of bfloat16, which NumPy does not have, become float32 without loss.
 
     Args:
         leave_out: a prefix; arrays whose names start with it are not read.
@@ -93,9 +110,53 @@ def load(
             wanted = [
                 name for name in file.keys() if leave_out is None or not name.startswith(leave_out)
             ]
-            return {name: file.get_tensor(name) for name in wanted}, file.metadata() or {}
+            packed = {name for name in wanted if file.get_slice(name).get_dtype() == "BF16"}
+            arrays = {name: file.get_tensor(name) for name in wanted if name not in packed}
+            metadata = file.metadata() or {}
+        if packed:
+            contents = deserialize(Path(path).read_bytes())
+            arrays |= {name: _from_bfloat16(**spec) for name, spec in contents if name in packed}
+        return {name: arrays[name] for name in wanted}, metadata
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
-    # TypeError: a type of numbers that NumPy does not have, such as bfloat16.
-    except (SafetensorError, OSError, TypeError) as error:
+    # The last two: a type of numbers that NumPy does not have, such as float8_e4m3fn.
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from None
+
+
+def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    """The nearest numbers that a type can hold; of two that are as near, the even one.
+
+    Args:
+        array: float32.
+        dtype: "float32", "float16" or "bfloat16".
+
+    Returns:
+        a float16 array for "float16", otherwise float32. Numbers beyond the largest one of the
+        type become infinite.
+    """
+    if dtype == "bfloat16":
+        return _to_float32(_bfloat16_bits(array))
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
+def _bfloat16_bits(array: np.ndarray) -> np.ndarray:
+    """float32 rounded to bfloat16, which is the upper half of the bits of a float32: uint16."""
+    if array.dtype != np.float32:
+        raise TypeError(f"only float32 arrays are rounded to bfloat16, got {array.dtype}")
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    # More than half of the last place carries into it, and half of it does if it is odd.
+    nearest = (bits + (0x7FFF + (bits >> 16 & 1))) >> 16
+    not_a_number = bits >> 16 | 0x40  # a NaN stays one, whichever of its bits are set
+    return np.where(np.isnan(array), not_a_number, nearest).astype("<u2").reshape(array.shape)
+
+
+def _from_bfloat16(dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
+    """An array from what the library tells of one of dtype "BF16"."""
+    return _to_float32(np.frombuffer(data, "<u2").reshape(shape))
+
+
+def _to_float32(bits: np.ndarray) -> np.ndarray:
+    # Operations make scalars of arrays without dimensions.
+    return (np.atleast_1d(bits).astype(np.uint32) << 16).view(np.float32).reshape(bits.shape)

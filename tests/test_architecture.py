@@ -17,7 +17,7 @@ LONGER_FILES = {"minigrad/functional.py": 600}
 # Each room may import itself and those above it in its list.
 ROOMS_OF_ALEXNET = [
     ("interrupts",),
-    ("errors", "files", "model"),
+    ("errors", "files", "model", "pickles"),
     ("cli", "columns"),
     ("text",),
     ("style",),
@@ -30,7 +30,7 @@ ROOMS_OF_ALEXNET = [
     ("doctor",),
     ("report",),
     ("export",),
-    ("train", "evaluate", "predict", "summary", "network"),
+    ("train", "evaluate", "predict", "summary", "convert", "network"),
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
@@ -47,7 +47,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("optim",),
+    ("optim", "summary"),
     ("__init__",),
 ]
 
@@ -163,7 +163,10 @@ def test_file_is_not_too_long(path):
 
 
 # What only some commands need, and what takes long to import or is an extra.
-HEAVY = {"cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"}
+HEAVY = {
+    *("cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"),
+    *("onnx", "onnxruntime"),
+}
 
 
 @pytest.mark.parametrize(

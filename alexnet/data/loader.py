@@ -96,13 +96,14 @@ class Batch:
         mean = self.preprocessing.mean_image
         if mean is None:
             mean = np.array(self.preprocessing.mean, np.float32)
+        scale = np.full(3, self.preprocessing.scale, np.float32)
         with self._transfer or backend.transfer(self.images) as images:
             backend.kernels.prepare_images.forward(
                 images,
                 backend.asarray(self.flips),
                 backend.asarray(self.color_shift),
                 backend.asarray(mean),
-                self.preprocessing.scale,
+                backend.asarray(scale),
                 output=output,
             )
         return backend.channels_first(output)

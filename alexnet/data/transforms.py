@@ -34,7 +34,8 @@ class Preprocessing:
             paper's crop of 227, and in that proportion by default.
         mean: gray level to subtract from red, green and blue.
         mean_image: float32 (3, image_size, image_size) to subtract instead of `mean`.
-        scale: factor after the subtraction; 1 in the paper.
+        scale: factor after the subtraction; 1 in the paper. Three of them, for red, green and blue,
+            where another program divides by the standard deviation of each.
         eigenvectors: column i is the i-th principal component of the colors (3, 3).
         standard_deviations: of the colors along each component, in gray levels.
     """
@@ -43,7 +44,7 @@ class Preprocessing:
     resize: int | None = None
     mean: tuple[float, float, float]
     mean_image: np.ndarray | None = field(default=None, compare=False)
-    scale: float = 1.0
+    scale: float | tuple[float, float, float] = 1.0
     eigenvectors: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     standard_deviations: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -58,6 +59,8 @@ class Preprocessing:
         shape = (3, self.image_size, self.image_size)
         if self.mean_image is not None and self.mean_image.shape != shape:
             raise ValueError(f"mean_image must have the shape {shape}, got {self.mean_image.shape}")
+        if np.shape(self.scale) not in ((), (3,)):
+            raise ValueError(f"scale must be one number or three, got {self.scale}")
 
     def to_metadata(self) -> dict[str, Any]:
         """All fields except the mean image, as a dict for JSON."""
@@ -70,6 +73,8 @@ class Preprocessing:
         """The inverse of `to_metadata`, also after a round trip through JSON."""
         fields = metadata | {"mean_image": mean_image}
         fields["mean"] = tuple(fields["mean"])
+        if isinstance(fields["scale"], list):
+            fields["scale"] = tuple(fields["scale"])
         fields["eigenvectors"] = tuple(tuple(row) for row in fields["eigenvectors"])
         fields["standard_deviations"] = tuple(fields["standard_deviations"])
         return cls(**fields)

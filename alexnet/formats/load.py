@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+from alexnet.errors import CheckpointError
+from alexnet.formats import caffe, state_dict, torch_file
 from alexnet.formats.given import Given
-from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
+from alexnet.run.checkpoint import BEST, LAST, OPTIMIZER, Checkpoint, find
+from minigrad import io
+
+HEAD_BYTES = 4096
 
 
 def load(path: Path, given: Given | None = None) -> Checkpoint:
     """The network of a run or a file, without the state of its optimizer.
+
+    What a file is, its content decides, not its name.
 
     Args:
         path: a run folder, whose best network is taken, or a file.
@@ -16,4 +23,22 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     Raises:
         CheckpointError: it cannot be read, or holds no AlexNet; one line that says what to do.
     """
-    return Checkpoint.load(find(path, BEST, LAST), optimizer=False)
+    given = given or Given()
+    path = find(path, BEST, LAST)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD_BYTES)
+        if caffe.recognizes(head):
+            return caffe.load(path, given)
+        if torch_file.recognizes(head):
+            arrays, metadata = torch_file.load(path)
+        else:
+            arrays, metadata = io.load(path, leave_out=OPTIMIZER)
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint {path} does not exist") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if "format_version" not in metadata:
+        return state_dict.checkpoint(path, arrays, given)
+    found = Checkpoint.unpacked(path, arrays, metadata, optimizer=False)
+    return found if given == Given() else state_dict.overridden(path, found, given)

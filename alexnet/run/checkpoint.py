@@ -3,8 +3,12 @@
 One safetensors file. Its tensors are called "model.<parameter>" and "optimizer.<state>", and
 "preprocessing.mean_image" where a mean image is subtracted; its metadata hold the other fields
 of `Checkpoint`, each as JSON, and a checksum of it all.
+
+A file with plain names has only the parameters as tensors, under their names in the network, as
+other programs expect them; a mean image is in its metadata, in base64.
 """
 
+import base64
 import json
 import os
 import zlib
@@ -15,16 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from alexnet import files
+from alexnet import cli, files
 from alexnet.data.identity import difference
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
-from alexnet.model import ARCHITECTURES
+from alexnet.model import ARCHITECTURES, require_variant
 from minigrad import io, nn
 
-FORMAT_VERSION = 2
+# A program that knows only version 2 would take a file of version 3 for another network: it has the
+# field `network`, parameters that are not float32, or plain names.
+FORMAT_VERSION, NEWER_VERSION = "2", "3"
 LAST, BEST = "last.safetensors", "best.safetensors"
-OPTIMIZER = "optimizer."
+MODEL, OPTIMIZER, MEAN_IMAGE = "model.", "optimizer.", "preprocessing.mean_image"
 CHECKSUM_WITHOUT_OPTIMIZER = "checksum_without_optimizer"
 
 _JSON_FIELDS = {
@@ -36,6 +42,7 @@ _JSON_FIELDS = {
     "training": dict,
     "schedule": dict,
     "random_keys": dict,
+    "network": dict,
 }
 
 
@@ -52,6 +59,8 @@ class Checkpoint:
         training: position in the run and running means, see `alexnet.training.state.TrainingState`.
         schedule: counters of the learning-rate schedule.
         random_keys: seed and number of random draws made, which decide all later ones.
+        network: the arguments in which the network differs from the one that its architecture has
+            by default, by name; see `variants` of its class.
         model, optimizer: arrays by name.
     """
 
@@ -63,29 +72,53 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
     schedule: dict[str, Any] = field(default_factory=dict)
     random_keys: dict[str, int] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     model: dict[str, np.ndarray] = field(default_factory=dict)
     optimizer: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, dtype: str = "float32", plain_names: bool = False) -> None:
         """Write the file; it appears complete or not at all.
+
+        Args:
+            dtype: of the parameters in the file: "float32", "float16" or "bfloat16", to which they
+                are rounded; see `minigrad.io.rounded`.
+            plain_names: call the parameters as the network does; there can be no optimizer then.
 
         Raises:
             OSError: it cannot be written; a file that was there before is unchanged.
         """
+        arrays, metadata = self.packed(dtype, plain_names)
+        parameters = [name for name in arrays if name.removeprefix(MODEL) in self.model]
+        with files.replacing(path) as temporary:
+            halved = parameters if dtype == "bfloat16" else []
+            io.save(temporary, arrays, metadata, bfloat16=halved)
+
+    def packed(
+        self, dtype: str = "float32", plain_names: bool = False
+    ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+        """The arrays and the metadata of a file, for the arguments of `save`."""
         values = {name: getattr(self, name) for name in _JSON_FIELDS}
         values["preprocessing"] = self.preprocessing.to_metadata()
-        values["format_version"] = FORMAT_VERSION
-        arrays = {f"model.{name}": array for name, array in self.model.items()}
-        arrays |= {f"{OPTIMIZER}{name}": array for name, array in self.optimizer.items()}
-        if self.preprocessing.mean_image is not None:
-            arrays["preprocessing.mean_image"] = self.preprocessing.mean_image
+        is_newer = bool(self.network) or dtype != "float32" or plain_names
+        if not is_newer:
+            del values["network"]
         metadata = {name: json.dumps(value) for name, value in values.items()}
+        metadata["format_version"] = NEWER_VERSION if is_newer else FORMAT_VERSION
+        prefix = "" if plain_names else MODEL
+        arrays = {f"{prefix}{name}": array for name, array in self.model.items()}
+        if dtype != "float32":
+            arrays = {name: io.rounded(array, dtype) for name, array in arrays.items()}
+        arrays |= {f"{OPTIMIZER}{name}": array for name, array in self.optimizer.items()}
+        mean_image = self.preprocessing.mean_image
+        if mean_image is not None and plain_names:
+            metadata[MEAN_IMAGE] = base64.b64encode(mean_image.astype("<f4").tobytes()).decode()
+        elif mean_image is not None:
+            arrays[MEAN_IMAGE] = mean_image
         # Two checksums, so that a network can be used without reading the optimizer's state.
         needed = {name: arrays[name] for name in arrays if not name.startswith(OPTIMIZER)}
         metadata[CHECKSUM_WITHOUT_OPTIMIZER] = _checksum(needed, metadata)
         metadata["checksum"] = _checksum(arrays, metadata)
-        with files.replacing(path) as temporary:
-            io.save(temporary, arrays, metadata)
+        return arrays, metadata
 
     @classmethod
     def load(cls, path: Path, optimizer: bool = True) -> "Checkpoint":
@@ -98,11 +131,31 @@ class Checkpoint:
             CheckpointError: it is missing, damaged, or from something else.
         """
         arrays, metadata = io.load(path, leave_out=None if optimizer else OPTIMIZER)
+        return cls.unpacked(path, arrays, metadata, optimizer)
+
+    @classmethod
+    def unpacked(
+        cls,
+        path: Path,
+        arrays: dict[str, np.ndarray],
+        metadata: dict[str, str],
+        optimizer: bool = True,
+    ) -> "Checkpoint":
+        """The inverse of `packed`.
+
+        Args:
+            path: of the file that arrays and metadata are from.
+            optimizer: whether the arrays are complete, see `load`.
+
+        Raises:
+            CheckpointError: they are damaged, or from something else.
+        """
+        metadata = dict(metadata)
         version = metadata.get("format_version")
-        if version != str(FORMAT_VERSION):
+        if version not in (FORMAT_VERSION, NEWER_VERSION):
             raise CheckpointError(
                 f"{path} is not a checkpoint that this version can read: its format version is "
-                f"{version or 'missing'}, expected {FORMAT_VERSION}"
+                f"{version or 'missing'}, expected {FORMAT_VERSION} or {NEWER_VERSION}"
             )
         checksum = metadata.pop("checksum", None)
         if not optimizer:
@@ -110,16 +163,22 @@ class Checkpoint:
         if checksum != _checksum(arrays, metadata):
             raise CheckpointError(f"{path} is damaged: its checksum is not that of its contents")
         try:
+            if version == FORMAT_VERSION:
+                metadata["network"] = "{}"
             values = {name: json.loads(metadata[name]) for name in _JSON_FIELDS}
             for name, kind in _JSON_FIELDS.items():
                 if not isinstance(values[name], kind):
                     raise ValueError(f"{name} is no {kind.__name__}")
             values["preprocessing"] = Preprocessing.from_metadata(
-                values["preprocessing"], arrays.get("preprocessing.mean_image")
+                values["preprocessing"], _mean_image(arrays, metadata, values["preprocessing"])
             )
+            require_variant(values["architecture"], values["network"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
-        return cls(**values, model=_part(arrays, "model."), optimizer=_part(arrays, OPTIMIZER))
+        model = _part(arrays, MODEL) or arrays  # plain names have no prefix
+        if version == NEWER_VERSION:
+            model = {name: array.astype(np.float32, copy=False) for name, array in model.items()}
+        return cls(**values, model=model, optimizer=_part(arrays, OPTIMIZER))
 
     def converted(self, convert: Callable[[dict[str, Any]], dict[str, Any]]) -> "Checkpoint":
         """The same with what a function makes of the arrays of the network and the optimizer."""
@@ -134,7 +193,7 @@ class Checkpoint:
         try:
             with nn.init.skipped():
                 model = ARCHITECTURES[self.architecture](
-                    len(self.classes), self.preprocessing.image_size
+                    len(self.classes), self.preprocessing.image_size, **self.network
                 )
         except (KeyError, ValueError) as error:
             raise CheckpointError(f"the checkpoint's network cannot be built: {error}") from error
@@ -145,6 +204,14 @@ class Checkpoint:
         """Whether the run has nothing left to learn: all epochs, or those that patience allows."""
         epoch, best_epoch = self.training["epoch"], self.training["best_epoch"]
         return epoch >= epochs or (patience is not None and epoch - best_epoch >= patience)
+
+    def require_run(self, path: Path) -> None:
+        """Raise CheckpointError, which names the file, if its run cannot be continued from it."""
+        if not self.schedule:
+            raise CheckpointError(
+                f"{path} holds a network alone, without what its training needs to go on; to train "
+                f"it further, begin a new run with {cli.command('--init-from', path)}"
+            )
 
     def require(self, architecture: str, classes: list[str]) -> None:
         """Raise CheckpointError unless it has this architecture and these classes."""
@@ -219,6 +286,16 @@ def find(path: Path, preferred: str, otherwise: str) -> Path:
         if (path / name).exists():
             return path / name
     raise CheckpointError(f"{path} is no run folder: neither {preferred} nor {otherwise} is in it")
+
+
+def _mean_image(
+    arrays: dict[str, np.ndarray], metadata: dict[str, str], preprocessing: dict[str, Any]
+) -> np.ndarray | None:
+    if MEAN_IMAGE not in metadata:
+        return arrays.get(MEAN_IMAGE)
+    size = preprocessing["image_size"]
+    content = base64.b64decode(metadata[MEAN_IMAGE], validate=True)
+    return np.frombuffer(content, "<f4").reshape(3, size, size).astype(np.float32)
 
 
 def _checksum(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> str:

@@ -50,7 +50,7 @@ def any_after(folder: Path, step: int) -> bool:
         last = Checkpoint.load(folder / LAST, optimizer=False)
     except CheckpointError:
         return False
-    return last.schedule["steps"] > step
+    return last.schedule.get("steps", 0) > step
 
 
 def save(checkpoint: Checkpoint, folder: Path, keep: int, is_best: bool) -> None:
@@ -95,6 +95,7 @@ def newest(folder: Path) -> tuple[Checkpoint, str | None]:
     for path in paths:
         try:
             checkpoint = Checkpoint.load(path)
+            checkpoint.require_run(path)
         except CheckpointError as error:
             problems.append(error)
             continue

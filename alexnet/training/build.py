@@ -96,7 +96,11 @@ def _build_network(settings: Settings, num_classes: int) -> nn.Module:
     manual_seed(settings.seed)
     try:
         return ARCHITECTURES[settings.arch](
-            num_classes, settings.image_size, dropout=settings.dropout, init=settings.init
+            num_classes,
+            settings.image_size,
+            dropout=settings.dropout,
+            init=settings.init,
+            **(settings.network or {}),
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -13,11 +13,12 @@ from minigrad import nn
 
 def inherited_settings(pretrained: Checkpoint) -> dict[str, Any]:
     """The settings of a run, by name, that the checkpoint it begins with decides."""
-    preprocessing = pretrained.preprocessing
+    preprocessing, scale = pretrained.preprocessing, pretrained.preprocessing.scale
     return {
         "arch": pretrained.architecture,
+        "network": pretrained.network or None,
         "image_size": preprocessing.image_size,
-        "scale": preprocessing.scale,
+        "scale": list(scale) if isinstance(scale, tuple) else scale,
         "mean": "channel" if preprocessing.mean_image is None else "image",
     }
 

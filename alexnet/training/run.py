@@ -148,6 +148,7 @@ def _checkpoint_to_continue(
         checkpoint_files.require_run(folder)
     else:
         checkpoint, folder = Checkpoint.load(Path(path)), Path(path).parent
+        checkpoint.require_run(Path(path))
         stack.enter_context(run_folder.locked(folder))
         return checkpoint, folder
     stack.enter_context(run_folder.locked(folder))

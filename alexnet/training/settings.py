@@ -110,6 +110,9 @@ class Settings:
     arch: str = setting(
         "alexnet", choices=ARCHITECTURES, help="default: alexnet", free_on_resume=True
     )
+    # The network's arguments that are not the default ones, see `Checkpoint.network`: those of the
+    # checkpoint that the run begins with.
+    network: dict[str, Any] | None = setting(None, free_on_resume=True)
     recipe: str = setting("default", choices=RECIPES, help="settings to start from")
     seed: int = setting(0, cli.SEED, help="of all randomness; default: 0")
     workers: int = setting(2, data_options.WORKERS, free_on_resume=True)
@@ -236,8 +239,9 @@ class Settings:
         choices=("channel", "image"),
         help="of each color channel, or of each pixel",
     )
-    # Natural images have a standard deviation of about 64 gray levels: unit input.
-    scale: float = setting(
+    # Natural images have a standard deviation of about 64 gray levels: unit input. A list of three,
+    # for red, green and blue, where the network that --init-from names has it.
+    scale: float | list[float] = setting(
         1 / 64, type=cli.positive, metavar="F", help="factor on gray levels of 0 to 255"
     )
 

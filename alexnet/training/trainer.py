@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -275,7 +274,8 @@ class Trainer:
             if part is not None:
                 with random_keys.part_of_batch(first_call, sum(sizes[:number])):
                     results.append(self._process_part(part, sum(sizes)))
-            gradients.put(part and [_array(p.grad) for p in parameters])
+            own = [None if p.grad is None else p.grad.data for p in parameters]
+            gradients.put(part and own)
         sums = self._overlapped.finish() if self._overlapped else None
         results = [result for results in self.sharing.gather(results) for result in results]
         if any(result.problem for result in results):
@@ -370,6 +370,7 @@ class Trainer:
             training=asdict(self.state),
             schedule=self.schedule.state_dict(),
             random_keys={"seed": random_keys.seed, "call": random_keys.call},
+            network=self.settings.network or {},
             model=self.network.state_dict(),
             optimizer=whole_state(self.model, self.optimizer.state_dict()),
         )
@@ -394,7 +395,3 @@ class Trainer:
             raise CheckpointError(f"the checkpoint does not fit the run: {error}") from error
         if self.team.leads:
             self.log.keep_until(self.state.epoch)
-
-
-def _array(gradient: Tensor | None) -> Any:
-    return None if gradient is None else gradient.data

@@ -8,9 +8,9 @@ from minigrad.kernels.shared.threads import parallel_jit
 
 
 def forward(images, flips, color_shift, mean, scale, *, output):
-    check_forward(images, flips, color_shift, mean, output)
+    check_forward(images, flips, color_shift, mean, scale, output)
     mean = mean if mean.ndim == 3 else mean.reshape(3, 1, 1)
-    _forward(images, flips, color_shift, mean, np.float32(scale), output)
+    _forward(images, flips, color_shift, mean, scale, output)
 
 
 @parallel_jit
@@ -27,4 +27,4 @@ def _forward(images, flips, color_shift, mean, scale, output):
             for c in range(C):
                 level = mean[c, h, w] if has_mean_image else mean[c, 0, 0]
                 value = np.float32(pixel[c]) + color_shift[n, c]
-                output[n, h, w, c] = (value - level) * scale
+                output[n, h, w, c] = (value - level) * scale[c]

@@ -7,7 +7,7 @@ constexpr int COLORS = 3;
 template <typename Real>
 __global__ void prepare_images(
     const unsigned char* images, const bool* flips, const Real* color_shift, const Real* mean,
-    bool has_mean_image, Real scale, Real* output, Index rows, int H, int W
+    bool has_mean_image, const Real* scale, Real* output, Index rows, int H, int W
 ) {
     for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
         const Index n = row / H;
@@ -18,7 +18,7 @@ __global__ void prepare_images(
             const int column = flips[n] ? W - 1 - w : w;
             const Real level = has_mean_image ? mean[((Index)c * H + h) * W + w] : mean[c];
             const Real value = Real(source[column * COLORS + c]) + color_shift[n * COLORS + c];
-            output[row * W * COLORS + i] = (value - level) * scale;
+            output[row * W * COLORS + i] = (value - level) * scale[c];
         }
     }
 }

@@ -10,12 +10,12 @@ _source = Source("prepare_images/cuda.cu", "prepare_images", types=("float32",))
 
 
 def forward(images, flips, color_shift, mean, scale, *, output):
-    check_forward(images, flips, color_shift, mean, output)
+    check_forward(images, flips, color_shift, mean, scale, output)
     N, H, W, _ = images.shape
     _source.launch(
         "prepare_images",
         output.dtype,
         device.blocks(N * H, 1),
-        *(images, flips, color_shift, mean, np.bool_(mean.ndim == 3), float(scale)),
+        *(images, flips, color_shift, mean, np.bool_(mean.ndim == 3), scale),
         *(output, np.int64(N * H), H, W),
     )

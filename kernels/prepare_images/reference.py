@@ -13,4 +13,4 @@ def forward(images, flips, color_shift, mean, scale, *, output):
                 for w in range(W):
                     level = float(images[n, h, W - 1 - w if flips[n] else w, c])
                     level += float(color_shift[n, c]) - float(mean_image[c, h, w])
-                    output[n, c, h, w] = level * scale
+                    output[n, c, h, w] = level * float(scale[c])

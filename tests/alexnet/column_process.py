@@ -16,12 +16,18 @@ from tests.alexnet.narrow import NarrowAlexNet
 
 CLASSES = 5  # an odd number, which the columns cannot divide evenly
 STEPS = 3
-DTYPES = (np.float32, np.float64)
+# The float types, and another order of layers with windows of 4 and of 1 channels.
+NETWORKS = {
+    "float32": (np.float32, {}),
+    "float64": (np.float64, {}),
+    "float64, pooled first": (np.float64, {"norm": {"size": 4}, "pool_before_norm": True}),
+    "float64, channels apart": (np.float64, {"norm": {"size": 1, "alpha": 0.5}}),
+}
 
 
-def network(dtype):
+def network(dtype, variant=None):
     mg.manual_seed(0)
-    return NarrowAlexNet(CLASSES, image_size=67).to(dtype)
+    return NarrowAlexNet(CLASSES, image_size=67, **(variant or {})).to(dtype)
 
 
 def computed(model, dtype):
@@ -56,9 +62,9 @@ def computed(model, dtype):
 def main():
     team = distributed.world()
     results = {
-        f"{dtype.__name__} {name}": array
-        for dtype in DTYPES
-        for name, array in computed(Column(network(dtype), team), dtype).items()
+        f"{kind} {name}": array
+        for kind, (dtype, variant) in NETWORKS.items()
+        for name, array in computed(Column(network(dtype, variant), team), dtype).items()
     }
     if team.leads:
         np.savez(sys.argv[1], **results)

@@ -41,18 +41,20 @@ def columns(tmp_path_factory):
 def grouped():
     """What one process computes with the grouped network."""
     return {
-        f"{dtype.__name__} {name}": array
-        for dtype in column_process.DTYPES
-        for name, array in column_process.computed(column_process.network(dtype), dtype).items()
+        f"{kind} {name}": array
+        for kind, (dtype, variant) in column_process.NETWORKS.items()
+        for name, array in column_process.computed(
+            column_process.network(dtype, variant), dtype
+        ).items()
     }
 
 
 @needs_mpi
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_scores_have_the_bits_of_the_grouped_network(columns, grouped, dtype):
+@pytest.mark.parametrize("kind", column_process.NETWORKS)
+def test_scores_have_the_bits_of_the_grouped_network(columns, grouped, kind):
     """With dropout; its masks are those of the whole layers."""
-    name = f"{dtype} scores 0"
-    assert columns[name].dtype == dtype
+    name = f"{kind} scores 0"
+    assert columns[name].dtype == column_process.NETWORKS[kind][0]
     assert np.array_equal(columns[name], grouped[name])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from alexnet import AlexNet, AlexNetOWT
-from alexnet.model import ARCHITECTURES, learned_layers, parameter_count
+from alexnet.model import ARCHITECTURES, learned_layers, parameter_count, require_variant
 from minigrad import functional as F
 from minigrad import nn
 
@@ -81,6 +81,67 @@ def test_normalization_and_dropout_have_the_constants_of_the_paper():
     assert kinds[:4] == ["Conv2d", "ReLU", "LocalResponseNorm", "MaxPool2d"]
     assert kinds[15:] == ["Flatten", *["Linear", "ReLU", "Dropout"] * 2, "Linear"]
     assert [layer.p for layer in layers if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("pool_before_norm", [False, True])
+def test_normalization_of_other_constants_before_or_after_pooling(pool_before_norm, rng):
+    norm = {"size": 3, "alpha": 0.5, "beta": 0.6, "k": 1.0}
+    model = AlexNet(3, 67, width=0.1, norm=norm, pool_before_norm=pool_before_norm)
+    images = mg.Tensor(rng.standard_normal((2, 3, 67, 67)).astype(np.float32))
+    conv1, conv2 = (model.features[index] for index in (0, 4))
+    x = F.relu(F.conv2d(images, conv1.weight, conv1.bias, stride=4))
+    if pool_before_norm:
+        x = F.local_response_norm(F.max_pool2d(x, 3, 2), **norm)
+    else:
+        x = F.max_pool2d(F.local_response_norm(x, **norm), 3, 2)
+    x = F.relu(F.conv2d(x, conv2.weight, conv2.bias, padding=2, groups=2))
+    with mg.no_grad():
+        computed = images
+        for layer in list(model.features)[:6]:
+            computed = layer(computed)
+        np.testing.assert_allclose(computed.numpy(), x.numpy(), rtol=1e-5, atol=1e-7)
+        fused = model.features(images).numpy()
+        for layer in list(model.features)[6:]:
+            computed = layer(computed)
+        np.testing.assert_array_equal(fused, computed.numpy())
+
+
+def test_variants_have_the_same_parameters():
+    plain = AlexNet(3, 67, width=0.1)
+    other = AlexNet(3, 67, width=0.1, norm={"k": 1}, pool_before_norm=True)
+    assert list(other.state_dict()) == list(plain.state_dict())
+    norms = [m for _, m in other.named_modules() if isinstance(m, nn.LocalResponseNorm)]
+    # What is not given is the paper's.
+    assert [(n.size, n.alpha, n.beta, n.k) for n in norms] == [(5, 5e-4, 0.75, 1)] * 2
+
+
+@pytest.mark.parametrize(
+    "variant, message",
+    [
+        ({"norm": {"k": 0.0}}, "norm: k cannot be 0.0"),
+        ({"norm": {"k": math.nan}}, "norm: k cannot be nan"),
+        ({"norm": {"k": True}}, "norm: k cannot be True"),
+        ({"norm": {"alpha": -1e-4}}, "norm: alpha cannot be -0.0001"),
+        ({"norm": {"beta": math.inf}}, "norm: beta cannot be inf"),
+        ({"norm": {"size": 5.0}}, "norm: size cannot be 5.0"),
+        ({"norm": {"size": 10**400}}, "norm: size cannot be 1000"),
+        ({"norm": {"size": 0}}, "norm: size cannot be 0"),
+        ({"norm": {"gamma": 1.0}}, "norm must have values for some of size, alpha, beta, k, got"),
+        ({"norm": 2.0}, "norm must have values for some of size, alpha, beta, k, got 2.0"),
+        ({"pool_before_norm": 1}, "pool_before_norm must be True or False, got 1"),
+    ],
+)
+def test_senseless_variants_are_refused(variant, message):
+    with pytest.raises(ValueError, match=message):
+        AlexNet(3, 67, width=0.1, **variant)
+    with pytest.raises(ValueError, match=message):
+        require_variant("alexnet", variant)
+
+
+def test_a_variant_belongs_to_its_architecture():
+    for name, variant in (("owt", {"norm": {}}), ("alexnet", {"width": 9}), ("vgg", {"k": 1})):
+        with pytest.raises(ValueError, match=f"'{name}' has no variants in"):
+            require_variant(name, variant)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

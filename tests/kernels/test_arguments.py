@@ -91,9 +91,10 @@ CALLS = {
     "prepare_images.forward": (
         {
             **{"images": (2, 4, 5, 3), "flips": (2,), "color_shift": (2, 3), "mean": (3,)},
+            "scale": (3,),
             "output": (2, 4, 5, 3),
         },
-        {"scale": 1.0},
+        {},
     ),
     "relu.forward": ({"input": (6, 4), "output": (6, 4)}, {}),
     "relu.backward": ({"grad_output": (6, 4), "output": (6, 4), "grad_input": (6, 4)}, {}),

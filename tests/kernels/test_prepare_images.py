@@ -13,7 +13,7 @@ def make_inputs(count, size, mean_image, seed=0):
         "flips": np.arange(count) % 2 == 1,
         "color_shift": rng.normal(0, 20, (count, 3)).astype(np.float32),
         "mean": rng.uniform(80, 160, (3, *size) if mean_image else 3).astype(np.float32),
-        "scale": 0.37,
+        "scale": np.array([0.37, 0.21, -0.3], np.float32),
     }
 
 
@@ -44,8 +44,9 @@ def test_equals_array_arithmetic(backend, mean_image):
         crop = inputs["images"][n]
         if inputs["flips"][n]:
             crop = crop[:, ::-1]
+        scale = inputs["scale"][:, None, None]
         shifted = crop.transpose(2, 0, 1) + inputs["color_shift"][n][:, None, None]
-        np.testing.assert_allclose(output, (shifted - mean) * 0.37, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(output, (shifted - mean) * scale, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -57,10 +58,10 @@ def test_mirrors_the_crop_but_not_the_mean(backend):
         np.array([True]),
         np.array([[0, 10, 0]], np.float32),
         np.tile(np.array([0, 0, 1], np.float32), (3, 1, 1)),
-        2,
+        np.array([2, 2, 3], np.float32),
         output=output,
     )
-    assert output[0, :, 0].tolist() == [[6, 4, 0], [26, 24, 20], [6, 4, 0]]
+    assert output[0, :, 0].tolist() == [[6, 4, 0], [26, 24, 20], [9, 6, 0]]
 
 
 def test_is_the_same_on_any_number_of_threads():

@@ -291,6 +291,16 @@ def test_mean_image_is_subtracted_from_crops_not_from_mirrored_ones():
         np.testing.assert_allclose(prepared[view], image.transpose(2, 0, 1) - mean_image, atol=1e-4)
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_each_color_may_have_its_own_scale(device, cuda):
+    scale = 0.5, 0.25, 2.0
+    preprocessing = Preprocessing(image_size=6, resize=8, mean=(100, 110, 120), scale=scale)
+    batch = next(Loader(Images(), preprocessing, 4, workers=0).batches(0))
+    device = backend.get(device)
+    expected = (batch.images - np.array([100, 110, 120])) * scale
+    assert np.array_equal(device.asnumpy(batch.prepare(device)), expected.transpose(0, 3, 1, 2))
+
+
 @pytest.mark.parametrize("crop, square", [("random", 8), ("center", 8), ("resized", None)])
 def test_images_may_be_decoded_smaller_only_where_nothing_is_lost(crop, square):
     class Recording(Images):

@@ -1,6 +1,7 @@
 """The geometry of views, and the random draws."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,9 +37,16 @@ def test_impossible_crop(image_size, resize):
         Preprocessing(image_size=image_size, resize=resize, mean=(0, 0, 0))
 
 
-def test_metadata_survives_json():
-    metadata = json.loads(json.dumps(PREPROCESSING.to_metadata()))
-    assert Preprocessing.from_metadata(metadata) == PREPROCESSING
+@pytest.mark.parametrize("scale", [1 / 64, (0.5, 0.25, 2.0)])
+def test_metadata_survives_json(scale):
+    preprocessing = replace(PREPROCESSING, scale=scale)
+    metadata = json.loads(json.dumps(preprocessing.to_metadata()))
+    assert Preprocessing.from_metadata(metadata) == preprocessing
+
+
+def test_scale_is_one_number_or_three():
+    with pytest.raises(ValueError, match=r"scale must be one number or three, got \(1, 2\)"):
+        replace(PREPROCESSING, scale=(1, 2))
 
 
 def test_mean_image_is_no_metadata_and_must_have_the_shape_of_the_input():

@@ -15,8 +15,16 @@ from minigrad import functional as F
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = backend.get("cpu")
+
+
+class PoolBeforeNorm(AlexNet):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options, pool_before_norm=True)
+
+
 NAMES = {
     AlexNet: "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
+    PoolBeforeNorm: "conv1 pool1 norm1 conv2 pool2 norm2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
     AlexNetOWT: "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
 }
 
@@ -24,6 +32,10 @@ NAMES = {
 LAYERS = {
     AlexNet: """
         conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4 conv5 relu5 pool5
+        flatten5 fc6 relu6 drop6 fc7 relu7 drop7 fc8
+    """,
+    PoolBeforeNorm: """
+        conv1 relu1 pool1 norm1 conv2 relu2 pool2 norm2 conv3 relu3 conv4 relu4 conv5 relu5 pool5
         flatten5 fc6 relu6 drop6 fc7 relu7 drop7 fc8
     """,
     AlexNetOWT: """

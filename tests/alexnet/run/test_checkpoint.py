@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from alexnet.data.transforms import Preprocessing
 from alexnet.run.checkpoint import Checkpoint, CheckpointError, _checksum
 from minigrad import Tensor, io, nn, optim
+from tests.alexnet.narrow import NarrowAlexNet
 
 load = io.load
 PREPROCESSING = Preprocessing(
@@ -128,6 +130,77 @@ def test_every_field_comes_back(checkpoint, path):
     assert os.listdir(path.parent) == [path.name]
 
 
+HALF = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+
+
+@pytest.fixture
+def alone(checkpoint):
+    """The network alone, which subtracts a mean image."""
+    image = np.random.default_rng(0).random((3, 67, 67), np.float32)
+    preprocessing = dataclasses.replace(PREPROCESSING, mean_image=image)
+    return dataclasses.replace(
+        checkpoint, preprocessing=preprocessing, schedule={}, random_keys={}, optimizer={}
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("plain_names", [False, True])
+def test_types_and_names_of_the_parameters(alone, tmp_path, dtype, plain_names):
+    alone.save(tmp_path / "a", dtype, plain_names)
+    expected = {name: np.float32(io.rounded(array, dtype)) for name, array in alone.model.items()}
+    for optimizer in (True, False):
+        loaded = Checkpoint.load(tmp_path / "a", optimizer)
+        assert_equal_arrays(expected, loaded.model)
+        np.testing.assert_array_equal(
+            loaded.preprocessing.mean_image, alone.preprocessing.mean_image
+        )
+        for field in dataclasses.fields(Checkpoint):
+            if field.name != "model":
+                assert getattr(loaded, field.name) == getattr(alone, field.name)
+    if plain_names:
+        assert io.load(tmp_path / "a")[0].keys() == alone.model.keys()
+
+
+@HALF
+def test_halved_files_are_half_as_large_and_refused_by_older_programs(alone, tmp_path, dtype):
+    alone.model = {"weight": np.ones((100, 100), np.float32)}
+    alone.preprocessing = PREPROCESSING
+    alone.save(tmp_path / "whole")
+    alone.save(tmp_path / "half", dtype)
+    whole, half = ((tmp_path / name).stat().st_size for name in ("whole", "half"))
+    assert whole - half == pytest.approx(20_000, abs=50)
+    assert io.load(tmp_path / "whole")[1]["format_version"] == "2"
+    assert io.load(tmp_path / "half")[1]["format_version"] == "3"
+
+
+@pytest.mark.parametrize("plain_names", [False, True])
+@HALF
+def test_a_flipped_bit_in_a_halved_file(alone, tmp_path, dtype, plain_names):
+    path = tmp_path / "a"
+    small = np.zeros((3, 3, 3), np.float32)
+    alone.preprocessing = dataclasses.replace(PREPROCESSING, image_size=3, mean_image=small)
+    alone.save(path, dtype, plain_names)
+    test_a_flipped_bit_anywhere_is_noticed(path)
+
+
+@pytest.mark.parametrize("image", ["AAAA", "not base64", ""])
+def test_a_damaged_mean_image_in_the_metadata(alone, tmp_path, image):
+    alone.save(tmp_path / "a", plain_names=True)
+    arrays, metadata = io.load(tmp_path / "a")
+    save_with_checksum(tmp_path / "a", arrays, {**metadata, "preprocessing.mean_image": image})
+    assert_refused(tmp_path / "a", r"has damaged metadata \(.+\)")
+
+
+def test_a_network_alone_is_no_run(checkpoint, alone):
+    checkpoint.require_run(Path("last.safetensors"))
+    with pytest.raises(CheckpointError) as raised:
+        alone.require_run(Path("my network.safetensors"))
+    assert str(raised.value) == (
+        "my network.safetensors holds a network alone, without what its training needs to go on; "
+        "to train it further, begin a new run with --init-from 'my network.safetensors'"
+    )
+
+
 def test_missing_file(tmp_path):
     assert_refused(tmp_path / "none.safetensors", "does not exist")
 
@@ -158,13 +231,62 @@ def test_text_and_folders_are_no_checkpoints(tmp_path):
 
 def test_weights_of_another_program(path):
     io.save(path, {"features.0.weight": np.zeros((2, 3), np.float32)}, {"format": "pt"})
-    assert_refused(path, "its format version is missing, expected 2")
+    assert_refused(path, "its format version is missing, expected 2 or 3")
 
 
 def test_another_version(path):
     arrays, metadata = io.load(path)
     io.save(path, arrays, {**metadata, "format_version": "1"})
-    assert_refused(path, "its format version is 1, expected 2")
+    assert_refused(path, "its format version is 1, expected 2 or 3")
+
+
+VARIANT = {"norm": {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 1.0}, "pool_before_norm": True}
+
+
+def test_a_variant_of_the_network_comes_back_and_is_built(narrow, path, checkpoint):
+    model = NarrowAlexNet(2, 67, **VARIANT).eval()
+    stored = dataclasses.replace(
+        checkpoint, classes=["a", "b"], network=VARIANT, model=model.state_dict()
+    )
+    stored.save(path)
+    for optimizer in (True, False):
+        loaded = Checkpoint.load(path, optimizer)
+        assert loaded.network == VARIANT
+    images = Tensor(np.random.default_rng(0).standard_normal((2, 3, 67, 67)).astype(np.float32))
+    np.testing.assert_array_equal(loaded.build()(images).numpy(), model(images).numpy())
+    plain = dataclasses.replace(loaded, network={}).build()
+    assert not np.array_equal(plain(images).numpy(), model(images).numpy())
+
+
+def test_only_a_variant_makes_a_file_that_earlier_programs_refuse(checkpoint, path):
+    metadata = io.load(path)[1]
+    assert metadata["format_version"] == "2" and "network" not in metadata
+    dataclasses.replace(checkpoint, network=VARIANT).save(path)
+    arrays, metadata = io.load(path)
+    assert metadata["format_version"] == "3"
+    io.save(path, arrays, {**metadata, "network": '{"norm": {"k": 2.0}}'})
+    assert_refused(path, "is damaged: its checksum")
+
+
+@pytest.mark.parametrize(
+    "network, expected",
+    [
+        ("[]", "network is no dict"),
+        ("{", "Expecting property name"),
+        ('{"width": 1000000}', "the network 'alexnet' has no variants in 'width'"),
+        ('{"norm": {"k": 0}}', "norm: k cannot be 0"),
+        ('{"norm": {"k": NaN}}', "norm: k cannot be nan"),
+        (None, "'network'"),
+    ],
+)
+def test_a_senseless_variant(checkpoint, path, network, expected):
+    dataclasses.replace(checkpoint, network=VARIANT).save(path)
+    arrays, metadata = io.load(path)
+    del metadata["network"]
+    if network is not None:
+        metadata["network"] = network
+    save_with_checksum(path, arrays, metadata)
+    assert_refused(path, rf"has damaged metadata \({expected}")
 
 
 JSON_FIELDS = (
@@ -250,7 +372,7 @@ def test_restore_into_another_network(checkpoint, layers, expected):
 
 
 @pytest.mark.parametrize(
-    "step", ["minigrad.io.save_file", "alexnet.files.os.fsync", "alexnet.files.os.replace"]
+    "step", ["minigrad.io.serialize_file", "alexnet.files.os.fsync", "alexnet.files.os.replace"]
 )
 def test_a_full_disk_leaves_the_old_file(checkpoint, path, monkeypatch, step):
     before = path.read_bytes()

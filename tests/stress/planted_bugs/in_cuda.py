@@ -387,6 +387,13 @@ FAULTS = [
         "np.int32(mean.ndim == 3)",
         PREPARE_TESTS,
     ),
+    Fault(
+        "cuda prepare: one scale for all colors",
+        PREPARE,
+        "(value - level) * scale[c]",
+        "(value - level) * scale[0]",
+        PREPARE_TESTS,
+    ),
     # im2col.
     Fault(
         "cuda im2col: the border is one pixel too far",

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alexnet import pickles
 from alexnet.data import load
 from alexnet.data.readers import cifar, pickled
 from alexnet.errors import DataError
@@ -295,8 +296,16 @@ def test_random_damage_is_a_data_error(pickled_batch, rng):
 
 @pytest.mark.parametrize(
     "code",
-    [b"", b".", b"\x80", b"S'\\p'\n.", b"\x80\x02}(K\1K\2u.", b"\x80\x02}h\0.", b"\x80\x02]]b."],
-    ids="empty|no value|cut|warning|key that is a number|memo|state of a list".split("|"),
+    [
+        b"",
+        b".",
+        b"\x80",
+        b"S'\\p'\n.",
+        b"\x80\x02}(J\xff\xff\xff\x7fK\2u.",
+        b"\x80\x02}h\0.",
+        b"\x80\x02]]b.",
+    ],
+    ids="empty|no value|cut|warning|key that is a large number|memo|state of a list".split("|"),
 )
 def test_short_pickles_that_are_damaged(tmp_path, code):
     path = tmp_path / "short"
@@ -312,7 +321,7 @@ def test_value_that_is_used_twice(tmp_path):
 
 
 def test_number_of_instructions_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(pickled, "MAX_INSTRUCTIONS", 100)
+    monkeypatch.setattr(pickles, "MAX_INSTRUCTIONS", 100)
     path = tmp_path / "dicts"
     path.write_bytes(b"\x80\x02" + b"}" * 98 + b".")
     assert pickled.load(path, 1000) == {}
@@ -386,7 +395,7 @@ def test_the_function_that_would_be_called_is_named(pickled_batch):
     ids="bytes bytes8 unicode8 frame memo long tuples lists dicts pairs".split(),
 )
 def test_memory_is_bounded(pickled_batch, monkeypatch, bomb):
-    monkeypatch.setattr(pickled, "MAX_INSTRUCTIONS", 20_000)
+    monkeypatch.setattr(pickles, "MAX_INSTRUCTIONS", 20_000)
     pickled_batch.write_bytes(bomb)
     tracemalloc.start()
     with pytest.raises(DataError, match="test_batch: damaged"):

@@ -1,0 +1,202 @@
+"""A network as a graph of ONNX's operators, from the pixels of an image to class probabilities.
+
+    images           uint8 (N, S, S, 3), the pixels of N crops: red, green, blue
+    logits           float32 (N, C)
+    probabilities    float32 (N, C), their softmax
+
+N is free; S is the size of the network's images, C the number of classes. Subtracting the mean and
+scaling are the first nodes. All others are the layers, under their names in every command: conv1,
+relu1, norm1, ... Dropout, which does nothing after the training, is left out.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from alexnet.data.transforms import Preprocessing
+from alexnet.errors import UsageError
+from alexnet.inference.layers import outputs
+from alexnet.run.checkpoint import Checkpoint
+from minigrad import nn
+from minigrad.checks import pair
+
+Shape = tuple[int, ...]
+
+
+def build(onnx: ModuleType, checkpoint: Checkpoint) -> Any:
+    """The graph, an `onnx.GraphProto`; it holds a copy of the parameters.
+
+    The shapes in it are those that the layers give to an image of zeros.
+
+    Raises:
+        CheckpointError: the checkpoint's network cannot be built.
+        UsageError: ONNX has no operator for one of its layers.
+    """
+    graph, size = _Graph(onnx), checkpoint.preprocessing.image_size
+    values = _add_preprocessing(graph, checkpoint.preprocessing)
+    shape: Shape = (3, size, size)
+    image = np.zeros((1, *shape), np.float32)
+    for name, layer, output in outputs(checkpoint.build(), image):
+        values = _add_layer(graph, name, layer, values, shape, output.shape[1:])
+        shape = output.shape[1:]
+    graph.rename_last("logits")
+    graph.node("Softmax", "softmax", ["logits"], shape, axis=1)
+    graph.rename_last("probabilities")
+    return graph.proto(checkpoint.architecture, size, ("logits", "probabilities"))
+
+
+class _Graph:
+    """Nodes in the order in which they are computed, and the constants that they use.
+
+    Attributes:
+        float32: ONNX's number of this type.
+    """
+
+    def __init__(self, onnx: ModuleType):
+        self._onnx = onnx
+        self.float32 = int(onnx.TensorProto.FLOAT)
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self._shapes: dict[str, Shape] = {}
+
+    def constant(self, name: str, array: Any) -> str:
+        """Add an array as float32; returns its name."""
+        array = np.ascontiguousarray(array, np.float32)
+        self._constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def node(
+        self, operator: str, name: str, inputs: list[str], shape: Shape, **attributes: Any
+    ) -> str:
+        """Add a node; returns the name of its output, which is that of the node.
+
+        Args:
+            shape: of the output for one image.
+        """
+        make_node = self._onnx.helper.make_node
+        self._nodes.append(make_node(operator, inputs, [name], name=name, **attributes))
+        self._shapes[name] = shape
+        return name
+
+    def rename_last(self, name: str) -> None:
+        """Give the output of the last node another name."""
+        (output,) = self._nodes[-1].output
+        self._nodes[-1].output[0] = name
+        self._shapes[name] = self._shapes.pop(output)
+
+    def proto(self, name: str, size: int, outputs: tuple[str, ...]) -> Any:
+        """All of it as a GraphProto that takes images of `size` pixels."""
+        helper, types = self._onnx.helper, self._onnx.TensorProto
+
+        def value(name: str, kind: int, shape: Shape, doc: str = "") -> Any:
+            return helper.make_tensor_value_info(name, kind, ["N", *shape], doc_string=doc)
+
+        pixels = "crops of N images: red, green and blue of each pixel, 0 to 255"
+        values = {n: value(n, types.FLOAT, shape) for n, shape in self._shapes.items()}
+        return helper.make_graph(
+            self._nodes,
+            name,
+            [value("images", types.UINT8, (size, size, 3), pixels)],
+            [values.pop(output) for output in outputs],
+            self._constants,
+            value_info=list(values.values()),
+        )
+
+
+def _add_preprocessing(graph: _Graph, preprocessing: Preprocessing) -> str:
+    """From "images" to the network's input (N, 3, S, S): (pixel - mean) * scale."""
+    size = preprocessing.image_size
+    mean = preprocessing.mean
+    if preprocessing.mean_image is not None:
+        mean = preprocessing.mean_image.transpose(1, 2, 0)
+    constants = graph.constant("mean", mean), graph.constant("scale", preprocessing.scale)
+    shape = size, size, 3
+    values = graph.node("Cast", "cast", ["images"], shape, to=graph.float32)
+    values = graph.node("Sub", "subtract_mean", [values, constants[0]], shape)
+    values = graph.node("Mul", "multiply_by_scale", [values, constants[1]], shape)
+    return graph.node("Transpose", "channels_first", [values], (3, size, size), perm=[0, 3, 1, 2])
+
+
+def _add_layer(
+    graph: _Graph, name: str, layer: nn.Module, values: str, shape: Shape, output_shape: Shape
+) -> str:
+    """Add what a layer computes from `values`; returns the name of the result.
+
+    Args:
+        shape, output_shape: of its input and its output for one image.
+    """
+    match layer:
+        case nn.Conv2d():
+            inputs = [values, *_parameters(graph, name, layer)]
+            window = _window(layer) | {"group": layer.groups}
+            return graph.node("Conv", name, inputs, output_shape, **window)
+        case nn.Linear():
+            inputs = [values, *_parameters(graph, name, layer)]
+            return graph.node("Gemm", name, inputs, output_shape, transB=1)
+        case nn.MaxPool2d():
+            window = _window(layer) | {"ceil_mode": int(layer.ceil_mode)}
+            return graph.node("MaxPool", name, [values], output_shape, **window)
+        # ONNX places windows of an even size otherwise.
+        case nn.LocalResponseNorm() if layer.size % 2:
+            # A whole number would become an attribute of another type.
+            constants = {"alpha": float(layer.alpha), "beta": float(layer.beta)}
+            constants |= {"bias": float(layer.k), "size": layer.size}
+            return graph.node("LRN", name, [values], output_shape, **constants)
+        case nn.AdaptiveAvgPool2d():
+            return _add_average(graph, name, values, shape, output_shape)
+        case nn.ReLU():
+            return graph.node("Relu", name, [values], output_shape)
+        case nn.Flatten(start_dim=1, end_dim=-1):
+            return graph.node("Flatten", name, [values], output_shape, axis=1)
+        case nn.Dropout():
+            return values
+    raise UsageError(f"ONNX has no operator for {name}, {layer!r}: choose a .safetensors file")
+
+
+def _parameters(graph: _Graph, name: str, layer: nn.Conv2d | nn.Linear) -> list[str]:
+    """The names of weight and bias, which are added to the graph."""
+    return [
+        graph.constant(f"{name}.{kind}", parameter.numpy())
+        for kind, parameter in layer.named_parameters()
+    ]
+
+
+def _window(layer: nn.Conv2d | nn.MaxPool2d) -> dict[str, Any]:
+    """Kernel size, stride, padding and dilation as attributes of a node."""
+    kind = type(layer).__name__
+    return {
+        "kernel_shape": pair(kind, "kernel_size", layer.kernel_size, 1),
+        "strides": pair(kind, "stride", layer.stride, 1),
+        # Above and left, then below and right.
+        "pads": 2 * pair(kind, "padding", layer.padding, 0),
+        "dilations": pair(kind, "dilation", layer.dilation, 1),
+    }
+
+
+def _add_average(graph: _Graph, name: str, values: str, shape: Shape, output_shape: Shape) -> str:
+    """Means over a grid of windows: a matrix times each channel times another matrix.
+
+    ONNX has no operator for windows of different sizes, which there are unless the grid divides
+    the image. A grid with a window for each pixel changes nothing and is left out.
+    """
+    (channels, height, width), (_, rows, columns) = shape, output_shape
+    if shape == output_shape:
+        return values
+    left = graph.constant(f"{name}.rows", _means(rows, height))
+    right = graph.constant(f"{name}.columns", _means(columns, width).T)
+    values = graph.node("MatMul", f"{name}.over_rows", [left, values], (channels, rows, width))
+    return graph.node("MatMul", name, [values, right], output_shape)
+
+
+def _means(windows: int, pixels: int) -> np.ndarray:
+    """(windows, pixels): what takes the mean of each window along a side.
+
+    Window i goes from i * pixels / windows, rounded down, to (i + 1) * pixels / windows, rounded
+    up, as in `functional.adaptive_avg_pool2d`.
+    """
+    matrix = np.zeros((windows, pixels), np.float32)
+    for i in range(windows):
+        begin, end = i * pixels // windows, -(-(i + 1) * pixels // windows)
+        matrix[i, begin:end] = 1 / (end - begin)
+    return matrix
