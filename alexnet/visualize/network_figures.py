@@ -91,7 +91,8 @@ class TrainedWithFigures(Trained):
             data, split: see `evaluate`.
         """
         filters.chosen_channels(self, layer, channels)
-        return filters.strongest_patches(self, layer, self.dataset(split, data), split, channels)
+        dataset = pictures.choose_set(self, split, data)
+        return filters.strongest_patches(self, layer, dataset, split, channels)
 
     def show_responses(self, method: str = "fourier") -> Figure:
         """What gratings conv1's kernels respond to: orientation, frequency, color.
@@ -203,7 +204,7 @@ class TrainedWithFigures(Trained):
         require_count("k", k)
         require_choice("distance", distance, DISTANCES)
         chosen = pictures.choose_images(self, images, count, seed, pictures.MAX_ROWS)
-        training = self.dataset("train")
+        training = pictures.choose_set(self, "train")
         index = neighbors.kept_index(self, training)
         return neighbors.show(self, neighbors.find(self, chosen, training, index, k, distance))
 
@@ -256,7 +257,8 @@ class TrainedWithFigures(Trained):
                 classified once more.
         """
         if results is None:
-            results = self.evaluate(data, split=split, views=views)
+            dataset = pictures.choose_set(self, split, data)
+            results = self.evaluate(dataset, split=split, views=views)
         title = result_figures.evaluation_title(results, split, views)
         return result_figures.confusion_matrix(results, title)
 
@@ -273,7 +275,7 @@ class TrainedWithFigures(Trained):
         Args:
             data, split, views, results: see `show_confusion`.
         """
-        dataset = self.dataset(split, data)
+        dataset = pictures.choose_set(self, split, data)
         if results is None:
             results = self.evaluate(dataset, split=split, views=views)
         title = result_figures.evaluation_title(results, split, views)

@@ -70,10 +70,8 @@ def choose_images(
         UsageError: `images` is nothing that can be an image, or is needed.
     """
     require_count("count", count)
-    if images is None and not trained.checkpoint.arguments:
-        raise UsageError(f"{trained.source} does not say which images it was trained on: give some")
     if images is None or hasattr(images, "labels"):
-        dataset = trained.dataset(data=images)
+        dataset = choose_set(trained, "validation", images)
         found = None
         number = min(count, len(dataset))
     else:
@@ -85,6 +83,17 @@ def choose_images(
     if found is None:
         return Subset(dataset, number, seed)
     return Inputs(found[:number], trained.classes)
+
+
+def choose_set(trained: Trained, split: str, data: Dataset | Path | str | None = None) -> Dataset:
+    """The set that is named, or else the one of the run, as in `Trained.evaluate`.
+
+    Raises:
+        UsageError: none is named, and there is no run.
+    """
+    if data is None and not trained.checkpoint.arguments:
+        raise UsageError(f"{trained.source} does not say which images it was trained on: give some")
+    return trained.dataset(split, data)
 
 
 def _image_files(paths: list[Path]) -> list[Input]:
