@@ -15,6 +15,7 @@ COMMANDS = {
     "report": "everything about a run in one HTML file",
     "doctor": "what keeps a network from learning, before training",
     "data": "fetch, check and prepare images",
+    "convert": "networks from and for other programs",
     "summary": "what each layer of a network computes, and what it costs",
 }
 

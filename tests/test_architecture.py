@@ -30,7 +30,7 @@ ROOMS_OF_ALEXNET = [
     ("doctor",),
     ("report",),
     ("export",),
-    ("train", "evaluate", "predict", "summary", "network"),
+    ("train", "evaluate", "predict", "summary", "convert", "network"),
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [

@@ -20,7 +20,7 @@ from alexnet.errors import UsageError
 ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).with_name("command_lines.json")
 COMMANDS = [
-    *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "summary")),
+    *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "summary", "convert")),
     *(f"alexnet.{name}.__main__" for name in ("visualize", "report", "doctor", "data")),
     "alexnet.__main__",
     *(f"benchmarks.{name}" for name in ("layers", "step", "scale", "startup", "memory", "data")),
@@ -51,6 +51,14 @@ EXIT_CODES = [
     ("alexnet.data.__main__", "nothing", 2),
     ("alexnet.summary", "--arch nothing", 2),
     ("alexnet.summary", "--image-size 3", 2),
+    ("alexnet.convert", "{folder}", 2),
+    ("alexnet.convert", "{folder} --out a.txt", 2),
+    ("alexnet.convert", "{folder} --out a.safetensors --mean 1,2", 2),
+    ("alexnet.convert", "{folder} --out a.safetensors --std 0.229,0.224,0.225", 2),
+    ("alexnet.convert", "{folder} --out a.onnx --dtype float16", 2),
+    ("alexnet.convert", "{folder} --out a.safetensors --classes missing", 2),
+    ("alexnet.convert", "{folder} --out a.safetensors", 4),
+    ("alexnet.convert", "missing --out a.safetensors", 4),
     ("alexnet.__main__", "nothing", 2),
     ("benchmarks.step", "--batch x", 2),
     ("benchmarks.compare", "{folder}/a.json {folder}/b.json", 3),
@@ -117,7 +125,7 @@ def test_commands_and_options_are_those_stored():
     assert command_lines() == json.loads(STORED.read_text())
 
 
-VALUES = ("2", "0.5", "1h", "a.png", "a.html", "a.gif")
+VALUES = ("2", "0.5", "1h", "9,9,9", "a.png", "a.html", "a.gif", "a.onnx")
 
 
 def _words(action):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from alexnet.errors import CheckpointError
-from alexnet.formats import state_dict, torch_file
+from alexnet.formats import caffe, state_dict, torch_file
 from alexnet.formats.given import Given
 from alexnet.run.checkpoint import BEST, LAST, OPTIMIZER, Checkpoint, find
 from minigrad import io
@@ -28,6 +28,8 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
+        if caffe.recognizes(head):
+            return caffe.load(path, given)
         if torch_file.recognizes(head):
             arrays, metadata = torch_file.load(path)
         else:
