@@ -50,7 +50,7 @@ def checkpoint(path: Path, arrays: dict[str, np.ndarray], given: Given) -> Check
         CheckpointError: they are not, in one line that says what is missing, surplus, or of
             another shape; or it is not known how images become the network's input.
     """
-    arrays = _renamed(path, {n: a for n, a in arrays.items() if a.dtype.kind == "f"}, given.names)
+    arrays = renamed(path, {n: a for n, a in arrays.items() if a.dtype.kind == "f"}, given.names)
     architecture, last_bias = _recognized(path, arrays)
     classes = named_classes(path, _class_count(arrays, last_bias), given.classes)
     preprocessing = _preprocessing(path, architecture, given)
@@ -79,10 +79,12 @@ def overridden(path: Path, found: Checkpoint, given: Given) -> Checkpoint:
 # -- names and shapes --------------------------------------------------------------------------
 
 
-def _renamed(
-    path: Path, arrays: dict[str, np.ndarray], names: dict[str, str]
-) -> dict[str, np.ndarray]:
-    """The arrays by our names."""
+def renamed(path: Path, arrays: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The arrays by our names, of NumPy or of another library.
+
+    Raises:
+        CheckpointError: the map of names does not go with them.
+    """
     if unknown := [name for name in names if name not in arrays]:
         raise CheckpointError(
             f"{path} has no parameter {unknown[0]!r}, which the map of names has; it has "

@@ -22,13 +22,14 @@ from alexnet.data.readers import cifar, imagenet, parquet, shards
 from alexnet.data.readers.imagenet_tar import TarImages, train_images, validation_images
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
-from alexnet.formats import caffe
+from alexnet.formats import caffe, torch_file
 from alexnet.formats.given import Given
+from alexnet.formats.load import load
 from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.run.checkpoint import Checkpoint
 from tests.alexnet.data import miniature_imagenet
 from tests.alexnet.data.readers import test_cifar
-from tests.alexnet.formats import caffe_files
+from tests.alexnet.formats import caffe_files, torch_files
 
 NARROWEST = 0.001  # width of an AlexNet with 8 channels in each layer
 
@@ -256,6 +257,20 @@ def read_caffe(path: Path) -> None:
         caffe.load(path.with_name("old.caffemodel") if given else path, given).build()
 
 
+def write_own_torch(folder: Path) -> None:
+    """A checkpoint as a file of PyTorch."""
+    write_checkpoint(folder)
+    path = folder / "last.safetensors"
+    packed = Checkpoint.load(path).packed(plain_names=True)
+    path.unlink()
+    torch_file.save(folder / "network.pth", *packed)
+
+
+def read_torch(path: Path) -> None:
+    for array in torch_file.load(path)[0].values():
+        array.sum()
+
+
 KINDS = {
     "jpeg": Kind(write_jpeg, read_image),
     "png": Kind(write_png, read_image, repair=repair_png),
@@ -277,4 +292,7 @@ KINDS = {
     "shards": Kind(write_shards, read_shards),
     "checkpoint": Kind(write_checkpoint, read_checkpoint, refusal=CheckpointError),
     "caffe": Kind(write_caffe, read_caffe, refusal=CheckpointError, chatter="note: .*"),
+    "torch": Kind(torch_files.write_zip, read_torch, CheckpointError, torch_files.with_checksums),
+    "torch-legacy": Kind(torch_files.write_legacy, read_torch, CheckpointError),
+    "torch-own": Kind(write_own_torch, load, CheckpointError, torch_files.with_checksums),
 }
