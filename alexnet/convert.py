@@ -4,9 +4,11 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from alexnet import cli, files
+from alexnet.data.labels import display_name, words
 from alexnet.errors import UsageError
 from alexnet.export import check, readme
 from alexnet.export.save import NAMES, SUFFIXES, require_form, save
@@ -26,7 +28,11 @@ examples:
   {NAME} runs/photos-alexnet-1 --out photos.safetensors --dtype float16
       half as large
   {NAME} runs/photos-alexnet-1 --out photos.onnx
-      for onnxruntime and many other programs
+      for onnxruntime and many other programs; photos.pth is for PyTorch
+  {NAME} alexnet-owt-7be5be79.pth --out imagenet.safetensors
+      from PyTorch: torchvision's AlexNet
+  {NAME} bvlc_alexnet.caffemodel --mean-image imagenet_mean.binaryproto --out caffe.safetensors
+      from Caffe
 A page beside the file tells others what it is and how it is used.
 """
 
@@ -97,9 +103,9 @@ def _parser() -> argparse.ArgumentParser:
 def _levels(text: str) -> tuple[float, float, float]:
     """An argparse type: three gray levels of 0 to 255."""
     try:
-        levels = tuple(map(float, text.split(",")))
-        valid = len(levels) == 3 and all(0 <= level <= 255 for level in levels)
-    except ValueError:
+        red, green, blue = levels = tuple(map(float, text.split(",")))
+        valid = all(0 <= level <= 255 for level in levels)
+    except ValueError:  # no numbers, or not three
         valid = False
     if not valid:
         raise argparse.ArgumentTypeError(f"{text!r} is not three gray levels of 0 to 255: R,G,B")
@@ -109,7 +115,7 @@ def _levels(text: str) -> tuple[float, float, float]:
         raise argparse.ArgumentTypeError(
             f"{text!r} are shares of 1, not gray levels of 0 to 255: give {scaled}"
         )
-    return levels
+    return red, green, blue
 
 
 def _positive_levels(text: str) -> tuple[float, float, float]:
@@ -122,14 +128,20 @@ def _positive_levels(text: str) -> tuple[float, float, float]:
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     source, out = arguments.source, arguments.out
-    form = {"names": arguments.names, "dtype": arguments.dtype}
-    require_form(out, **form)
+    written_as = {"names": arguments.names, "dtype": arguments.dtype}
+    require_form(out, **written_as)
     _require_nothing_lost(source, out)
-    checkpoint = load(source, _given(arguments))
-    _print("read", f"{source}: {_description(checkpoint)}")
+    given = _given(arguments)
+    checkpoint = load(source, given)
+    form = check.form(source)
+    _print("read", f"{source}, {check.FORMS[form]}: {_description(checkpoint)}")
+    for assumption in _assumptions(checkpoint, form, given):
+        _print("assumed", assumption)
+    for comparison in check.read(checkpoint, source, given):
+        _print("parity", comparison)
     with files.replacing(out) as temporary:
-        saved = save(checkpoint, temporary, **form)
-        comparisons = list(check.written(checkpoint, saved, temporary, **form))
+        saved = save(checkpoint, temporary, **written_as)
+        comparisons = list(check.written(checkpoint, saved, temporary, **written_as))
     _print("written", f"{out}: {_size(out)}, {arguments.dtype}; SOURCE has {_size(source)}")
     for comparison in comparisons:
         _print("parity", comparison)
@@ -190,6 +202,22 @@ def _map_of_names(path: Path | None) -> dict[str, str]:
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise UsageError(f'--map {path}: not of the form {{"name in SOURCE": "our name", ...}}')
     return names
+
+
+def _assumptions(checkpoint: Checkpoint, form: str, given: Given) -> Iterator[str]:
+    """What a source of another program does not say, and what was taken instead."""
+    if form in ("run", "own"):
+        return
+    if given.classes is None:
+        first = display_name(checkpoint.classes[0])
+        yield (
+            f"the {len(checkpoint.classes):,} outputs are {first} and so on, as ImageNet's classes "
+            "are sorted; --classes names others"
+            if checkpoint.classes[0] in words()
+            else f"the {len(checkpoint.classes):,} outputs have no names; --classes names them"
+        )
+    if form != "caffe" and given.mean is None:
+        yield "images are prepared as torchvision does; --mean and --std say otherwise"
 
 
 def _description(checkpoint: Checkpoint) -> str:

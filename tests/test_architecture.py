@@ -47,7 +47,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("optim",),
+    ("optim", "summary"),
     ("__init__",),
 ]
 

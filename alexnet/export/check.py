@@ -1,22 +1,75 @@
-"""Whether a file that was written holds the network, by the logits of the same images each time.
+"""Whether a conversion keeps the network, by the logits of the same images each time.
 
-What reads the file and computes the logits is, where it is installed, the program that the file is
-for.
+What computes them is, where it is installed, the program that a file is from or for.
 """
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from alexnet.errors import CheckpointError
 from alexnet.export import onnx_file, parity, pytorch
 from alexnet.export.parity import Parity
-from alexnet.formats.load import load
-from alexnet.run.checkpoint import Checkpoint
+from alexnet.formats import caffe, caffe_formulas, torch_file
+from alexnet.formats.given import Given
+from alexnet.formats.load import HEAD_BYTES, load
+from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
+from minigrad import io
 
-PROGRAMS = {"onnxruntime": "onnxruntime", "torch": "PyTorch"}
+PROGRAMS = {"onnxruntime": "onnxruntime", "torch": "PyTorch"}  # by the modules that are imported
+FORMS = {
+    "run": "a run",
+    "own": "a file of this project",
+    "safetensors": "parameters in safetensors",
+    "torch": "parameters of PyTorch",
+    "caffe": "a network of Caffe",
+}
+
+
+def form(source: Path) -> str:
+    """What `alexnet.formats.load.load` takes a source for: a key of `FORMS`."""
+    path = find(source, BEST, LAST)
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+    if source.is_dir():
+        return "run"
+    if caffe.recognizes(head):
+        return "caffe"
+    is_torch = torch_file.recognizes(head)
+    _, metadata = torch_file.load(path) if is_torch else io.load(path, leave_out="")
+    if "format_version" in metadata:
+        return "own"
+    return "torch" if is_torch else "safetensors"
+
+
+def read(checkpoint: Checkpoint, source: Path, given: Given) -> Iterator[str]:
+    """A line about the comparison with the program that a source is from; none for our own.
+
+    Args:
+        checkpoint: what was read.
+        given: what the source does not say.
+
+    Raises:
+        CheckpointError: the program computes something else.
+    """
+    images = parity.demo_images(checkpoint.preprocessing)
+    match form(source):
+        case "caffe":
+            others = caffe_formulas.logits(source, images, given)
+            own = parity.logits(checkpoint, images)
+            name = "Caffe's formulas in NumPy (no Caffe was run)"
+            yield _checked(Parity.of(name, own, others))
+        case "torch" | "safetensors":
+            try:
+                tensors = pytorch.read(source, given.names)
+            except ImportError as error:
+                yield _not_installed(error)
+            except (
+                Exception
+            ) as error:  # what PyTorch raises where it cannot read a file is not told
+                reason = str(error).partition("\n")[0]
+                yield f"not compared with PyTorch, which cannot read it: {reason}"
+            else:
+                yield _checked(pytorch.compare(checkpoint, tensors, images))
 
 
 def written(
@@ -33,35 +86,34 @@ def written(
         CheckpointError: the file holds something else.
     """
     images = parity.demo_images(saved.preprocessing)
-    if path.suffix.lower() == ".onnx":
+    own = parity.logits(saved, images)
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
         yield _line(lambda: onnx_file.compare(saved, path, images))
-        return
-    yield _line(lambda: _read_back(saved, path, images))
-    if names == "torchvision":
-        yield _line(lambda: pytorch.compare(saved, _tensors(path), images))
+    else:
+        others = parity.logits(load(path), images)
+        yield _checked(Parity.of("the file as it is read back", own, others))
+    if suffix in (".pth", ".pt") or names == "torchvision":
+        yield _line(lambda: pytorch.compare(saved, pytorch.read(path), images))
     if dtype != "float32":
         before = parity.logits(checkpoint, images)
-        yield str(Parity.of("the network before rounding", before, parity.logits(saved, images)))
-
-
-def _read_back(saved: Checkpoint, path: Path, images: np.ndarray) -> Parity:
-    others = parity.logits(load(path), images)
-    return Parity.of("the file as it is read back", parity.logits(saved, images), others)
-
-
-def _tensors(path: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
+        yield str(Parity.of("the network before rounding", before, own))
 
 
 def _line(compare: Callable[[], Parity]) -> str:
-    """The line about a comparison, or that there is none."""
+    """The line about a comparison, or that the program for it is not installed."""
     try:
-        found = compare()
+        return _checked(compare())
     except ImportError as error:
-        program = PROGRAMS.get(error.name or "", error.name)
-        return f"not compared with {program}, which is not installed"
+        return _not_installed(error)
+
+
+def _not_installed(error: ImportError) -> str:
+    program = PROGRAMS.get(error.name or "", error.name)
+    return f"not compared with {program}, which is not installed"
+
+
+def _checked(found: Parity) -> str:
     if not found.is_close:
-        raise CheckpointError(f"the file would hold another network: {found}")
+        raise CheckpointError(f"nothing was written: it would be another network {found}")
     return str(found)

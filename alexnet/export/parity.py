@@ -36,7 +36,7 @@ class Parity:
     @classmethod
     def of(cls, other: str, own_logits: np.ndarray, other_logits: np.ndarray) -> "Parity":
         """Compare the logits (N, C) of this project with those of another program."""
-        own, others = np.float64(own_logits), np.float64(other_logits)
+        own, others = (logits.astype(np.float64) for logits in (own_logits, other_logits))
         same_top1 = own.argmax(axis=1) == others.argmax(axis=1)
         difference, largest = np.abs(own - others).max(), np.abs(own).max()
         return cls(other, len(own), float(difference), float(largest), int(same_top1.sum()))

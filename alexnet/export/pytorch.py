@@ -1,11 +1,14 @@
 """The network of a checkpoint in PyTorch: as lines of code, and what PyTorch computes with it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from alexnet.export.parity import Parity, logits, prepared
+from alexnet.formats import state_dict, torch_file
+from alexnet.formats.load import HEAD_BYTES
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
 
@@ -37,11 +40,12 @@ def compare(checkpoint: Checkpoint, parameters: Mapping[str, Any], images: np.nd
     """The network's logits beside those that PyTorch computes.
 
     Args:
-        parameters: tensors of PyTorch by our names, as PyTorch has read them from a file.
+        parameters: tensors of PyTorch by our names, see `read`.
         images: uint8 (N, S, S, 3), the pixels of N crops.
 
     Raises:
         ImportError: PyTorch is not installed.
+        RuntimeError: PyTorch's network has other parameters.
     """
     import torch
 
@@ -53,3 +57,36 @@ def compare(checkpoint: Checkpoint, parameters: Mapping[str, Any], images: np.nd
     with torch.no_grad():
         others = network(torch.from_numpy(inputs)).numpy()
     return Parity.of(f"PyTorch {torch.__version__}", logits(checkpoint, images), others)
+
+
+def read(path: Path, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The tensors in a file by our names, as PyTorch reads them.
+
+    Args:
+        path: a .safetensors file with plain names, or what torch.save has written.
+        names: our name of a parameter by the name that it has in the file.
+
+    Raises:
+        ImportError: PyTorch is not installed.
+        Exception: PyTorch cannot read the file.
+    """
+    import torch
+
+    with open(path, "rb") as file:
+        is_pickled = torch_file.recognizes(file.read(HEAD_BYTES))
+    if is_pickled:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    else:
+        from safetensors.torch import load_file
+
+        contents = load_file(path)
+    for place in torch_file.PLACES:
+        if isinstance(contents.get(place), dict):
+            contents = contents[place]
+            break
+    tensors = {
+        name: value
+        for name, value in contents.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    return state_dict.renamed(path, tensors, dict(names or {}))

@@ -9,6 +9,7 @@ import numpy as np
 
 from alexnet.data.transforms import Preprocessing
 from alexnet.export import pytorch
+from alexnet.formats.torch_records import METADATA
 from alexnet.run.checkpoint import MEAN_IMAGE, MODEL
 from minigrad import nn
 
@@ -53,6 +54,16 @@ from safetensors import safe_open
 
 with safe_open({file!r}, "numpy") as file:
     content = b64decode(file.metadata()[{name!r}])
+MEAN = np.frombuffer(content, "<f4").reshape(3, SIZE, SIZE).transpose(1, 2, 0)
+"""
+MEAN_IN_RECORD = """\
+import json
+from base64 import b64decode
+from zipfile import ZipFile
+
+with ZipFile({file!r}) as archive:
+    metadata = json.loads(archive.read("archive/{record}"))
+content = b64decode(metadata[{name!r}])
 MEAN = np.frombuffer(content, "<f4").reshape(3, SIZE, SIZE).transpose(1, 2, 0)
 """
 PYTORCH = """\
@@ -101,7 +112,9 @@ def preprocessing(values: Preprocessing, file: Path, names: str) -> str:
         mean = f"MEAN = np.array({list(values.mean)})"
     else:
         form = MEAN_IN_TENSOR if names == "own" else MEAN_IN_METADATA
-        mean = form.format(file=file.name, name=MEAN_IMAGE).rstrip()
+        if file.suffix.lower() != ".safetensors":
+            form = MEAN_IN_RECORD
+        mean = form.format(file=file.name, name=MEAN_IMAGE, record=METADATA).rstrip()
     return code + PREPARED.format(mean=mean, scale=np.asarray(values.scale).tolist())
 
 

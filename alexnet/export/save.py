@@ -5,9 +5,10 @@ from pathlib import Path
 from alexnet.errors import UsageError
 from alexnet.export import onnx_file
 from alexnet.export.slim import DTYPES, slim
+from alexnet.formats import torch_file
 from alexnet.run.checkpoint import Checkpoint
 
-SUFFIXES = (".safetensors", ".onnx")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".onnx")
 NAMES = ("own", "torchvision")
 
 
@@ -39,6 +40,10 @@ def save(
             saved.save(path, dtype, plain_names=names == "torchvision")
         case ".onnx":
             onnx_file.save(saved, path)
+        case _:
+            arrays, metadata = saved.packed(dtype, plain_names=True)
+            halved = arrays if dtype == "bfloat16" else ()
+            torch_file.save(path, arrays, metadata, bfloat16=halved)
     return saved
 
 
@@ -46,7 +51,7 @@ def require_form(path: Path, names: str = "own", dtype: str = "float32") -> None
     """Raise UsageError unless there are files of this form."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError(f"{path} does not end in {' or '.join(SUFFIXES)}")
+        raise UsageError(f"{path} does not end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     for what, value, known in (("names", names, NAMES), ("dtype", dtype, DTYPES)):
         if value not in known:
             raise UsageError(f"{what} must be {', '.join(known)}, got {value!r}")

@@ -177,15 +177,9 @@ def _array(tensor: Tensor, elements: bytes, byte_order: str) -> np.ndarray:
     dtype = np.dtype(byte_order + FLOATS[storage.kind])
     if (storage.first + storage.count) * dtype.itemsize > len(elements):
         raise Damaged(f"storage {storage.key[:60]!r} is shorter than it says")
-    if math.prod(size) == 0:
-        return np.empty(size, np.float32)
-    view = np.ndarray(
-        size,
-        dtype,
-        elements,
-        (storage.first + offset) * dtype.itemsize,
-        tuple(stride * dtype.itemsize for stride in strides),
-    )
+    place = (storage.first + offset) * dtype.itemsize if math.prod(size) else 0
+    byte_strides = tuple(stride * dtype.itemsize for stride in strides)
+    view = np.ndarray(size, dtype, elements, place, byte_strides)
     array = view.astype(dtype.newbyteorder("="), order="C")
     if storage.kind == "BFloat16":  # the upper half of a float32
         array = (array.astype(np.uint32) << 16).view(np.float32)

@@ -47,7 +47,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     out = tmp_path / "a.safetensors"
     assert run(undisturbed, "--out", out, "--dtype", "bfloat16") == 0
     read, written, *found, page = capsys.readouterr().out.splitlines()
-    assert read.startswith(f"read      {undisturbed}: alexnet, ")
+    assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
     assert written.startswith(f"written   {out}: ") and ", bfloat16; SOURCE has " in written
     assert [line.split(":")[0] for line in found] == [
@@ -232,18 +232,29 @@ def test_a_network_that_diverged(undisturbed, tmp_path, error_of):
     assert_refused(error_of, tmp_path, 4, "classifier.7.bias has numbers that are not", *words)
 
 
-def test_a_file_that_would_hold_something_else(undisturbed, tmp_path, error_of, monkeypatch):
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_file_that_would_hold_something_else(
+    undisturbed, tmp_path, error_of, monkeypatch, suffix
+):
+    load_it = check.load
+
     def load(path):
-        loaded = Checkpoint.load(path)
+        loaded = load_it(path)
         loaded.model["classifier.7.bias"] = loaded.model["classifier.7.bias"] + 1
         return loaded
 
     monkeypatch.setattr(check, "load", load)
-    words = undisturbed, "--out", tmp_path / "a.safetensors"
-    assert_refused(error_of, tmp_path, 4, "the file would hold another network", *words)
+    words = undisturbed, "--out", tmp_path / f"a{suffix}"
+    assert_refused(
+        error_of,
+        tmp_path,
+        4,
+        "nothing was written: it would be another network against the file as it",
+        *words,
+    )
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".onnx"])
 def test_a_full_disk(undisturbed, tmp_path, error_of, monkeypatch, suffix):
     def fail(*arguments):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,6 +1,7 @@
 """The page beside a file: its code runs, and it says nothing false."""
 
 import contextlib
+import dataclasses
 import io
 import re
 from pathlib import Path
@@ -12,14 +13,16 @@ from PIL import Image
 from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.export import parity, readme
+from alexnet.export.save import save
 from alexnet.export.slim import slim
-from alexnet.model import ARCHITECTURES
+from alexnet.model import ARCHITECTURES, PAPER_NORM
 from alexnet.run.checkpoint import Checkpoint
 from tests.alexnet.narrow import NarrowAlexNet, NarrowOWT
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NETWORKS = {"alexnet": NarrowAlexNet, "owt": NarrowOWT}
 SIZE = 70
+FILES = [(".safetensors", "own"), (".safetensors", "torchvision"), (".pth", "own")]
 
 
 @pytest.fixture(autouse=True)
@@ -50,19 +53,47 @@ def run(page):
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
-@pytest.mark.parametrize("names", ["own", "torchvision"])
+@pytest.mark.parametrize("suffix, names", FILES)
 @pytest.mark.parametrize("mean_image", [False, True], ids=["mean", "mean image"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_code_for_pytorch(torch, tmp_path, monkeypatch, architecture, names, mean_image, dtype):
+def test_the_code_for_pytorch(
+    torch, tmp_path, monkeypatch, architecture, suffix, names, mean_image, dtype
+):
     monkeypatch.chdir(tmp_path)
     pixels = DemoDataset("validation").image(2)[:200]
     Image.fromarray(pixels).save("image.png")
-    saved = slim(checkpoint(architecture, mean_image), dtype)
-    file = tmp_path / "my 'net'.safetensors"
-    saved.save(file, dtype, plain_names=names == "torchvision")
+    file = tmp_path / f"my 'net'{suffix}"
+    before = checkpoint(architecture, mean_image, scale=(1 / 58, 1 / 57, 0.125))
+    saved = save(before, file, names=names, dtype=dtype)
     assert readme.write(saved, file, names)
     namespace, printed = run(readme.path_beside(file).read_text("utf-8"))
     assert_same_prediction(saved, pixels, namespace, printed)
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+@pytest.mark.parametrize("mean_image", [False, True], ids=["mean", "mean image"])
+def test_the_code_for_onnxruntime(tmp_path, monkeypatch, architecture, mean_image):
+    monkeypatch.chdir(tmp_path)
+    pixels = DemoDataset("validation").image(2)[:, :180]
+    Image.fromarray(pixels).save("image.png")
+    file = tmp_path / "my 'net'.onnx"
+    saved = save(checkpoint(architecture, mean_image), file)
+    assert readme.write(saved, file)
+    namespace, printed = run(readme.path_beside(file).read_text("utf-8"))
+    assert "prepared" not in namespace
+    assert_same_prediction(saved, pixels, namespace, printed)
+
+
+def test_the_code_for_a_variant(torch, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pixels = DemoDataset("validation").image(2)
+    Image.fromarray(pixels).save("image.png")
+    variant = {"norm": {**PAPER_NORM, "k": 1.0, "alpha": 1e-4}, "pool_before_norm": True}
+    saved = save(dataclasses.replace(checkpoint(), network=variant), tmp_path / "a.pth")
+    page = readme.as_markdown(saved, tmp_path / "a.pth")
+    assert "nn.LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1.0)," in page
+    assert page.index("nn.MaxPool2d") < page.index("nn.LocalResponseNorm")
+    assert_same_prediction(saved, pixels, *run(page))
 
 
 def assert_same_prediction(saved, pixels, namespace, printed):
