@@ -29,11 +29,11 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
         shape = "x".join(map(str, cost.output_shape))
         lines.append(
             f"{cost.name:<10}{cost.kind:<19}{shape:>15}{cost.parameters:>13,}"
-            f"{cost.multiply_adds:>15,}{cost.activation_bytes * batch_size / 1e6:>11.1f}"
+            f"{cost.multiply_adds:>15,}{cost.output_bytes * batch_size / 1e6:>11.1f}"
         )
     parameters = sum(cost.parameters for cost in costs)
     multiply_adds = sum(cost.multiply_adds for cost in costs)
-    activations = sum(cost.activation_bytes for cost in costs) * batch_size
+    activations = sum(cost.output_bytes for cost in costs) * batch_size
     lines += [
         "-" * len(lines[0]),
         f"{'total':<44}{parameters:>13,}{multiply_adds:>15,}{activations / 1e6:>11.1f}",

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TextIO
 
 import numba
 import numpy as np
@@ -124,11 +125,22 @@ class _Memory:
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-def main(argv: list[str]) -> None:
-    """Serve until stdin ends; the arguments come from `benchmarks.step`."""
-    # Whatever libraries print goes to stderr: stdout carries the answers.
+def open_answers() -> TextIO:
+    """Standard output, for answers alone: whatever libraries print goes to stderr from now on."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    return answers
+
+
+def serve(commands: dict[str, Callable[[], Any]], answers: TextIO) -> None:
+    """Answer each word on stdin with what its function returns, until stdin ends."""
+    for line in sys.stdin:
+        print(json.dumps(commands[line.strip()]()), file=answers, flush=True)
+
+
+def main(argv: list[str]) -> None:
+    """Serve; the arguments come from `benchmarks.step`."""
+    answers = open_answers()
     options = json.loads(argv[0])
     form, without_norm = options.pop("form"), options.pop("without_norm")
     manual_seed(0)
@@ -147,9 +159,7 @@ def main(argv: list[str]) -> None:
             memory.forget()
         return seconds
 
-    commands = {"check": check, "step": timed, "peak": memory.peak}
-    for line in sys.stdin:
-        print(json.dumps(commands[line.strip()]()), file=answers, flush=True)
+    serve({"check": check, "step": timed, "peak": memory.peak}, answers)
 
 
 if __name__ == "__main__":

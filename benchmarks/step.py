@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -115,6 +115,15 @@ def started(
         environment["NUMBA_NUM_THREADS"] = str(threads)
     if cache:
         environment |= {"NUMBA_CACHE_DIR": cache, "TORCHINDUCTOR_CACHE_DIR": cache}
+    with answering(command, environment) as contestant:
+        yield contestant
+
+
+@contextmanager
+def answering(
+    command: list[str], environment: Mapping[str, str] = os.environ
+) -> Iterator[Contestant]:
+    """The process of a command that answers words on stdin; it ends with the context."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         try:

@@ -9,6 +9,7 @@ from minigrad.gradcheck import GradcheckError, gradcheck
 from minigrad.io import load, save
 from minigrad.operators import Tensor  # defined in minigrad.tensor, complete from here on
 from minigrad.random import manual_seed
+from minigrad.summary import summary
 from minigrad.tensor import tensor
 
 __version__ = "0.1.0"
@@ -29,5 +30,6 @@ __all__ = [
     "optim",
     "save",
     "set_float32_matmul_precision",
+    "summary",
     "tensor",
 ]

@@ -87,6 +87,24 @@ class _NoGrad(threading.local):
         return generate if inspect.isgeneratorfunction(function) else call
 
 
+Observer = Callable[[type["Function"], tuple[Any, ...], Any], None]
+
+
+@contextlib.contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Within this block `observer(function, inputs, output)` is called after each operation.
+
+    Args:
+        observer: gets the class and the arrays of the operations of this thread.
+    """
+    before = getattr(_mode, "observer", None)
+    _mode.observer = observer
+    try:
+        yield
+    finally:
+        _mode.observer = before
+
+
 def silent_arithmetic() -> contextlib.AbstractContextManager:
     """No warnings of NumPy where a result is infinite or NaN, as on a GPU and in PyTorch."""
     return np.errstate(all="ignore")
@@ -190,6 +208,15 @@ class Function:
         """Compute the gradients of the inputs from that of the output."""
         raise NotImplementedError
 
+    @staticmethod
+    def multiply_adds(inputs: tuple[Any, ...], output: Any) -> int:
+        """Products, each with its addition, of a forward pass: of convolutions and matrices only.
+
+        Args:
+            inputs, output: the arrays of the call.
+        """
+        return 0
+
     @classmethod
     def apply(cls, *inputs: Differentiable[Output], **parameters: Any) -> Output:
         """Run the operation on tensors and record it if any of them requires a gradient."""
@@ -207,6 +234,8 @@ class Function:
             raise TypeError(
                 f"{cls.__name__}.forward returned a {type(output).__name__}, expected one array"
             )
+        if (observer := getattr(_mode, "observer", None)) is not None:
+            observer(cls, tuple(x.data for x in inputs), output)
         node = Node(cls, ctx, inputs) if any(needs_input_grad) else None
         return inputs[0]._output(output, node)
 

@@ -47,7 +47,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("optim",),
+    ("optim", "summary"),
     ("__init__",),
 ]
 
@@ -163,7 +163,10 @@ def test_file_is_not_too_long(path):
 
 
 # What only some commands need, and what takes long to import or is an extra.
-HEAVY = {"cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"}
+HEAVY = {
+    *("cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"),
+    *("onnx", "onnxruntime"),
+}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 A code block is one of these:
 
     python      runs, with those before it on its page; what it prints stands in the text block
-                that follows it directly
+                that follows it directly; `FILES` makes the files that it reads
     sh          commands: modules, options, extras and files exist; where a text block follows
                 directly, they are run and print it
     cpp         is quoted from a CUDA source
@@ -32,6 +32,7 @@ import pytest
 import minigrad
 from alexnet import cli
 from alexnet.data.sources import NAMES
+from tests import files_of_docs
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -44,6 +45,8 @@ PAGES = [
 OPERATION = ROOT / "docs/add-an-operation.md"
 FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+# By page, what makes the files that its Python code reads in a folder.
+FILES = {ROOT / "docs/weights.md": files_of_docs.weights}
 FOLDERS = {"minigrad", "kernels", "alexnet", "benchmarks", "tests", "docs", "examples", ".ci"}
 
 
@@ -90,9 +93,13 @@ def name_of(page):
     return str(page.relative_to(ROOT))
 
 
-def in_process(*command, cwd=ROOT):
-    """Run a command in the top folder of a copy of the project; returns what it prints."""
-    environment = os.environ | {"PYTHONPATH": str(cwd)}
+def in_process(*command, cwd=ROOT, project=None):
+    """Run a command in a folder; returns what it prints.
+
+    Args:
+        project: where its imports come from, a copy of the project; default: that folder.
+    """
+    environment = os.environ | {"PYTHONPATH": str(project or cwd)}
     finished = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout
@@ -121,9 +128,12 @@ def test_every_code_block_is_of_a_kind_that_is_checked(page):
 @pytest.mark.parametrize(
     "page", dict.fromkeys(page for page, _ in blocks_of("python")), ids=name_of
 )
-def test_python_blocks_print_what_the_page_shows(page):
+def test_python_blocks_print_what_the_page_shows(page, tmp_path):
     code = [block for block in blocks(page) if block.language == "python" and not block.file]
-    printed = in_process(sys.executable, "-c", RUN_BLOCKS, json.dumps([b.text for b in code]))
+    if page in FILES:
+        FILES[page](tmp_path)
+    command = sys.executable, "-c", RUN_BLOCKS, json.dumps([block.text for block in code])
+    printed = in_process(*command, cwd=tmp_path if page in FILES else ROOT, project=ROOT)
     assert json.loads(printed) == [block.output or "" for block in code]
 
 

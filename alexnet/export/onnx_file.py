@@ -2,7 +2,8 @@
 
 `alexnet.export.onnx_graph` says what is in the graph. Around it a file describes what happens to an
 image before: `metadata_props` has the entries "architecture", "classes" (the names of the outputs
-in their order), "preprocessing" and "training", each as JSON.
+in their order), "preprocessing", "settings" and "training" (how the network was trained and what it
+reached), each as JSON.
 """
 
 import json
@@ -14,6 +15,7 @@ from alexnet import files
 from alexnet.errors import UsageError
 from alexnet.export import onnx_graph
 from alexnet.export.parity import Parity, logits
+from alexnet.export.slim import slim
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import __version__
 
@@ -23,11 +25,6 @@ PROJECT = "minigrad-alexnet"
 OPSET, IR_VERSION = 13, 7
 # Protobuf, the format of these files, has no larger messages.
 LARGEST_FILE = 2**31 - 1
-# The settings that say how a network was trained, and name no folders.
-TRAINING_SETTINGS = (
-    *("data", "recipe", "epochs", "batch_size", "optimizer", "lr", "lr_schedule", "momentum"),
-    *("weight_decay", "dropout", "augmentation", "seed"),
-)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
@@ -36,8 +33,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     Takes memory for two more copies of the parameters.
 
     Raises:
-        UsageError: onnx is not installed, or the network is too large for such a file.
-        CheckpointError: the checkpoint's network cannot be built.
+        UsageError: onnx is not installed, or such a file cannot hold the network.
+        CheckpointError: the checkpoint's network cannot be built, or it has diverged.
         OSError: the file cannot be written; one that was there before is unchanged.
     """
     try:
@@ -46,6 +43,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         raise UsageError(
             "an .onnx file needs onnx, which is not installed: pip install '.[onnx]'"
         ) from error
+    checkpoint = slim(checkpoint)
     metadata = _metadata(checkpoint)
     _require_size(checkpoint, metadata)
     model = onnx.helper.make_model(
@@ -90,15 +88,14 @@ def _require_size(checkpoint: Checkpoint, metadata: dict[str, str]) -> None:
 
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    """What the graph does not say, each entry as JSON."""
-    preprocessing, state = checkpoint.preprocessing, checkpoint.training
-    training = {n: checkpoint.arguments[n] for n in TRAINING_SETTINGS if n in checkpoint.arguments}
-    training |= {n: state[n] for n in ("best_epoch", "best_top1") if n in state}
+    """What the graph of a slim checkpoint does not say, each entry as JSON."""
+    preprocessing = checkpoint.preprocessing
     entries = {
         "architecture": checkpoint.architecture,
         "classes": checkpoint.classes,
         "preprocessing": {"resize": preprocessing.resize, "crop": preprocessing.image_size},
-        "training": training,
+        "settings": checkpoint.arguments,
+        "training": checkpoint.training,
     }
     return {name: json.dumps(value) for name, value in entries.items()}
 

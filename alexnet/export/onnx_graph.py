@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.transforms import Preprocessing
+from alexnet.errors import UsageError
 from alexnet.inference.layers import outputs
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
@@ -30,7 +31,7 @@ def build(onnx: ModuleType, checkpoint: Checkpoint) -> Any:
 
     Raises:
         CheckpointError: the checkpoint's network cannot be built.
-        TypeError: no operator is known for one of its layers.
+        UsageError: ONNX has no operator for one of its layers.
     """
     graph, size = _Graph(onnx), checkpoint.preprocessing.image_size
     values = _add_preprocessing(graph, checkpoint.preprocessing)
@@ -138,8 +139,10 @@ def _add_layer(
             return graph.node("MaxPool", name, [values], output_shape, **window)
         # ONNX places windows of an even size otherwise.
         case nn.LocalResponseNorm() if layer.size % 2:
-            constants = {"alpha": layer.alpha, "beta": layer.beta, "bias": layer.k}
-            return graph.node("LRN", name, [values], output_shape, size=layer.size, **constants)
+            # A whole number would become an attribute of another type.
+            constants = {"alpha": float(layer.alpha), "beta": float(layer.beta)}
+            constants |= {"bias": float(layer.k), "size": layer.size}
+            return graph.node("LRN", name, [values], output_shape, **constants)
         case nn.AdaptiveAvgPool2d():
             return _add_average(graph, name, values, shape, output_shape)
         case nn.ReLU():
@@ -148,7 +151,7 @@ def _add_layer(
             return graph.node("Flatten", name, [values], output_shape, axis=1)
         case nn.Dropout():
             return values
-    raise TypeError(f"no operator of ONNX is known for {name}, {layer!r}")
+    raise UsageError(f"ONNX has no operator for {name}, {layer!r}: choose a .safetensors file")
 
 
 def _parameters(graph: _Graph, name: str, layer: nn.Conv2d | nn.Linear) -> list[str]:

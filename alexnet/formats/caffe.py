@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data import labels
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
 from alexnet.formats import caffe_messages
 from alexnet.formats.caffe_input import read_preprocessing
 from alexnet.formats.caffe_messages import ACROSS_CHANNELS, CEIL, MAX_POOLING, Layer, Net
 from alexnet.formats.given import Given
+from alexnet.formats.state_dict import named_classes
 from alexnet.model import ARCHITECTURES, PAPER_NORM
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
@@ -75,20 +75,22 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     """The network of a .caffemodel.
 
     Args:
-        given: what the file does not say; its layers are known without `names`.
+        given: what the file does not say; its layers need no `names`.
 
     Raises:
         CheckpointError: it is damaged, or another network; or protobuf is not installed.
         OSError: it cannot be read.
     """
     given = given or Given()
+    if given.names:
+        raise CheckpointError(f"{path}: a map of names does not go with a .caffemodel")
     net = caffe_messages.read_net(path)
     chain = _chain(path, net)
     last = chain[-1]
     if last.kind != "InnerProduct" or not last.blobs or last.blobs[0].ndim < 2:
         raise CheckpointError(f"{path} is no AlexNet: {last.name!r} is its last layer")
     network = _variant(path, chain)
-    classes = _classes(path, last.blobs[0].shape[-2], given)
+    classes = named_classes(path, last.blobs[0].shape[-2], given.classes)
     preprocessing = read_preprocessing(path, net, given)
     try:
         with nn.init.skipped():
@@ -158,17 +160,6 @@ def _variant(path: Path, chain: list[Layer]) -> dict[str, Any]:
     return variant
 
 
-def _classes(path: Path, count: int, given: Given) -> list[str]:
-    if given.classes is not None:
-        if len(given.classes) != count:
-            raise CheckpointError(
-                f"{path} has {count} classes, but {len(given.classes)} names are given"
-            )
-        return list(given.classes)
-    synsets = list(labels.words())
-    return synsets if count == len(synsets) else [f"class {index}" for index in range(count)]
-
-
 def _parameters(path: Path, chain: list[Layer], model: nn.Module) -> dict[str, np.ndarray]:
     """The arrays of the file by our names, once each layer is known to be that of our network."""
     ours = [(name, layer) for name, layer in model.named_modules() if type(layer) in _KINDS]
@@ -223,7 +214,7 @@ def _differences(layer: Layer, module: nn.Module) -> Iterator[tuple[str, Any, An
         ):
             value = getattr(module, ours)
             both = value if isinstance(value, tuple) else (value, value)
-            expected[ours] = window_pair(settings, name, default), tuple(both)
+            expected[ours] = caffe_messages.window_pair(settings, name, default), tuple(both)
     if isinstance(module, nn.Conv2d | nn.Linear):
         shapes = [parameter.shape for parameter in (module.weight, module.bias)]
         expected["number of blobs"] = len(layer.blobs), len(shapes)
@@ -232,15 +223,6 @@ def _differences(layer: Layer, module: nn.Module) -> Iterator[tuple[str, Any, An
             own = blob.shape[-len(shape) :] if blob.size == np.prod(shape) else blob.shape
             expected[f"shape of the {kind}"] = "x".join(map(str, own)), "x".join(map(str, shape))
     return ((what, *pair) for what, pair in expected.items() if pair[0] != pair[1])
-
-
-def window_pair(settings: Any, name: str, default: int) -> tuple[int, int]:
-    """ "kernel", "stride" or "pad" of a convolution or pooling, along height and width."""
-    values = list(getattr(settings, "kernel_size" if name == "kernel" else name))
-    if settings.HasField(f"{name}_h") or settings.HasField(f"{name}_w"):
-        values = [getattr(settings, f"{name}_h"), getattr(settings, f"{name}_w")]
-    first, *others = values or [default]
-    return first, others[0] if others else first
 
 
 def _require_sizes_of_caffe(

@@ -14,6 +14,7 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
 from alexnet.formats.caffe_messages import Net, read_blob
 from alexnet.formats.given import Given
+from alexnet.formats.state_dict import IMAGENET_DEVIATIONS, IMAGENET_EIGENVECTORS
 
 IMAGE_SIZE = 227
 # The mean pixel of ImageNet that Caffe publishes with its networks, as red, green, blue.
@@ -72,7 +73,13 @@ def read_preprocessing(path: Path, net: Net, given: Given) -> Preprocessing:
         raise CheckpointError(f"{path} is damaged: its mean or scale is no number to compute with")
     try:
         return Preprocessing(
-            image_size=size, resize=resize, mean=mean, mean_image=mean_image, scale=scale
+            image_size=size,
+            resize=resize,
+            mean=mean,
+            mean_image=mean_image,
+            scale=scale,
+            eigenvectors=IMAGENET_EIGENVECTORS,
+            standard_deviations=IMAGENET_DEVIATIONS,
         )
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from error

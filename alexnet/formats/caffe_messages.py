@@ -197,8 +197,8 @@ def read_net(path: Path) -> Net:
         raise CheckpointError(f"{path} is damaged, or no network of Caffe: it has no layers")
     if count > MAX_LAYERS:
         raise CheckpointError(f"{path} is no AlexNet: it has {count:,} layers")
-    layers = [_layer(path, _decoded(path, "V1Layer", content)) for content in net.layers]
-    layers += [_layer(path, _decoded(path, "Layer", content)) for content in net.layer]
+    layers = [_layer(path, "V1Layer", net.layers, index) for index in range(len(net.layers))]
+    layers += [_layer(path, "Layer", net.layer, index) for index in range(len(net.layer))]
     given = [layer.parameters for layer in layers if layer.kind == "Input"]
     shapes = [shape.dim for message in given for shape in message.shape]
     shapes += [*(shape.dim for shape in net.input_shape), net.input_dim]
@@ -213,6 +213,15 @@ def read_blob(path: Path) -> np.ndarray:
     return _array(path, "its array", _content(path))
 
 
+def window_pair(settings: Any, name: str, default: int) -> tuple[int, int]:
+    """ "kernel", "stride" or "pad" of a convolution or pooling, along height and width."""
+    values = list(getattr(settings, "kernel_size" if name == "kernel" else name))
+    if settings.HasField(f"{name}_h") or settings.HasField(f"{name}_w"):
+        values = [getattr(settings, f"{name}_h"), getattr(settings, f"{name}_w")]
+    first, *others = values or [default]
+    return first, others[0] if others else first
+
+
 def _content(path: Path) -> bytes:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist, or is no file")
@@ -224,11 +233,14 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _layer(path: Path, message: Any) -> Layer:
+def _layer(path: Path, form: str, contents: Any, index: int) -> Layer:
+    # Each access to a field of bytes makes a copy, gone when it is decoded: fc6 has 151 MB.
+    message = _decoded(path, form, contents[index])
     kind = message.type
     kind = _V1_KINDS.get(kind, f"type {kind}") if isinstance(kind, int) else _text(kind)
     name = _text(message.name)
-    blobs = [_array(path, f"a blob of layer {name!r}", content) for content in message.blobs]
+    what = f"a blob of layer {name!r}"
+    blobs = [_array(path, what, message.blobs[number]) for number in range(len(message.blobs))]
     bottoms, tops = ([_text(blob) for blob in blobs] for blobs in (message.bottom, message.top))
     message.ClearField("blobs")
     return Layer(name, kind, bottoms, tops, blobs, message)
@@ -246,7 +258,9 @@ def _array(path: Path, what: str, content: bytes) -> np.ndarray:
     else:
         shape = blob.num, blob.channels, blob.height, blob.width
     kind = np.dtype("<f8" if blob.double_data else "<f4")
-    packed = b"".join(blob.double_data or blob.data)
+    parts = list(blob.double_data or blob.data)
+    del blob
+    packed = b"".join(parts)  # of one part no copy
     # No product of unlimited numbers: a file can claim any.
     fits = min(shape, default=1) > 0 and max(shape, default=1) <= len(packed) and len(shape) <= 8
     if not fits or math.prod(shape) * kind.itemsize != len(packed):

@@ -5,6 +5,7 @@ they do not say: torchvision's network has torchvision's preprocessing, for anot
 given.
 """
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,14 @@ TITLES = {"alexnet": "the paper's AlexNet", "owt": "torchvision's AlexNet"}
 # from 0 to 1, are standardized with these means and standard deviations.
 TORCHVISION_RESIZE = 256 / 224
 TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# The principal components of ImageNet's colors, from 0 to 1, and their variances, as in many
-# replications; only further training uses them.
+# The principal components of ImageNet's colors and their standard deviations in gray levels, as in
+# many replications; only further training uses them.
 IMAGENET_EIGENVECTORS = (
     (0.5675, 0.7192, 0.4009),
     (0.5808, -0.0045, -0.8140),
     (0.5836, -0.6948, 0.4203),
 )
-IMAGENET_VARIANCES = (0.2175, 0.0188, 0.0045)
+IMAGENET_DEVIATIONS = tuple(255 * math.sqrt(v) for v in (0.2175, 0.0188, 0.0045))
 
 
 def checkpoint(path: Path, arrays: dict[str, np.ndarray], given: Given) -> Checkpoint:
@@ -51,7 +52,7 @@ def checkpoint(path: Path, arrays: dict[str, np.ndarray], given: Given) -> Check
     """
     arrays = renamed(path, {n: a for n, a in arrays.items() if a.dtype.kind == "f"}, given.names)
     architecture, last_bias = _recognized(path, arrays)
-    classes = _classes(path, _class_count(arrays, last_bias), given.classes)
+    classes = named_classes(path, _class_count(arrays, last_bias), given.classes)
     preprocessing = _preprocessing(path, architecture, given)
     model = _parameters(path, arrays, architecture, len(classes), preprocessing.image_size)
     return Checkpoint(architecture, classes, preprocessing, model=model)
@@ -67,7 +68,7 @@ def overridden(path: Path, found: Checkpoint, given: Given) -> Checkpoint:
         raise CheckpointError(f"{path} has this project's names: there is nothing to map")
     classes = found.classes
     if given.classes is not None:
-        classes = _classes(path, len(classes), given.classes)
+        classes = named_classes(path, len(classes), given.classes)
     preprocessing = _changed(path, found.preprocessing, given)
     if preprocessing.image_size != found.preprocessing.image_size:
         shapes = _shapes(path, found.architecture, len(classes), preprocessing.image_size)
@@ -206,7 +207,12 @@ def class_names(count: int) -> list[str]:
     return synsets if count == len(synsets) else [f"class {number}" for number in range(count)]
 
 
-def _classes(path: Path, count: int, names: list[str] | None) -> list[str]:
+def named_classes(path: Path, count: int, names: list[str] | None) -> list[str]:
+    """The names of a file's classes: those given, or `class_names`.
+
+    Raises:
+        CheckpointError: their number is another one.
+    """
     if names is None:
         return class_names(count)
     if len(names) != count:
@@ -229,14 +235,13 @@ def _preprocessing(path: Path, architecture: str, given: Given) -> Preprocessing
 def torchvision_preprocessing(image_size: int) -> Preprocessing:
     """What torchvision's networks expect, for images of any size."""
     mean, std = (np.array(values) * 255 for values in (TORCHVISION_MEAN, TORCHVISION_STD))
-    deviations = np.sqrt(IMAGENET_VARIANCES) * 255
     return Preprocessing(
         image_size=image_size,
         resize=round(image_size * TORCHVISION_RESIZE),
         mean=tuple(mean.tolist()),
         scale=tuple((1 / std).tolist()),
         eigenvectors=IMAGENET_EIGENVECTORS,
-        standard_deviations=tuple(deviations.tolist()),
+        standard_deviations=IMAGENET_DEVIATIONS,
     )
 
 

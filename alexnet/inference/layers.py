@@ -7,17 +7,17 @@ conv1 to conv5 and fc6 to fc8, the normalizations, and the poolings.
 """
 
 import contextlib
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from alexnet.data.loader import Loader
 from alexnet.errors import DivergedNetwork
-from minigrad import Tensor, nn, no_grad
+from minigrad import Tensor, nn, no_grad, summary
 from minigrad.backend import Backend
+from minigrad.summary import LayerSummary
 
 _LEARNED = (nn.Conv2d, nn.Linear)
 _STAGE_KINDS = (*_LEARNED, nn.LocalResponseNorm, nn.MaxPool2d)
@@ -185,52 +185,22 @@ def sample_batch(loader: Loader, count: int, backend: Backend) -> tuple[Any, np.
     return images.prepare(backend), images.labels
 
 
-@dataclass(frozen=True)
-class LayerCost:
-    """What a layer costs for one image; a product and its addition are one multiply-add."""
+def layer_costs(model: nn.Module, image_size: int) -> list[LayerSummary]:
+    """What every layer gives and costs for one image while the network learns.
 
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    multiply_adds: int
-    activation_bytes: int
-
-
-def layer_costs(model: nn.Module, image_size: int) -> list[LayerCost]:
-    """The cost of every layer, found by sending one image through the layers in order."""
-    image = Tensor(np.zeros((1, 3, image_size, image_size), np.float32))
-    costs = []
-    pairs = [step.layers for step in steps(model) if isinstance(step, nn.Fused)]
-    fused = {layer for pair in pairs for layer in pair}
+    As `minigrad.summary` counts it, with the names of `named_layers` and shapes without the batch.
+    """
     was_training = model.training
-    model.eval()
-    with no_grad():
-        for name, layer in named_layers(model).items():
-            output = layer(image)
-            parameters = sum(p.numel() for p in layer.parameters())
-            multiply_adds = _multiply_adds(layer, output)
-            # Flatten and a ReLU in place keep the memory of their input, and so does dropout, but
-            # only here, where it is off.
-            shared = np.may_share_memory(image.data, output.data)
-            is_view = shared and not isinstance(layer, nn.Dropout)
-            # Two fused layers write one array. It is listed with the convolution or the pooling.
-            is_skipped = layer in fused and isinstance(layer, nn.ReLU | nn.LocalResponseNorm)
-            memory = 0 if is_view or is_skipped else 4 * math.prod(output.shape)
-            image = output
-            costs.append(
-                LayerCost(
-                    name, type(layer).__name__, image.shape[1:], parameters, multiply_adds, memory
-                )
-            )
-    model.train(was_training)
+    model.train()
+    try:
+        found = summary(model, (1, 3, image_size, image_size))
+    finally:
+        model.train(was_training)
+    layers = {layer.name: layer for layer in found.layers}
+    positions = {module: name for name, module in model.named_modules()}
+    costs = []
+    for name, module in named_layers(model).items():
+        layer = layers[positions[module]]
+        shape = layer.output_shape and layer.output_shape[1:]
+        costs.append(replace(layer, name=name, output_shape=shape))
     return costs
-
-
-def _multiply_adds(module: nn.Module, output: Tensor) -> int:
-    """Products of weights with inputs; the layers without weights are cheap and not counted."""
-    if isinstance(module, nn.Conv2d):
-        return output.numel() * math.prod(module.weight.shape[1:])
-    if isinstance(module, nn.Linear):
-        return module.weight.numel()
-    return 0

@@ -73,7 +73,7 @@ def budget(report: Report) -> str:
         amounts = [
             sum(cost.parameters for cost in stage_costs),
             sum(cost.multiply_adds for cost in stage_costs),
-            sum(cost.activation_bytes for cost in stage_costs) * batch_size,
+            sum(cost.output_bytes for cost in stage_costs) * batch_size,
         ]
         totals = [total + amount for total, amount in zip(totals, amounts)]
         rows.append([name, "×".join(map(str, stage_costs[-1].output_shape)), *_amounts(*amounts)])

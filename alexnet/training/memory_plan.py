@@ -129,7 +129,7 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
     costs = layer_costs(model, settings.image_size)
     parameters = sum(cost.parameters for cost in costs)
     pixels = 3 * settings.image_size**2
-    outputs = FLOAT_BYTES * pixels + sum(cost.activation_bytes for cost in costs)
+    outputs = FLOAT_BYTES * pixels + sum(cost.output_bytes for cost in costs)
     on_host = settings.backend == "cpu"
     # On a GPU the libraries are loaded before the free memory is measured.
     libraries = LIBRARY_BYTES if on_host else 0

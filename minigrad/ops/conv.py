@@ -1,5 +1,7 @@
 """Convolution."""
 
+import math
+
 from minigrad.autograd import Function
 
 
@@ -17,8 +19,12 @@ class Conv2d(Function):
     def backward(ctx, grad_output):
         return _gradients(ctx, ctx.backend.channels_last(grad_output), *ctx.saved)
 
+    @staticmethod
+    def multiply_adds(inputs, output):
+        return output.size * math.prod(inputs[1].shape[1:])
 
-class Conv2dReLU(Function):
+
+class Conv2dReLU(Conv2d):
     """relu(conv2d(...)): the array between the two is not kept."""
 
     @staticmethod

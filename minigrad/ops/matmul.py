@@ -28,6 +28,10 @@ class MatMul(Function):
             grad_other = unbroadcast(grad_other, other.shape)
         return grad_input, grad_other
 
+    @staticmethod
+    def multiply_adds(inputs, output):
+        return output.size * inputs[0].shape[-1]
+
 
 class Linear(Function):
     """input (N, in) @ weight (out, in).T + bias (out,)."""
@@ -59,3 +63,7 @@ class Linear(Function):
             gradients[2] = backend.empty(weight.shape[:1], weight.dtype)
             kernels.bias.backward(grad_output, grad_bias=gradients[2])
         return tuple(gradients)
+
+    @staticmethod
+    def multiply_adds(inputs, output):
+        return output.size * inputs[1].shape[1]

@@ -27,10 +27,12 @@ def test_options(capsys):
     assert next(line.split() for line in lines if line.startswith("fc8"))[2] == "10"
 
 
-def test_the_network_is_left_as_it_was():
-    model = AlexNet(2, image_size=67, width=0.05)
-    summary.layer_costs(model, 67)
-    assert all(module.training for _, module in model.named_modules())
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_is_left_as_it_was(training):
+    model = AlexNet(2, image_size=67, width=0.05).train(training)
+    costs = {cost.name: cost for cost in summary.layer_costs(model, 67)}
+    assert costs["drop6"].output_bytes > 0  # what it costs to learn, in either mode
+    assert all(module.training is training for _, module in model.named_modules())
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ Another kind is one entry of `KINDS`.
 """
 
 import contextlib
+import functools
 import io
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -20,12 +22,16 @@ from alexnet.data.readers import cifar, imagenet, parquet, shards
 from alexnet.data.readers.imagenet_tar import TarImages, train_images, validation_images
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError
-from alexnet.formats import torch_file
+from alexnet.formats import caffe, torch_file
+from alexnet.formats.given import Given
 from alexnet.formats.load import load
+from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.run.checkpoint import Checkpoint
 from tests.alexnet.data import miniature_imagenet
 from tests.alexnet.data.readers import test_cifar
-from tests.alexnet.formats import torch_files
+from tests.alexnet.formats import caffe_files, torch_files
+
+NARROWEST = 0.001  # width of an AlexNet with 8 channels in each layer
 
 
 class Kind(NamedTuple):
@@ -243,6 +249,28 @@ def read_torch(path: Path) -> None:
         array.sum()
 
 
+def write_caffe(folder: Path) -> None:
+    """A net of each form and a mean image, of the narrowest network there is."""
+    rng = np.random.default_rng(0)
+    parameters = caffe_files.random_parameters(rng, 2, 67, NARROWEST)
+    old = caffe_files.net(parameters, size=67, old=True, pool_first=True)
+    data = caffe_files.message((1, 0.5), (3, 67), (5, 1.0), (5, 2.0), (5, 3.0))
+    (folder / "old.caffemodel").write_bytes(old)
+    (folder / "new.caffemodel").write_bytes(caffe_files.net(parameters, data=data))
+    mean = np.ones((3, 70, 70), np.float32)
+    (folder / "mean.binaryproto").write_bytes(caffe_files.mean_image(mean))
+
+
+def read_caffe(path: Path) -> None:
+    """A damaged mean image is that of an undamaged net."""
+    given = Given(mean_image=path) if path.suffix == ".binaryproto" else None
+    network = {"alexnet": functools.partial(AlexNet, width=NARROWEST)}
+    network["alexnet"].variants = AlexNet.variants
+    with mock.patch.dict(ARCHITECTURES, network):
+        caffe.recognizes(path.read_bytes()[:4096])
+        caffe.load(path.with_name("old.caffemodel") if given else path, given).build()
+
+
 KINDS = {
     "jpeg": Kind(write_jpeg, read_image),
     "png": Kind(write_png, read_image, repair=repair_png),
@@ -266,4 +294,5 @@ KINDS = {
     "torch": Kind(torch_files.write_zip, read_torch, CheckpointError, torch_files.with_checksums),
     "torch-legacy": Kind(torch_files.write_legacy, read_torch, CheckpointError),
     "torch-own": Kind(write_own_torch, load, CheckpointError, torch_files.with_checksums),
+    "caffe": Kind(write_caffe, read_caffe, refusal=CheckpointError, chatter="note: .*"),
 }

@@ -7,13 +7,11 @@ import struct
 
 import numpy as np
 
-# Numbers of channels of tests.alexnet.narrow.NarrowAlexNet, and its groups.
-CHANNELS = (10, 26, 38, 38, 26)
-INPUTS = (3, 5, 26, 19, 19)  # channels that a filter sees
-KERNELS, STRIDES, PADS, GROUPS = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (0, 2, 1, 1, 1), (1, 2, 1, 2, 2)
-HIDDEN = 410
+from alexnet.model import AlexNet, learned_layers
+
+# Of the convolutions.
+STRIDES, PADS, GROUPS = (4, 1, 1, 1, 1), (0, 2, 1, 1, 1), (1, 2, 1, 2, 2)
 SIZE = 99  # of the images: pool5 gives 2x2, so that the order of fc6's inputs matters
-FEATURES = 4 * CHANNELS[4]
 # Field numbers of a layer: in V1LayerParameter, in LayerParameter.
 NUMBERS = {
     "name": (4, 1), "type": (5, 2), "bottom": (2, 3), "top": (3, 4), "blobs": (6, 7),
@@ -79,21 +77,36 @@ def layer(old, name, kind, bottom, top, parameters=b"", blobs=(), number_of=None
     return field(2 if old else 100, content)
 
 
-def random_parameters(rng, classes=3):
-    """Weight and bias of each layer by name, of a size that keeps signals alive to the end."""
-    shapes = {f"conv{i + 1}": (CHANNELS[i], INPUTS[i], KERNELS[i], KERNELS[i]) for i in range(5)}
-    shapes |= {"fc6": (HIDDEN, FEATURES), "fc7": (HIDDEN, HIDDEN), "fc8": (classes, HIDDEN)}
+def random_parameters(rng, classes=3, size=SIZE, width=0.1):
+    """Weight and bias of each layer by name, of a size that keeps signals alive to the end.
+
+    Args:
+        size: of the images.
+        width: of `AlexNet`, as is the shape of each array.
+    """
+    names = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
+    shapes = [layer.weight.shape for layer in learned_layers(AlexNet(classes, size, width=width))]
     return {
         name: (
             rng.standard_normal(shape).astype(np.float32)
             * np.float32((2 / np.prod(shape[1:])) ** 0.5 / (64 if name == "conv1" else 1)),
             rng.standard_normal(shape[0]).astype(np.float32) / 10,
         )
-        for name, shape in shapes.items()
+        for name, shape in zip(names, shapes, strict=True)
     }
 
 
-def net(parameters, *, old=False, pool_first=False, lrn=None, data=None, double=False, edit=None):
+def net(
+    parameters,
+    *,
+    size=SIZE,
+    old=False,
+    pool_first=False,
+    lrn=None,
+    data=None,
+    double=False,
+    edit=None,
+):
     """NetParameter with the layers of bvlc_alexnet, or of CaffeNet if it pools first.
 
     Args:
@@ -115,9 +128,9 @@ def net(parameters, *, old=False, pool_first=False, lrn=None, data=None, double=
         add(f"relu{number}", "ReLU", top=current)
 
     for i in range(5):
-        settings = message((1, CHANNELS[i]), (3, PADS[i]), (4, KERNELS[i]), (5, GROUPS[i]))
-        settings += field(6, STRIDES[i])
-        add(f"conv{i + 1}", "Convolution", settings, parameters[f"conv{i + 1}"])
+        weight, bias = parameters[f"conv{i + 1}"]
+        settings = message((1, len(weight)), (3, PADS[i]), (4, weight.shape[2]), (5, GROUPS[i]))
+        add(f"conv{i + 1}", "Convolution", settings + field(6, STRIDES[i]), (weight, bias))
         add_relu(i + 1)
         if i < 2:
             both = [(f"norm{i + 1}", "LRN", lrn), (f"pool{i + 1}", "Pooling", pool)]
@@ -135,7 +148,7 @@ def net(parameters, *, old=False, pool_first=False, lrn=None, data=None, double=
         edit(layers)
     content = field(1, "AlexNet")
     if data is None:
-        content += b"".join(field(4, number) for number in (10, 3, SIZE, SIZE))
+        content += b"".join(field(4, number) for number in (10, 3, size, size))
     else:
         content += layer(old, "data", "Data", "", "data label", data, number_of="transform_param")
     for name, kind, bottom, top, settings, blobs in layers:

@@ -14,7 +14,7 @@ from alexnet.inference import layers
 from alexnet.model import ARCHITECTURES
 from minigrad import Tensor
 from tests.alexnet.formats import caffe_files
-from tests.alexnet.formats.caffe_files import CHANNELS, SIZE, field, message
+from tests.alexnet.formats.caffe_files import SIZE, field, message
 from tests.alexnet.narrow import NarrowAlexNet
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_alexnet")
@@ -136,9 +136,21 @@ def test_what_the_layer_of_data_says(write, images, old, capsys):
     preprocessing = checkpoint.preprocessing
     assert preprocessing.image_size == SIZE
     assert (preprocessing.mean, preprocessing.scale) == ((10.0, 20.5, 30.0), 0.1)
+    assert preprocessing.standard_deviations[0] == pytest.approx(118.9, abs=0.1)
     assert_same_layers(path, checkpoint, images)
     assert capsys.readouterr().err == ""
     assert caffe.load(write(data=message((3, SIZE), (5, 7.0)))).preprocessing.mean == (7, 7, 7)
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["layer", "layers"])
+def test_a_layer_of_data_from_before_there_were_transforms(write, images, old):
+    """It says the same in fields of its own."""
+    layer = caffe_files.layer(old, "data", "Data", "", "data", message((2, 0.5), (5, SIZE)))
+    path = write(old=old)
+    path.write_bytes(path.read_bytes() + layer)
+    checkpoint = caffe.load(path)
+    assert (checkpoint.preprocessing.scale, checkpoint.preprocessing.image_size) == (0.5, SIZE)
+    assert_same_layers(path, checkpoint, images)
 
 
 def test_without_a_mean_that_of_imagenet_is_taken_and_said(write, images, capsys):
@@ -176,8 +188,10 @@ def test_what_is_given_goes_before_what_the_file_says(write, images):
     assert checkpoint.preprocessing.mean == (1.0, 2.0, 3.0)
     assert checkpoint.preprocessing.scale == (1 / 50, 1 / 60, 1 / 70)
     assert_same_layers(path, checkpoint, images, given)
-    with pytest.raises(CheckpointError, match="has 3 classes, but 2 names are given"):
+    with pytest.raises(CheckpointError, match="has 3 classes, and 2 names are given"):
         caffe.load(path, Given(classes=["a", "b"]))
+    with pytest.raises(CheckpointError, match="a map of names does not go with a .caffemodel"):
+        caffe.load(path, Given(names={"conv1": "features.0.weight"}))
 
 
 def test_a_thousand_classes_are_those_of_imagenet(write, rng):
@@ -231,7 +245,7 @@ def without(*names):
     return edit
 
 
-CONV2 = (1, CHANNELS[1]), (3, 2), (4, 5), (6, 1)
+CONV2 = (1, 26), (3, 2), (4, 5), (6, 1)
 
 
 @pytest.mark.parametrize(

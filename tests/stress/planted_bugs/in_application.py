@@ -4,8 +4,12 @@ from tests.stress.planted_bugs import Fault
 
 DOWNLOADS = "tests/alexnet/data/test_downloads.py"
 IMAGES = "tests/alexnet/data/test_images.py -k "
+NETWORK = "tests/alexnet/test_network.py -k "
 PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
+CAFFE = "tests/alexnet/formats/test_caffe.py -k "
+GRAPH = "alexnet/export/onnx_graph.py"
+ONNX = "tests/alexnet/export/test_onnx_file.py -k "
 
 FAULTS = [
     # Names, and batches without images.
@@ -29,6 +33,105 @@ FAULTS = [
         "[[cli.one_line(cell) for cell in row] for row in rows]",
         "rows",
         "tests/alexnet/test_text.py",
+    ),
+    # Files of ONNX.
+    Fault(
+        "ONNX: alpha is divided by the size of the window once more",
+        GRAPH,
+        '"alpha": float(layer.alpha)',
+        '"alpha": float(layer.alpha / layer.size)',
+        ONNX + "variants",
+    ),
+    Fault(
+        "ONNX: the constants of Caffe's normalization become whole numbers",
+        GRAPH,
+        '"bias": float(layer.k)',
+        '"bias": layer.k',
+        ONNX + "variants",
+    ),
+    Fault(
+        "ONNX: a normalization of an even size is written as it is",
+        GRAPH,
+        "if layer.size % 2:",
+        "if layer.size:",
+        ONNX + "no_operator",
+    ),
+    Fault(
+        "ONNX: the groups are forgotten",
+        GRAPH,
+        '{"group": layer.groups}',
+        '{"group": 1}',
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: the padding is all below and right",
+        GRAPH,
+        '2 * pair(kind, "padding", layer.padding, 0)',
+        '(0, 0, *(2 * p for p in pair(kind, "padding", layer.padding, 0)))',
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: rows and columns of the image are exchanged",
+        GRAPH,
+        "perm=[0, 3, 1, 2]",
+        "perm=[0, 3, 2, 1]",
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: the mean of red is that of blue",
+        GRAPH,
+        'graph.constant("mean", mean)',
+        'graph.constant("mean", np.flip(mean, -1))',
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: the mean image is turned",
+        GRAPH,
+        "mean_image.transpose(1, 2, 0)",
+        "mean_image.transpose(2, 1, 0)",
+        ONNX + "mean_image",
+    ),
+    Fault(
+        "ONNX: all colors have the scale of red",
+        GRAPH,
+        'graph.constant("scale", preprocessing.scale)',
+        'graph.constant("scale", np.ravel(preprocessing.scale)[0])',
+        ONNX + "colors",
+    ),
+    Fault(
+        "ONNX: windows of the average do not overlap",
+        GRAPH,
+        "-(-(i + 1) * pixels // windows)",
+        "max(begin + 1, (i + 1) * pixels // windows)",
+        ONNX + "windows",
+    ),
+    Fault(
+        "ONNX: folders of the machine are in the file",
+        "alexnet/export/onnx_file.py",
+        "checkpoint = slim(checkpoint)",
+        "slim(checkpoint)",
+        ONNX + "folders",
+    ),
+    Fault(
+        "ONNX: a full disk takes the old file",
+        "alexnet/export/onnx_file.py",
+        "files.write(path, model.SerializeToString())",
+        "path.write_bytes(model.SerializeToString())\n    files._sync(path)",
+        ONNX + "full_disk",
+    ),
+    Fault(
+        "ONNX: a network that protobuf cannot hold",
+        "alexnet/export/onnx_file.py",
+        "if size + graph_size > LARGEST_FILE:",
+        "if False:",
+        ONNX + "too_large",
+    ),
+    Fault(
+        "a file for a folder that is missing is named by a folder that nobody knows",
+        "alexnet/files.py",
+        "if error.errno is not None and (not error.filename or UNFINISHED in str(error.filename)):",
+        "if error.errno is not None and not error.filename:",
+        ONNX + "missing_folder",
     ),
     # The commands.
     Fault(
@@ -86,6 +189,49 @@ FAULTS = [
         "content.removeprefix(codecs.BOM_UTF8)",
         "content",
         "tests/alexnet/test_predict.py -k lists",
+    ),
+    # Networks in Python.
+    Fault(
+        "python: colors are rows",
+        "alexnet/data/images.py",
+        "image = image.transpose(1, 2, 0)",
+        "image = image.transpose(2, 1, 0)",
+        NETWORK + "every_form",
+    ),
+    Fault(
+        "python: numbers of any range are pixels",
+        "alexnet/data/images.py",
+        "if not (image.min() >= 0 and image.max() <= 1):",
+        "if not image.min() >= 0:",
+        NETWORK + "no_image",
+    ),
+    Fault(
+        "python: a rotated image that Pillow holds stays so",
+        "alexnet/data/images.py",
+        "        return _pixels(image, square)\n\n\ndef from_array",
+        "        return np.asarray(image)\n\n\ndef from_array",
+        NETWORK + "upright",
+    ),
+    Fault(
+        "python: a process that is to end goes on after the run is saved",
+        "alexnet/network.py",
+        'if word == "terminated":',
+        'if word == "killed":',
+        NETWORK + "signal",
+    ),
+    Fault(
+        "python: fit trains again in each of several processes",
+        "alexnet/network.py",
+        '    cli.require_one_process("a function")\n',
+        "",
+        NETWORK + "several_processes",
+    ),
+    Fault(
+        "python: a switch takes anything for yes",
+        "alexnet/training/options.py",
+        "if not isinstance(given, bool):",
+        "if given is None:",
+        NETWORK + "wrong_options",
     ),
     # Locks.
     Fault(
@@ -283,6 +429,106 @@ FAULTS = [
         "if pool_before_norm else",
         "if True else",
         "tests/alexnet/test_model.py -k before_or_after",
+    ),
+    # Weights of Caffe.
+    Fault(
+        "Caffe: blue, green, red is taken for red, green, blue",
+        "alexnet/formats/caffe.py",
+        "arrays[first][:, ::-1]",
+        "arrays[first]",
+        CAFFE + "arrives",
+    ),
+    Fault(
+        "Caffe: alpha is taken for that of the paper, which is not divided by the size",
+        "alexnet/formats/caffe.py",
+        "np.float32(getattr(norm, name))",
+        "np.float32(getattr(norm, name)) * (norm.local_size if name == 'alpha' else 1)",
+        CAFFE + "arrives",
+    ),
+    Fault(
+        "Caffe: k is the paper's",
+        "alexnet/formats/caffe.py",
+        'for name in ("alpha", "beta", "k")',
+        'for name in ("alpha", "beta")',
+        CAFFE + "arrives",
+    ),
+    Fault(
+        "Caffe: its CaffeNet is computed as bvlc_alexnet",
+        "alexnet/formats/caffe.py",
+        'variant["pool_before_norm"] = True',
+        "pass",
+        CAFFE + "arrives",
+    ),
+    Fault(
+        "Caffe: the groups of a convolution change places",
+        "alexnet/formats/caffe.py",
+        'arrays[f"{name}.{kind}"] = blob.reshape(getattr(module, kind).shape)',
+        'arrays[f"{name}.{kind}"] = np.roll(blob.reshape(getattr(module, kind).shape), '
+        "len(blob) // 2 if getattr(module, 'groups', 1) == 2 else 0, 0)",
+        CAFFE + "parameters",
+    ),
+    Fault(
+        "Caffe: groups and strides are not compared",
+        "alexnet/formats/caffe.py",
+        "if pair[0] != pair[1])",
+        "if pair[0] != pair[1] and 'shape' in what)",
+        CAFFE + "refused",
+    ),
+    Fault(
+        "Caffe: a layer beside the chain is overlooked",
+        "alexnet/formats/caffe.py",
+        "            if layer.blobs:\n                raise",
+        "            if False:\n                raise",
+        CAFFE + "refused",
+    ),
+    Fault(
+        "Caffe: a size that it rounds up is rounded down",
+        "alexnet/formats/caffe.py",
+        "if (shape[-1] - module.kernel_size) % module.stride:",
+        "if False:",
+        CAFFE + "senseless",
+    ),
+    Fault(
+        "Caffe: the upper left of the mean image instead of its center",
+        "alexnet/formats/caffe_input.py",
+        "first = (whole - size) // 2",
+        "first = 0",
+        CAFFE + "mean_image",
+    ),
+    Fault(
+        "Caffe: the mean image stays blue, green, red",
+        "alexnet/formats/caffe_input.py",
+        "center = image[::-1, first",
+        "center = image[:, first",
+        CAFFE + "mean_image",
+    ),
+    Fault(
+        "Caffe: the mean of each color stays blue, green, red",
+        "alexnet/formats/caffe_input.py",
+        "blue, green, red = transform.mean if",
+        "red, green, blue = transform.mean if",
+        CAFFE + "layer_of_data",
+    ),
+    Fault(
+        "Caffe: the factor on gray levels is overlooked",
+        "alexnet/formats/caffe_input.py",
+        "scale, resize, mean_image = _shortest(transform.scale), None, None",
+        "scale, resize, mean_image = 1.0, None, None",
+        CAFFE + "layer_of_data",
+    ),
+    Fault(
+        "Caffe: of an array in several parts the last one counts",
+        "alexnet/formats/caffe_messages.py",
+        'packed = b"".join(parts)',
+        "packed = parts[-1]",
+        CAFFE + "several_parts",
+    ),
+    Fault(
+        "Caffe: double precision is read as single",
+        "alexnet/formats/caffe_messages.py",
+        'np.dtype("<f8" if blob.double_data else "<f4")',
+        'np.dtype("<f4")',
+        CAFFE + "double",
     ),
     # Several processes.
     Fault(

@@ -13,8 +13,60 @@ LAUNCHERS = "minigrad/distributed/launchers.py"
 TEST_LAUNCHERS = "tests/minigrad/distributed/test_launchers.py"
 MASKS_OF_PARTS = "tests/minigrad/test_random.py"
 PROCESSES = "tests/alexnet/processes/"
+SUMMARY = "minigrad/summary.py"
+TEST_SUMMARY = "tests/minigrad/test_summary.py"
 
 FAULTS = [
+    # The summary of a network.
+    Fault(
+        "summary: parameters that two layers share are counted twice",
+        SUMMARY,
+        "for p in counts.own if id(p) not in counted}",
+        "for p in counts.own}",
+        TEST_SUMMARY,
+    ),
+    Fault(
+        "summary: the network itself is run, not a copy",
+        SUMMARY,
+        "return copy.deepcopy(model, {id(value): value for value in shared})",
+        "return model",
+        TEST_SUMMARY,
+    ),
+    Fault(
+        "summary: the array between two fused layers is counted",
+        SUMMARY,
+        "self.counts[unwritten].output_bytes = bytes_before[unwritten]",
+        "pass",
+        TEST_SUMMARY,
+    ),
+    Fault(
+        "summary: views are counted as written",
+        SUMMARY,
+        "if not any(share(array, output) for array in inputs):",
+        "if True:",
+        TEST_SUMMARY,
+    ),
+    Fault(
+        "summary: a run of its own moves the random numbers of a training",
+        SUMMARY,
+        "random_keys.seed, random_keys.call = before",
+        "pass",
+        TEST_SUMMARY,
+    ),
+    Fault(
+        "summary: an error has the names of all modules around the layer",
+        SUMMARY,
+        "if error is not self.error:",
+        "if True:",
+        TEST_SUMMARY,
+    ),
+    Fault(
+        "summary: groups do not save multiplications",
+        "minigrad/ops/conv.py",
+        "output.size * math.prod(inputs[1].shape[1:])",
+        "output.size * inputs[0].shape[1] * math.prod(inputs[1].shape[2:])",
+        TEST_SUMMARY,
+    ),
     # Matrix products.
     Fault(
         "relu: in place over a leaf whose gradient is wanted",

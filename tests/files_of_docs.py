@@ -1,0 +1,35 @@
+"""Files that the Python code of a page of the documentation reads."""
+
+from unittest import mock
+
+import numpy as np
+from PIL import Image
+
+from alexnet.data.readers.demo import DemoDataset
+from alexnet.data.transforms import Preprocessing
+from alexnet.export import onnx_file
+from alexnet.model import ARCHITECTURES
+from alexnet.run.checkpoint import Checkpoint
+from minigrad import nn
+from tests.alexnet.narrow import NarrowAlexNet
+
+CLASSES = ["daisy", "rose", "tulip"]
+
+
+def flowers():
+    """A network that would know flowers if it had learned anything."""
+    rng = np.random.default_rng(8)
+    with nn.init.skipped():
+        model = NarrowAlexNet(len(CLASSES), 67)
+    for parameter in model.parameters():
+        std = np.sqrt(2 / nn.init.fans(parameter.shape)[0]) if parameter.ndim > 1 else 0.1
+        parameter.data[...] = rng.standard_normal(parameter.shape, np.float32) * std
+    preprocessing = Preprocessing(image_size=67, mean=(120, 110, 100), scale=1 / 64)
+    return Checkpoint("alexnet", CLASSES, preprocessing, model=model.state_dict())
+
+
+def weights(folder):
+    """docs/weights.md: flowers.onnx and flower.png, which is no square."""
+    with mock.patch.dict(ARCHITECTURES, alexnet=NarrowAlexNet):
+        onnx_file.save(flowers(), folder / "flowers.onnx")
+    Image.fromarray(DemoDataset("validation", 1).image(0)[:, :201]).save(folder / "flower.png")
