@@ -20,8 +20,8 @@ from alexnet.run.checkpoint import Checkpoint
 from minigrad import __version__
 
 PROJECT = "minigrad-alexnet"
-# Those of ONNX 1.8 (2020), which every runtime of today reads. Softmax, the youngest operator
-# used, is as old; what came later these networks do not need.
+# Those of ONNX 1.8 (2020): older than the runtimes in use, and the first in which Softmax takes one
+# axis. These networks need nothing that came later.
 OPSET, IR_VERSION = 13, 7
 # Protobuf, the format of these files, has no larger messages.
 LARGEST_FILE = 2**31 - 1
