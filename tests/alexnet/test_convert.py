@@ -52,7 +52,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     read, written, *found, page = capsys.readouterr().out.splitlines()
     assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
-    assert written.startswith(f"written   {out}: ") and ", bfloat16; SOURCE has " in written
+    assert written.startswith(f"written   {out}: ") and written.endswith(", bfloat16")
     assert [line.split(":")[0] for line in found] == [
         "parity    against the file as it is read back",
         "parity    against the network before rounding",
@@ -314,10 +314,10 @@ def test_the_source_and_checkpoints_are_not_overwritten(stopped, slim, tmp_path,
     link = folder / "link.safetensors"
     link.symlink_to(source)
     for out in (source, link):
-        expected = f"{out} is SOURCE itself: choose another --out"
+        expected = f"{out} is what is to be converted: choose another file"
         assert_refused(error_of, folder, 2, expected, source, "--out", out)
     for out in (stopped / LAST, *stopped.glob("step-*")):
-        expected = f"{out} is a checkpoint of a run: choose another --out"
+        expected = f"{out} is a checkpoint of a run: choose another file"
         assert_refused(error_of, stopped, 2, expected, slim["float32"], "--out", out)
 
 
