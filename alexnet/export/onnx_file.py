@@ -30,7 +30,7 @@ LARGEST_FILE = 2**31 - 1
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write the file; it appears complete or not at all.
 
-    Takes memory for two more copies of the parameters.
+    Takes memory for three more copies of the parameters.
 
     Raises:
         UsageError: onnx is not installed, or such a file cannot hold the network.
@@ -46,8 +46,9 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     checkpoint = slim(checkpoint)
     metadata = _metadata(checkpoint)
     _require_size(checkpoint, metadata)
+    graph, constants = onnx_graph.build(onnx, checkpoint)
     model = onnx.helper.make_model(
-        onnx_graph.build(onnx, checkpoint),
+        graph,
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name=PROJECT,
@@ -55,6 +56,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         doc_string=_description(checkpoint),
     )
     onnx.helper.set_model_props(model, metadata)
+    for name, array in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
     files.write(path, model.SerializeToString())
 
 

@@ -63,7 +63,9 @@ def test_a_variant_of_the_network_is_trained_and_continued_as_one(
     assert not np.array_equal(plain.model["features.0.weight"], whole.model["features.0.weight"])
 
 
-def test_a_file_of_pytorch_is_trained_on_other_classes_and_continued(photos, tmp_path, error_of):
+def test_a_file_of_pytorch_is_trained_on_other_classes_and_continued(
+    narrow, photos, tmp_path, error_of
+):
     """With torchvision's preprocessing, whose colors have a scale each."""
     weights = tmp_path / "alexnet.pth"
     weights.write_bytes(torch_files.legacy_of(NarrowOWT(7).state_dict()))

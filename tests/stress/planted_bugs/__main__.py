@@ -14,6 +14,7 @@ from tests.stress.planted_bugs import (
     in_cuda,
     in_engine,
     in_export,
+    in_formats,
     in_kernels,
 )
 
@@ -25,6 +26,7 @@ FAULTS = [
     *in_cuda.FAULTS,
     *in_engine.FAULTS,
     *in_application.FAULTS,
+    *in_formats.FAULTS,
     *in_export.FAULTS,
 ]
 

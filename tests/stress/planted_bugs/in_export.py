@@ -7,6 +7,8 @@ CHECKPOINT = "tests/alexnet/run/test_checkpoint.py -k "
 SLIM = "tests/alexnet/export/test_slim.py"
 README = "tests/alexnet/export/test_readme.py -k "
 CONVERT = "tests/alexnet/test_convert.py -k "
+GRAPH = "alexnet/export/onnx_graph.py"
+ONNX = "tests/alexnet/export/test_onnx_file.py -k "
 
 FAULTS = [
     # Parameters of two bytes.
@@ -165,5 +167,104 @@ FAULTS = [
         "checkpoint.require_run(path)",
         "pass",
         CONVERT + "place_of_a_checkpoint",
+    ),
+    # Files of ONNX.
+    Fault(
+        "a file for a folder that is missing is named by a folder that nobody knows",
+        "alexnet/files.py",
+        "if error.errno is not None and (not error.filename or UNFINISHED in str(error.filename)):",
+        "if error.errno is not None and not error.filename:",
+        ONNX + "missing_folder",
+    ),
+    Fault(
+        "ONNX: alpha is divided by the size of the window once more",
+        GRAPH,
+        '"alpha": float(layer.alpha)',
+        '"alpha": float(layer.alpha / layer.size)',
+        ONNX + "variants",
+    ),
+    Fault(
+        "ONNX: the constants of Caffe's normalization become whole numbers",
+        GRAPH,
+        '"bias": float(layer.k)',
+        '"bias": layer.k',
+        ONNX + "variants",
+    ),
+    Fault(
+        "ONNX: a normalization of an even size is written as it is",
+        GRAPH,
+        "if layer.size % 2:",
+        "if layer.size:",
+        ONNX + "no_operator",
+    ),
+    Fault(
+        "ONNX: the groups are forgotten",
+        GRAPH,
+        '{"group": layer.groups}',
+        '{"group": 1}',
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: the padding is all below and right",
+        GRAPH,
+        '2 * pair(kind, "padding", layer.padding, 0)',
+        '(0, 0, *(2 * p for p in pair(kind, "padding", layer.padding, 0)))',
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: rows and columns of the image are exchanged",
+        GRAPH,
+        "perm=[0, 3, 1, 2]",
+        "perm=[0, 3, 2, 1]",
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: the mean of red is that of blue",
+        GRAPH,
+        'graph.constant("mean", mean)',
+        'graph.constant("mean", np.flip(mean, -1))',
+        ONNX + "100_images",
+    ),
+    Fault(
+        "ONNX: the mean image is turned",
+        GRAPH,
+        "mean_image.transpose(1, 2, 0)",
+        "mean_image.transpose(2, 1, 0)",
+        ONNX + "mean_image",
+    ),
+    Fault(
+        "ONNX: all colors have the scale of red",
+        GRAPH,
+        'graph.constant("scale", preprocessing.scale)',
+        'graph.constant("scale", np.ravel(preprocessing.scale)[0])',
+        ONNX + "colors",
+    ),
+    Fault(
+        "ONNX: windows of the average do not overlap",
+        GRAPH,
+        "-(-(i + 1) * pixels // windows)",
+        "max(begin + 1, (i + 1) * pixels // windows)",
+        ONNX + "windows",
+    ),
+    Fault(
+        "ONNX: folders of the machine are in the file",
+        "alexnet/export/onnx_file.py",
+        "checkpoint = slim(checkpoint)",
+        "slim(checkpoint)",
+        ONNX + "folders",
+    ),
+    Fault(
+        "ONNX: a full disk takes the old file",
+        "alexnet/export/onnx_file.py",
+        "files.write(path, model.SerializeToString())",
+        "path.write_bytes(model.SerializeToString())\n    files._sync(path)",
+        ONNX + "full_disk",
+    ),
+    Fault(
+        "ONNX: a network that protobuf cannot hold",
+        "alexnet/export/onnx_file.py",
+        "if size + graph_size > LARGEST_FILE:",
+        "if False:",
+        ONNX + "too_large",
     ),
 ]
