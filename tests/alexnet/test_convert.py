@@ -357,6 +357,22 @@ def test_a_file_that_would_hold_something_else(
     )
 
 
+@pytest.mark.parametrize(
+    "suffix, call", [(".pth", "torch.load"), (".onnx", "onnxruntime.InferenceSession")]
+)
+def test_a_file_that_its_program_cannot_use(
+    undisturbed, tmp_path, error_of, monkeypatch, suffix, call
+):
+    def fail(*arguments, **options):
+        raise RuntimeError("not understood\nin detail")
+
+    pytest.importorskip(call.split(".")[0])
+    monkeypatch.setattr(call, fail)
+    expected = "nothing was written: the program that the file is for cannot use it: RuntimeError"
+    words = undisturbed, "--out", tmp_path / f"a{suffix}"
+    assert_refused(error_of, tmp_path, 4, f"{expected}: not understood", *words)
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".onnx"])
 def test_a_full_disk(undisturbed, tmp_path, error_of, monkeypatch, suffix):
     def fail(*arguments):
