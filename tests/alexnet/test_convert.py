@@ -52,7 +52,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     read, written, *found, page = capsys.readouterr().out.splitlines()
     assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
-    assert written.startswith(f"written   {out}: ") and ", bfloat16; SOURCE has " in written
+    assert written.startswith(f"written   {out}: ") and written.endswith(", bfloat16")
     assert [line.split(":")[0] for line in found] == [
         "parity    against the file as it is read back",
         "parity    against the network before rounding",
@@ -314,10 +314,10 @@ def test_the_source_and_checkpoints_are_not_overwritten(stopped, slim, tmp_path,
     link = folder / "link.safetensors"
     link.symlink_to(source)
     for out in (source, link):
-        expected = f"{out} is SOURCE itself: choose another --out"
+        expected = f"{out} is what is to be converted: choose another file"
         assert_refused(error_of, folder, 2, expected, source, "--out", out)
     for out in (stopped / LAST, *stopped.glob("step-*")):
-        expected = f"{out} is a checkpoint of a run: choose another --out"
+        expected = f"{out} is a checkpoint of a run: choose another file"
         assert_refused(error_of, stopped, 2, expected, slim["float32"], "--out", out)
 
 
@@ -355,6 +355,22 @@ def test_a_file_that_would_hold_something_else(
         "nothing was written: it would be another network against the file as it",
         *words,
     )
+
+
+@pytest.mark.parametrize(
+    "suffix, call", [(".pth", "torch.load"), (".onnx", "onnxruntime.InferenceSession")]
+)
+def test_a_file_that_its_program_cannot_use(
+    undisturbed, tmp_path, error_of, monkeypatch, suffix, call
+):
+    def fail(*arguments, **options):
+        raise RuntimeError("not understood\nin detail")
+
+    pytest.importorskip(call.split(".")[0])
+    monkeypatch.setattr(call, fail)
+    expected = "nothing was written: the program that the file is for cannot use it: RuntimeError"
+    words = undisturbed, "--out", tmp_path / f"a{suffix}"
+    assert_refused(error_of, tmp_path, 4, f"{expected}: not understood", *words)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".onnx"])

@@ -93,7 +93,7 @@ FAULTS = [
     Fault(
         "a page that the user has written is replaced",
         "alexnet/export/readme.py",
-        "if page.readline().strip() != FIRST_LINE:",
+        "if path.exists() and not _is_ours(path):",
         "if False:",
         README + "of_the_user",
     ),
