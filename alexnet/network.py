@@ -8,14 +8,15 @@ from typing import Any
 from alexnet import cli, interrupts
 from alexnet.errors import Terminated, UsageError
 from alexnet.formats.given import Given
-from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
+from alexnet.inference.trained import BATCH_SIZE, WORKERS
 from alexnet.model import parameter_count
 from alexnet.training.options import from_keywords
 from alexnet.training.run import run
+from alexnet.visualize.network_figures import TrainedWithFigures
 from minigrad.distributed import Team
 
 
-class Network(Trained):
+class Network(TrainedWithFigures):
     """A trained network: `load` and `fit` give one."""
 
     def __repr__(self) -> str:

@@ -17,7 +17,14 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
 from alexnet.formats import caffe_messages
 from alexnet.formats.caffe_input import read_preprocessing
-from alexnet.formats.caffe_messages import ACROSS_CHANNELS, CEIL, MAX_POOLING, Layer, Net
+from alexnet.formats.caffe_messages import (
+    ACROSS_CHANNELS,
+    CEIL,
+    MAX_POOLING,
+    NAME_LENGTH,
+    Layer,
+    Net,
+)
 from alexnet.formats.given import Given
 from alexnet.formats.state_dict import named_classes
 from alexnet.model import ARCHITECTURES, PAPER_NORM
@@ -120,7 +127,7 @@ def _chain(path: Path, net: Net) -> list[Layer]:
             if layer.blobs:
                 raise CheckpointError(
                     f"{path} is no AlexNet: its layers are no chain, {layer.name!r} takes "
-                    f"{layer.bottoms[0]!r}"
+                    f"{layer.bottoms[0][:NAME_LENGTH]!r}"
                 )
         elif layer.kind in _IDENTITIES:
             current = set(layer.tops)
@@ -129,7 +136,7 @@ def _chain(path: Path, net: Net) -> list[Layer]:
             current = set(layer.tops)
         elif layer.kind not in _ENDS:
             raise CheckpointError(
-                f"{path} is no AlexNet: its layer {layer.name!r} is of the kind {layer.kind}"
+                f"{path} is no AlexNet: its layer {layer.name!r} is of the kind {layer.kind!r}"
             )
     if not chain:
         raise CheckpointError(f"{path} is no AlexNet: it has no layer that takes an image")

@@ -122,10 +122,11 @@ def _mean_of(path: Path, transform: Transform) -> tuple[float, float, float]:
             )
         blue, green, red = transform.mean if len(transform.mean) == 3 else 3 * transform.mean
         return _shortest(red), _shortest(green), _shortest(blue)
-    name = f", {transform.mean_file}," if transform.mean_file else ""
+    name = f", {cli.one_line(transform.mean_file[:200])}," if transform.mean_file else ""
+    red, green, blue = IMAGENET_MEAN
     cli.say(
-        f"note: {path} has no mean image{name} in it: taken is ImageNet's mean color, red "
-        "{:g}, green {:g}, blue {:g}".format(*IMAGENET_MEAN)
+        f"note: {path} has no mean image{name} in it: ImageNet's mean color is taken, red {red:g}, "
+        f"green {green:g}, blue {blue:g}; python -m alexnet.convert has --mean-image for a file"
     )
     return IMAGENET_MEAN
 

@@ -24,6 +24,7 @@ from alexnet.errors import CheckpointError
 # An AlexNet in float64 with its gradients has 1.0 GB.
 MAX_BYTES = 2**30
 MAX_LAYERS = 1000
+NAME_LENGTH = 60  # of a layer and its kind; those that mean something are shorter
 
 _TRANSFORM = {
     "scale": (1, "float", "1"),
@@ -238,7 +239,7 @@ def _layer(path: Path, form: str, contents: Any, index: int) -> Layer:
     message = _decoded(path, form, contents[index])
     kind = message.type
     kind = _V1_KINDS.get(kind, f"type {kind}") if isinstance(kind, int) else _text(kind)
-    name = _text(message.name)
+    kind, name = kind[:NAME_LENGTH], _text(message.name)[:NAME_LENGTH]
     what = f"a blob of layer {name!r}"
     blobs = [_array(path, what, message.blobs[number]) for number in range(len(message.blobs))]
     bottoms, tops = ([_text(blob) for blob in blobs] for blobs in (message.bottom, message.top))

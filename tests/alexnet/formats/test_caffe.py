@@ -159,7 +159,7 @@ def test_without_a_mean_that_of_imagenet_is_taken_and_said(write, images, capsys
     assert checkpoint.preprocessing.mean == MEAN
     assert checkpoint.preprocessing.scale == 1
     said = capsys.readouterr().err
-    assert "has no mean image, data/mean.binaryproto, in it: taken is ImageNet's mean" in said
+    assert "has no mean image, data/mean.binaryproto, in it: ImageNet's mean color is taken" in said
     assert "red 123, green 117, blue 104" in said
     assert_same_layers(path, checkpoint, images)
 
@@ -276,7 +276,10 @@ CONV2 = (1, 26), (3, 2), (4, 5), (6, 1)
         (changed("fc6", 4, field(6, 1)), "transpose of 'fc6' is True, expected False"),
         (changed("fc7", 5, ()), "number of blobs of 'fc7' is 0, expected 2"),
         (changed("relu3", 4, field(1, 0.1)), "slope of 'relu3' is 0.1"),
-        (changed("relu3", 1, "TanH"), "its layer 'relu3' is of the kind TanH"),
+        (changed("relu3", 1, "TanH"), "its layer 'relu3' is of the kind 'TanH'"),
+        (changed("relu3", 1, "Ta\nH" * 999), "its layer 'relu3' is of the kind 'Ta\\nHTa"),
+        (changed("conv1", slice(0, 2), ["co\nnv" * 999, "ReLU"]), "layer 1 is ReLU ('co\\nnvco"),
+        (changed("conv3", 2, "po\nol" * 999), "'conv3' takes 'po\\nolpo"),
         (changed("conv3", 2, "pool1"), "its layers are no chain, 'conv3' takes 'pool1'"),
         (
             changed("conv3", 5, (np.zeros((38, 26, 3, 2)), np.zeros(38))),

@@ -24,7 +24,7 @@ def test_prediction(narrow, caffemodel, photos, capfd):
     assert predict.main([str(caffemodel), str(photos / CLASSES[0] / "0.png")]) == 0
     out, err = capfd.readouterr()
     assert "class 0" in out and "class 2" in out
-    assert "taken is ImageNet's mean color" in err
+    assert "ImageNet's mean color is taken" in err
 
 
 def test_fine_tuning_on_other_classes_and_its_continuation(start, caffemodel, tmp_path, capfd):

@@ -13,6 +13,7 @@ from tests.stress.planted_bugs import (
     in_application,
     in_cuda,
     in_engine,
+    in_export,
     in_formats,
     in_kernels,
 )
@@ -26,6 +27,7 @@ FAULTS = [
     *in_engine.FAULTS,
     *in_application.FAULTS,
     *in_formats.FAULTS,
+    *in_export.FAULTS,
 ]
 
 
