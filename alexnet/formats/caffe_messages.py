@@ -214,6 +214,11 @@ def read_blob(path: Path) -> np.ndarray:
     return _array(path, "its array", _content(path))
 
 
+def decimal(number: float) -> float:
+    """A float32 of a file as the number that was written there: 0.1, not 0.10000000149."""
+    return float(str(np.float32(number)))
+
+
 def window_pair(settings: Any, name: str, default: int) -> tuple[int, int]:
     """ "kernel", "stride" or "pad" of a convolution or pooling, along height and width."""
     values = list(getattr(settings, "kernel_size" if name == "kernel" else name))
