@@ -20,6 +20,7 @@ from alexnet.formats.caffe_input import read_preprocessing
 from alexnet.formats.caffe_messages import (
     ACROSS_CHANNELS,
     CEIL,
+    MAX_AXES,
     MAX_POOLING,
     NAME_LENGTH,
     Layer,
@@ -199,7 +200,7 @@ def _differences(layer: Layer, module: nn.Module) -> Iterator[tuple[str, Any, An
         case nn.Conv2d():
             expected = {
                 "axis": (settings.axis, 1),
-                "dilation": (list(settings.dilation) or [1], [1]),
+                "dilation": (settings.dilation[:MAX_AXES] or [1], [1]),
                 "groups": (settings.group, module.groups),
             }
         case nn.MaxPool2d():

@@ -12,7 +12,7 @@ import numpy as np
 from alexnet import cli
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
-from alexnet.formats.caffe_messages import Net, decimal, read_blob
+from alexnet.formats.caffe_messages import MAX_AXES, Net, decimal, read_blob
 from alexnet.formats.given import Given
 from alexnet.formats.state_dict import IMAGENET_DEVIATIONS, IMAGENET_EIGENVECTORS
 
@@ -43,7 +43,7 @@ def transform_of(path: Path, net: Net) -> Transform:
                 continue
             message = getattr(layer.message, kind)
             name = message.mean_file.decode("utf-8", "replace")
-            mean = tuple(message.mean_value) if kind == "Transform" else ()
+            mean = tuple(message.mean_value[:MAX_AXES]) if kind == "Transform" else ()
             found.append(Transform(message.scale, message.crop_size, name, mean))
     nothing = Transform(1.0, 0, "", ())
     said = {transform for transform in found if transform != nothing}
@@ -119,7 +119,7 @@ def _input_size(path: Path, net: Net) -> int:
     match net.input_shape:
         case [_, 3, height, width] if height == width:
             return height
-    shape = "x".join(map(str, net.input_shape[:8]))
+    shape = "x".join(map(str, net.input_shape))
     raise CheckpointError(f"{path} is no AlexNet: it takes {shape}, expected N x 3 x S x S")
 
 

@@ -128,6 +128,9 @@ def test_arrays_in_several_parts(tmp_path, write):
     content = field(5, packed[:8]) + field(5, packed[8:]) + field(7, field(1, b"\x02\x03"))
     (tmp_path / "mean").write_bytes(content)
     np.testing.assert_array_equal(caffe_messages.read_blob(tmp_path / "mean"), array)
+    (tmp_path / "mean").write_bytes(field(5, b"") * 2000 + content)
+    with pytest.raises(CheckpointError, match="its array is in more than 1,000 parts"):
+        caffe_messages.read_blob(tmp_path / "mean")
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["layer", "layers"])
@@ -378,6 +381,8 @@ def test_many_empty_layers_and_deep_messages(tmp_path):
     path = tmp_path / "net.caffemodel"
     path.write_bytes(field(100, b"") * 5000)
     assert_refused(path, "is no AlexNet: it has 5,000 layers")
+    path.write_bytes(field(100, field(3, b"ab") * 5000))
+    assert_refused(path, "is no AlexNet: layer '' has more than 100 arrays")
     content = b""
     for _ in range(5000):
         content = field(8, content)
