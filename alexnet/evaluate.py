@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from alexnet import cli, text
+from alexnet import cli, style, text
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
 from alexnet.inference import options
 from alexnet.inference.results import Estimate, Results, mean
+from alexnet.visualize import result_figures
 
 NAME = "python -m alexnet.evaluate"
 EXAMPLES = f"""\
@@ -59,24 +60,18 @@ def _run(argv: list[str] | None) -> int:
     trained = options.network(arguments)
     dataset = options.dataset(arguments, trained)
     results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
-    images = cli.counted(len(results), f"{arguments.split} image")
-    title = f"{images}, {cli.counted(arguments.views, 'view')}"
+    title = result_figures.evaluation_title(results, arguments.split, arguments.views)
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
         print(text.as_json(source | as_json(results, dataset)))
     else:
         print(cli.printable(f"{title}\n\n{as_text(results)}"))
-    if arguments.confusion or arguments.errors:
-        # matplotlib takes half a second to import.
-        from alexnet import style
-        from alexnet.visualize import result_figures
-
-        if arguments.confusion:
-            style.save(result_figures.confusion_matrix(results, title), arguments.confusion)
-        if arguments.errors:
-            preprocessing = trained.checkpoint.preprocessing
-            sheet = result_figures.error_sheet(results, dataset, preprocessing, title)
-            style.save(sheet, arguments.errors)
+    if arguments.confusion:
+        style.save(result_figures.confusion_matrix(results, title), arguments.confusion)
+    if arguments.errors:
+        preprocessing = trained.checkpoint.preprocessing
+        sheet = result_figures.error_sheet(results, dataset, preprocessing, title)
+        style.save(sheet, arguments.errors)
     return 0
 
 

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from alexnet import cli, text
+from alexnet import cli, style, text
 from alexnet.data.labels import display_name
 from alexnet.errors import DataError, UsageError
 from alexnet.inference import inputs, options
 from alexnet.inference.results import Prediction
+from alexnet.visualize import result_figures
+from alexnet.visualize.result_figures import PICTURED_IMAGES
 
 NAME = "python -m alexnet.predict"
 EXAMPLES = f"""\
@@ -26,7 +26,6 @@ examples:
       as figure 4 of the paper; a folder called like a class tells what is true
 """
 SOME_IMAGES_FAILED = 3
-PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # fit a page
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,11 +74,11 @@ def _run(argv: list[str] | None) -> int:
         else:
             print(cli.printable(prediction.as_text(arguments.top_k)))
         if arguments.picture and len(pictured) < PICTURED_IMAGES:
-            pictured.append((prediction, pixels))
+            pictured.append(result_figures.pictured(prediction, pixels))
     if arguments.json:
         print(text.as_json({"images": predicted, "failed": failed}))
     if pictured:
-        _draw(pictured, arguments.picture)
+        style.save(result_figures.predictions(pictured), arguments.picture)
         if len(found) - len(failed) > PICTURED_IMAGES:
             cli.say(f"{arguments.picture} shows the first {PICTURED_IMAGES} images only")
     return SOME_IMAGES_FAILED if failed else 0
@@ -113,23 +112,6 @@ def _as_json(prediction: Prediction, top_k: int) -> dict[str, Any]:
             for name, probability in prediction.top(top_k)
         ],
     }
-
-
-def _draw(pictured: list[tuple[Prediction, np.ndarray]], path: Path) -> None:
-    # matplotlib takes half a second to import.
-    from alexnet import style
-    from alexnet.visualize import result_figures
-
-    items = [
-        result_figures.Prediction(
-            pixels,
-            cli.one_line(Path(prediction.name).name),
-            None if prediction.label == inputs.UNKNOWN else prediction.classes[prediction.label],
-            prediction.top(PICTURED_CLASSES),
-        )
-        for prediction, pixels in pictured
-    ]
-    style.save(result_figures.predictions(items), path)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,6 +9,8 @@ one of them.
 from __future__ import annotations
 
 import contextlib
+import functools
+import io
 import os
 import sys
 import warnings
@@ -42,6 +44,7 @@ INTENSITY = "inferno"
 PAGE_WIDTH, PAGE_HEIGHT = 7.4, 10.4
 SMALL, NORMAL, LARGE = 7, 8, 9  # points
 DOTS_PER_INCH = 150
+PIXELS_PER_INCH = 96  # of CSS, in a browser
 
 
 def _matplotlib() -> ModuleType:
@@ -62,11 +65,30 @@ def _matplotlib() -> ModuleType:
 
 
 def new_figure(height: float, width: float = PAGE_WIDTH, **options: Any) -> Figure:
-    """An empty figure; height and width in inches, options of matplotlib's ``Figure``."""
+    """An empty figure; height and width in inches, options of matplotlib's ``Figure``.
+
+    A notebook shows it where it is the value of a cell.
+    """
+    return _figure_class()(figsize=(width, height), **options)
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
     _matplotlib()
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), **options)
+    class ShownFigure(Figure):
+        """A figure that a notebook shows without pyplot, which would keep it and show it again."""
+
+        def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+            """The picture, and its width and height on the screen."""
+            file = io.BytesIO()
+            with boxes_for_missing_letters():
+                self.savefig(file, format="png", dpi=DOTS_PER_INCH)
+            width, height = (round(side * PIXELS_PER_INCH) for side in self.get_size_inches())
+            return file.getvalue(), {"width": width, "height": height}
+
+    return ShownFigure
 
 
 def colormap(name: str) -> Colormap:

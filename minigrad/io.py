@@ -132,13 +132,13 @@ def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
         dtype: "float32", "float16" or "bfloat16".
 
     Returns:
-        a float16 array for "float16", otherwise float32. Numbers beyond the largest one of the
-        type become infinite.
+        a float16 array for "float16", otherwise float32; the array itself for "float32". Numbers
+        beyond the largest one of the type become infinite.
     """
     if dtype == "bfloat16":
         return _to_float32(_bfloat16_bits(array))
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        return array.astype(dtype, copy=False)
 
 
 def _bfloat16_bits(array: np.ndarray) -> np.ndarray:

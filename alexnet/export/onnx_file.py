@@ -20,8 +20,8 @@ from alexnet.run.checkpoint import Checkpoint
 from minigrad import __version__
 
 PROJECT = "minigrad-alexnet"
-# Those of ONNX 1.8 (2020), which every runtime of today reads. Softmax, the youngest operator
-# used, is as old; what came later these networks do not need.
+# Those of ONNX 1.8 (2020): older than the runtimes in use, and the first in which Softmax takes one
+# axis. These networks need nothing that came later.
 OPSET, IR_VERSION = 13, 7
 # Protobuf, the format of these files, has no larger messages.
 LARGEST_FILE = 2**31 - 1
@@ -30,7 +30,7 @@ LARGEST_FILE = 2**31 - 1
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write the file; it appears complete or not at all.
 
-    Takes memory for two more copies of the parameters.
+    Takes memory for three more copies of the parameters.
 
     Raises:
         UsageError: onnx is not installed, or such a file cannot hold the network.
@@ -46,8 +46,9 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     checkpoint = slim(checkpoint)
     metadata = _metadata(checkpoint)
     _require_size(checkpoint, metadata)
+    graph, constants = onnx_graph.build(onnx, checkpoint)
     model = onnx.helper.make_model(
-        onnx_graph.build(onnx, checkpoint),
+        graph,
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name=PROJECT,
@@ -55,6 +56,8 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         doc_string=_description(checkpoint),
     )
     onnx.helper.set_model_props(model, metadata)
+    for name, array in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
     files.write(path, model.SerializeToString())
 
 

@@ -24,10 +24,14 @@ from minigrad.checks import pair
 Shape = tuple[int, ...]
 
 
-def build(onnx: ModuleType, checkpoint: Checkpoint) -> Any:
-    """The graph, an `onnx.GraphProto`; it holds a copy of the parameters.
+def build(onnx: ModuleType, checkpoint: Checkpoint) -> tuple[Any, dict[str, np.ndarray]]:
+    """The graph, and apart from it the arrays that its nodes use, by name.
 
-    The shapes in it are those that the layers give to an image of zeros.
+    The shapes in the graph are those that the layers give to an image of zeros.
+
+    Returns:
+        an `onnx.GraphProto` and the arrays, float32, which are not in it yet: a message of protobuf
+        is copied when it becomes part of another one.
 
     Raises:
         CheckpointError: the checkpoint's network cannot be built.
@@ -43,7 +47,8 @@ def build(onnx: ModuleType, checkpoint: Checkpoint) -> Any:
     graph.rename_last("logits")
     graph.node("Softmax", "softmax", ["logits"], shape, axis=1)
     graph.rename_last("probabilities")
-    return graph.proto(checkpoint.architecture, size, ("logits", "probabilities"))
+    proto = graph.proto(checkpoint.architecture, size, ("logits", "probabilities"))
+    return proto, graph.constants
 
 
 class _Graph:
@@ -51,19 +56,19 @@ class _Graph:
 
     Attributes:
         float32: ONNX's number of this type.
+        constants: arrays of this type by name.
     """
 
     def __init__(self, onnx: ModuleType):
         self._onnx = onnx
         self.float32 = int(onnx.TensorProto.FLOAT)
         self._nodes: list[Any] = []
-        self._constants: list[Any] = []
+        self.constants: dict[str, np.ndarray] = {}
         self._shapes: dict[str, Shape] = {}
 
     def constant(self, name: str, array: Any) -> str:
         """Add an array as float32; returns its name."""
-        array = np.ascontiguousarray(array, np.float32)
-        self._constants.append(self._onnx.numpy_helper.from_array(array, name))
+        self.constants[name] = np.asarray(array, np.float32)
         return name
 
     def node(
@@ -86,7 +91,7 @@ class _Graph:
         self._shapes[name] = self._shapes.pop(output)
 
     def proto(self, name: str, size: int, outputs: tuple[str, ...]) -> Any:
-        """All of it as a GraphProto that takes images of `size` pixels."""
+        """The nodes as a GraphProto that takes images of `size` pixels."""
         helper, types = self._onnx.helper, self._onnx.TensorProto
 
         def value(name: str, kind: int, shape: Shape, doc: str = "") -> Any:
@@ -99,7 +104,6 @@ class _Graph:
             name,
             [value("images", types.UINT8, (size, size, 3), pixels)],
             [values.pop(output) for output in outputs],
-            self._constants,
             value_info=list(values.values()),
         )
 

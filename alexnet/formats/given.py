@@ -1,7 +1,10 @@
 """What the user says of a file that does not say it itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from alexnet.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +18,9 @@ class Given:
         mean: gray level, 0 to 255, to subtract from red, green and blue.
         std: gray levels by which red, green and blue are divided after that.
         mean_image: a Caffe .binaryproto, whose image is subtracted instead of `mean`.
+
+    Raises:
+        UsageError: one of them cannot be meant.
     """
 
     classes: list[str] | None = None
@@ -23,3 +29,30 @@ class Given:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     mean_image: Path | None = None
+
+    def __post_init__(self):
+        if isinstance(self.classes, str) or self.classes is not None and not self.classes:
+            raise UsageError(f"classes: expected a list of names, got {self.classes!r}")
+        if self.image_size is not None and self.image_size < 1:
+            raise UsageError(f"image_size: expected pixels, 1 or more, got {self.image_size}")
+        if self.mean is not None:
+            _require_gray_levels("mean", self.mean)
+        if self.std is not None:
+            _require_gray_levels("std", self.std)
+            if not all(self.std):
+                raise UsageError(f"std: nothing can be divided by 0, got {self.std}")
+
+
+def _require_gray_levels(name: str, levels: Sequence[float]) -> None:
+    try:
+        valid = len(levels) == 3 and all(0 <= level <= 255 for level in levels)
+    except TypeError:  # no sequence, or not of numbers
+        valid = False
+    if not valid:
+        raise UsageError(f"{name}: expected three gray levels of 0 to 255, got {levels!r}")
+    # What other programs call mean and std is often for colors between 0 and 1.
+    if all(0 < level < 1 for level in levels):
+        scaled = ", ".join(f"{255 * level:g}" for level in levels)
+        raise UsageError(
+            f"{name}: {levels} are shares of 1, not gray levels of 0 to 255: give ({scaled})"
+        )

@@ -49,7 +49,12 @@ def dataset(
         roots = checkpoint.require_data_roots()
     name, root = data, roots.pop("data_root")
     if name is None:
-        name = "auto" if are_given else stored.get("data", "demo")
+        name = "auto" if are_given else stored.get("data")
+    if name is None:
+        raise DataError(
+            "the network does not say which images it was trained on: give --data-root DIR, or "
+            "--data demo"
+        )
     if name not in ("auto", "folder"):
         roots = {}
     if roots.get("train_root"):

@@ -50,6 +50,7 @@ class Trained:
         BackendError: the backend is not available.
         CheckpointError: there is no network that can be used.
         DivergedNetwork: its parameters are not finite.
+        UsageError: there can be no such batches or threads.
     """
 
     def __init__(
@@ -63,6 +64,11 @@ class Trained:
         max_pixels: int | None = None,
         given: Given | None = None,
     ):
+        if batch_size < 1 or workers < 0:
+            raise UsageError(
+                "batch_size must be at least 1 and workers at least 0, "
+                f"got batch_size={batch_size} and workers={workers}"
+            )
         self.device = backends.get(backend)
         self.source = Path(source)
         path = find(self.source, BEST, LAST)
@@ -105,8 +111,9 @@ class Trained:
 
         Raises:
             BadImage, DataError: an image cannot be used.
-            UsageError: `images` is nothing that can be an image.
+            UsageError: `images` is nothing that can be an image, or `views` is another number.
         """
+        _require_views(views)
         found, single = inputs.collect(images, self.classes)
         predicted = Predictions(p for p, _ in self.predictions(found, views=views))
         return predicted[0] if single else predicted
@@ -184,7 +191,9 @@ class Trained:
         Raises:
             DataError: an image cannot be used, or there is no such set.
             CheckpointError: its classes are not those of the network.
+            UsageError: `data` is no data set, or `views` is another number.
         """
+        _require_views(views)
         dataset = self.dataset(split, data)
         loader = self.loader(dataset, views)
         with progress.for_this_terminal()(split, len(dataset), 0) as report:
@@ -198,6 +207,8 @@ class Trained:
             return run_data.dataset(self.checkpoint, split, data_root=data)
         if data is None:
             return run_data.dataset(self.checkpoint, split)
+        if not hasattr(data, "classes"):
+            raise UsageError(f"{type(data).__name__} is no data set: give the folder of one")
         self.checkpoint.require(self.checkpoint.architecture, data.classes)
         return data
 
@@ -211,6 +222,11 @@ class Trained:
             ten_views=views == 10,
             workers=self.workers,
         )
+
+
+def _require_views(views: int) -> None:
+    if views not in (1, 10):
+        raise UsageError(f"views must be 1 or 10, got {views!r}")
 
 
 def _require_finite(checkpoint: Checkpoint, path: Path) -> None:

@@ -8,7 +8,7 @@ from html import escape
 from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 
-from alexnet.style import boxes_for_missing_letters
+from alexnet.style import PIXELS_PER_INCH, boxes_for_missing_letters
 from alexnet.text import drawable
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 # is small.
 MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png", "jpg": "image/jpeg"}
 DOTS_PER_INCH = 130
-PIXELS_PER_INCH = 96  # of CSS
 
 
 class Section(NamedTuple):

@@ -7,44 +7,32 @@ from alexnet.data import Dataset
 from alexnet.data.dataset import Subset
 from alexnet.errors import CheckpointError
 from alexnet.inference import options
-from alexnet.inference.features import LAYER, Features, features
+from alexnet.inference.features import LAYER, Features
 from alexnet.report.content import REPORT, Missing, Report
 from alexnet.report.html import figure, picture
-from alexnet.visualize import nearest, pictures
-from alexnet.visualize.neighbors import neighbors_figure
+from alexnet.visualize import nearest, neighbors
 
 INDEXED_IMAGES, QUERIES, NEIGHBORS = 2000, 6, 6
 
 
 def similar_images(report: Report) -> str:
     dataset = report.require_images().dataset
-    arguments, checkpoint = report.arguments, report.checkpoint
+    arguments = report.arguments
     if arguments.split == "train":
         remedy = cli.command(REPORT, report.folder, "--split", "validation")
         raise Missing("each training image would find itself", remedy)
     training = options.dataset(arguments, report.trained, "train")
     index = training_index(report, training)
     queries = Subset(dataset, min(QUERIES, len(dataset)))
-    query_features = _features(report, queries)
     count = min(NEIGHBORS, len(index.values))
-    positions, distances = nearest.nearest(query_features.values, index.values, count)
-    shown = neighbors_figure(
-        pictures.load_pictures(queries, query_features.indices, checkpoint.preprocessing),
-        [
-            pictures.load_pictures(training, index.indices[row], checkpoint.preprocessing)
-            for row in positions
-        ],
-        distances,
-        checkpoint.classes,
-        f"Nearest of {len(index.values):,} training images by Euclidean distance in {LAYER}",
-    )
-    same = (index.labels[positions] == query_features.labels[:, np.newaxis]).sum()
+    found = neighbors.find(report.trained, queries, training, index, count)
+    same = (index.labels[found.positions] == found.query_features.labels[:, np.newaxis]).sum()
     alt = (
         f"{len(queries)} images, each with its {count} nearest training images; {same} of "
-        f"{positions.size} neighbors are of the same class"
+        f"{found.positions.size} neighbors are of the same class"
     )
     return figure(
-        picture(shown, alt, "jpg"),
+        picture(neighbors.show(report.trained, found), alt, "jpg"),
         f"Images of the {arguments.split} set, and the training images whose {LAYER} activations "
         "are nearest to theirs. Blue: of the same class; dashed orange: of another.",
     )
@@ -52,18 +40,12 @@ def similar_images(report: Report) -> str:
 
 def training_index(report: Report, training: Dataset) -> Features:
     """The index that `visualize neighbours` left in the run folder, else one of some images."""
-    path = report.folder / "index.safetensors"
+    path = report.folder / neighbors.INDEX
     if path.exists():
         try:
             return nearest.load(path, nearest.identity(report.checkpoint, training, LAYER))
         except (nearest.OtherIndex, CheckpointError):
             pass  # of a network before this one
     some = Subset(training, min(INDEXED_IMAGES, len(training)))
-    found = _features(report, some)
+    found = neighbors.set_features(report.trained, some)
     return found._replace(indices=some.indices[found.indices])
-
-
-def _features(report: Report, dataset: Dataset) -> Features:
-    trained = report.trained
-    batches = trained.loader(dataset).batches(0)
-    return features(trained.model, batches, len(dataset), trained.device)

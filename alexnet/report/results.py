@@ -3,16 +3,10 @@
 import numpy as np
 
 from alexnet import cli
-from alexnet.data import Dataset
 from alexnet.data.labels import display_name
-from alexnet.data.loader import Batch
-from alexnet.data.transforms import central_view
-from alexnet.inference.evaluation import predict
-from alexnet.inference.results import top_classes
 from alexnet.report.content import Report
 from alexnet.report.html import figure, picture, table
 from alexnet.visualize import result_figures
-from alexnet.visualize.result_figures import Prediction
 
 SAMPLES = 8  # right ones, and as many wrong ones
 LISTED_CLASSES, EXTREME_CLASSES, LISTED_PAIRS = 20, 10, 10
@@ -61,7 +55,8 @@ def samples(report: Report) -> str:
             parts.append(f"<p>None of the {len(results):,} images is classified {name}.</p>")
             continue
         chosen = np.sort(generator.choice(positions, count, replace=False))
-        items = _predictions(report, images.dataset, results.indices[chosen])
+        indices = results.indices[chosen]
+        items = result_figures.predict_images(report.trained, images.dataset, indices)
         alt = f"{count} images that are classified {name}, with the most probable classes: "
         alt += ", ".join(display_name(item.label) for item in items)
         caption = (
@@ -80,17 +75,3 @@ def samples(report: Report) -> str:
             )
         )
     return "".join(parts)
-
-
-def _predictions(report: Report, dataset: Dataset, indices: np.ndarray) -> list[Prediction]:
-    """The network's predictions for some images of a set."""
-    preprocessing, classes = report.checkpoint.preprocessing, report.checkpoint.classes
-    views = [central_view(dataset.image(i, preprocessing.resize), preprocessing) for i in indices]
-    batch = Batch.from_views(views, dataset.labels[indices], indices, preprocessing)
-    ((_, log_probabilities),) = predict(report.trained.model, iter([batch]), report.trained.device)
-    return [
-        Prediction(
-            view.crop, dataset.name(i), classes[dataset.labels[i]], top_classes(row, classes, 5)
-        )
-        for view, i, row in zip(views, indices, np.exp(log_probabilities))
-    ]

@@ -1,4 +1,4 @@
-"""Progress of a long pass over images: a bar on a terminal, lines elsewhere.
+"""Progress of a long pass over images: a bar on a terminal and in a notebook, lines elsewhere.
 
 Each form is a context manager that yields a function to call after every batch:
 ``report(images in the batch, mean loss so far, mean top-1 so far, share of the time that was spent
@@ -6,6 +6,7 @@ waiting for data)``.
 """
 
 import contextlib
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,7 @@ def silent(title: str, images: int, done: int = 0) -> Iterator[Report]:
 @contextlib.contextmanager
 def bar(title: str, images: int, done: int = 0) -> Iterator[Report]:
     """A bar with images per second and time left, which disappears at the end."""
-    with tqdm(
+    with _bar_class()(
         total=images, initial=done, desc=title, unit=" images", leave=False, dynamic_ncols=True
     ) as line:
 
@@ -70,5 +71,23 @@ def lines(title: str, images: int, done: int = 0) -> Iterator[Report]:
 
 
 def for_this_terminal() -> Progress:
-    """A bar where stderr is a terminal, else lines."""
-    return bar if sys.stderr.isatty() else lines
+    """A bar where stderr is a terminal or that of a notebook with ipywidgets, else lines."""
+    return bar if sys.stderr.isatty() or _has_widgets() else lines
+
+
+def _has_widgets() -> bool:
+    """Whether this is a notebook that can draw a bar.
+
+    Without ipywidgets tqdm would warn, and write its bar as text again and again.
+    """
+    ipython = sys.modules.get("IPython")  # a notebook has imported it
+    shell = ipython and ipython.get_ipython()
+    return hasattr(shell, "kernel") and importlib.util.find_spec("ipywidgets") is not None
+
+
+def _bar_class() -> type[tqdm]:
+    if not _has_widgets():
+        return tqdm
+    from tqdm.notebook import tqdm as notebook_tqdm
+
+    return notebook_tqdm

@@ -119,8 +119,9 @@ class Settings:
     init_from: str | None = setting(
         None,
         type=cli.path,
-        metavar="DIR",
-        help="begin with the parameters of a run or checkpoint, as far as they fit",
+        metavar="SOURCE",
+        help="begin with the parameters of a run, or of a file, PyTorch's and Caffe's included, as "
+        "far as they fit",
     )
     keep: int = setting(
         1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from alexnet import cli
 from alexnet.errors import UsageError
 from alexnet.inference import layers, options
+from alexnet.inference.trained import Trained
 from alexnet.style import (
     INTENSITY,
     NORMAL,
@@ -25,7 +27,7 @@ from alexnet.style import (
 from alexnet.visualize import pictures
 from alexnet.visualize.mosaic import mosaic
 from alexnet.visualize.output import add_out_option, destination
-from alexnet.visualize.pictures import Picture, class_name
+from alexnet.visualize.pictures import Picture, Prepared, class_name
 from minigrad import Tensor
 
 if TYPE_CHECKING:
@@ -64,23 +66,31 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     trained = options.network(arguments)
-    checkpoint, model = trained.checkpoint, trained.model
     path = destination(arguments, "activations.png")
-    with_maps = [name for name in layers.stages(model) if not name.startswith("fc")]
-    for name in arguments.layers:
-        if name not in with_maps:
-            raise UsageError(
-                f"no layer {name!r} with feature maps; choose from {', '.join(with_maps)}"
-            )
+    require_maps(trained, arguments.layers)
     images = pictures.select_images(arguments, trained)
     for image in pictures.prepare_images(trained, images):
-        maps = layers.activations(model, Tensor(image.inputs), arguments.layers)
-        image_maps = {name: layer_maps[0] for name, layer_maps in maps.items()}
-        figure = activations_figure(image.picture, image_maps, checkpoint.classes, arguments.maps)
         file = pictures.numbered(path, image.index, len(images))
-        save(figure, file)
+        save(activations(trained, image, arguments.layers, arguments.maps), file)
         print(cli.printable(f"{image.name}: {file}"))
     return 0
+
+
+def require_maps(trained: Trained, names: Sequence[str]) -> None:
+    """Raise UsageError unless the network has layers of these names with feature maps."""
+    known = [name for name in layers.stages(trained.model) if not name.startswith("fc")]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no layer {name!r} with feature maps; choose from {', '.join(known)}")
+
+
+def activations(
+    trained: Trained, image: Prepared, names: Sequence[str] = LAYERS, count: int = MAPS
+) -> Figure:
+    """What some layers compute for an image, see `activations_figure`."""
+    maps = layers.activations(trained.model, Tensor(image.inputs), list(names))
+    image_maps = {name: layer_maps[0] for name, layer_maps in maps.items()}
+    return activations_figure(image.picture, image_maps, trained.classes, count)
 
 
 def activations_figure(

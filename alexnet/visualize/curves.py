@@ -50,13 +50,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the curves and print the path of the picture."""
-    if len(arguments.runs) > len(COLORS):
-        raise UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
-    runs = [read(folder) for folder in arguments.runs]
+    figure = curves(arguments.runs)
     path = arguments.out or cli.writable(arguments.runs[0] / "curves.png")
-    save(curves_figure(runs), path)
+    save(figure, path)
     print(cli.printable(str(path)))
     return 0
+
+
+def curves(folders: list[Path]) -> Figure:
+    """The curves of runs, see `curves_figure`.
+
+    Raises:
+        CheckpointError: a folder has no complete epoch, or is no run folder.
+        UsageError: there are more runs than colors.
+    """
+    if len(folders) > len(COLORS):
+        raise UsageError(f"at most {len(COLORS)} runs can be told apart in one picture")
+    return curves_figure([read(folder) for folder in folders])
 
 
 def read(folder: Path) -> Run:

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet import cli, files
+from alexnet.data import Dataset
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.inference import layers, options
 from alexnet.inference.trained import Trained
@@ -26,7 +27,7 @@ from alexnet.visualize.kernel_figures import (
     patches_figure,
     slices_figure,
 )
-from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
+from alexnet.visualize.output import add_out_option, destination, run_name
 from alexnet.visualize.patches import patch, strongest
 from minigrad import nn
 
@@ -90,56 +91,91 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--epochs is for the kernels of conv1")
 
     trained = options.network(arguments)
-    checkpoint, model = trained.checkpoint, trained.model
-    known = layers.convolutions(model)
-    if arguments.layer not in known:
-        raise UsageError(f"no layer {arguments.layer!r}: choose from {', '.join(known)}")
-    layer = known[arguments.layer]
-    title = f"{arguments.layer} of {run_name(arguments.checkpoint, 40)}"
+    channels = chosen_channels(trained, arguments.layer, arguments.channels)
     path = destination(arguments, f"filters-{arguments.layer}{kind}.png")
-    columns = layers.columns(model, arguments.layer)
-    channels = _chosen(arguments, layer)
+    if animated:
+        snapshots, columns, title = _snapshots(trained)
+        files.write(path, animation(snapshots, columns, title, arguments.normalize))
+        print(cli.printable(str(path)))
+        return 0
     if arguments.patches:
-        figure = _patches_figure(arguments, trained, channels, title)
+        dataset = options.dataset(arguments, trained)
+        figure = strongest_patches(trained, arguments.layer, dataset, arguments.split, channels)
     elif arguments.epochs:
-        folder = run_folder(arguments.checkpoint)
-        snapshots = filter_snapshots.require(folder)
-        if any(kernels.shape != layer.weight.shape for kernels in snapshots.values()):
-            raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
-        if animated:
-            files.write(path, animation(snapshots, columns, title, arguments.normalize))
-            print(cli.printable(str(path)))
-            return 0
-        figure = epochs_figure(snapshots, columns, title, arguments.normalize)
-    elif arguments.layer == "conv1":
-        epoch = checkpoint.training.get("epoch")
-        when = f" after epoch {epoch}" if epoch else ""
-        figure = kernels_figure(layer.weight.numpy(), columns, title + when, arguments.normalize)
+        figure = kernels_by_epoch(trained, arguments.normalize)
     else:
-        figure = slices_figure(layer.weight.numpy(), layer.groups, channels, title)
+        figure = kernels(trained, arguments.layer, arguments.normalize, channels)
     save(figure, path)
     print(cli.printable(str(path)))
     return 0
 
 
-def _chosen(arguments: argparse.Namespace, layer: nn.Conv2d) -> list[int]:
-    channels = arguments.channels or evenly(list(range(layer.out_channels)), CHANNELS)
-    if max(channels) >= layer.out_channels:
-        raise UsageError(
-            f"no channel {max(channels)}: {arguments.layer} has 0 to {layer.out_channels - 1}"
-        )
+def chosen_channels(trained: Trained, layer: str, channels: list[int] | None = None) -> list[int]:
+    """The channels of a layer that are given, or else 12 evenly spaced ones.
+
+    Raises:
+        UsageError: there is no such layer, or no such channel.
+    """
+    count = _convolution(trained, layer).out_channels
+    if not channels:
+        return evenly(list(range(count)), CHANNELS)
+    if missing := [channel for channel in channels if channel not in range(count)]:
+        raise UsageError(f"no channel {max(missing)}: {layer} has 0 to {count - 1}")
     return channels
 
 
-def _patches_figure(
-    arguments: argparse.Namespace,
+def kernels(
     trained: Trained,
-    channels: list[int],
-    title: str,
+    layer: str = "conv1",
+    normalize: str = "filter",
+    channels: list[int] | None = None,
 ) -> Figure:
-    dataset = options.dataset(arguments, trained)
+    """conv1's kernels in color; of a later layer the strongest slices of some channels.
+
+    Args:
+        layer: conv1 to conv5.
+        normalize: what has full contrast, of conv1: a key of `NORMALIZATIONS`.
+        channels: of a later layer, see `chosen_channels`.
+    """
+    convolution = _convolution(trained, layer)
+    weights, title = convolution.weight.numpy(), _title(trained, layer)
+    if layer != "conv1":
+        chosen = chosen_channels(trained, layer, channels)
+        return slices_figure(weights, convolution.groups, chosen, title)
+    epoch = trained.checkpoint.training.get("epoch")
+    when = f" after epoch {epoch}" if epoch else ""
+    columns = layers.columns(trained.model, layer)
+    return kernels_figure(weights, columns, title + when, normalize)
+
+
+def kernels_by_epoch(trained: Trained, normalize: str = "filter") -> Figure:
+    """conv1's kernels through the epochs of a run that has kept them.
+
+    Raises:
+        CheckpointError: they were not kept, or are those of another network.
+    """
+    snapshots, columns, title = _snapshots(trained)
+    return epochs_figure(snapshots, columns, title, normalize)
+
+
+def strongest_patches(
+    trained: Trained,
+    layer: str,
+    dataset: Dataset,
+    split: str,
+    channels: list[int] | None = None,
+) -> Figure:
+    """The image patches with the highest activations of some channels.
+
+    Args:
+        layer: conv1 to conv5.
+        dataset: is looked through as a whole.
+        split: what to call it.
+        channels: see `chosen_channels`.
+    """
+    channels = chosen_channels(trained, layer, channels)
     loader = trained.loader(dataset)
-    part, batches = layers.up_to(trained.model, arguments.layer), loader.batches(0)
+    part, batches = layers.up_to(trained.model, layer), loader.batches(0)
     with contextlib.closing(batches):
         shown = tqdm(
             batches, "images", len(loader), unit=" batches", disable=not sys.stderr.isatty()
@@ -157,5 +193,27 @@ def _patches_figure(
         f"channel {channel}\n" + (f"up to {highest:.3g}" if highest > 0 else "never active")
         for channel, highest in zip(channels, found.activation[:, 0])
     ]
-    title = f"{title}: image patches ({arguments.split} set) with the highest activations"
+    title = f"{_title(trained, layer)}: image patches ({split} set) with the highest activations"
     return patches_figure(rows, labels, title)
+
+
+def _convolution(trained: Trained, layer: str) -> nn.Conv2d:
+    known = layers.convolutions(trained.model)
+    if layer not in known:
+        raise UsageError(f"no layer {layer!r}: choose from {', '.join(known)}")
+    return known[layer]
+
+
+def _title(trained: Trained, layer: str) -> str:
+    return f"{layer} of {run_name(trained.source, 40)}"
+
+
+def _snapshots(trained: Trained) -> tuple[dict[int, np.ndarray], int, str]:
+    """conv1's kernels by epoch, the number of its columns, and a title."""
+    conv1 = _convolution(trained, "conv1")
+    snapshots = filter_snapshots.require(trained.folder)
+    if any(weights.shape != conv1.weight.shape for weights in snapshots.values()):
+        raise CheckpointError(
+            f"the kernels in {trained.folder} are not those of this network's conv1"
+        )
+    return snapshots, layers.columns(trained.model, "conv1"), _title(trained, "conv1")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
-from alexnet.inference import layers, options
+from alexnet.inference import options
 from alexnet.inference.features import LAYER, features
+from alexnet.inference.trained import Trained
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import (
     COLORS,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COUNT = 1000
+METHODS = ("tsne", "pca")
+PERPLEXITY = 30.0
 CELLS = 30  # thumbnails along the longer side of the map
 # In turn with the 7 colors: marks next to each other in the list differ in both.
 MARKERS = ("o", "s", "^", "D", "v")
@@ -47,11 +50,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_data_options(parser)
     pictures.add_image_options(parser, default=COUNT)
     parser.add_argument("--layer", default=LAYER, help=f"default: {LAYER}")
-    parser.add_argument("--method", choices=("tsne", "pca"), default="tsne", help="default: tsne")
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="default: tsne")
     parser.add_argument(
         "--perplexity",
         type=cli.number(float, lambda x: x > 1, "a number above 1"),
-        default=30.0,
+        default=PERPLEXITY,
         metavar="P",
         help="t-SNE: about how many neighbors of an image count; default: 30",
     )
@@ -61,39 +64,80 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     trained = options.network(arguments)
-    checkpoint, model = trained.checkpoint, trained.model
     path = destination(arguments, "map.png")
-    if arguments.layer not in layers.stages(model):
-        raise UsageError(
-            f"no layer {arguments.layer!r}; choose from {', '.join(layers.stages(model))}"
-        )
+    trained.require_layer(arguments.layer)
     images = pictures.select_images(arguments, trained)
+    found = place(
+        trained,
+        images,
+        layer=arguments.layer,
+        method=arguments.method,
+        perplexity=arguments.perplexity,
+        seed=arguments.seed,
+    )
+    images_path = path.with_stem(f"{path.stem}-images")
+    save(map_figure(found.points, found.labels, trained.classes, found.title), path)
+    save(thumbnails_figure(found, images, trained.checkpoint), images_path)
+    print(cli.printable(f"{found.title}: {path}, {images_path}"))
+    return 0
+
+
+class Map(NamedTuple):
+    """Where N images of a set lie on a map.
+
+    Attributes:
+        points: float (N, 2).
+        labels: int64 (N,), -1 if unknown.
+        indices: int64 (N,), which images they are; skipped images are missing.
+        title: how it was made.
+    """
+
+    points: np.ndarray
+    labels: np.ndarray
+    indices: np.ndarray
+    title: str
+
+
+def place(
+    trained: Trained,
+    images: Dataset,
+    *,
+    layer: str = LAYER,
+    method: str = METHODS[0],
+    perplexity: float = PERPLEXITY,
+    seed: int = 0,
+) -> Map:
+    """Give images places on a map by the activations of a layer.
+
+    Args:
+        method: one of `METHODS`.
+        perplexity: of t-SNE: about how many neighbors of an image count; above 1.
+        seed: of t-SNE.
+
+    Raises:
+        UsageError: there is no such layer, or there are fewer than 4 images.
+    """
+    trained.require_layer(layer)
     batches = trained.loader(images).batches(0)
-    image_features = features(model, batches, len(images), trained.device, arguments.layer)
-    count = len(image_features.values)
-    vectors = image_features.values.reshape(count, -1)
+    found = features(trained.model, batches, len(images), trained.device, layer)
+    count = len(found.values)
+    vectors = found.values.reshape(count, -1)
     if count < 4:
         raise UsageError(f"a map needs at least 4 images, got {count}")
-    if arguments.method == "pca":
+    if method == "pca":
         points, shares = embedding.pca(vectors)
-        title = f"PCA of {arguments.layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
+        title = f"PCA of {layer}: {shares[0]:.0%} and {shares[1]:.0%} of the variance"
     else:
         # With few images nearly all would be neighbors of each other.
-        perplexity = min(arguments.perplexity, (count - 1) / 3)
-        if perplexity < arguments.perplexity:
+        possible = min(perplexity, (count - 1) / 3)
+        if possible < perplexity:
             cli.say(
-                f"perplexity {perplexity:.3g}, the largest for {count:,} images, instead of "
-                f"{arguments.perplexity:g}"
+                f"perplexity {possible:.3g}, the largest for {count:,} images, instead of "
+                f"{perplexity:g}"
             )
-        points, divergence = embedding.tsne(vectors, perplexity, arguments.seed)
-        title = f"t-SNE of {arguments.layer}, perplexity {perplexity:.3g}, KL {divergence:.2f}"
-    title += f", {count:,} images"
-
-    images_path = path.with_stem(f"{path.stem}-images")
-    save(map_figure(points, image_features.labels, checkpoint.classes, title), path)
-    save(thumbnails_figure(points, images, image_features.indices, checkpoint, title), images_path)
-    print(cli.printable(f"{title}: {path}, {images_path}"))
-    return 0
+        points, divergence = embedding.tsne(vectors, possible, seed)
+        title = f"t-SNE of {layer}, perplexity {possible:.3g}, KL {divergence:.2f}"
+    return Map(points, found.labels, found.indices, f"{title}, {count:,} images")
 
 
 # -- the pictures ----------------------------------------------------------------------------------
@@ -138,10 +182,9 @@ def map_figure(points: np.ndarray, labels: np.ndarray, classes: list[str], title
     return figure
 
 
-def thumbnails_figure(
-    points: np.ndarray, dataset: Dataset, indices: np.ndarray, checkpoint: Checkpoint, title: str
-) -> Figure:
+def thumbnails_figure(found: Map, dataset: Dataset, checkpoint: Checkpoint) -> Figure:
     """Images at their places on a map, in a grid: in each cell the one nearest to its middle."""
+    points = found.points
     low, high = points.min(axis=0), points.max(axis=0)
     cell = float((high - low).max()) / CELLS or 1.0
     places = (points - low) / cell
@@ -149,10 +192,11 @@ def thumbnails_figure(
     order = np.argsort(((places - cells - 0.5) ** 2).sum(axis=1), kind="stable")
     _, first = np.unique(cells[order], axis=0, return_index=True)
     columns, rows = cells.max(axis=0) + 1
-    figure, axes = _page(title, np.zeros(2), np.array([columns, rows]), legend=0)
+    figure, axes = _page(found.title, np.zeros(2), np.array([columns, rows]), legend=0)
     limits = axes.get_xlim(), axes.get_ylim()
     for position in order[first]:
-        (picture,) = pictures.load_pictures(dataset, [indices[position]], checkpoint.preprocessing)
+        index = found.indices[position]
+        (picture,) = pictures.load_pictures(dataset, [index], checkpoint.preprocessing)
         x, y = cells[position]
         axes.imshow(picture.pixels, extent=(x, x + 0.95, y, y + 0.95), aspect="auto")
     axes.set(xlim=limits[0], ylim=limits[1])  # imshow sets its own

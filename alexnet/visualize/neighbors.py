@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,13 +31,14 @@ from alexnet.style import (
     save,
 )
 from alexnet.visualize import nearest, pictures
-from alexnet.visualize.output import add_out_option, destination, run_folder
+from alexnet.visualize.output import add_out_option, destination
 from alexnet.visualize.pictures import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+INDEX = "index.safetensors"
 NEIGHBORS = 6  # in the paper's figure
 MAX_COLUMNS = 10  # of which the names can be read
 # Inches: the title, two lines below each image, space between images, the mark before a name.
@@ -85,39 +87,21 @@ def run(arguments: argparse.Namespace) -> int:
             "the neighbors are training images, and each would find itself: choose another --split"
         )
     trained = options.network(arguments)
-    checkpoint = trained.checkpoint
     path = destination(arguments, "neighbours.png")
     queries = pictures.select_images(arguments, trained)
     training = options.dataset(arguments, trained, "train")
     if arguments.subset:
         training = Subset(training, arguments.subset)
-    index = _index(arguments, trained, training)
-    if arguments.k > len(index.values):
-        raise UsageError(f"-k {arguments.k}: there are {len(index.values)} images to find")
-
-    query_features = _features(trained, queries)
-    positions, distances = nearest.nearest(
-        query_features.values, index.values, arguments.k, arguments.distance
-    )
+    index = kept_index(trained, training, arguments.index)
+    found = find(trained, queries, training, index, arguments.k, arguments.distance)
     results = {"k": arguments.k, "distance": arguments.distance, "layer": LAYER}
-    results["queries"] = _listed(queries, query_features, training, index, positions, distances)
+    results["queries"] = _listed(found)
     if arguments.precision:
         whole = options.dataset(arguments, trained)
         results |= _precision(arguments, trained, whole, index)
 
-    figure = neighbors_figure(
-        pictures.load_pictures(queries, query_features.indices, checkpoint.preprocessing),
-        [
-            pictures.load_pictures(training, index.indices[row], checkpoint.preprocessing)
-            for row in positions
-        ],
-        distances,
-        checkpoint.classes,
-        f"Nearest of {len(index.values):,} training images by "
-        f"{arguments.distance.replace('euclid', 'Euclid')} distance in {LAYER}",
-    )
-    save(figure, path)
-    pictures.say_rows_left_out(len(positions), path)
+    save(show(trained, found), path)
+    pictures.say_rows_left_out(len(found.positions), path)
     if arguments.k > MAX_COLUMNS:
         cli.say(f"{path} shows the {MAX_COLUMNS} nearest of {arguments.k}")
     results["picture"] = str(path)
@@ -128,14 +112,63 @@ def run(arguments: argparse.Namespace) -> int:
 # -- what is computed ----------------------------------------------------------------------------
 
 
-def _features(trained: Trained, dataset: Dataset) -> Features:
+class Neighbors(NamedTuple):
+    """The k training images that are nearest to each of Q images.
+
+    Attributes:
+        queries, training: the sets.
+        query_features, index: of their images that can be used.
+        positions: int64 (Q, k), in `index`, the nearest first.
+        distances: float64 (Q, k).
+        distance: which, one of `nearest.DISTANCES`.
+    """
+
+    queries: Dataset
+    query_features: Features
+    training: Dataset
+    index: Features
+    positions: np.ndarray
+    distances: np.ndarray
+    distance: str
+
+
+def find(
+    trained: Trained,
+    queries: Dataset,
+    training: Dataset,
+    index: Features,
+    k: int = NEIGHBORS,
+    distance: str = nearest.DISTANCES[0],
+) -> Neighbors:
+    """The nearest images to those of a set.
+
+    Args:
+        training: the set that the index is of.
+        index: see `kept_index`.
+
+    Raises:
+        UsageError: the index has fewer than k images.
+    """
+    if k > len(index.values):
+        raise UsageError(f"{k} neighbors of an image: there are {len(index.values)} images to find")
+    query_features = set_features(trained, queries)
+    found = nearest.nearest(query_features.values, index.values, k, distance)
+    return Neighbors(queries, query_features, training, index, *found, distance)
+
+
+def set_features(trained: Trained, dataset: Dataset) -> Features:
+    """The features of the images of a set, by which they are compared."""
     batches = trained.loader(dataset).batches(0)
     return features(trained.model, batches, len(dataset), trained.device)
 
 
-def _index(arguments: argparse.Namespace, trained: Trained, training: Dataset) -> Features:
-    """The index from its file, if it belongs to this network and these images; else a new one."""
-    path = arguments.index or run_folder(arguments.checkpoint) / "index.safetensors"
+def kept_index(trained: Trained, training: Dataset, path: Path | None = None) -> Features:
+    """The index from its file, if it belongs to this network and these images; else a new one.
+
+    Args:
+        path: by default `INDEX` in the run folder.
+    """
+    path = path or trained.folder / INDEX
     belongs_to = nearest.identity(trained.checkpoint, training, LAYER)
     if path.exists():
         try:
@@ -144,7 +177,7 @@ def _index(arguments: argparse.Namespace, trained: Trained, training: Dataset) -
             cli.say(f"{other}: it is replaced")
     cli.writable(path)
     cli.say(f"computing {LAYER} of {len(training):,} training images, kept in {path}")
-    index = _features(trained, training)
+    index = set_features(trained, training)
     nearest.save(path, index, belongs_to)
     return index
 
@@ -156,46 +189,42 @@ def _precision(
     index: Features,
 ) -> dict[str, Any]:
     """precision@k of all images of a set, with the chance level: the share of a class."""
-    set_features = _features(trained, dataset)
-    positions, _ = nearest.nearest(
-        set_features.values, index.values, arguments.k, arguments.distance
-    )
+    found = set_features(trained, dataset)
+    positions, _ = nearest.nearest(found.values, index.values, arguments.k, arguments.distance)
     mean, class_precisions = nearest.precision(
-        index.labels[positions], set_features.labels, len(dataset.classes)
+        index.labels[positions], found.labels, len(dataset.classes)
     )
     shares = np.bincount(index.labels, minlength=len(dataset.classes)) / len(index.labels)
     return {
-        "images": len(set_features.labels),
+        "images": len(found.labels),
         "precision": mean,
-        "chance": float(shares[set_features.labels].mean()),
+        "chance": float(shares[found.labels].mean()),
         "precision_of_class": dict(zip(dataset.classes, class_precisions)),
     }
 
 
-def _listed(
-    queries: Dataset,
-    query_features: Features,
-    training: Dataset,
-    index: Features,
-    positions: np.ndarray,
-    distances: np.ndarray,
-) -> list[dict[str, Any]]:
+def _listed(found: Neighbors) -> list[dict[str, Any]]:
     """Each query with its neighbors, by name and class."""
+    index = found.index
 
     def described(dataset: Dataset, image: int, label: int) -> dict[str, Any]:
         known = None if label == UNKNOWN else dataset.classes[label]
         return {"name": dataset.name(image), "class": known}
 
     return [
-        described(queries, image, label)
+        described(found.queries, image, label)
         | {
             "neighbours": [
-                described(training, index.indices[p], index.labels[p]) | {"distance": float(d)}
+                described(found.training, index.indices[p], index.labels[p])
+                | {"distance": float(d)}
                 for p, d in zip(row, row_distances)
             ]
         }
         for image, label, row, row_distances in zip(
-            query_features.indices, query_features.labels, positions, distances
+            found.query_features.indices,
+            found.query_features.labels,
+            found.positions,
+            found.distances,
         )
     ]
 
@@ -220,6 +249,22 @@ def _text(results: dict[str, Any]) -> str:
 
 
 # -- the picture -----------------------------------------------------------------------------------
+
+
+def show(trained: Trained, found: Neighbors) -> Figure:
+    """The images and their neighbors, see `neighbors_figure`."""
+    preprocessing, index = trained.checkpoint.preprocessing, found.index
+    return neighbors_figure(
+        pictures.load_pictures(found.queries, found.query_features.indices, preprocessing),
+        [
+            pictures.load_pictures(found.training, index.indices[row], preprocessing)
+            for row in found.positions
+        ],
+        found.distances,
+        trained.classes,
+        f"Nearest of {len(index.values):,} training images by "
+        f"{found.distance.replace('euclid', 'Euclid')} distance in {LAYER}",
+    )
 
 
 def neighbors_figure(

@@ -11,10 +11,11 @@ from alexnet import cli
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import caption
 from alexnet.data.transforms import Preprocessing, central_view
-from alexnet.errors import DataError
+from alexnet.errors import DataError, UsageError
 from alexnet.inference import options
-from alexnet.inference.inputs import UNKNOWN, Input, Inputs, expand
+from alexnet.inference.inputs import UNKNOWN, Images, Input, Inputs, collect, expand
 from alexnet.inference.trained import Trained
+from alexnet.visualize.arguments import require_count
 
 MAX_ROWS = 50  # of images below each other: more than a page, but still a picture
 
@@ -48,6 +49,51 @@ def select_images(arguments: argparse.Namespace, trained: Trained) -> Dataset:
     if count > len(dataset):
         cli.say(f"--count {count}: the {arguments.split} set has {len(dataset)} images, all taken")
     return Subset(dataset, min(count, len(dataset)), arguments.seed)
+
+
+def choose_images(
+    trained: Trained,
+    images: Images | Dataset | None,
+    count: int,
+    seed: int = 0,
+    most: int | None = None,
+) -> Dataset:
+    """The images that a value of Python stands for, as a set.
+
+    Args:
+        images: see `Trained.predict`; or a data set; or None for the run's validation set.
+        count: images of a set, of all classes in turn; all where there are fewer.
+        seed: decides which.
+        most: images that can be shown; of more, the first are taken.
+
+    Raises:
+        UsageError: `images` is nothing that can be an image, or is needed.
+    """
+    require_count("count", count)
+    if images is None or hasattr(images, "labels"):
+        dataset = choose_set(trained, "validation", images)
+        found = None
+        number = min(count, len(dataset))
+    else:
+        found, _ = collect(images, trained.classes)
+        number = len(found)
+    if most is not None and number > most:
+        cli.say(f"the first {most} of {number:,} images are shown")
+        number = most
+    if found is None:
+        return Subset(dataset, number, seed)
+    return Inputs(found[:number], trained.classes)
+
+
+def choose_set(trained: Trained, split: str, data: Dataset | Path | str | None = None) -> Dataset:
+    """The set that is named, or else the one of the run, as in `Trained.evaluate`.
+
+    Raises:
+        UsageError: none is named, and there is no run.
+    """
+    if data is None and not trained.checkpoint.arguments:
+        raise UsageError(f"{trained.source} does not say which images it was trained on: give some")
+    return trained.dataset(split, data)
 
 
 def _image_files(paths: list[Path]) -> list[Input]:

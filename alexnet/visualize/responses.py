@@ -1,20 +1,23 @@
 """What conv1's kernels are tuned to: orientation, spatial frequency, color."""
 
+from __future__ import annotations
+
 import argparse
 import csv
 import io
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from alexnet import cli, files
 from alexnet.inference import layers, options
+from alexnet.inference.trained import Trained
 from alexnet.run import filter_snapshots
 from alexnet.style import save
-from alexnet.visualize.output import add_out_option, destination, run_folder, run_name
+from alexnet.visualize.output import add_out_option, destination, run_name
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.tuning import (
     Tuning,
@@ -23,13 +26,18 @@ from alexnet.visualize.tuning import (
     tuning,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METHODS = ("fourier", "gratings")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_checkpoint_option(parser)
     parser.add_argument(
         "--method",
-        choices=("fourier", "gratings"),
-        default="fourier",
+        choices=METHODS,
+        default=METHODS[0],
         help="fourier (default): exact; gratings: measured, by drawing gratings and showing them "
         "to the layer",
     )
@@ -47,30 +55,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
-    folder = run_folder(arguments.checkpoint)
-    model = options.network(arguments).model
+    trained = options.network(arguments)
     path = destination(arguments, "responses.png")
-    conv1 = layers.convolutions(model)["conv1"]
-    columns = layers.columns(model, "conv1")
-    kernels = conv1.weight.numpy()
-    measured = grating_response(conv1) if arguments.method == "gratings" else None
-    result = tuning(kernels, measured)
-    by_epoch = {
-        epoch: mean_circular_variance(epoch_kernels)
-        for epoch, epoch_kernels in filter_snapshots.load(folder).items()
-    }
-    rows = kernel_rows(result, columns)
+    measured = measure(trained, arguments.method)
+    rows = kernel_rows(measured.tuning, measured.columns)
     if arguments.csv:
         _write_csv(rows, arguments.csv)
 
-    title = f"conv1 of {run_name(arguments.checkpoint, 60)}"
-    save(overview_figure(result, columns, title, by_epoch), path)
-    for number, page in enumerate(kernel_pages(kernels, result, columns, title), start=1):
+    save(overview(trained, measured), path)
+    conv1 = layers.convolutions(trained.model)["conv1"]
+    pages = kernel_pages(conv1.weight.numpy(), measured.tuning, measured.columns, _title(trained))
+    for number, page in enumerate(pages, start=1):
         save(page, path.with_name(f"{path.stem}-{number}{path.suffix}"))
 
-    summary = column_rows(result, columns)
+    summary = column_rows(measured.tuning, measured.columns)
     if arguments.json:
-        epochs = [{"epoch": e, "circular_variance": _number(v)} for e, v in by_epoch.items()]
+        epochs = [
+            {"epoch": epoch, "circular_variance": _number(variance)}
+            for epoch, variance in measured.variance_by_epoch.items()
+        ]
         print(json.dumps({"kernels": rows, "columns": summary, "epochs": epochs}))
         return 0
     for column in summary:
@@ -82,6 +85,50 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print(cli.printable(str(path)))
     return 0
+
+
+class Responses(NamedTuple):
+    """What conv1's kernels respond to.
+
+    Attributes:
+        tuning: of the kernels.
+        columns: equal parts of the kernels.
+        variance_by_epoch: their mean circular variance, of a run that has kept them.
+    """
+
+    tuning: Tuning
+    columns: int
+    variance_by_epoch: dict[int, float]
+
+
+def measure(trained: Trained, method: str = METHODS[0]) -> Responses:
+    """The responses of conv1's kernels to gratings.
+
+    Args:
+        method: one of `METHODS`.
+
+    Raises:
+        CheckpointError: a file with the kernels of an epoch is damaged.
+    """
+    conv1 = layers.convolutions(trained.model)["conv1"]
+    measured = grating_response(conv1) if method == "gratings" else None
+    snapshots = filter_snapshots.load(trained.folder)
+    return Responses(
+        tuning(conv1.weight.numpy(), measured),
+        layers.columns(trained.model, "conv1"),
+        {epoch: mean_circular_variance(kernels) for epoch, kernels in snapshots.items()},
+    )
+
+
+def overview(trained: Trained, measured: Responses) -> Figure:
+    """Histograms of circular variance and color selectivity, tuning, and change with training."""
+    return overview_figure(
+        measured.tuning, measured.columns, _title(trained), measured.variance_by_epoch
+    )
+
+
+def _title(trained: Trained) -> str:
+    return f"conv1 of {run_name(trained.source, 60)}"
 
 
 def kernel_rows(tuning: Tuning, columns: int) -> list[dict[str, Any]]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.labels import caption
-from alexnet.data.transforms import Preprocessing, central_view
+from alexnet.data.loader import Batch
+from alexnet.data.transforms import Preprocessing, central_view, ten_views
+from alexnet.inference import results
+from alexnet.inference.evaluation import predict
+from alexnet.inference.inputs import UNKNOWN
 from alexnet.inference.results import Results
+from alexnet.inference.trained import Trained
 from alexnet.style import PAGE_WIDTH, VERMILION, fitted, new_figure
 
 if TYPE_CHECKING:
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 NUMBERED_CLASSES, NAMED_CLASSES = 20, 40
 ERRORS_PER_KIND, ERROR_COLUMNS = 12, 6
 PREDICTION_COLUMNS = 4
+PICTURED_IMAGES, PICTURED_CLASSES = 12, 5  # fit a page
 # Pale enough for black text on top; the frame tells the true class without color, too.
 BAR, TRUE_BAR = "#A9CDE5", "#F5C19A"
 
@@ -39,6 +47,49 @@ class Prediction(NamedTuple):
     name: str
     label: str | None
     top: list[tuple[str, float]]
+
+
+def pictured(prediction: results.Prediction, pixels: np.ndarray) -> Prediction:
+    """What is shown of the prediction for an image, of which the pixels are uint8 (H, W, 3)."""
+    known = prediction.label != UNKNOWN
+    return Prediction(
+        pixels,
+        cli.one_line(Path(prediction.name).name),
+        prediction.classes[prediction.label] if known else None,
+        prediction.top(PICTURED_CLASSES),
+    )
+
+
+def predict_images(
+    trained: Trained, dataset: Dataset, indices: np.ndarray, views: int = 1
+) -> list[Prediction]:
+    """The predictions for some images of a set, all at once.
+
+    Args:
+        views: see `Trained.predict`.
+    """
+    preprocessing, classes = trained.checkpoint.preprocessing, trained.classes
+    all_views = []
+    for index in indices:
+        pixels = dataset.image(int(index), preprocessing.resize)
+        if views == 10:
+            all_views += ten_views(pixels, preprocessing)
+        else:
+            all_views.append(central_view(pixels, preprocessing))
+    labels = dataset.labels[indices]
+    batch = Batch.from_views(all_views, labels, indices, preprocessing)
+    ((_, log_probabilities),) = predict(trained.model, iter([batch]), trained.device)
+    middles = batch.images[4 if views == 10 else 0 :: views]
+    return [
+        pictured(results.Prediction(dataset.name(int(index)), classes, row, int(label)), middle)
+        for index, label, row, middle in zip(indices, labels, np.exp(log_probabilities), middles)
+    ]
+
+
+def evaluation_title(results: Results, split: str, views: int) -> str:
+    """The images of an evaluation, in words."""
+    images = cli.counted(len(results), f"{split} image")
+    return f"{images}, {cli.counted(views, 'view')}"
 
 
 def confusion_matrix(results: Results, title: str) -> Figure:

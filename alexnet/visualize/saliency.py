@@ -11,10 +11,12 @@ import numpy as np
 from PIL import Image
 
 from alexnet import cli
+from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
 from alexnet.inference import layers, options
 from alexnet.inference.evaluation import mean_log_probabilities
+from alexnet.inference.trained import Trained
 from alexnet.style import (
     INTENSITY,
     NORMAL,
@@ -29,7 +31,7 @@ from alexnet.style import (
 )
 from alexnet.visualize import pictures
 from alexnet.visualize.output import add_out_option, destination
-from alexnet.visualize.pictures import Picture
+from alexnet.visualize.pictures import Picture, Prepared
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
@@ -170,6 +172,15 @@ def explain(
     )
 
 
+def explained(
+    trained: Trained, images: Dataset, square: int
+) -> Iterator[tuple[Prepared, Saliency]]:
+    """Each image of a set, and what its most probable class rests on; see `explain`."""
+    for image in pictures.prepare_images(trained, images):
+        result = explain(trained.model, image.inputs, square, trained.device, trained.batch_size)
+        yield image, result
+
+
 # -- the command -----------------------------------------------------------------------------------
 
 
@@ -189,23 +200,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     trained = options.network(arguments)
-    checkpoint = trained.checkpoint
     path = destination(arguments, "saliency.png")
-    size = checkpoint.preprocessing.image_size
-    square = arguments.square or max(1, size // SQUARE_SHARE)
-    if square > size:
-        raise UsageError(f"--square {square}: the network's images have {size} pixels")
+    square = chosen_square(trained, arguments.square)
     images = pictures.select_images(arguments, trained)
     rows = []
-    for image in pictures.prepare_images(trained, images):
-        result = explain(trained.model, image.inputs, square, trained.device, trained.batch_size)
+    for image, result in explained(trained, images, square):
         rows.append((image.picture, result))
-        name = display_name(checkpoint.classes[result.predicted])
+        name = display_name(trained.classes[result.predicted])
         print(cli.printable(f"{image.name}: {name} {result.probability:.1%}"))
-    save(saliency_figure(rows, checkpoint.classes, square), path)
+    save(saliency_figure(rows, trained.classes, square), path)
     pictures.say_rows_left_out(len(rows), path)
     print(cli.printable(f"picture: {path}"))
     return 0
+
+
+def chosen_square(trained: Trained, square: int | None = None) -> int:
+    """The side of the square that is given, or else a sixth of the image's, in pixels.
+
+    Raises:
+        UsageError: it is larger than the image.
+    """
+    size = trained.checkpoint.preprocessing.image_size
+    if square is None:
+        return max(1, size // SQUARE_SHARE)
+    if square > size:
+        raise UsageError(f"a square of {square} pixels: the network's images have {size} pixels")
+    return square
 
 
 # -- the picture -----------------------------------------------------------------------------------

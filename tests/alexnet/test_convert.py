@@ -1,5 +1,6 @@
 """python -m alexnet.convert: what is written is usable everywhere, or nothing is written."""
 
+import argparse
 import dataclasses
 import errno
 import json
@@ -14,7 +15,9 @@ from alexnet.export import check, parity, readme
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.visualize import __main__ as visualize
 from minigrad import io
+from tests.alexnet.formats import caffe_files
 from tests.alexnet.runs import OPTIONS
+from tests.torchvision_alexnet import NARROW, torchvision_alexnet
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -49,7 +52,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     read, written, *found, page = capsys.readouterr().out.splitlines()
     assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
-    assert written.startswith(f"written   {out}: ") and ", bfloat16; SOURCE has " in written
+    assert written.startswith(f"written   {out}: ") and written.endswith(", bfloat16")
     assert [line.split(":")[0] for line in found] == [
         "parity    against the file as it is read back",
         "parity    against the network before rounding",
@@ -140,6 +143,108 @@ def test_a_page_of_the_user(undisturbed, tmp_path, capsys):
     assert readme.path_beside(out).read_text() == "# My own words\n"
 
 
+# -- networks of other programs -------------------------------------------------------------------
+
+
+@pytest.fixture(params=["pth", "legacy", "safetensors", "nested"])
+def torch_source(request, narrow, torch, tmp_path):
+    """torchvision's network with random parameters, in a file of PyTorch."""
+    torch.manual_seed(0)
+    state = torchvision_alexnet(torch, 10, **NARROW).state_dict()
+    path = tmp_path / "weights"
+    if request.param == "safetensors":
+        from safetensors.torch import save_file
+
+        save_file(state, path, {"format": "pt"})
+    elif request.param == "nested":
+        parameters = {f"module.{name}": tensor for name, tensor in state.items()}
+        torch.save({"epoch": 3, "state_dict": parameters}, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=request.param == "pth")
+    return path
+
+
+def parity_lines(capsys):
+    lines = capsys.readouterr().out.splitlines()
+    return [line.removeprefix("parity    ") for line in lines if line.startswith("parity")], lines
+
+
+def test_from_pytorch(torch_source, tmp_path, torch, capsys):
+    out = tmp_path / "a.safetensors"
+    assert run(torch_source, "--out", out, "--image-size", "99") == 0
+    parities, lines = parity_lines(capsys)
+    assert "parameters of PyTorch: owt, " in lines[0] or "parameters in safetensors: " in lines[0]
+    assert lines[1:3] == [
+        "assumed   the 10 outputs have no names; --classes names them",
+        "assumed   images are prepared as torchvision does; --mean and --std say otherwise",
+    ]
+    assert parities[0].startswith(f"against PyTorch {torch.__version__}: logits of 8 images ")
+    assert parities[0].endswith("the same top-1 class for 8 of 8") and len(parities) == 2
+
+
+def test_what_is_given_is_not_assumed(torch_source, tmp_path, capsys):
+    (tmp_path / "classes.txt").write_text("\n".join("abcdefghij"))
+    given = "--mean", "1,2,3", "--std", "50,50,50", "--classes", tmp_path / "classes.txt"
+    out = tmp_path / "a.safetensors"
+    assert run(torch_source, "--out", out, "--image-size", "99", *given) == 0
+    assert "assumed" not in capsys.readouterr().out
+    loaded = Checkpoint.load(out)
+    assert loaded.classes == list("abcdefghij")
+    assert loaded.preprocessing.mean == (1, 2, 3)
+    # It is our own file now.
+    assert run(out, "--out", tmp_path / "b.pth") == 0
+    assert "assumed" not in capsys.readouterr().out
+    assert run(tmp_path / "b.pth", "--out", tmp_path / "c.safetensors") == 0
+    said = capsys.readouterr().out
+    assert "assumed" not in said and "b.pth, a file of this project: owt" in said
+    assert_same_file(out, tmp_path / "c.safetensors")
+
+
+def test_names_of_another_program(narrow, tmp_path, torch, capsys):
+    state = torchvision_alexnet(torch, 10, **NARROW).state_dict()
+    names = {f"their/{name}": name for name in state}
+    torch.save({f"their/{name}": tensor for name, tensor in state.items()}, tmp_path / "a")
+    (tmp_path / "map.json").write_text(json.dumps(names))
+    out = tmp_path / "a.safetensors"
+    options = "--out", out, "--image-size", "99", "--map", tmp_path / "map.json"
+    assert run(tmp_path / "a", *options) == 0
+    assert parity_lines(capsys)[0][0].startswith("against PyTorch")
+
+
+def test_a_source_that_is_read_wrongly(torch_source, tmp_path, torch, error_of, monkeypatch):
+    def load(source, given):
+        loaded = load_it(source, given)
+        loaded.model["classifier.6.bias"] = loaded.model["classifier.6.bias"] + 1
+        return loaded
+
+    load_it = convert.load
+    monkeypatch.setattr(convert, "load", load)
+    words = torch_source, "--out", tmp_path / "a.safetensors", "--image-size", "99"
+    expected = "nothing was written: it would be another network against PyTorch"
+    assert_refused(error_of, tmp_path, 4, expected, *words)
+
+
+def test_a_source_that_pytorch_refuses(narrow, tmp_path, torch, capsys):
+    state = torchvision_alexnet(torch, 10, **NARROW).state_dict()
+    torch.save({"state_dict": state, "options": argparse.Namespace(lr=1)}, tmp_path / "a")
+    out = tmp_path / "a.safetensors"
+    assert run(tmp_path / "a", "--out", out, "--image-size", "99") == 0
+    refused, read_back = parity_lines(capsys)[0]
+    assert refused.startswith("not compared with PyTorch, which cannot read it: ")
+    assert read_back.startswith("against the file as it is read back")
+
+
+def test_from_caffe(narrow, tmp_path, rng, capsys):
+    source = tmp_path / "net.caffemodel"
+    source.write_bytes(caffe_files.net(caffe_files.random_parameters(rng)))
+    assert run(source, "--out", tmp_path / "a.pth") == 0
+    parities, lines = parity_lines(capsys)
+    assert ", a network of Caffe: alexnet, " in lines[0]
+    assert parities[0].startswith("against Caffe's formulas in NumPy (no Caffe was run): logits")
+    assert parities[1].startswith("against the file as it is read back")
+    assert parities[2].startswith("against PyTorch")
+
+
 # -- every command reads it -----------------------------------------------------------------------
 
 
@@ -162,9 +267,7 @@ def test_evaluate(undisturbed, slim, photos, capfd, error_of, dtype):
 def test_predict_and_visualize(slim, photos, tmp_path):
     for dtype, file in slim.items():
         assert predict.main([str(file), str(photos / "red" / "0.png")]) == 0
-        options = "--data-root", str(photos), "--out", str(tmp_path / f"{dtype}.png")
-        assert visualize.main(["filters", str(file), *options[2:]]) == 0
-        assert visualize.main(["saliency", str(file), *options]) == 0
+        assert visualize.main(["filters", str(file), "--out", str(tmp_path / f"{dtype}.png")]) == 0
 
 
 def test_a_run_can_begin_with_it_but_not_go_on(slim, photos, tmp_path, error_of):
@@ -211,10 +314,10 @@ def test_the_source_and_checkpoints_are_not_overwritten(stopped, slim, tmp_path,
     link = folder / "link.safetensors"
     link.symlink_to(source)
     for out in (source, link):
-        expected = f"{out} is SOURCE itself: choose another --out"
+        expected = f"{out} is what is to be converted: choose another file"
         assert_refused(error_of, folder, 2, expected, source, "--out", out)
     for out in (stopped / LAST, *stopped.glob("step-*")):
-        expected = f"{out} is a checkpoint of a run: choose another --out"
+        expected = f"{out} is a checkpoint of a run: choose another file"
         assert_refused(error_of, stopped, 2, expected, slim["float32"], "--out", out)
 
 
@@ -252,6 +355,22 @@ def test_a_file_that_would_hold_something_else(
         "nothing was written: it would be another network against the file as it",
         *words,
     )
+
+
+@pytest.mark.parametrize(
+    "suffix, call", [(".pth", "torch.load"), (".onnx", "onnxruntime.InferenceSession")]
+)
+def test_a_file_that_its_program_cannot_use(
+    undisturbed, tmp_path, error_of, monkeypatch, suffix, call
+):
+    def fail(*arguments, **options):
+        raise RuntimeError("not understood\nin detail")
+
+    pytest.importorskip(call.split(".")[0])
+    monkeypatch.setattr(call, fail)
+    expected = "nothing was written: the program that the file is for cannot use it: RuntimeError"
+    words = undisturbed, "--out", tmp_path / f"a{suffix}"
+    assert_refused(error_of, tmp_path, 4, f"{expected}: not understood", *words)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".onnx"])

@@ -173,6 +173,13 @@ def test_what_is_no_image(network, wrong, error, words):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("views", [0, 2, "10"])
+def test_other_numbers_of_views(network, image, views):
+    for use in (network.predict, network.evaluate):
+        with pytest.raises(UsageError, match="views must be 1 or 10"):
+            use(image, views=views)
+
+
 def test_a_folder_without_images(network, tmp_path):
     with pytest.raises(DataError, match="no image in this folder"):
         network.predict(tmp_path)
@@ -228,12 +235,72 @@ def test_what_cannot_be_evaluated(network, tmp_path):
         network.evaluate(tmp_path)
 
 
+def test_what_is_no_data_set(network):
+    with pytest.raises(UsageError, match="int is no data set: give the folder of one"):
+        network.evaluate(3)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"workers": -1}, "workers at least 0"),
+        ({"classes": "abc"}, "classes: expected a list of names, got 'abc'"),
+        ({"image_size": 0}, "image_size: expected pixels, 1 or more, got 0"),
+        ({"mean": 128}, "mean: expected three gray levels of 0 to 255, got 128"),
+        ({"mean": (1, 2)}, "mean: expected three gray levels"),
+        ({"mean": (0.485, 0.456, 0.406)}, "are shares of 1, not gray levels"),
+        ({"std": (0, 60, 60)}, "std: nothing can be divided by 0"),
+        ({"std": ("a", "b", "c")}, "std: expected three gray levels"),
+    ],
+)
+def test_what_cannot_be_meant(undisturbed, options, message):
+    with pytest.raises(UsageError) as caught:
+        alexnet.load(undisturbed, **options)
+    assert message in str(caught.value)
+
+
+def test_classes_that_are_given(undisturbed):
+    assert alexnet.load(undisturbed, classes=["a", "b", "c"]).classes == ["a", "b", "c"]
+    with pytest.raises(CheckpointError, match="3 classes, and 2 names are given"):
+        alexnet.load(undisturbed, classes=["a", "b"])
+
+
 def test_a_file_that_is_no_network(tmp_path):
     for source in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(CheckpointError, match=str(source)):
             alexnet.load(source)
     with pytest.raises(BackendError, match="cuda"):
         alexnet.load(tmp_path, backend="cuda")
+
+
+# -- save ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.onnx"])
+def test_a_network_is_saved_for_others(network, image, tmp_path, name):
+    if name == "a.onnx":
+        pytest.importorskip("onnx")
+    written = network.save(tmp_path / name)
+    assert str(written).startswith(f"written   {tmp_path / name}: ")
+    assert "parity    " in repr(written)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, f"{name}.README.md"])
+    if name != "a.onnx":
+        again = alexnet.load(tmp_path / name).predict(image)
+        np.testing.assert_array_equal(again.probabilities, network.predict(image).probabilities)
+
+
+def test_what_is_not_saved(network, undisturbed, tmp_path):
+    before = (undisturbed / LAST).read_bytes()
+    for path, message in (
+        (undisturbed / LAST, "is a checkpoint of a run"),
+        (tmp_path / "a.txt", "does not end in .safetensors, .pth"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            network.save(path)
+    with pytest.raises(FileNotFoundError):
+        network.save(tmp_path / "missing" / "a.pth")
+    assert (undisturbed / LAST).read_bytes() == before and list(tmp_path.iterdir()) == []
 
 
 # -- fit -------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ def programs(monkeypatch, narrow):
         yield Fake(*known[Path(path).suffix])
 
     monkeypatch.setattr(onnx, "answering", answering)
+    monkeypatch.setattr(onnx, "PAUSE", 0)
     return known
 
 

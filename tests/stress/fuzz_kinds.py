@@ -235,6 +235,20 @@ def read_checkpoint(path: Path) -> None:
     Checkpoint.load(path)
 
 
+def write_own_torch(folder: Path) -> None:
+    """A checkpoint as a file of PyTorch."""
+    write_checkpoint(folder)
+    path = folder / "last.safetensors"
+    packed = Checkpoint.load(path).packed(plain_names=True)
+    path.unlink()
+    torch_file.save(folder / "network.pth", *packed)
+
+
+def read_torch(path: Path) -> None:
+    for array in torch_file.load(path)[0].values():
+        array.sum()
+
+
 def write_caffe(folder: Path) -> None:
     """A net of each form and a mean image, of the narrowest network there is."""
     rng = np.random.default_rng(0)
@@ -257,20 +271,6 @@ def read_caffe(path: Path) -> None:
         caffe.load(path.with_name("old.caffemodel") if given else path, given).build()
 
 
-def write_own_torch(folder: Path) -> None:
-    """A checkpoint as a file of PyTorch."""
-    write_checkpoint(folder)
-    path = folder / "last.safetensors"
-    packed = Checkpoint.load(path).packed(plain_names=True)
-    path.unlink()
-    torch_file.save(folder / "network.pth", *packed)
-
-
-def read_torch(path: Path) -> None:
-    for array in torch_file.load(path)[0].values():
-        array.sum()
-
-
 KINDS = {
     "jpeg": Kind(write_jpeg, read_image),
     "png": Kind(write_png, read_image, repair=repair_png),
@@ -291,8 +291,8 @@ KINDS = {
     ),
     "shards": Kind(write_shards, read_shards),
     "checkpoint": Kind(write_checkpoint, read_checkpoint, refusal=CheckpointError),
-    "caffe": Kind(write_caffe, read_caffe, refusal=CheckpointError, chatter="note: .*"),
     "torch": Kind(torch_files.write_zip, read_torch, CheckpointError, torch_files.with_checksums),
     "torch-legacy": Kind(torch_files.write_legacy, read_torch, CheckpointError),
     "torch-own": Kind(write_own_torch, load, CheckpointError, torch_files.with_checksums),
+    "caffe": Kind(write_caffe, read_caffe, refusal=CheckpointError, chatter="note: .*"),
 }

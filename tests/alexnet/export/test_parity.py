@@ -34,7 +34,8 @@ def test_the_numbers():
 def test_a_number_that_is_not_finite_is_not_hidden(number):
     other = OWN.copy()
     other[0, 0] = number
-    assert not np.isfinite(Parity.of("another program", OWN, other).difference)
+    found = Parity.of("another program", OWN, other)
+    assert not np.isfinite(found.difference) and not found.is_close
 
 
 def test_logits_of_zero():

@@ -66,6 +66,16 @@ def demo_checkpoint():
     return Checkpoint("alexnet", classes, PREPROCESSING, arguments=gone)
 
 
+def test_a_network_of_another_program_knows_no_data():
+    checkpoint = Checkpoint("alexnet", list(CLASSES), PREPROCESSING)
+    with pytest.raises(DataError) as caught:
+        run_data.dataset(checkpoint, "validation")
+    assert str(caught.value) == (
+        "the network does not say which images it was trained on: give --data-root DIR, or "
+        "--data demo"
+    )
+
+
 def test_a_relative_path_of_a_run_from_before(photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checkpoint = checkpoint_of("my photos")

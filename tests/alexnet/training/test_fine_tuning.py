@@ -6,8 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from alexnet import train
+from alexnet.formats import state_dict
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
-from tests.alexnet.runs import CLASSES, resume, write_images
+from tests.alexnet.formats import torch_files
+from tests.alexnet.narrow import NarrowOWT
+from tests.alexnet.runs import CLASSES, assert_same_run, resume, write_images
 
 
 def test_fine_tuning(start, undisturbed, tmp_path, capfd, error_of):
@@ -58,3 +61,34 @@ def test_a_variant_of_the_network_is_trained_and_continued_as_one(
     plain = Checkpoint.load(tmp_path / "plain" / LAST)
     assert plain.network == {}
     assert not np.array_equal(plain.model["features.0.weight"], whole.model["features.0.weight"])
+
+
+def test_a_file_of_pytorch_is_trained_on_other_classes_and_continued(
+    narrow, photos, tmp_path, error_of
+):
+    """With torchvision's preprocessing, whose colors have a scale each."""
+    weights = tmp_path / "alexnet.pth"
+    weights.write_bytes(torch_files.legacy_of(NarrowOWT(7).state_dict()))
+    options = ["--init-from", str(weights), "--data-root", str(photos), "-b", "4", "--epochs", "1"]
+    assert train.main([*options, "--out", str(tmp_path / "whole")]) == 0
+    assert train.main([*options, "--out", str(tmp_path / "run"), "--max-steps", "2"]) == 0
+    first = json.loads((tmp_path / "run" / "run.json").read_text())
+    weights.unlink()
+    assert resume(tmp_path / "run") == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+    whole, continued = (Checkpoint.load(tmp_path / name / LAST) for name in ("whole", "run"))
+    assert continued.architecture == "owt" and continued.classes == sorted(CLASSES)
+    expected = state_dict.torchvision_preprocessing(224)
+    assert continued.preprocessing == whole.preprocessing == expected
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["arguments"] == first["arguments"] == continued.arguments
+    assert run["arguments"]["scale"] == list(expected.scale)
+    assert [start["changed"] for start in run["starts"]] == [{}, {}]
+
+    code, message = error_of(resume, tmp_path / "run", "--epochs", "2", "--scale", "0.5")
+    assert code == 2 and "--scale 0.5 cannot be changed by --resume: the run has [" in message
+    weights.write_bytes(b"PK\3\4")
+    code, message = error_of(train.main, [*options, "--out", str(tmp_path / "damaged")])
+    assert code == 4 and message.startswith(f"{weights} cannot be read as a file of torch.save")
+    assert not (tmp_path / "damaged").exists()

@@ -8,12 +8,27 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.stress.planted_bugs import Fault, in_application, in_cuda, in_engine, in_kernels
+from tests.stress.planted_bugs import (
+    Fault,
+    in_application,
+    in_cuda,
+    in_engine,
+    in_export,
+    in_formats,
+    in_kernels,
+)
 
 ROOT = Path(__file__).parents[3]
 COPIED = ("kernels", "minigrad", "alexnet", "tests", "pyproject.toml")
 
-FAULTS = [*in_kernels.FAULTS, *in_cuda.FAULTS, *in_engine.FAULTS, *in_application.FAULTS]
+FAULTS = [
+    *in_kernels.FAULTS,
+    *in_cuda.FAULTS,
+    *in_engine.FAULTS,
+    *in_application.FAULTS,
+    *in_formats.FAULTS,
+    *in_export.FAULTS,
+]
 
 
 def check_texts() -> None:

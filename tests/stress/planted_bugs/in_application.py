@@ -7,7 +7,6 @@ IMAGES = "tests/alexnet/data/test_images.py -k "
 NETWORK = "tests/alexnet/test_network.py -k "
 PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
-CAFFE = "tests/alexnet/formats/test_caffe.py -k "
 
 FAULTS = [
     # Names, and batches without images.
@@ -328,113 +327,6 @@ FAULTS = [
         "if pool_before_norm else",
         "if True else",
         "tests/alexnet/test_model.py -k before_or_after",
-    ),
-    # Weights of Caffe.
-    Fault(
-        "Caffe: blue, green, red is taken for red, green, blue",
-        "alexnet/formats/caffe.py",
-        "arrays[first][:, ::-1]",
-        "arrays[first]",
-        CAFFE + "arrives",
-    ),
-    Fault(
-        "Caffe: alpha is taken for that of the paper, which is not divided by the size",
-        "alexnet/formats/caffe.py",
-        "decimal(getattr(norm, name))",
-        "decimal(getattr(norm, name)) * (norm.local_size if name == 'alpha' else 1)",
-        CAFFE + "arrives",
-    ),
-    Fault(
-        "Caffe: k is the paper's",
-        "alexnet/formats/caffe.py",
-        'for name in ("alpha", "beta", "k")',
-        'for name in ("alpha", "beta")',
-        CAFFE + "arrives",
-    ),
-    Fault(
-        "Caffe: its CaffeNet is computed as bvlc_alexnet",
-        "alexnet/formats/caffe.py",
-        'variant["pool_before_norm"] = True',
-        "pass",
-        CAFFE + "arrives",
-    ),
-    Fault(
-        "Caffe: the groups of a convolution change places",
-        "alexnet/formats/caffe.py",
-        'arrays[f"{name}.{kind}"] = blob.reshape(getattr(module, kind).shape)',
-        'arrays[f"{name}.{kind}"] = np.roll(blob.reshape(getattr(module, kind).shape), '
-        "len(blob) // 2 if getattr(module, 'groups', 1) == 2 else 0, 0)",
-        CAFFE + "parameters",
-    ),
-    Fault(
-        "Caffe: groups and strides are not compared",
-        "alexnet/formats/caffe.py",
-        "if pair[0] != pair[1])",
-        "if pair[0] != pair[1] and 'shape' in what)",
-        CAFFE + "refused",
-    ),
-    Fault(
-        "Caffe: a layer beside the chain is overlooked",
-        "alexnet/formats/caffe.py",
-        "            if layer.blobs:\n                raise",
-        "            if False:\n                raise",
-        CAFFE + "refused",
-    ),
-    Fault(
-        "Caffe: what is done with images before the first convolution is overlooked",
-        "alexnet/formats/caffe.py",
-        "layer.kind in (*_IDENTITIES, *_ENDS)):",
-        "not layer.blobs):",
-        CAFFE + "refused",
-    ),
-    Fault(
-        "Caffe: a size that it rounds up is rounded down",
-        "alexnet/formats/caffe.py",
-        "if (shape[-1] - module.kernel_size) % module.stride:",
-        "if False:",
-        CAFFE + "senseless",
-    ),
-    Fault(
-        "Caffe: the upper left of the mean image instead of its center",
-        "alexnet/formats/caffe_input.py",
-        "first = (whole - size) // 2",
-        "first = 0",
-        CAFFE + "mean_image",
-    ),
-    Fault(
-        "Caffe: the mean image stays blue, green, red",
-        "alexnet/formats/caffe_input.py",
-        "center = image[::-1, first",
-        "center = image[:, first",
-        CAFFE + "mean_image",
-    ),
-    Fault(
-        "Caffe: the mean of each color stays blue, green, red",
-        "alexnet/formats/caffe_input.py",
-        "blue, green, red = transform.mean if",
-        "red, green, blue = transform.mean if",
-        CAFFE + "layer_of_data",
-    ),
-    Fault(
-        "Caffe: the factor on gray levels is overlooked",
-        "alexnet/formats/caffe_input.py",
-        "scale, resize, mean_image = decimal(transform.scale), None, None",
-        "scale, resize, mean_image = 1.0, None, None",
-        CAFFE + "layer_of_data",
-    ),
-    Fault(
-        "Caffe: of an array in several parts the last one counts",
-        "alexnet/formats/caffe_messages.py",
-        'packed = b"".join(parts)',
-        "packed = parts[-1]",
-        CAFFE + "several_parts",
-    ),
-    Fault(
-        "Caffe: double precision is read as single",
-        "alexnet/formats/caffe_messages.py",
-        'np.dtype("<f8" if blob.double_data else "<f4")',
-        'np.dtype("<f4")',
-        CAFFE + "double",
     ),
     # Several processes.
     Fault(

@@ -1,0 +1,283 @@
+"""The pictures of a trained network from Python: methods that return a matplotlib Figure.
+
+A notebook shows the figure that a cell returns; ``figure.savefig(path)`` keeps it. Nothing goes
+through pyplot, so no display is needed, and any thread will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from alexnet.data import Dataset
+from alexnet.errors import UsageError
+from alexnet.inference.features import LAYER
+from alexnet.inference.inputs import Images
+from alexnet.inference.results import Results
+from alexnet.inference.trained import Trained
+from alexnet.visualize import (
+    activations,
+    curves,
+    filters,
+    map,
+    neighbors,
+    pictures,
+    responses,
+    result_figures,
+    saliency,
+)
+from alexnet.visualize.arguments import require_choice, require_count
+from alexnet.visualize.kernel_figures import NORMALIZATIONS
+from alexnet.visualize.nearest import DISTANCES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class TrainedWithFigures(Trained):
+    """A trained network, and the pictures of it.
+
+    Where a picture is about images, they are what `predict` takes, or a data set, of which `count`
+    images of all classes in turn are shown; by default the validation set of the run. `seed`
+    decides which these are.
+
+    All methods raise UsageError for an argument that does not make sense, and DataError for images
+    that cannot be used; CheckpointError where the run has not kept what the picture shows, or was
+    trained on other images than those that are there now.
+    """
+
+    # -- of the network and its run ----------------------------------------------------------------
+
+    def show_filters(
+        self,
+        layer: str = "conv1",
+        *,
+        normalize: str = "filter",
+        epochs: bool = False,
+        channels: list[int] | None = None,
+    ) -> Figure:
+        """The kernels of conv1, as the paper's figure 3; of a later layer slice by slice.
+
+        Args:
+            layer: conv1 to conv5.
+            normalize: what has full contrast in conv1: each "filter", each "column" of the
+                network, or all filters: "joint".
+            epochs: conv1 through the epochs of a run with ``snapshot_filters=True``.
+            channels: of a later layer; by default 12 evenly spaced ones.
+        """
+        require_choice("normalize", normalize, NORMALIZATIONS)
+        if not epochs:
+            return filters.kernels(self, layer, normalize, channels)
+        if layer != "conv1":
+            raise UsageError(f"epochs: only the kernels of conv1 are kept, not those of {layer}")
+        return filters.kernels_by_epoch(self, normalize)
+
+    def show_patches(
+        self,
+        layer: str = "conv3",
+        *,
+        channels: list[int] | None = None,
+        data: Dataset | Path | str | None = None,
+        split: str = "validation",
+    ) -> Figure:
+        """The image patches that excite some channels of a layer most, from a whole set.
+
+        Args:
+            layer: conv1 to conv5.
+            channels: by default 12 evenly spaced ones.
+            data, split: see `evaluate`.
+        """
+        filters.chosen_channels(self, layer, channels)
+        dataset = pictures.choose_set(self, split, data)
+        return filters.strongest_patches(self, layer, dataset, split, channels)
+
+    def show_responses(self, method: str = "fourier") -> Figure:
+        """What gratings conv1's kernels respond to: orientation, frequency, color.
+
+        Args:
+            method: "fourier": exact; "gratings": measured, by showing gratings to the layer.
+        """
+        require_choice("method", method, responses.METHODS)
+        return responses.overview(self, responses.measure(self, method))
+
+    def show_curves(self, *others: Path | str) -> Figure:
+        """Loss, accuracy, learning rate and speed of the run, epoch by epoch.
+
+        Args:
+            others: folders of runs to compare it with.
+        """
+        return curves.curves([self.folder, *(Path(folder) for folder in others)])
+
+    # -- of images ---------------------------------------------------------------------------------
+
+    def show_predictions(
+        self,
+        images: Images | Dataset | None = None,
+        *,
+        count: int = 8,
+        seed: int = 0,
+        views: int = 1,
+    ) -> Figure:
+        """Images, each with its five most probable classes, as the paper's figure 4.
+
+        At most 12 images are shown.
+
+        Args:
+            views: see `predict`.
+        """
+        most = result_figures.PICTURED_IMAGES
+        chosen = pictures.choose_images(self, images, count, seed, most)
+        indices = np.arange(len(chosen))
+        return result_figures.predictions(
+            result_figures.predict_images(self, chosen, indices, views)
+        )
+
+    def show_activations(
+        self,
+        image: Images | None = None,
+        layers: Sequence[str] = activations.LAYERS,
+        *,
+        maps: int = activations.MAPS,
+    ) -> Figure:
+        """What some layers compute for one image: their strongest feature maps.
+
+        Args:
+            image: by default one of the validation set of the run.
+            layers: conv1 to conv5, norm1, pool1 and so on.
+            maps: of each layer, those with the largest mean.
+        """
+        names = [layers] if isinstance(layers, str) else layers
+        activations.require_maps(self, names)
+        require_count("maps", maps)
+        chosen = pictures.choose_images(self, image, 1)
+        if len(chosen) > 1:
+            raise UsageError(f"image: the feature maps of one are shown, not of {len(chosen)}")
+        (prepared,) = pictures.prepare_images(self, chosen)
+        return activations.activations(self, prepared, names, maps)
+
+    def show_saliency(
+        self,
+        images: Images | Dataset | None = None,
+        *,
+        count: int = 4,
+        seed: int = 0,
+        square: int | None = None,
+    ) -> Figure:
+        """What the most probable class of each image rests on: gradient, and occlusion.
+
+        At most 50 images are shown.
+
+        Args:
+            square: side of the square that is moved over the image, pixels; by default a sixth of
+                the image's.
+        """
+        if square is not None:
+            require_count("square", square)
+        square = saliency.chosen_square(self, square)
+        chosen = pictures.choose_images(self, images, count, seed, pictures.MAX_ROWS)
+        rows = [
+            (image.picture, result) for image, result in saliency.explained(self, chosen, square)
+        ]
+        return saliency.saliency_figure(rows, self.classes, square)
+
+    def show_neighbors(
+        self,
+        images: Images | Dataset | None = None,
+        *,
+        count: int = 8,
+        seed: int = 0,
+        k: int = neighbors.NEIGHBORS,
+        distance: str = DISTANCES[0],
+    ) -> Figure:
+        """Images, each with the training images that are nearest to it in fc7 (figure 4, right).
+
+        What is computed of the training images is kept in index.safetensors in the run folder. At
+        most 50 images, and 10 neighbors of each, are shown.
+
+        Args:
+            k: neighbors.
+            distance: "euclidean" or "cosine".
+        """
+        require_count("k", k)
+        require_choice("distance", distance, DISTANCES)
+        chosen = pictures.choose_images(self, images, count, seed, pictures.MAX_ROWS)
+        training = pictures.choose_set(self, "train")
+        index = neighbors.kept_index(self, training)
+        return neighbors.show(self, neighbors.find(self, chosen, training, index, k, distance))
+
+    def show_map(
+        self,
+        images: Images | Dataset | None = None,
+        *,
+        count: int = map.COUNT,
+        seed: int = 0,
+        layer: str = LAYER,
+        method: str = map.METHODS[0],
+        perplexity: float = map.PERPLEXITY,
+        thumbnails: bool = False,
+    ) -> Figure:
+        """Images on a map, on which those that the network finds similar lie close together.
+
+        Args:
+            layer: by whose activations.
+            method: "tsne" or "pca".
+            perplexity: of t-SNE: about how many neighbors of an image count; above 1.
+            thumbnails: show the images themselves instead of marks of their classes.
+        """
+        require_choice("method", method, map.METHODS)
+        if not perplexity > 1:
+            raise UsageError(f"perplexity: {perplexity!r} is not a number above 1")
+        self.require_layer(layer)
+        chosen = pictures.choose_images(self, images, count, seed)
+        found = map.place(
+            self, chosen, layer=layer, method=method, perplexity=perplexity, seed=seed
+        )
+        if thumbnails:
+            return map.thumbnails_figure(found, chosen, self.checkpoint)
+        return map.map_figure(found.points, found.labels, self.classes, found.title)
+
+    # -- of an evaluation --------------------------------------------------------------------------
+
+    def show_confusion(
+        self,
+        data: Dataset | Path | str | None = None,
+        *,
+        split: str = "validation",
+        views: int = 1,
+        results: Results | None = None,
+    ) -> Figure:
+        """What is taken for what, by the images of each class.
+
+        Args:
+            data, split, views: see `evaluate`.
+            results: what `evaluate` has returned for the same images, which are then not
+                classified once more.
+        """
+        if results is None:
+            dataset = pictures.choose_set(self, split, data)
+            results = self.evaluate(dataset, split=split, views=views)
+        title = result_figures.evaluation_title(results, split, views)
+        return result_figures.confusion_matrix(results, title)
+
+    def show_errors(
+        self,
+        data: Dataset | Path | str | None = None,
+        *,
+        split: str = "validation",
+        views: int = 1,
+        results: Results | None = None,
+    ) -> Figure:
+        """The errors with the highest loss, and the most confident ones.
+
+        Args:
+            data, split, views, results: see `show_confusion`.
+        """
+        dataset = pictures.choose_set(self, split, data)
+        if results is None:
+            results = self.evaluate(dataset, split=split, views=views)
+        title = result_figures.evaluation_title(results, split, views)
+        preprocessing = self.checkpoint.preprocessing
+        return result_figures.error_sheet(results, dataset, preprocessing, title)
