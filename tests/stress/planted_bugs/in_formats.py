@@ -215,6 +215,13 @@ FAULTS = [
         CAFFE + "refused",
     ),
     Fault(
+        "Caffe: what is done with images before the first convolution is overlooked",
+        "alexnet/formats/caffe.py",
+        "layer.kind in (*_IDENTITIES, *_ENDS)):",
+        "not layer.blobs):",
+        CAFFE + "refused",
+    ),
+    Fault(
         "Caffe: a size that it rounds up is rounded down",
         "alexnet/formats/caffe.py",
         "if (shape[-1] - module.kernel_size) % module.stride:",
