@@ -2,23 +2,22 @@
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from alexnet import cli, files
+from alexnet import cli
 from alexnet.data.labels import display_name, words
 from alexnet.errors import UsageError
-from alexnet.export import check, readme
-from alexnet.export.save import NAMES, SUFFIXES, require_form, save
+from alexnet.export import check
+from alexnet.export.save import NAMES, SUFFIXES
 from alexnet.export.slim import DTYPES
+from alexnet.export.write import require_writable, write
 from alexnet.formats.given import Given
 from alexnet.formats.load import load
 from alexnet.inference import inputs
 from alexnet.model import parameter_count
-from alexnet.run import checkpoint_files
-from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
+from alexnet.run.checkpoint import Checkpoint
 
 NAME = "python -m alexnet.convert"
 EXAMPLES = f"""\
@@ -93,44 +92,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     said.add_argument(
         "--std",
-        type=_positive_levels,
+        type=_levels,
         metavar="R,G,B",
         help="gray levels to divide red, green and blue by after that",
     )
     return parser
 
 
-def _levels(text: str) -> tuple[float, float, float]:
-    """An argparse type: three gray levels of 0 to 255."""
+def _levels(text: str) -> tuple[float, ...]:
+    """An argparse type: gray levels, which `Given` checks."""
     try:
-        red, green, blue = levels = tuple(map(float, text.split(",")))
-        valid = all(0 <= level <= 255 for level in levels)
-    except ValueError:  # no numbers, or not three
-        valid = False
-    if not valid:
-        raise argparse.ArgumentTypeError(f"{text!r} is not three gray levels of 0 to 255: R,G,B")
-    # What other programs call mean and std is often for colors between 0 and 1.
-    if all(0 < level < 1 for level in levels):
-        scaled = ",".join(f"{255 * level:g}" for level in levels)
-        raise argparse.ArgumentTypeError(
-            f"{text!r} are shares of 1, not gray levels of 0 to 255: give {scaled}"
-        )
-    return red, green, blue
-
-
-def _positive_levels(text: str) -> tuple[float, float, float]:
-    levels = _levels(text)
-    if not all(levels):
-        raise argparse.ArgumentTypeError(f"{text!r} has a 0, which nothing can be divided by")
-    return levels
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three gray levels: R,G,B") from None
 
 
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     source, out = arguments.source, arguments.out
     written_as = {"names": arguments.names, "dtype": arguments.dtype}
-    require_form(out, **written_as)
-    _require_nothing_lost(source, out)
+    require_writable(out, source, **written_as)
     given = _given(arguments)
     checkpoint = load(source, given)
     form = check.form(source)
@@ -139,28 +120,8 @@ def _run(argv: list[str] | None) -> int:
         _print("assumed", assumption)
     for comparison in check.read(checkpoint, source, given):
         _print("parity", comparison)
-    with files.replacing(out) as temporary:
-        saved = save(checkpoint, temporary, **written_as)
-        comparisons = list(check.written(checkpoint, saved, temporary, **written_as))
-    _print("written", f"{out}: {_size(out)}, {arguments.dtype}; SOURCE has {_size(source)}")
-    for comparison in comparisons:
-        _print("parity", comparison)
-    page = readme.path_beside(out)
-    if readme.write(saved, out, arguments.names):
-        _print("page", str(page))
-    else:
-        _print("page", f"{page} is yours and stays as it is")
+    print(cli.printable(str(write(checkpoint, out, source, **written_as))))
     return 0
-
-
-def _require_nothing_lost(source: Path, out: Path) -> None:
-    """Raise UsageError if the file to write is SOURCE, or a run could not go on without it."""
-    if not out.exists():
-        return
-    if out.samefile(source):
-        raise UsageError(f"{out} is SOURCE itself: choose another --out")
-    if any(out.samefile(path) for path in checkpoint_files.candidates(out.parent)):
-        raise UsageError(f"{out} is a checkpoint of a run: choose another --out")
 
 
 def _given(arguments: argparse.Namespace) -> Given:
@@ -233,13 +194,6 @@ def _description(checkpoint: Checkpoint) -> str:
         f" images resized to {preprocessing.resize} pixels and cropped to {size}x{size}, less "
         f"{mean}"
     )
-
-
-def _size(path: Path) -> str:
-    if path.is_dir():
-        path = find(path, BEST, LAST)
-    size = path.stat().st_size
-    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{math.ceil(size / 1e3)} kB"
 
 
 def _print(what: str, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from alexnet import cli, interrupts
 from alexnet.errors import Terminated, UsageError
+from alexnet.export.write import Written, write
 from alexnet.formats.given import Given
 from alexnet.inference.trained import BATCH_SIZE, WORKERS
 from alexnet.model import parameter_count
@@ -18,6 +19,25 @@ from minigrad.distributed import Team
 
 class Network(TrainedWithFigures):
     """A trained network: `load` and `fit` give one."""
+
+    def save(self, path: Path | str, *, names: str = "own", dtype: str = "float32") -> Written:
+        """Write the network as a file for others, with a page beside it that tells about it.
+
+        The file is read back, by the program that it is for where that is installed, and compared.
+
+        Args:
+            path: ends in .safetensors; in .pth or .pt for PyTorch; or in .onnx.
+            names: of the parameters in a .safetensors file: "own", or "torchvision" for PyTorch.
+            dtype: "float32", "float16" or "bfloat16".
+
+        Returns:
+            what was written; as text it tells how far the logits of the two are apart.
+
+        Raises:
+            UsageError: the file cannot be of this form, or something would be lost.
+            OSError: it cannot be written; nothing has changed.
+        """
+        return write(self.checkpoint, Path(path), self.source, names=names, dtype=dtype)
 
     def __repr__(self) -> str:
         facts = ", ".join(f"{name} {value}" for name, value in self._facts().items())

@@ -60,16 +60,11 @@ def read(checkpoint: Checkpoint, source: Path, given: Given) -> Iterator[str]:
             yield _checked(Parity.of(name, own, others))
         case "torch" | "safetensors":
             try:
-                tensors = pytorch.read(source, given.names)
-            except ImportError as error:
-                yield _not_installed(error)
-            except (
-                Exception
-            ) as error:  # what PyTorch raises where it cannot read a file is not told
-                reason = str(error).partition("\n")[0]
-                yield f"not compared with PyTorch, which cannot read it: {reason}"
-            else:
-                yield _checked(pytorch.compare(checkpoint, tensors, images))
+                yield _line(
+                    lambda: pytorch.compare(checkpoint, pytorch.read(source, given.names), images)
+                )
+            except _Failed as error:  # the file is not to blame: it was read here
+                yield f"not compared with PyTorch, which cannot read it: {error}"
 
 
 def written(
@@ -88,29 +83,40 @@ def written(
     images = parity.demo_images(saved.preprocessing)
     own = parity.logits(saved, images)
     suffix = path.suffix.lower()
-    if suffix == ".onnx":
-        yield _line(lambda: onnx_file.compare(saved, path, images))
-    else:
-        others = parity.logits(load(path), images)
-        yield _checked(Parity.of("the file as it is read back", own, others))
-    if suffix in (".pth", ".pt") or names == "torchvision":
-        yield _line(lambda: pytorch.compare(saved, pytorch.read(path), images))
+    try:
+        if suffix == ".onnx":
+            yield _line(lambda: onnx_file.compare(saved, path, images))
+        else:
+            others = parity.logits(load(path), images)
+            yield _checked(Parity.of("the file as it is read back", own, others))
+        if suffix in (".pth", ".pt") or names == "torchvision":
+            yield _line(lambda: pytorch.compare(saved, pytorch.read(path), images))
+    except _Failed as error:
+        raise CheckpointError(
+            f"nothing was written: the program that the file is for cannot use it: {error}"
+        ) from error
     if dtype != "float32":
         before = parity.logits(checkpoint, images)
         yield str(Parity.of("the network before rounding", before, own))
 
 
+class _Failed(Exception):
+    """Another program cannot use a file; the message has the first line of what it says."""
+
+
 def _line(compare: Callable[[], Parity]) -> str:
-    """The line about a comparison, or that the program for it is not installed."""
+    """The line about the comparison with another program, or that it is not installed."""
     try:
-        return _checked(compare())
+        found = compare()
     except ImportError as error:
-        return _not_installed(error)
-
-
-def _not_installed(error: ImportError) -> str:
-    program = PROGRAMS.get(error.name or "", error.name)
-    return f"not compared with {program}, which is not installed"
+        program = PROGRAMS.get(error.name or "", error.name)
+        return f"not compared with {program}, which is not installed"
+    except MemoryError:
+        raise
+    except Exception as error:  # programs do not tell which ones they raise
+        reason = str(error).partition("\n")[0]
+        raise _Failed(f"{type(error).__name__}: {reason}") from error
+    return _checked(found)
 
 
 def _checked(found: Parity) -> str:

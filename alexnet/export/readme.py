@@ -45,12 +45,17 @@ def write(checkpoint: Checkpoint, file: Path, names: str = "own") -> bool:
         OSError: it cannot be written.
     """
     path = path_beside(file)
-    if path.exists():
-        with open(path, encoding="utf-8", errors="replace") as page:
-            if page.readline().strip() != FIRST_LINE:
-                return False
+    if path.exists() and not _is_ours(path):
+        return False
     files.write(path, as_markdown(checkpoint, file, names).encode())
     return True
+
+
+def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, encoding="utf-8", errors="replace") as page:
+        return page.readline().strip() == FIRST_LINE
 
 
 def as_markdown(checkpoint: Checkpoint, file: Path, names: str = "own") -> str:
@@ -141,7 +146,11 @@ def _use(checkpoint: Checkpoint, model: nn.Module, file: Path, names: str) -> li
             "With PyTorch, after the lines above; `torchvision.models.alexnet(num_classes="
             f"{len(checkpoint.classes)})` is the same network:"
         )
-    return ["With the program that wrote it:", _block(command, "sh"), title, code]
+    own = (
+        "With the program that wrote it (minigrad-alexnet), in a shell, or in Python with "
+        f'`alexnet.load({file.name!r}).predict("image.png")`:'
+    )
+    return [own, _block(command, "sh"), title, code]
 
 
 def _accuracy(checkpoint: Checkpoint) -> str:

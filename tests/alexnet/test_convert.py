@@ -52,7 +52,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     read, written, *found, page = capsys.readouterr().out.splitlines()
     assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
-    assert written.startswith(f"written   {out}: ") and ", bfloat16; SOURCE has " in written
+    assert written.startswith(f"written   {out}: ") and written.endswith(", bfloat16")
     assert [line.split(":")[0] for line in found] == [
         "parity    against the file as it is read back",
         "parity    against the network before rounding",
@@ -314,10 +314,10 @@ def test_the_source_and_checkpoints_are_not_overwritten(stopped, slim, tmp_path,
     link = folder / "link.safetensors"
     link.symlink_to(source)
     for out in (source, link):
-        expected = f"{out} is SOURCE itself: choose another --out"
+        expected = f"{out} is what is to be converted: choose another file"
         assert_refused(error_of, folder, 2, expected, source, "--out", out)
     for out in (stopped / LAST, *stopped.glob("step-*")):
-        expected = f"{out} is a checkpoint of a run: choose another --out"
+        expected = f"{out} is a checkpoint of a run: choose another file"
         assert_refused(error_of, stopped, 2, expected, slim["float32"], "--out", out)
 
 
@@ -357,6 +357,22 @@ def test_a_file_that_would_hold_something_else(
     )
 
 
+@pytest.mark.parametrize(
+    "suffix, call", [(".pth", "torch.load"), (".onnx", "onnxruntime.InferenceSession")]
+)
+def test_a_file_that_its_program_cannot_use(
+    undisturbed, tmp_path, error_of, monkeypatch, suffix, call
+):
+    def fail(*arguments, **options):
+        raise RuntimeError("not understood\nin detail")
+
+    pytest.importorskip(call.split(".")[0])
+    monkeypatch.setattr(call, fail)
+    expected = "nothing was written: the program that the file is for cannot use it: RuntimeError"
+    words = undisturbed, "--out", tmp_path / f"a{suffix}"
+    assert_refused(error_of, tmp_path, 4, f"{expected}: not understood", *words)
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".onnx"])
 def test_a_full_disk(undisturbed, tmp_path, error_of, monkeypatch, suffix):
     def fail(*arguments):
@@ -371,15 +387,21 @@ def test_a_full_disk(undisturbed, tmp_path, error_of, monkeypatch, suffix):
 @pytest.mark.parametrize(
     "options, expected",
     [
-        (["--mean", "1,2"], "'1,2' is not three gray levels of 0 to 255: R,G,B"),
+        (["--mean", "1,2"], "mean: expected three gray levels of 0 to 255, got (1.0, 2.0)"),
         (["--mean", "1,2,x"], "'1,2,x' is not three gray levels"),
-        (["--mean", "1,2,nan"], "'1,2,nan' is not three gray levels"),
-        (["--mean", "1,2,256"], "'1,2,256' is not three gray levels"),
+        (
+            ["--mean", "1,2,nan"],
+            "three gray levels of 0 to 255, got (1.0, 2.0, nan)",
+        ),
+        (
+            ["--mean", "1,2,256"],
+            "three gray levels of 0 to 255, got (1.0, 2.0, 256.0)",
+        ),
         (
             ["--std", "0.229,0.224,0.225"],
-            "are shares of 1, not gray levels of 0 to 255: give 58.395,57.12,57.375",
+            "are shares of 1, not gray levels of 0 to 255: give (58.395, 57.12, 57.375)",
         ),
-        (["--std", "1,0,1"], "'1,0,1' has a 0, which nothing can be divided by"),
+        (["--std", "1,0,1"], "std: nothing can be divided by 0, got (1.0, 0.0, 1.0)"),
         (["--mean", "1,2,3", "--mean-image", "a"], "not allowed with argument"),
         (["--classes", "missing"], "--classes missing: No such file"),
         (["--classes", "gap.txt"], "--classes gap.txt: line 2 is empty"),

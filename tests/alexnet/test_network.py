@@ -274,6 +274,35 @@ def test_a_file_that_is_no_network(tmp_path):
         alexnet.load(tmp_path, backend="cuda")
 
 
+# -- save ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "a.pth", "a.onnx"])
+def test_a_network_is_saved_for_others(network, image, tmp_path, name):
+    if name == "a.onnx":
+        pytest.importorskip("onnx")
+    written = network.save(tmp_path / name)
+    assert str(written).startswith(f"written   {tmp_path / name}: ")
+    assert "parity    " in repr(written)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, f"{name}.README.md"])
+    if name != "a.onnx":
+        again = alexnet.load(tmp_path / name).predict(image)
+        np.testing.assert_array_equal(again.probabilities, network.predict(image).probabilities)
+
+
+def test_what_is_not_saved(network, undisturbed, tmp_path):
+    before = (undisturbed / LAST).read_bytes()
+    for path, message in (
+        (undisturbed / LAST, "is a checkpoint of a run"),
+        (tmp_path / "a.txt", "does not end in .safetensors, .pth"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            network.save(path)
+    with pytest.raises(FileNotFoundError):
+        network.save(tmp_path / "missing" / "a.pth")
+    assert (undisturbed / LAST).read_bytes() == before and list(tmp_path.iterdir()) == []
+
+
 # -- fit -------------------------------------------------------------------------------------------
 
 

@@ -139,6 +139,7 @@ def test_the_page_of_a_run(tmp_path):
     assert "| conv1 | Conv2d | 10x15x15 | 3,640 |" in page
     assert "python -m alexnet.predict a.safetensors image.png" in page
     assert "parameters (float32)" in page
+    assert "`alexnet.load('a.safetensors').predict(\"image.png\")`" in page
 
 
 @pytest.mark.parametrize(
@@ -211,5 +212,8 @@ def test_a_page_of_the_user_is_kept(tmp_path):
         assert not readme.write(checkpoint(), file)
         assert page.read_bytes() == content
     page.unlink()
+    page.mkdir()
+    assert not readme.write(checkpoint(), file) and page.is_dir()
+    page.rmdir()
     assert readme.write(checkpoint(), file) and readme.write(checkpoint("owt"), file)
     assert "One weird trick" in page.read_text("utf-8")

@@ -93,7 +93,7 @@ FAULTS = [
     Fault(
         "a page that the user has written is replaced",
         "alexnet/export/readme.py",
-        "if page.readline().strip() != FIRST_LINE:",
+        "if path.exists() and not _is_ours(path):",
         "if False:",
         README + "of_the_user",
     ),
@@ -114,14 +114,14 @@ FAULTS = [
     # The conversion.
     Fault(
         "convert overwrites the file that it reads",
-        "alexnet/convert.py",
+        "alexnet/export/write.py",
         "if out.samefile(source):",
         "if False:",
         CONVERT + "not_overwritten",
     ),
     Fault(
         "convert overwrites the checkpoint that a run goes on from",
-        "alexnet/convert.py",
+        "alexnet/export/write.py",
         "if any(out.samefile(path) for path in checkpoint_files.candidates(out.parent)):",
         "if False:",
         CONVERT + "not_overwritten",
@@ -149,7 +149,7 @@ FAULTS = [
     ),
     Fault(
         "shares of 1 are taken for gray levels",
-        "alexnet/convert.py",
+        "alexnet/formats/given.py",
         "if all(0 < level < 1 for level in levels):",
         "if False:",
         CONVERT + "wrong_use",
@@ -157,7 +157,7 @@ FAULTS = [
     Fault(
         "a run goes on from a network alone",
         "alexnet/training/run.py",
-        "checkpoint.require_run(Path(path))",
+        "load(Path(path)).require_run(Path(path))",
         "pass",
         CONVERT + "but_not_go_on",
     ),
