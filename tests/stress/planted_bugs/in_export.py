@@ -114,14 +114,14 @@ FAULTS = [
     # The conversion.
     Fault(
         "convert overwrites the file that it reads",
-        "alexnet/convert.py",
+        "alexnet/export/write.py",
         "if out.samefile(source):",
         "if False:",
         CONVERT + "not_overwritten",
     ),
     Fault(
         "convert overwrites the checkpoint that a run goes on from",
-        "alexnet/convert.py",
+        "alexnet/export/write.py",
         "if any(out.samefile(path) for path in checkpoint_files.candidates(out.parent)):",
         "if False:",
         CONVERT + "not_overwritten",
