@@ -92,36 +92,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     said.add_argument(
         "--std",
-        type=_positive_levels,
+        type=_levels,
         metavar="R,G,B",
         help="gray levels to divide red, green and blue by after that",
     )
     return parser
 
 
-def _levels(text: str) -> tuple[float, float, float]:
-    """An argparse type: three gray levels of 0 to 255."""
+def _levels(text: str) -> tuple[float, ...]:
+    """An argparse type: gray levels, which `Given` checks."""
     try:
-        red, green, blue = levels = tuple(map(float, text.split(",")))
-        valid = all(0 <= level <= 255 for level in levels)
-    except ValueError:  # no numbers, or not three
-        valid = False
-    if not valid:
-        raise argparse.ArgumentTypeError(f"{text!r} is not three gray levels of 0 to 255: R,G,B")
-    # What other programs call mean and std is often for colors between 0 and 1.
-    if all(0 < level < 1 for level in levels):
-        scaled = ",".join(f"{255 * level:g}" for level in levels)
-        raise argparse.ArgumentTypeError(
-            f"{text!r} are shares of 1, not gray levels of 0 to 255: give {scaled}"
-        )
-    return red, green, blue
-
-
-def _positive_levels(text: str) -> tuple[float, float, float]:
-    levels = _levels(text)
-    if not all(levels):
-        raise argparse.ArgumentTypeError(f"{text!r} has a 0, which nothing can be divided by")
-    return levels
+        return tuple(map(float, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three gray levels: R,G,B") from None
 
 
 def _run(argv: list[str] | None) -> int:

@@ -33,3 +33,15 @@ def weights(folder):
     with mock.patch.dict(ARCHITECTURES, alexnet=NarrowAlexNet):
         onnx_file.save(flowers(), folder / "flowers.onnx")
     Image.fromarray(DemoDataset("validation", 1).image(0)[:, :201]).save(folder / "flower.png")
+
+
+def photos(folder):
+    """docs/python.md: photos of three kinds of flowers, which are three colors."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 3)):
+        for channel, name in enumerate(CLASSES):
+            (folder / "photos" / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 90, (70, 80 + number, 3), np.uint8)
+                pixels[:, :, channel] += 120
+                Image.fromarray(pixels).save(folder / "photos" / split / name / f"{number}.png")

@@ -20,10 +20,12 @@ from alexnet.formats.caffe_input import read_preprocessing
 from alexnet.formats.caffe_messages import (
     ACROSS_CHANNELS,
     CEIL,
+    MAX_AXES,
     MAX_POOLING,
     NAME_LENGTH,
     Layer,
     Net,
+    decimal,
 )
 from alexnet.formats.given import Given
 from alexnet.formats.state_dict import named_classes
@@ -102,7 +104,7 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     try:
         with nn.init.skipped():
             model = ARCHITECTURES["alexnet"](len(classes), preprocessing.image_size, **network)
-    except (ValueError, MemoryError) as error:  # a file can claim any size of images
+    except (ValueError, MemoryError, OverflowError) as error:  # a file can claim any size
         raise CheckpointError(f"{path} is no AlexNet: {error}") from error
     arrays = _parameters(path, chain, model)
     _require_sizes_of_caffe(path, chain, model, preprocessing)
@@ -120,8 +122,8 @@ def _chain(path: Path, net: Net) -> list[Layer]:
     chain: list[Layer] = []
     current: set[str] = set()
     for layer in net.layers:
-        if not layer.bottoms or not (current or layer.blobs or layer.kind in _KINDS.values()):
-            continue  # data, and what is done with it and the labels
+        if not layer.bottoms or (not current and layer.kind in (*_IDENTITIES, *_ENDS)):
+            continue  # data, and what hands on images and labels as they are
         current = current or {layer.bottoms[0]}
         if not current & set(layer.bottoms):
             if layer.blobs:
@@ -147,19 +149,16 @@ def _variant(path: Path, chain: list[Layer]) -> dict[str, Any]:
     """The arguments of the network that are not the paper's; see `Checkpoint.network`."""
     norms = [layer.parameters for layer in chain if layer.kind == "LRN"]
     constants = [
-        {
-            "size": norm.local_size,
-            # Those of the file in float32, by the decimal number that they were written as.
-            **{
-                name: float(str(np.float32(getattr(norm, name)))) for name in ("alpha", "beta", "k")
-            },
-        }
+        {"size": norm.local_size}
+        | {name: decimal(getattr(norm, name)) for name in ("alpha", "beta", "k")}
         for norm in norms
     ]
     if not norms or any(other != constants[0] for other in constants):
         raise CheckpointError(f"{path} is no AlexNet: its normalizations are not two of one kind")
-    if any(norm.norm_region != ACROSS_CHANNELS for norm in norms):
-        raise CheckpointError(f"{path} is no AlexNet: it normalizes within channels")
+    if any(norm.norm_region != ACROSS_CHANNELS or norm.local_size % 2 == 0 for norm in norms):
+        raise CheckpointError(
+            f"{path} is no AlexNet: it does not normalize across an odd number of channels"
+        )
     kinds = [layer.kind for layer in chain]
     variant: dict[str, Any] = {} if constants[0] == PAPER_NORM else {"norm": constants[0]}
     if "Pooling" in kinds[: kinds.index("LRN")]:
@@ -201,7 +200,7 @@ def _differences(layer: Layer, module: nn.Module) -> Iterator[tuple[str, Any, An
         case nn.Conv2d():
             expected = {
                 "axis": (settings.axis, 1),
-                "dilation": (list(settings.dilation) or [1], [1]),
+                "dilation": (settings.dilation[:MAX_AXES] or [1], [1]),
                 "groups": (settings.group, module.groups),
             }
         case nn.MaxPool2d():

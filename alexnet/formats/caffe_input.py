@@ -12,7 +12,7 @@ import numpy as np
 from alexnet import cli
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError
-from alexnet.formats.caffe_messages import Net, read_blob
+from alexnet.formats.caffe_messages import MAX_AXES, Net, decimal, read_blob
 from alexnet.formats.given import Given
 from alexnet.formats.state_dict import IMAGENET_DEVIATIONS, IMAGENET_EIGENVECTORS
 
@@ -43,7 +43,7 @@ def transform_of(path: Path, net: Net) -> Transform:
                 continue
             message = getattr(layer.message, kind)
             name = message.mean_file.decode("utf-8", "replace")
-            mean = tuple(message.mean_value) if kind == "Transform" else ()
+            mean = tuple(message.mean_value[:MAX_AXES]) if kind == "Transform" else ()
             found.append(Transform(message.scale, message.crop_size, name, mean))
     nothing = Transform(1.0, 0, "", ())
     said = {transform for transform in found if transform != nothing}
@@ -59,9 +59,8 @@ def read_preprocessing(path: Path, net: Net, given: Given) -> Preprocessing:
         CheckpointError: the mean image does not fit, or what the net says makes no sense.
     """
     transform = transform_of(path, net)
-    said = net.input_shape[-1] if net.input_shape else IMAGE_SIZE
-    size = given.image_size or transform.crop_size or said
-    scale, resize, mean_image = _shortest(transform.scale), None, None
+    size = given.image_size or transform.crop_size or _input_size(path, net)
+    scale, resize, mean_image = decimal(transform.scale), None, None
     if given.std is not None:
         scale = tuple(1 / std for std in given.std)
     if given.mean_image is not None:
@@ -113,6 +112,17 @@ def read_mean_image(path: Path, size: int) -> tuple[np.ndarray, int]:
     return np.ascontiguousarray(center), whole
 
 
+def _input_size(path: Path, net: Net) -> int:
+    """Height and width of the images that a net for use takes; by default Caffe's 227 pixels."""
+    if net.input_shape is None:
+        return IMAGE_SIZE
+    match net.input_shape:
+        case [_, 3, height, width] if height == width:
+            return height
+    shape = "x".join(map(str, net.input_shape))
+    raise CheckpointError(f"{path} is no AlexNet: it takes {shape}, expected N x 3 x S x S")
+
+
 def _mean_of(path: Path, transform: Transform) -> tuple[float, float, float]:
     """The mean of each color that a net says, or that of ImageNet."""
     if transform.mean:
@@ -121,7 +131,7 @@ def _mean_of(path: Path, transform: Transform) -> tuple[float, float, float]:
                 f"{path} subtracts {len(transform.mean)} means, expected 1 or one for each color"
             )
         blue, green, red = transform.mean if len(transform.mean) == 3 else 3 * transform.mean
-        return _shortest(red), _shortest(green), _shortest(blue)
+        return decimal(red), decimal(green), decimal(blue)
     name = f", {cli.one_line(transform.mean_file[:200])}," if transform.mean_file else ""
     red, green, blue = IMAGENET_MEAN
     cli.say(
@@ -129,8 +139,3 @@ def _mean_of(path: Path, transform: Transform) -> tuple[float, float, float]:
         f"green {green:g}, blue {blue:g}; python -m alexnet.convert has --mean-image for a file"
     )
     return IMAGENET_MEAN
-
-
-def _shortest(number: float) -> float:
-    """A float32 as the decimal number that it was written as: 0.1, not 0.10000000149."""
-    return float(str(np.float32(number)))

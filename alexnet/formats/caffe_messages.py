@@ -24,6 +24,9 @@ from alexnet.errors import CheckpointError
 # An AlexNet in float64 with its gradients has 1.0 GB.
 MAX_BYTES = 2**30
 MAX_LAYERS = 1000
+MAX_NAMES = 100  # of arrays that a layer takes, or gives
+MAX_AXES = 8
+MAX_PARTS = 1000  # that the numbers of an array come in; Caffe writes one
 NAME_LENGTH = 60  # of a layer and its kind; those that mean something are shorter
 
 _TRANSFORM = {
@@ -203,7 +206,7 @@ def read_net(path: Path) -> Net:
     given = [layer.parameters for layer in layers if layer.kind == "Input"]
     shapes = [shape.dim for message in given for shape in message.shape]
     shapes += [*(shape.dim for shape in net.input_shape), net.input_dim]
-    return Net(layers, list(shapes[0]) or None)
+    return Net(layers, shapes[0][:MAX_AXES] or None)
 
 
 def read_blob(path: Path) -> np.ndarray:
@@ -214,9 +217,14 @@ def read_blob(path: Path) -> np.ndarray:
     return _array(path, "its array", _content(path))
 
 
+def decimal(number: float) -> float:
+    """A float32 of a file as the number that was written there: 0.1, not 0.10000000149."""
+    return float(str(np.float32(number)))
+
+
 def window_pair(settings: Any, name: str, default: int) -> tuple[int, int]:
     """ "kernel", "stride" or "pad" of a convolution or pooling, along height and width."""
-    values = list(getattr(settings, "kernel_size" if name == "kernel" else name))
+    values = getattr(settings, "kernel_size" if name == "kernel" else name)[:MAX_AXES]
     if settings.HasField(f"{name}_h") or settings.HasField(f"{name}_w"):
         values = [getattr(settings, f"{name}_h"), getattr(settings, f"{name}_w")]
     first, *others = values or [default]
@@ -241,6 +249,10 @@ def _layer(path: Path, form: str, contents: Any, index: int) -> Layer:
     kind = _V1_KINDS.get(kind, f"type {kind}") if isinstance(kind, int) else _text(kind)
     kind, name = kind[:NAME_LENGTH], _text(message.name)[:NAME_LENGTH]
     what = f"a blob of layer {name!r}"
+    if max(len(message.bottom), len(message.top)) > MAX_NAMES:
+        raise CheckpointError(
+            f"{path} is no AlexNet: layer {name!r} has more than {MAX_NAMES} arrays"
+        )
     blobs = [_array(path, what, message.blobs[number]) for number in range(len(message.blobs))]
     bottoms, tops = ([_text(blob) for blob in blobs] for blobs in (message.bottom, message.top))
     message.ClearField("blobs")
@@ -255,17 +267,23 @@ def _array(path: Path, what: str, content: bytes) -> np.ndarray:
     blob = _decoded(path, "Blob", content)
     del content
     if blob.HasField("shape"):
-        shape = tuple(blob.shape.dim)
+        shape = tuple(blob.shape.dim[: MAX_AXES + 1])
     else:
         shape = blob.num, blob.channels, blob.height, blob.width
     kind = np.dtype("<f8" if blob.double_data else "<f4")
-    parts = list(blob.double_data or blob.data)
+    parts = (blob.double_data or blob.data)[: MAX_PARTS + 1]
     del blob
+    if len(parts) > MAX_PARTS:
+        raise CheckpointError(f"{path} is damaged: {what} is in more than {MAX_PARTS:,} parts")
     packed = b"".join(parts)  # of one part no copy
     # No product of unlimited numbers: a file can claim any.
-    fits = min(shape, default=1) > 0 and max(shape, default=1) <= len(packed) and len(shape) <= 8
+    fits = (
+        min(shape, default=1) > 0
+        and max(shape, default=1) <= len(packed)
+        and len(shape) <= MAX_AXES
+    )
     if not fits or math.prod(shape) * kind.itemsize != len(packed):
-        claimed = "x".join(map(str, shape[:8]))
+        claimed = "x".join(map(str, shape[:MAX_AXES]))
         raise CheckpointError(
             f"{path} is damaged: {what} is to be {claimed} numbers and has {len(packed):,} bytes"
         )

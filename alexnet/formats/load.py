@@ -9,6 +9,8 @@ from alexnet.run.checkpoint import BEST, LAST, OPTIMIZER, Checkpoint, find
 from minigrad import io
 
 HEAD_BYTES = 4096
+# Behind the length of its header, which is JSON.
+SAFETENSORS_HEAD = slice(8, 9)
 
 
 def load(path: Path, given: Given | None = None) -> Checkpoint:
@@ -32,8 +34,13 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
             return caffe.load(path, given)
         if torch_file.recognizes(head):
             arrays, metadata = torch_file.load(path)
-        else:
+        elif head[SAFETENSORS_HEAD] == b"{":
             arrays, metadata = io.load(path, leave_out=OPTIMIZER)
+        else:
+            raise CheckpointError(
+                f"{path} is not a readable checkpoint: its content is that of no run, and of no "
+                ".safetensors, .pth or .caffemodel file"
+            )
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
     except OSError as error:

@@ -32,13 +32,16 @@ from alexnet.formats.torch_records import (
 from alexnet.pickles import Call
 
 REBUILD = "torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2"
-PARAMETER = "torch._utils _rebuild_parameter", "torch.nn.parameter Parameter"
+PARAMETER = {
+    *("torch._utils _rebuild_parameter", "torch._utils _rebuild_parameter_with_state"),
+    "torch.nn.parameter Parameter",
+}
 TENSORS = {f"torch {kind}Tensor" for kind in ITEM_SIZES}
 SIZE = "torch Size"
 # Besides tensors, checkpoints of training scripts hold options and numbers.
 FUNCTIONS = frozenset(
     {pickles.ORDERED_DICT, *REBUILD, *PARAMETER, *TENSORS, *STORAGES, SIZE}
-    | {"argparse Namespace", "numpy dtype", "numpy ndarray", "_codecs encode"}
+    | {"argparse Namespace", "torch device", "numpy dtype", "numpy ndarray", "_codecs encode"}
     | {"numpy.core.multiarray scalar", "numpy.core.multiarray _reconstruct"}
     | {"numpy._core.multiarray scalar", "numpy._core.multiarray _reconstruct"}
 )

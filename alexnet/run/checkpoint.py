@@ -225,8 +225,10 @@ class Checkpoint:
             )
         for index, (own, other) in enumerate(zip(self.classes, classes)):
             if own != other:
+                advice = "; python -m alexnet.convert --classes FILE names the classes"
                 raise CheckpointError(
                     f"class {index} is {own!r} in the checkpoint and {other!r} in the data"
+                    f"{advice if own == f'class {index}' else ''}"
                 )
 
     def require_data_roots(self) -> dict[str, str | None]:

@@ -147,8 +147,9 @@ def _checkpoint_to_continue(
         # Nothing is written into a folder that was named by mistake.
         checkpoint_files.require_run(folder)
     else:
+        # A network alone, of this or another program, is not read as the checkpoint of a run.
+        load(Path(path)).require_run(Path(path))
         checkpoint, folder = Checkpoint.load(Path(path)), Path(path).parent
-        checkpoint.require_run(Path(path))
         stack.enter_context(run_folder.locked(folder))
         return checkpoint, folder
     stack.enter_context(run_folder.locked(folder))

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from alexnet.errors import UsageError
 
 
-def require_choice(name: str, value: object, choices: Collection[str]) -> None:
+def require_choice(name: str, value: object, choices: Collection[object]) -> None:
     """Raise UsageError unless a value is one of the choices."""
     if value not in choices:
-        raise UsageError(f"{name}: {value!r} is none of {', '.join(choices)}")
+        raise UsageError(f"{name}: {value!r} is none of {', '.join(map(str, choices))}")
 
 
 def require_count(name: str, value: object) -> None:

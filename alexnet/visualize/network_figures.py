@@ -128,6 +128,7 @@ class TrainedWithFigures(Trained):
         Args:
             views: see `predict`.
         """
+        require_choice("views", views, (1, 10))
         most = result_figures.PICTURED_IMAGES
         chosen = pictures.choose_images(self, images, count, seed, most)
         indices = np.arange(len(chosen))

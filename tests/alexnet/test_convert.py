@@ -387,15 +387,21 @@ def test_a_full_disk(undisturbed, tmp_path, error_of, monkeypatch, suffix):
 @pytest.mark.parametrize(
     "options, expected",
     [
-        (["--mean", "1,2"], "'1,2' is not three gray levels of 0 to 255: R,G,B"),
+        (["--mean", "1,2"], "mean: expected three gray levels of 0 to 255, got (1.0, 2.0)"),
         (["--mean", "1,2,x"], "'1,2,x' is not three gray levels"),
-        (["--mean", "1,2,nan"], "'1,2,nan' is not three gray levels"),
-        (["--mean", "1,2,256"], "'1,2,256' is not three gray levels"),
+        (
+            ["--mean", "1,2,nan"],
+            "three gray levels of 0 to 255, got (1.0, 2.0, nan)",
+        ),
+        (
+            ["--mean", "1,2,256"],
+            "three gray levels of 0 to 255, got (1.0, 2.0, 256.0)",
+        ),
         (
             ["--std", "0.229,0.224,0.225"],
-            "are shares of 1, not gray levels of 0 to 255: give 58.395,57.12,57.375",
+            "are shares of 1, not gray levels of 0 to 255: give (58.395, 57.12, 57.375)",
         ),
-        (["--std", "1,0,1"], "'1,0,1' has a 0, which nothing can be divided by"),
+        (["--std", "1,0,1"], "std: nothing can be divided by 0, got (1.0, 0.0, 1.0)"),
         (["--mean", "1,2,3", "--mean-image", "a"], "not allowed with argument"),
         (["--classes", "missing"], "--classes missing: No such file"),
         (["--classes", "gap.txt"], "--classes gap.txt: line 2 is empty"),

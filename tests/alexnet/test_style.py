@@ -65,3 +65,12 @@ def test_a_place_is_in_inches_from_the_upper_left_corner():
     (text,) = figure.texts
     assert text.get_position() == pytest.approx((0.25, 0.9))
     assert not text.get_parse_math()
+
+
+def test_a_notebook_shows_a_figure_by_itself():
+    """As a PNG, of the size in inches that it has; a letter that the font lacks is no warning."""
+    figure = style.new_figure(2, width=3)
+    style.add_text(figure, 0.1, 0.1, "日本語", fontsize=8)
+    png, size = figure._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert size == {"width": 3 * 96, "height": 2 * 96}

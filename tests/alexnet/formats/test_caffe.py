@@ -16,6 +16,8 @@ from minigrad import Tensor
 from tests.alexnet.formats import caffe_files
 from tests.alexnet.formats.caffe_files import SIZE, field, message
 from tests.alexnet.narrow import NarrowAlexNet
+from tests.stress import fuzz_data
+from tests.stress.fuzz_kinds import KINDS
 
 pytestmark = pytest.mark.usefixtures("one_thread", "narrow_alexnet")
 MEAN = (123.0, 117.0, 104.0)
@@ -126,6 +128,9 @@ def test_arrays_in_several_parts(tmp_path, write):
     content = field(5, packed[:8]) + field(5, packed[8:]) + field(7, field(1, b"\x02\x03"))
     (tmp_path / "mean").write_bytes(content)
     np.testing.assert_array_equal(caffe_messages.read_blob(tmp_path / "mean"), array)
+    (tmp_path / "mean").write_bytes(field(5, b"") * 2000 + content)
+    with pytest.raises(CheckpointError, match="its array is in more than 1,000 parts"):
+        caffe_messages.read_blob(tmp_path / "mean")
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["layer", "layers"])
@@ -233,6 +238,13 @@ def changed(name, index, value):
     return edit
 
 
+def insert(index, *layer):
+    def edit(layers):
+        layers.insert(index, [*layer, b"", ()])
+
+    return edit
+
+
 def without(*names):
     def edit(layers):
         gone = [layer for layer in layers if layer[0] in names]
@@ -271,7 +283,11 @@ CONV2 = (1, 26), (3, 2), (4, 5), (6, 1)
         ),
         (changed("pool1", 4, message((1, 1), (2, 3), (3, 2))), "kind of pooling of 'pool1' is 1"),
         (changed("pool1", 4, message((2, 2), (3, 2))), "kernel_size of 'pool1' is (2, 2)"),
-        (changed("norm2", 4, message((2, 1e-4), (4, 1))), "it normalizes within channels"),
+        (changed("norm2", 4, message((2, 1e-4), (4, 1))), "across an odd number"),
+        (changed("norm1", 4, message((1, 4), (2, 1e-4))), "its normalizations are not two of one"),
+        (insert(0, "power", "Power", "data", "conv1"), "its layer 'power' is of the kind 'Power'"),
+        (insert(-1, "fc9", "ReLU", "fc8", "relu8"), "is no AlexNet: 'fc9' is its last layer"),
+        (insert(4, "side", "Concat", "pool1", "side"), "layer 'side' is of the kind 'Concat'"),
         (changed("norm2", 4, message((2, 2e-4))), "its normalizations are not two of one kind"),
         (changed("fc6", 4, field(6, 1)), "transpose of 'fc6' is True, expected False"),
         (changed("fc7", 5, ()), "number of blobs of 'fc7' is 0, expected 2"),
@@ -296,6 +312,21 @@ def test_other_networks_are_refused(write, edit, expected):
 
 def test_senseless_numbers_are_refused(write, tmp_path):
     assert_refused(write(lrn=message((5, 0.0))), "norm: k cannot be 0.0")
+    assert_refused(write(lrn=message((1, 4))), "across an odd number of channels")
+    assert_refused(write(lrn=message((1, 2**32 - 1))), "norm: size cannot be 4294967295")
+    deploy = write().read_bytes()
+    declared = b"".join(field(4, number) for number in (10, 3, SIZE, SIZE))
+    for shape, expected in (
+        ((10, 3, SIZE, 131), "it takes 10x3x99x131, expected N x 3 x S x S"),
+        ((10, 1, SIZE, SIZE), "it takes 10x1x99x99, expected N x 3 x S x S"),
+        ((3, SIZE), "it takes 3x99, expected N x 3 x S x S"),
+        ((1, 3, 2**62, 2**62), "is no AlexNet: "),
+        ((1, 3, -5, -5), "image_size at least 1"),
+    ):
+        packed = b"".join(map(caffe_files.varint, shape))
+        path = tmp_path / "deploy.caffemodel"
+        path.write_bytes(deploy.replace(declared, field(8, field(1, packed)), 1))
+        assert_refused(path, expected)
     assert_refused(write(lrn=message((2, float("nan")))), "normalizations are not two of one kind")
     for data, expected in (
         (message((1, 0.0), (3, SIZE)), "its mean or scale is no number to compute with"),
@@ -350,6 +381,8 @@ def test_many_empty_layers_and_deep_messages(tmp_path):
     path = tmp_path / "net.caffemodel"
     path.write_bytes(field(100, b"") * 5000)
     assert_refused(path, "is no AlexNet: it has 5,000 layers")
+    path.write_bytes(field(100, field(3, b"ab") * 5000))
+    assert_refused(path, "is no AlexNet: layer '' has more than 100 arrays")
     content = b""
     for _ in range(5000):
         content = field(8, content)
@@ -375,6 +408,12 @@ def test_without_protobuf_it_is_said_what_to_install(write, monkeypatch):
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
     caffe_messages._classes_of_tables.cache_clear()
     assert_refused(path, "reading it needs protobuf: pip install '.[caffe]'")
+
+
+def test_hundreds_of_damaged_files(tmp_path):
+    corpus = fuzz_data.Corpus(tmp_path, {"caffe": KINDS["caffe"]}, seed=3)
+    could_be_read = sum(corpus.read(corpus.input(index)) for index in range(300))
+    assert 30 < could_be_read < 270
 
 
 def test_files_are_recognized_by_their_beginning(write):

@@ -41,6 +41,8 @@ def refusal(arrays, given=NOTHING):
 def test_torchvisions_network_and_preprocessing(owt):
     found = state_dict.checkpoint(PATH, owt, Given())
     assert (found.architecture, found.classes) == ("owt", [f"class {i}" for i in range(5)])
+    with pytest.raises(CheckpointError, match="alexnet.convert --classes FILE names the classes$"):
+        found.require("owt", list("abcde"))
     assert list(found.model) == list(owt)
     assert all(found.model[name] is owt[name] for name in owt)
     preprocessing = found.preprocessing

@@ -23,6 +23,8 @@ def tensors(torch):
     """Every type, and every way in which the elements of a tensor lie in a storage."""
     generator = torch.Generator().manual_seed(0)
     whole = torch.randn(4, 6, generator=generator)
+    with_attribute = torch.nn.Parameter(whole[2])
+    with_attribute.note = "an attribute"
     return {
         "float32": whole,
         "float64": whole[0].double(),
@@ -32,6 +34,7 @@ def tensors(torch):
         "a part": whole[1:3, 2:5],
         "every second": whole.flatten()[1::2],
         "parameter": torch.nn.Parameter(whole[3]),
+        "parameter with an attribute": with_attribute,
         "empty": torch.zeros(0, 3),
         "scalar": torch.tensor(0.25),
         "a number of batches": torch.tensor(3),
@@ -66,7 +69,7 @@ def test_checkpoints_of_training_scripts(torch, tmp_path, place, is_zip):
     value = {
         "epoch": 3,
         "loss": np.float64(0.25),
-        "args": argparse.Namespace(lr=0.1, data="photos"),
+        "args": argparse.Namespace(lr=0.1, device=torch.device("cpu")),
         "optimizer": optimizer,
         place: network.state_dict(),
     }

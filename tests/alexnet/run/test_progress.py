@@ -2,10 +2,12 @@
 
 import functools
 import re
+import sys
 from types import SimpleNamespace
 
 import pytest
 from tqdm import tqdm
+from tqdm.notebook import tqdm as tqdm_of_notebooks
 
 from alexnet.run import progress
 
@@ -110,3 +112,16 @@ def test_errors_are_let_through(show):
 def test_a_bar_needs_a_terminal(monkeypatch, terminal, expected):
     monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: terminal))
     assert progress.for_this_terminal() is expected
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(), SimpleNamespace(kernel=...)])
+def test_a_notebook_has_a_bar_where_there_are_widgets(monkeypatch, widgets, shell):
+    """IPython in a terminal has no kernel; other programs may have imported it."""
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    find_spec = {"ipywidgets": ... if widgets else None}.get
+    monkeypatch.setattr(progress.importlib.util, "find_spec", find_spec)
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: False))
+    drawn = widgets and hasattr(shell, "kernel")
+    assert progress.for_this_terminal() is (progress.bar if drawn else progress.lines)
+    assert progress._bar_class() is (tqdm_of_notebooks if drawn else tqdm)

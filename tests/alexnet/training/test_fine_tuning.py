@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from alexnet import train
-from alexnet.formats import state_dict
+from alexnet.formats import state_dict, torch_file
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from tests.alexnet.formats import torch_files
 from tests.alexnet.narrow import NarrowOWT
@@ -88,6 +88,12 @@ def test_a_file_of_pytorch_is_trained_on_other_classes_and_continued(
 
     code, message = error_of(resume, tmp_path / "run", "--epochs", "2", "--scale", "0.5")
     assert code == 2 and "--scale 0.5 cannot be changed by --resume: the run has [" in message
+    torch_file.save(weights, continued.model, {})
+    code, message = error_of(resume, weights)
+    assert code == 4 and message == (
+        f"{weights} holds a network alone, without what its training needs to go on; to train it "
+        f"further, begin a new run with --init-from {weights}"
+    )
     weights.write_bytes(b"PK\3\4")
     code, message = error_of(train.main, [*options, "--out", str(tmp_path / "damaged")])
     assert code == 4 and message.startswith(f"{weights} cannot be read as a file of torch.save")

@@ -149,7 +149,7 @@ FAULTS = [
     ),
     Fault(
         "shares of 1 are taken for gray levels",
-        "alexnet/convert.py",
+        "alexnet/formats/given.py",
         "if all(0 < level < 1 for level in levels):",
         "if False:",
         CONVERT + "wrong_use",
@@ -157,7 +157,7 @@ FAULTS = [
     Fault(
         "a run goes on from a network alone",
         "alexnet/training/run.py",
-        "checkpoint.require_run(Path(path))",
+        "load(Path(path)).require_run(Path(path))",
         "pass",
         CONVERT + "but_not_go_on",
     ),

@@ -174,8 +174,8 @@ FAULTS = [
     Fault(
         "Caffe: alpha is taken for that of the paper, which is not divided by the size",
         "alexnet/formats/caffe.py",
-        "np.float32(getattr(norm, name))",
-        "np.float32(getattr(norm, name)) * (norm.local_size if name == 'alpha' else 1)",
+        "decimal(getattr(norm, name))",
+        "decimal(getattr(norm, name)) * (norm.local_size if name == 'alpha' else 1)",
         CAFFE + "arrives",
     ),
     Fault(
@@ -245,7 +245,7 @@ FAULTS = [
     Fault(
         "Caffe: the factor on gray levels is overlooked",
         "alexnet/formats/caffe_input.py",
-        "scale, resize, mean_image = _shortest(transform.scale), None, None",
+        "scale, resize, mean_image = decimal(transform.scale), None, None",
         "scale, resize, mean_image = 1.0, None, None",
         CAFFE + "layer_of_data",
     ),
@@ -262,5 +262,12 @@ FAULTS = [
         'np.dtype("<f8" if blob.double_data else "<f4")',
         'np.dtype("<f4")',
         CAFFE + "double",
+    ),
+    Fault(
+        "Caffe: what is done with images before the first convolution is overlooked",
+        "alexnet/formats/caffe.py",
+        "layer.kind in (*_IDENTITIES, *_ENDS)):",
+        "not layer.blobs):",
+        CAFFE + "refused",
     ),
 ]
