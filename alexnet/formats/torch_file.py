@@ -30,6 +30,7 @@ from alexnet.formats.torch_records import (
     with_records,
 )
 from alexnet.pickles import Call
+from minigrad import io
 
 REBUILD = "torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2"
 PARAMETER = {
@@ -236,8 +237,8 @@ def save(
 def _storage(array: np.ndarray, as_bfloat16: bool) -> tuple[str, np.ndarray]:
     """The kind of its storage, and the elements as they lie in the file."""
     if as_bfloat16:
-        bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-        return "BFloat16", (bits >> 16).astype("<u2")
+        nearest = np.ascontiguousarray(io.rounded(array, "bfloat16"))
+        return "BFloat16", (nearest.view(np.uint32) >> 16).astype("<u2")
     kinds = {np.dtype(code): kind for kind, code in FLOATS.items()}
     return kinds[array.dtype], np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 

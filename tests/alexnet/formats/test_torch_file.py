@@ -146,6 +146,13 @@ def test_pytorch_reads_what_is_written(torch, tmp_path, dtype):
         assert found[name].shape == array.shape
 
 
+def test_numbers_are_rounded_to_the_nearest_bfloat16(torch, tmp_path, rng):
+    array = rng.standard_normal((30, 40), np.float32)
+    torch_file.save(tmp_path / "a.pth", {"x": array}, {}, ["x"])
+    loaded = torch.load(tmp_path / "a.pth", weights_only=True)["x"]
+    assert torch.equal(loaded, torch.from_numpy(array).bfloat16())
+
+
 def test_same_network_is_the_same_file(tmp_path):
     for name in "ab":
         torch_file.save(tmp_path / name, torch_files.arrays(), {"a": "b"})
