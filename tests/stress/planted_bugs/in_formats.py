@@ -270,4 +270,18 @@ FAULTS = [
         'np.dtype("<f4")',
         CAFFE + "double",
     ),
+    Fault(
+        "doctor: --init-from is ignored",
+        "alexnet/doctor/__main__.py",
+        "pretrained = load(Path(began_with)) if began_with else None",
+        "pretrained = None",
+        "tests/alexnet/doctor/test_command.py -k another_network",
+    ),
+    Fault(
+        "torch: the first tensors of a file are its parameters",
+        TORCH,
+        "for found in (*(_as_dict(value.get(place)) for place in PLACES), value):",
+        "for found in (value, *(_as_dict(value.get(place)) for place in PLACES)):",
+        FILES + "training_scripts",
+    ),
 ]
