@@ -35,6 +35,13 @@ def weights(folder):
     Image.fromarray(DemoDataset("validation", 1).image(0)[:, :201]).save(folder / "flower.png")
 
 
+def readme(folder):
+    """README.md: the photos, and one of a flower that is not among them."""
+    photos(folder)
+    pixels = np.full((90, 100, 3), (20, 140, 30), np.uint8)
+    Image.fromarray(pixels).save(folder / "flower.png")
+
+
 def photos(folder):
     """docs/python.md: photos of three kinds of flowers, which are three colors."""
     rng = np.random.default_rng(0)

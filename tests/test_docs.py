@@ -48,6 +48,7 @@ FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 # By page, what makes the files that its Python code reads in a folder.
 FILES = {
+    ROOT / "README.md": files_of_docs.readme,
     ROOT / "docs/python.md": files_of_docs.photos,
     ROOT / "docs/weights.md": files_of_docs.weights,
 }
@@ -144,7 +145,7 @@ def test_python_blocks_print_what_the_page_shows(page, tmp_path):
 
 
 def test_the_readme_shows_the_example_of_the_engine():
-    (code,) = [block for block in blocks(ROOT / "README.md") if block.language == "python"]
+    code, *_ = [block for block in blocks(ROOT / "README.md") if block.language == "python"]
     assert code.text == (ROOT / "examples/autograd.py").read_text(encoding="utf-8")
 
 

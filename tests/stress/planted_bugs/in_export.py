@@ -157,7 +157,7 @@ FAULTS = [
     Fault(
         "a run goes on from a network alone",
         "alexnet/training/run.py",
-        "checkpoint.require_run(Path(path))",
+        "load(Path(path)).require_run(Path(path))",
         "pass",
         CONVERT + "but_not_go_on",
     ),

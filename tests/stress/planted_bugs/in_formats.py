@@ -174,8 +174,8 @@ FAULTS = [
     Fault(
         "Caffe: alpha is taken for that of the paper, which is not divided by the size",
         "alexnet/formats/caffe.py",
-        "np.float32(getattr(norm, name))",
-        "np.float32(getattr(norm, name)) * (norm.local_size if name == 'alpha' else 1)",
+        "decimal(getattr(norm, name))",
+        "decimal(getattr(norm, name)) * (norm.local_size if name == 'alpha' else 1)",
         CAFFE + "arrives",
     ),
     Fault(
@@ -215,6 +215,13 @@ FAULTS = [
         CAFFE + "refused",
     ),
     Fault(
+        "Caffe: what is done with images before the first convolution is overlooked",
+        "alexnet/formats/caffe.py",
+        "layer.kind in (*_IDENTITIES, *_ENDS)):",
+        "not layer.blobs):",
+        CAFFE + "refused",
+    ),
+    Fault(
         "Caffe: a size that it rounds up is rounded down",
         "alexnet/formats/caffe.py",
         "if (shape[-1] - module.kernel_size) % module.stride:",
@@ -245,7 +252,7 @@ FAULTS = [
     Fault(
         "Caffe: the factor on gray levels is overlooked",
         "alexnet/formats/caffe_input.py",
-        "scale, resize, mean_image = _shortest(transform.scale), None, None",
+        "scale, resize, mean_image = decimal(transform.scale), None, None",
         "scale, resize, mean_image = 1.0, None, None",
         CAFFE + "layer_of_data",
     ),
