@@ -270,11 +270,4 @@ FAULTS = [
         'np.dtype("<f4")',
         CAFFE + "double",
     ),
-    Fault(
-        "Caffe: what is done with images before the first convolution is overlooked",
-        "alexnet/formats/caffe.py",
-        "layer.kind in (*_IDENTITIES, *_ENDS)):",
-        "not layer.blobs):",
-        CAFFE + "refused",
-    ),
 ]
