@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from alexnet.data.transforms import Preprocessing
+from alexnet.errors import CheckpointError
 from alexnet.export import parity, pytorch
 from alexnet.model import ARCHITECTURES
 from alexnet.run.checkpoint import Checkpoint
@@ -55,3 +56,11 @@ def test_every_constant_of_a_layer_is_in_the_code():
     ):
         assert line in code
     assert max(map(len, code.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("constant", ["k", "size", "alpha", "beta"])
+def test_no_text_of_a_file_becomes_code(constant):
+    hostile = {"norm": {constant: "1); print('executed'"}}
+    checkpoint = Checkpoint("alexnet", list("abc"), PREPROCESSING, network=hostile)
+    with pytest.raises(CheckpointError, match=f"norm: {constant} cannot be"):
+        pytorch.compare(checkpoint, {}, parity.demo_images(PREPROCESSING, 1))
