@@ -91,7 +91,7 @@ def choose_set(trained: Trained, split: str, data: Dataset | Path | str | None =
     Raises:
         UsageError: none is named, and there is no run.
     """
-    if data is None and not trained.checkpoint.arguments:
+    if data is None and "data" not in trained.checkpoint.arguments:
         raise UsageError(f"{trained.source} does not say which images it was trained on: give some")
     return trained.dataset(split, data)
 

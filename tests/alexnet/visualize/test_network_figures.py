@@ -15,7 +15,7 @@ from alexnet.data import load
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import BEST, Checkpoint
 from alexnet.visualize import __main__ as visualize
-from alexnet.visualize import pictures
+from alexnet.visualize import pictures, result_figures
 from tests.alexnet.runs import OPTIONS, write_images
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -127,9 +127,13 @@ def test_images_of_any_kind(network, photos, monkeypatch):
 
 
 def test_ten_views_are_averaged(network, photos):
-    shown = texts(network.show_predictions(photos / "red/0.png", views=10))
-    top = network.predict(photos / "red/0.png", views=10).top(3)
-    assert all(f"{probability:.0%}" in shown for _, probability in top)
+    validation = load("folder", photos.parent)["validation"]
+    for views in (1, 10):
+        (shown,) = result_figures.predict_images(network, validation, np.array([7]), views)
+        expected = network.predict(validation.image(7), views=views)
+        assert dict(shown.top) == pytest.approx(dict(expected.top()))
+        assert shown.image.shape == (67, 67, 3)
+    assert len(network.show_predictions(photos / "red/0.png", views=10).axes) == 2
 
 
 def test_a_map_of_the_images_themselves(network):
