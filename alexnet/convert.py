@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from alexnet import cli
 from alexnet.data.labels import display_name, words
 from alexnet.errors import UsageError
@@ -188,16 +190,17 @@ def _description(checkpoint: Checkpoint) -> str:
     mean = "a mean image"
     if preprocessing.mean_image is None:
         mean = f"the mean {', '.join(f'{level:.1f}' for level in preprocessing.mean)}"
+    scale = ", ".join(f"{factor:.4g}" for factor in np.atleast_1d(preprocessing.scale))
     classes = f"{len(checkpoint.classes):,} classes from {checkpoint.classes[0]!r} on"
     return (
         f"{checkpoint.architecture}, {parameter_count(checkpoint.build()):,} parameters, {classes};"
         f" images resized to {preprocessing.resize} pixels and cropped to {size}x{size}, less "
-        f"{mean}"
+        f"{mean}, times {scale}"
     )
 
 
 def _print(what: str, text: str) -> None:
-    print(cli.printable(f"{what:<10}{text}"))
+    print(f"{what:<10}{cli.one_line(text)}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -130,9 +130,11 @@ def _interpret(
                 module, name = stack.pop(-2), stack.pop()
                 stack.append(_known(" ".join((module, name)), functions))
             case "REDUCE" | "NEWOBJ":
-                arguments = stack.pop()
-                is_empty_dict = stack[-1] == ORDERED_DICT and arguments == ()
-                stack[-1] = {} if is_empty_dict else Call(stack[-1], arguments)
+                arguments, function = stack.pop(), stack[-1]
+                if not isinstance(function, str):
+                    raise TypeError("a call of something that is no function")
+                is_empty_dict = function == ORDERED_DICT and arguments == ()
+                stack[-1] = {} if is_empty_dict else Call(function, arguments)
             case "BUILD":
                 state = stack.pop()
                 # What an OrderedDict has besides its items is of no use here.

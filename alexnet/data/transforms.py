@@ -22,6 +22,17 @@ AREA_SHARE = (0.08, 1.0)
 ASPECT_RATIO = (3 / 4, 4 / 3)
 
 
+# Of the numbers in `Preprocessing`, by name: the shapes that they can have.
+_SHAPES = {
+    "image_size": [()],
+    "resize": [()],
+    "mean": [(3,)],
+    "scale": [(), (3,)],
+    "eigenvectors": [(3, 3)],
+    "standard_deviations": [(3,)],
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """How every image becomes the network's input; checkpoints store it.
@@ -70,7 +81,17 @@ class Preprocessing:
     def from_metadata(
         cls, metadata: dict[str, Any], mean_image: np.ndarray | None = None
     ) -> "Preprocessing":
-        """The inverse of `to_metadata`, also after a round trip through JSON."""
+        """The inverse of `to_metadata`, also after a round trip through JSON.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, unknown, or cannot be what it is.
+        """
+        for name, shapes in _SHAPES.items():
+            array = np.asarray(metadata[name])
+            kinds = "i" if name in ("image_size", "resize") else "if"
+            of_kind = array.dtype.kind in kinds and array.shape in shapes
+            if not of_kind or not np.isfinite(array).all():
+                raise ValueError(f"{name} cannot be {metadata[name]!r}")
         fields = metadata | {"mean_image": mean_image}
         fields["mean"] = tuple(fields["mean"])
         if isinstance(fields["scale"], list):

@@ -8,6 +8,8 @@ from pathlib import Path
 from alexnet import cli
 from alexnet.doctor import PROBLEM, WARNING, Finding, examine
 from alexnet.errors import UsageError
+from alexnet.formats.load import load
+from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.build import build_trainer
 from alexnet.training.options import new_run, parse
 from alexnet.training.settings import Settings, option_name
@@ -31,7 +33,8 @@ def _print(finding: Finding) -> None:
         print(f"{'':<23}what helps: {finding.helps}", flush=True)
 
 
-def _settings(argv: list[str] | None) -> Settings:
+def _settings(argv: list[str] | None) -> tuple[Settings, Checkpoint | None]:
+    """The settings of the run, and the checkpoint that it would begin with."""
     cli_options, invocation = parse(argv, NAME, EXAMPLES)
     for option in fields(invocation):
         if getattr(invocation, option.name) != option.default:
@@ -39,14 +42,16 @@ def _settings(argv: list[str] | None) -> Settings:
                 f"{option_name(option.name)} is of no use here: the doctor looks at a run that "
                 "has not begun"
             )
-    return new_run(cli_options).without_mean_image()
+    began_with = cli_options.get("init_from")
+    pretrained = load(Path(began_with)) if began_with else None
+    return new_run(cli_options, pretrained).without_mean_image(), pretrained
 
 
 def _run(argv: list[str] | None) -> int:
-    settings = _settings(argv)
+    settings, pretrained = _settings(argv)
     verdicts = []
     with cli.log(), tempfile.TemporaryDirectory() as folder:
-        trainer, _ = build_trainer(settings, lambda settings: Path(folder))
+        trainer, _ = build_trainer(settings, lambda settings: Path(folder), pretrained=pretrained)
         for finding in examine(trainer, lambda table: print(f"\n{table}\n")):
             _print(finding)
             verdicts.append(finding.verdict)

@@ -50,7 +50,9 @@ def compare(checkpoint: Checkpoint, parameters: Mapping[str, Any], images: np.nd
     import torch
 
     namespace: dict[str, Any] = {}
-    exec(IMPORTS + code(checkpoint.build()), namespace)  # the very lines that users are shown
+    # The very lines that users are shown. What a file decides in them are numbers, which the
+    # constructor of the network has checked.
+    exec(IMPORTS + code(checkpoint.build()), namespace)
     network = namespace["network"].eval()
     network.load_state_dict(parameters)
     inputs = np.ascontiguousarray(prepared(checkpoint.preprocessing, images))

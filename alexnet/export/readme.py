@@ -5,6 +5,7 @@ Everything on the page is derived from the checkpoint that the file holds.
 
 import re
 from pathlib import Path
+from typing import Any
 
 from alexnet import cli, files
 from alexnet.data.labels import display_name
@@ -68,8 +69,8 @@ def as_markdown(checkpoint: Checkpoint, file: Path, names: str = "own") -> str:
         FIRST_LINE,
         f"# {_escaped(file.name)}",
         f"A network that tells {len(checkpoint.classes):,} classes of images apart: "
-        f"{NETWORKS[checkpoint.architecture]}. It has {parameter_count(model):,} {parameters} and "
-        f"takes color images of {size}x{size} pixels.",
+        f"{NETWORKS[checkpoint.architecture]}{_variant(checkpoint.network)}. It has "
+        f"{parameter_count(model):,} {parameters} and takes color images of {size}x{size} pixels.",
         _layer_table(model, size),
         "## Classes",
         _classes(checkpoint.classes),
@@ -88,6 +89,19 @@ def as_markdown(checkpoint: Checkpoint, file: Path, names: str = "own") -> str:
         "they are passed on, those who pass them on have to say.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _variant(network: dict[str, Any]) -> str:
+    """In what a network differs from the one that its architecture has by default."""
+    differences = []
+    for name, value in network.items():
+        if value is False:
+            continue
+        what = name.replace("_", " ")
+        if isinstance(value, dict):
+            what += f" with {', '.join(f'{key} {number:g}' for key, number in value.items())}"
+        differences.append(what)
+    return f", but {' and '.join(differences)}" if differences else ""
 
 
 def _layer_table(model: nn.Module, image_size: int) -> str:

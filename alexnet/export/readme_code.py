@@ -115,7 +115,7 @@ def preprocessing(values: Preprocessing, file: Path, names: str) -> str:
         if file.suffix.lower() != ".safetensors":
             form = MEAN_IN_RECORD
         mean = form.format(file=file.name, name=MEAN_IMAGE, record=METADATA).rstrip()
-    return code + PREPARED.format(mean=mean, scale=np.asarray(values.scale).tolist())
+    return code + PREPARED.format(mean=mean, scale=repr(np.asarray(values.scale).tolist()))
 
 
 def prediction(model: nn.Module, file: Path, names: str) -> str:

@@ -30,6 +30,7 @@ from alexnet.formats.torch_records import (
     with_records,
 )
 from alexnet.pickles import Call
+from minigrad import io
 
 REBUILD = "torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2"
 PARAMETER = {
@@ -109,20 +110,17 @@ def _read(records: Records, file_size: int) -> tuple[dict[str, np.ndarray], dict
     arrays = {}
     # So that each storage is read once.
     by_storage = sorted(tensors, key=lambda name: tensors[name].storage.key)
-    for _, names in groupby(by_storage, key=lambda name: tensors[name].storage.key):
-        elements = b""
-        for name in names:
-            storage = tensors[name].storage
-            elements = elements or records.elements(storage.key, storage.kind)
-            arrays[name] = _array(tensors[name], elements, records.byte_order)
+    for key, names in groupby(by_storage, key=lambda name: tensors[name].storage.key):
+        elements = records.elements(key)
+        arrays |= {name: _array(tensors[name], elements, records.byte_order) for name in names}
     return {name: arrays[name] for name in tensors}, _metadata(records.metadata)
 
 
 def _state_dict(value: Any) -> dict:
     """The dict of parameters by name in what torch.save got."""
     value = _as_dict(value)
-    for place in (None, *PLACES):
-        found = value if place is None else _as_dict(value.get(place))
+    # The whole comes last: beside the parameters there may be tensors of other things.
+    for found in (*(_as_dict(value.get(place)) for place in PLACES), value):
         if any(_tensor(entry) is not None for entry in found.values()):
             return found
     raise Damaged(f"it holds no parameters; {ADVICE}")
@@ -152,8 +150,9 @@ def _tensor(value: Any) -> Tensor | None:
         return None
     match made_of:
         case (Storage() as storage, offset, size, strides, *_):
-            if isinstance(size, Call) and size.function == SIZE:
-                (size,) = size.arguments
+            match size:
+                case Call(function=function, arguments=(numbers,)) if function == SIZE:
+                    size = numbers
             return _checked(Tensor(storage, offset, size, strides))
     raise Damaged("a tensor in it is not made of a storage")
 
@@ -238,8 +237,8 @@ def save(
 def _storage(array: np.ndarray, as_bfloat16: bool) -> tuple[str, np.ndarray]:
     """The kind of its storage, and the elements as they lie in the file."""
     if as_bfloat16:
-        bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
-        return "BFloat16", (bits >> 16).astype("<u2")
+        nearest = np.ascontiguousarray(io.rounded(array, "bfloat16"))
+        return "BFloat16", (nearest.view(np.uint32) >> 16).astype("<u2")
     kinds = {np.dtype(code): kind for kind, code in FLOATS.items()}
     return kinds[array.dtype], np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
 

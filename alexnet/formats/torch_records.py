@@ -82,7 +82,7 @@ class Records(Protocol):
     metadata: bytes | None
     byte_order: str
 
-    def elements(self, key: str, kind: str) -> bytes:
+    def elements(self, key: str) -> bytes:
         """All elements of a storage."""
 
 
@@ -134,7 +134,7 @@ class ZipRecords:
             raise Damaged(f"its record {name[:60]!r} is too long: {entry.file_size:,} bytes")
         return self._archive.read(entry)  # which compares the checksum
 
-    def elements(self, key: str, kind: str) -> bytes:
+    def elements(self, key: str) -> bytes:
         return self._read(f"data/{key}", self._size)
 
 
@@ -187,7 +187,7 @@ class LegacyRecords:
                 raise Damaged(f"it is truncated: storage {key[:60]!r} goes on beyond its end")
             yield key, slice(start, position)
 
-    def elements(self, key: str, kind: str) -> bytes:
+    def elements(self, key: str) -> bytes:
         if key not in self._places:
             raise Damaged(f"its storage {key[:60]!r} is missing")
         return self._file[self._places[key]]

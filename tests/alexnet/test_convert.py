@@ -52,6 +52,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     read, written, *found, page = capsys.readouterr().out.splitlines()
     assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
+    assert read.endswith(", times 0.01562")
     assert written.startswith(f"written   {out}: ") and written.endswith(", bfloat16")
     assert [line.split(":")[0] for line in found] == [
         "parity    against the file as it is read back",

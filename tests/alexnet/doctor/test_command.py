@@ -2,10 +2,13 @@
 
 import pytest
 
+from alexnet.data.transforms import Preprocessing
 from alexnet.doctor import OK, PROBLEM, WARNING
 from alexnet.doctor.__main__ import FOUND_A_PROBLEM, main
 from alexnet.model import INITIALIZERS, learned_layers
+from alexnet.run.checkpoint import Checkpoint
 from tests.alexnet.doctor.images import write_images
+from tests.alexnet.narrow import NarrowOWT
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
@@ -51,6 +54,17 @@ def test_it_leaves_nothing_behind(diagnosis, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     diagnosis()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_begins_with_another_network_is_examined_with_it(diagnosis, tmp_path):
+    path = tmp_path / "network.safetensors"
+    preprocessing = Preprocessing(image_size=67, mean=(0, 0, 0), scale=(1.0, 1.0, 1.0))
+    model = NarrowOWT(7, 67).state_dict()
+    Checkpoint("owt", list("abcdefg"), preprocessing, model=model).save(path)
+    _, findings = diagnosis("--init-from", str(path))
+    assert findings["input"][0] == WARNING and "not centered" in findings["input"][1]
+    path.write_bytes(b"PK\3\4")
+    assert diagnosis("--init-from", str(path)) == (4, {})
 
 
 @pytest.mark.parametrize("option", ["--out", "--resume", "--max-steps"])

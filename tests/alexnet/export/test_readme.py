@@ -91,6 +91,8 @@ def test_the_code_for_a_variant(torch, tmp_path, monkeypatch):
     variant = {"norm": {**PAPER_NORM, "k": 1.0, "alpha": 1e-4}, "pool_before_norm": True}
     saved = save(dataclasses.replace(checkpoint(), network=variant), tmp_path / "a.pth")
     page = readme.as_markdown(saved, tmp_path / "a.pth")
+    different = "but norm with size 5, alpha 0.0001, beta 0.75, k 1 and pool before norm. It has"
+    assert f", its two columns as groups, {different}" in page
     assert "nn.LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1.0)," in page
     assert page.index("nn.MaxPool2d") < page.index("nn.LocalResponseNorm")
     assert_same_prediction(saved, pixels, *run(page))
@@ -113,6 +115,11 @@ def assert_same_prediction(saved, pixels, namespace, printed):
 
 def readme_crop(preprocessing, pixels):
     return central_view(pixels, preprocessing).crop[np.newaxis]
+
+
+def test_a_variant_that_is_none():
+    plain = dataclasses.replace(checkpoint(), network={"pool_before_norm": False})
+    assert "as groups. It has" in readme.as_markdown(plain, Path("a.pth"))
 
 
 def text_of(section, page):

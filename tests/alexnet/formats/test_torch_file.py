@@ -68,6 +68,7 @@ def test_checkpoints_of_training_scripts(torch, tmp_path, place, is_zip):
     optimizer = {"state": {0: {"step": 1, "exp_avg": torch.ones(2, 3)}}, "param_groups": [{}]}
     value = {
         "epoch": 3,
+        "best_acc1": torch.tensor(0.5),
         "loss": np.float64(0.25),
         "args": argparse.Namespace(lr=0.1, device=torch.device("cpu")),
         "optimizer": optimizer,
@@ -107,6 +108,17 @@ def test_parameters_of_old_files(tmp_path):
     assert found["a"].tolist() == [[1, 2], [3, 4]]
 
 
+def test_storage_that_is_a_part_of_another_one(tmp_path):
+    """Of PyTorch before 0.4: elements 3 and 4 of the storage."""
+    identity = b"(U\7storagectorch\nFloatStorage\nU\1kU\3cpuK\6U\1vK\3K\2\x87tQ"
+    code = b"\x80\x02}U\1actorch._utils\n_rebuild_tensor\n(" + identity
+    code += b"K\0K\2\x85K\1\x85tRs."
+    path = tmp_path / "a.pth"
+    elements = np.arange(6, dtype=np.float32)
+    path.write_bytes(torch_files.legacy_bytes(code, {"k": elements.tobytes()}, [4]))
+    assert torch_file.load(path)[0]["a"].tolist() == [3, 4]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "bfloat16"])
 def test_pytorch_reads_what_is_written(torch, tmp_path, dtype):
     arrays = torch_files.arrays()
@@ -132,6 +144,13 @@ def test_pytorch_reads_what_is_written(torch, tmp_path, dtype):
         assert found[name].dtype == array.dtype
         assert found[name].tobytes() == array.tobytes()
         assert found[name].shape == array.shape
+
+
+def test_numbers_are_rounded_to_the_nearest_bfloat16(torch, tmp_path, rng):
+    array = rng.standard_normal((30, 40), np.float32)
+    torch_file.save(tmp_path / "a.pth", {"x": array}, {}, ["x"])
+    loaded = torch.load(tmp_path / "a.pth", weights_only=True)["x"]
+    assert torch.equal(loaded, torch.from_numpy(array).bfloat16())
 
 
 def test_same_network_is_the_same_file(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import math
 import os
 from pathlib import Path
 
@@ -323,6 +324,15 @@ def test_missing_metadata(path, name):
         ("preprocessing", '{"image_size": 3}'),
         ("preprocessing", json.dumps({**PREPROCESSING.to_metadata(), "image_size": 81})),
         ("preprocessing", json.dumps({**PREPROCESSING.to_metadata(), "mean": 1.0})),
+        *(
+            ("preprocessing", json.dumps({**PREPROCESSING.to_metadata(), name: value}))
+            for name, value in (
+                *(("image_size", 67.0), ("resize", 80.5), ("image_size", True)),
+                *(("mean", ["a", 1, 2]), ("mean", [1, 2]), ("mean", [1, 2, math.nan])),
+                *(("scale", "1); print(1"), ("scale", None), ("scale", [1, "2", 3])),
+                *(("eigenvectors", [[1, 0, 0]]), ("standard_deviations", [1, 2, math.inf])),
+            )
+        ),
     ],
 )
 def test_senseless_metadata(path, name, text):

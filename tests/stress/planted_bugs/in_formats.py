@@ -215,6 +215,13 @@ FAULTS = [
         CAFFE + "refused",
     ),
     Fault(
+        "Caffe: what is done with images before the first convolution is overlooked",
+        "alexnet/formats/caffe.py",
+        "layer.kind in (*_IDENTITIES, *_ENDS)):",
+        "not layer.blobs):",
+        CAFFE + "refused",
+    ),
+    Fault(
         "Caffe: a size that it rounds up is rounded down",
         "alexnet/formats/caffe.py",
         "if (shape[-1] - module.kernel_size) % module.stride:",
@@ -264,10 +271,17 @@ FAULTS = [
         CAFFE + "double",
     ),
     Fault(
-        "Caffe: what is done with images before the first convolution is overlooked",
-        "alexnet/formats/caffe.py",
-        "layer.kind in (*_IDENTITIES, *_ENDS)):",
-        "not layer.blobs):",
-        CAFFE + "refused",
+        "doctor: --init-from is ignored",
+        "alexnet/doctor/__main__.py",
+        "pretrained = load(Path(began_with)) if began_with else None",
+        "pretrained = None",
+        "tests/alexnet/doctor/test_command.py -k another_network",
+    ),
+    Fault(
+        "torch: the first tensors of a file are its parameters",
+        TORCH,
+        "for found in (*(_as_dict(value.get(place)) for place in PLACES), value):",
+        "for found in (value, *(_as_dict(value.get(place)) for place in PLACES)):",
+        FILES + "training_scripts",
     ),
 ]
