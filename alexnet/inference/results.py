@@ -159,6 +159,11 @@ class Results:
     rank: np.ndarray
     mean_loss: float
 
+    def __repr__(self) -> str:
+        share, interval = self.accuracy().percentages()
+        images = cli.counted(len(self), "image")
+        return f"<Results of {images}: top-1 {share} ({interval}), loss {self.mean_loss:.3f}>"
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -38,7 +38,7 @@ class Prediction(NamedTuple):
 
     Attributes:
         image: uint8 (H, W, 3).
-        name: of the image.
+        name: of the image, whose last part is shown where its class is not known.
         label: the true class, or None if unknown.
         top: class and probability of the most probable classes, the most probable first.
     """
@@ -54,7 +54,7 @@ def pictured(prediction: results.Prediction, pixels: np.ndarray) -> Prediction:
     known = prediction.label != UNKNOWN
     return Prediction(
         pixels,
-        cli.one_line(Path(prediction.name).name),
+        prediction.name,
         prediction.classes[prediction.label] if known else None,
         prediction.top(PICTURED_CLASSES),
     )
@@ -201,10 +201,10 @@ def predictions(items: list[Prediction]) -> Figure:
 
 def _draw_image(axes: Axes, item: Prediction) -> None:
     axes.imshow(item.image)
-    known = item.label is not None
+    known, file_name = item.label is not None, cli.one_line(Path(item.name).name)
     weight = "bold" if known else "normal"
     axes.set_title(
-        fitted(caption(item.label) if known else item.name, 1.6, 8, weight),
+        fitted(caption(item.label) if known else file_name, 1.6, 8, weight),
         fontsize=8,
         weight=weight,
         style="normal" if known else "italic",

@@ -117,3 +117,11 @@ def test_ties_and_nan_are_wrong_everywhere():
         assert ours.accuracy(k).value == topk_correct(scores, labels, k) / 3
     assert np.trace(ours.confusion()) == 0
     assert (ours.predicted != labels).all()
+
+
+def test_results_are_one_line_in_a_notebook(answers):
+    log_probabilities, labels = answers
+    results = of(log_probabilities, labels)
+    share, interval = results.accuracy().percentages()
+    loss = -log_probabilities[np.arange(200), labels].mean()
+    assert repr(results) == f"<Results of 200 images: top-1 {share} ({interval}), loss {loss:.3f}>"
