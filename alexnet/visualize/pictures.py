@@ -72,17 +72,17 @@ def choose_images(
     require_count("count", count)
     if images is None or hasattr(images, "labels"):
         dataset = choose_set(trained, "validation", images)
-        found = None
-        number = min(count, len(dataset))
-    else:
-        found, _ = collect(images, trained.classes)
-        number = len(found)
-    if most is not None and number > most:
-        cli.say(f"the first {most} of {number:,} images are shown")
-        number = most
-    if found is None:
-        return Subset(dataset, number, seed)
-    return Inputs(found[:number], trained.classes)
+        return Subset(dataset, _shown(min(count, len(dataset)), most), seed)
+    found, _ = collect(images, trained.classes)
+    return Inputs(found[: _shown(len(found), most)], trained.classes)
+
+
+def _shown(number: int, most: int | None) -> int:
+    """How many of some images are shown; says so where these are not all."""
+    if most is None or number <= most:
+        return number
+    cli.say(f"the first {most} of {number:,} images are shown")
+    return most
 
 
 def choose_set(trained: Trained, split: str, data: Dataset | Path | str | None = None) -> Dataset:
