@@ -116,6 +116,7 @@ def _run(argv: list[str] | None) -> int:
     require_writable(out, source, **written_as)
     given = _given(arguments)
     checkpoint = load(source, given)
+    checkpoint.require_finite(source)
     form = check.form(source)
     _print("read", f"{source}, {check.FORMS[form]}: {_description(checkpoint)}")
     for assumption in _assumptions(checkpoint, form, given):

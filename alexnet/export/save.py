@@ -29,7 +29,6 @@ def save(
         what the file holds: the parameters are rounded to `dtype`.
 
     Raises:
-        DivergedNetwork: a parameter is not finite.
         UsageError: the file cannot be of this form.
         OSError: it cannot be written; a file that was there before is unchanged.
     """

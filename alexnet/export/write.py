@@ -51,11 +51,12 @@ def write(
     """Write a network as a file for others, see `alexnet.export.save`, with a page about it.
 
     Args:
+        checkpoint: whose parameters are finite.
         source: the run or the file that the network is from, which is not to be lost.
 
     Raises:
         CheckpointError: the file would hold another network, as a comparison shows.
-        DivergedNetwork, OSError, UsageError: see `save`; nothing was written.
+        OSError, UsageError: see `save`; nothing was written.
     """
     require_writable(path, source, names, dtype)
     with files.replacing(path) as temporary:

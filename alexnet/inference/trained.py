@@ -11,7 +11,7 @@ import numpy as np
 from alexnet.data import Dataset, images
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Batch, Loader
-from alexnet.errors import DivergedNetwork, UsageError
+from alexnet.errors import UsageError
 from alexnet.formats.given import Given
 from alexnet.formats.load import load
 from alexnet.inference import inputs, layers, run_data
@@ -20,7 +20,7 @@ from alexnet.inference.features import LAYER, features
 from alexnet.inference.inputs import Images, Input, Refuse
 from alexnet.inference.results import Prediction, Predictions, Results
 from alexnet.run import progress
-from alexnet.run.checkpoint import BEST, LAST, Checkpoint, find
+from alexnet.run.checkpoint import BEST, LAST, find
 from alexnet.run.metrics import Row, read_rows
 from minigrad import backend as backends
 
@@ -73,7 +73,7 @@ class Trained:
         self.source = Path(source)
         path = find(self.source, BEST, LAST)
         self.checkpoint = load(path, given)
-        _require_finite(self.checkpoint, path)
+        self.checkpoint.require_finite(path)
         self.batch_size, self.workers, self.bad_images = batch_size, workers, bad_images
         stored = self.checkpoint.arguments.get("max_pixels", images.MAX_PIXELS)
         images.set_max_pixels(max_pixels or stored)
@@ -227,13 +227,3 @@ class Trained:
 def _require_views(views: int) -> None:
     if views not in (1, 10):
         raise UsageError(f"views must be 1 or 10, got {views!r}")
-
-
-def _require_finite(checkpoint: Checkpoint, path: Path) -> None:
-    for name, weights in checkpoint.model.items():
-        # A sum is finite only if every number is, and needs no memory.
-        if not np.isfinite(weights.sum()):
-            raise DivergedNetwork(
-                f"{path}: {name} has numbers that are not finite, its training diverged; "
-                "choose an earlier checkpoint"
-            )

@@ -22,7 +22,7 @@ import numpy as np
 from alexnet import cli, files
 from alexnet.data.identity import difference
 from alexnet.data.transforms import Preprocessing
-from alexnet.errors import CheckpointError, DataError
+from alexnet.errors import CheckpointError, DataError, DivergedNetwork
 from alexnet.model import ARCHITECTURES, require_variant
 from minigrad import io, nn
 
@@ -212,6 +212,16 @@ class Checkpoint:
                 f"{path} holds a network alone, without what its training needs to go on; to train "
                 f"it further, begin a new run with {cli.command('--init-from', path)}"
             )
+
+    def require_finite(self, path: Path) -> None:
+        """Raise DivergedNetwork, which names the file, unless all parameters are finite."""
+        for name, weights in self.model.items():
+            # A sum is finite only if every number is, and needs no memory.
+            if not np.isfinite(weights.sum()):
+                raise DivergedNetwork(
+                    f"{path}: {name} has numbers that are not finite, its training diverged; "
+                    "choose an earlier checkpoint"
+                )
 
     def require(self, architecture: str, classes: list[str]) -> None:
         """Raise CheckpointError unless it has this architecture and these classes."""

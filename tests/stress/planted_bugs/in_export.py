@@ -34,6 +34,20 @@ FAULTS = [
         IO + "bfloat16_is_the_nearest",
     ),
     Fault(
+        "numbers for PyTorch are cut off instead of rounded",
+        "alexnet/formats/torch_file.py",
+        'np.ascontiguousarray(io.rounded(array, "bfloat16"))',
+        "np.ascontiguousarray(array)",
+        "tests/alexnet/formats/test_torch_file.py -k nearest_bfloat16",
+    ),
+    Fault(
+        "preprocessing of a damaged file is not made of numbers",
+        "alexnet/data/transforms.py",
+        "if not of_kind or not np.isfinite(array).all():",
+        "if False:",
+        CHECKPOINT + "senseless",
+    ),
+    Fault(
         "the checksum of a bfloat16 file is that of the numbers before rounding",
         "alexnet/run/checkpoint.py",
         'if dtype != "float32":',
