@@ -78,6 +78,7 @@ def load(
     backend: str = "cpu",
     batch_size: int = BATCH_SIZE,
     workers: int = WORKERS,
+    bad_images: str = "error",
     classes: list[str] | None = None,
     names: dict[str, str] | None = None,
     image_size: int | None = None,
@@ -93,6 +94,7 @@ def load(
         backend: "cpu" or "cuda".
         batch_size: images that are computed together.
         workers: threads that decode images.
+        bad_images: of a data set; "error" ends at one that cannot be used, "skip" leaves it out.
         classes: names in the order of the outputs, where the file does not say them.
         names: our name of a parameter by the name that it has in the file.
         image_size, mean, std, mean_image: see `alexnet.formats.given.Given`.
@@ -109,7 +111,14 @@ def load(
         std=std,
         mean_image=None if mean_image is None else Path(mean_image),
     )
-    return Network(source, backend=backend, batch_size=batch_size, workers=workers, given=given)
+    return Network(
+        source,
+        backend=backend,
+        batch_size=batch_size,
+        workers=workers,
+        bad_images=bad_images,
+        given=given,
+    )
 
 
 def fit(data_root: Path | str | None = None, **options: Any) -> Network:

@@ -50,7 +50,7 @@ class Trained:
         BackendError: the backend is not available.
         CheckpointError: there is no network that can be used.
         DivergedNetwork: its parameters are not finite.
-        UsageError: there can be no such batches or threads.
+        UsageError: there can be no such batches or threads, or nothing is done so with bad images.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Trained:
                 "batch_size must be at least 1 and workers at least 0, "
                 f"got batch_size={batch_size} and workers={workers}"
             )
+        if bad_images not in ("error", "skip"):
+            raise UsageError(f"bad_images must be 'error' or 'skip', got {bad_images!r}")
         self.device = backends.get(backend)
         self.source = Path(source)
         path = find(self.source, BEST, LAST)

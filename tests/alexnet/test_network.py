@@ -1,6 +1,7 @@
 """`alexnet.load` and `alexnet.fit`: networks from Python, and what is said of wrong input."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -245,6 +246,7 @@ def test_what_is_no_data_set(network):
     [
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"workers": -1}, "workers at least 0"),
+        ({"bad_images": "ignore"}, "bad_images must be 'error' or 'skip', got 'ignore'"),
         ({"classes": "abc"}, "classes: expected a list of names, got 'abc'"),
         ({"image_size": 0}, "image_size: expected pixels, 1 or more, got 0"),
         ({"mean": 128}, "mean: expected three gray levels of 0 to 255, got 128"),
@@ -272,6 +274,17 @@ def test_a_file_that_is_no_network(tmp_path):
             alexnet.load(source)
     with pytest.raises(BackendError, match="cuda"):
         alexnet.load(tmp_path, backend="cuda")
+
+
+def test_images_of_a_set_that_cannot_be_used(undisturbed, photos, tmp_path):
+    copy = shutil.copytree(photos, tmp_path / "photos")
+    damaged = sorted((copy / "red").iterdir())
+    for path in damaged[:4]:
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match="cannot be read"):
+        alexnet.load(undisturbed).evaluate(copy, split="train")
+    skipping = alexnet.load(undisturbed, bad_images="skip")
+    assert 18 > len(skipping.evaluate(copy, split="train")) >= 14
 
 
 # -- save ------------------------------------------------------------------------------------------
