@@ -36,6 +36,7 @@ examples:
       from Caffe
 A page beside the file tells others what it is and how it is used.
 """
+MAX_BYTES_OF_NAMES = 2**24  # what is given may be a device without an end
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -142,7 +143,7 @@ def _class_names(path: Path | None) -> list[str] | None:
     if path is None:
         return None
     try:
-        names = [name.strip() for name in inputs.listed(path.read_bytes())]
+        names = [name.strip() for name in inputs.listed(_content(path))]
     except OSError as error:
         raise UsageError(f"--classes {path}: {error.strerror}") from error
     except ValueError as error:
@@ -158,7 +159,7 @@ def _map_of_names(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        names = json.loads(path.read_bytes())
+        names = json.loads(_content(path))
     except OSError as error:
         raise UsageError(f"--map {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -168,8 +169,18 @@ def _map_of_names(path: Path | None) -> dict[str, str]:
     return names
 
 
+def _content(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        content = file.read(MAX_BYTES_OF_NAMES + 1)
+    if len(content) > MAX_BYTES_OF_NAMES:
+        raise ValueError(f"larger than {MAX_BYTES_OF_NAMES:,} bytes")
+    return content
+
+
 def _assumptions(checkpoint: Checkpoint, form: str, given: Given) -> Iterator[str]:
     """What a source of another program does not say, and what was taken instead."""
+    if form != "caffe" and given.mean is not None and given.std is None:
+        yield "pixels are not scaled after the mean is subtracted; --std scales them"
     if form in ("run", "own"):
         return
     if given.classes is None:

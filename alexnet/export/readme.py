@@ -48,7 +48,7 @@ def write(checkpoint: Checkpoint, file: Path, names: str = "own") -> bool:
     path = path_beside(file)
     if path.exists() and not _is_ours(path):
         return False
-    files.write(path, as_markdown(checkpoint, file, names).encode())
+    files.write(path, as_markdown(checkpoint, file, names).encode(errors="replace"))
     return True
 
 

@@ -79,7 +79,7 @@ def require_writable(out: Path, source: Path, names: str, dtype: str) -> None:
     require_form(out, names, dtype)
     if not out.exists():
         return
-    if out.samefile(source):
+    if source.exists() and out.samefile(source):
         raise UsageError(f"{out} is what is to be converted: choose another file")
     if any(out.samefile(path) for path in checkpoint_files.candidates(out.parent)):
         raise UsageError(f"{out} is a checkpoint of a run: choose another file")

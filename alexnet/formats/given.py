@@ -16,7 +16,8 @@ class Given:
         names: our name of a parameter by the name that it has in the file.
         image_size: height and width of the network's input.
         mean: gray level, 0 to 255, to subtract from red, green and blue.
-        std: gray levels by which red, green and blue are divided after that.
+        std: gray levels by which red, green and blue are divided after that; where only `mean` is
+            given, by nothing, or in a .caffemodel by what it says.
         mean_image: a Caffe .binaryproto, whose image is subtracted instead of `mean`.
 
     Raises:
@@ -31,10 +32,14 @@ class Given:
     mean_image: Path | None = None
 
     def __post_init__(self):
-        if isinstance(self.classes, str) or self.classes is not None and not self.classes:
-            raise UsageError(f"classes: expected a list of names, got {self.classes!r}")
-        if self.image_size is not None and self.image_size < 1:
-            raise UsageError(f"image_size: expected pixels, 1 or more, got {self.image_size}")
+        if self.classes is not None:
+            _require_names(self.classes)
+        if self.image_size is not None:
+            size = self.image_size
+            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+                raise UsageError(f"image_size: expected pixels, 1 or more, got {size!r}")
+        if not isinstance(self.names, dict):
+            raise UsageError(f"names: expected a dict, of ours by theirs, got {self.names!r}")
         if self.mean is not None:
             _require_gray_levels("mean", self.mean)
         if self.std is not None:
@@ -43,10 +48,20 @@ class Given:
                 raise UsageError(f"std: nothing can be divided by 0, got {self.std}")
 
 
+def _require_names(classes: list[str]) -> None:
+    if not isinstance(classes, list) or not classes:
+        raise UsageError(f"classes: expected a list of names, got {classes!r}")
+    for name in classes:
+        # Tables and lists of results have a name a line.
+        if not isinstance(name, str) or not name or "\n" in name:
+            raise UsageError(f"classes: {name!r} is no name: expected a line of text")
+
+
 def _require_gray_levels(name: str, levels: Sequence[float]) -> None:
+    valid = isinstance(levels, list | tuple) and len(levels) == 3
     try:
-        valid = len(levels) == 3 and all(0 <= level <= 255 for level in levels)
-    except TypeError:  # no sequence, or not of numbers
+        valid = valid and all(0 <= level <= 255 for level in levels)
+    except TypeError:  # not of numbers
         valid = False
     if not valid:
         raise UsageError(f"{name}: expected three gray levels of 0 to 255, got {levels!r}")

@@ -407,6 +407,8 @@ def test_a_full_disk(undisturbed, tmp_path, error_of, monkeypatch, suffix):
         (["--classes", "missing"], "--classes missing: No such file"),
         (["--classes", "gap.txt"], "--classes gap.txt: line 2 is empty"),
         (["--classes", "null.txt"], "--classes null.txt: has null characters"),
+        (["--classes", "endless"], "--classes endless: larger than 16,777,216 bytes"),
+        (["--map", "endless"], "--map endless: no JSON (larger than 16,777,216 bytes)"),
         (["--map", "missing"], "--map missing: No such file"),
         (["--map", "gap.txt"], "--map gap.txt: no JSON (Expecting value"),
         (["--map", "list.json"], '--map list.json: not of the form {"name in SOURCE": '),
@@ -422,6 +424,8 @@ def test_wrong_use(undisturbed, tmp_path, monkeypatch, error_of, options, expect
     (tmp_path / "list.json").write_text("[1]")
     (tmp_path / "numbers.json").write_text('{"a": 1}')
     (tmp_path / "deep.json").write_text("[" * 100_000)
+    with open(tmp_path / "endless", "wb") as file:
+        file.truncate(2**24 + 1)
     words = undisturbed, "--out", "a.safetensors", *options
     assert_refused(error_of, tmp_path, 2, expected, *words)
 
@@ -436,6 +440,23 @@ def test_names_of_files_that_are_wrong(undisturbed, tmp_path, error_of):
         found, message = error_of(run, undisturbed, "--out", tmp_path / out)
         assert (found, expected in message) == (code, True), message
     assert os.listdir(tmp_path) == ["folder.onnx"]
+
+
+def test_a_source_that_there_is_not_beside_an_old_file(tmp_path, error_of):
+    (tmp_path / "a.pth").write_bytes(b"old")
+    expected = f"checkpoint {tmp_path / 'b.pth'} does not exist"
+    words = tmp_path / "b.pth", "--out", tmp_path / "a.pth"
+    found, message = error_of(run, *words)
+    assert (found, expected in message) == (4, True), message
+    assert (tmp_path / "a.pth").read_bytes() == b"old"
+
+
+def test_a_mean_alone_replaces_the_scale_and_says_so(undisturbed, tmp_path, capsys):
+    assert run(undisturbed, "--out", tmp_path / "a.safetensors", "--mean", "1,2,3") == 0
+    assumed = "assumed   pixels are not scaled after the mean is subtracted; --std scales them\n"
+    assert assumed in capsys.readouterr().out
+    preprocessing = Checkpoint.load(tmp_path / "a.safetensors").preprocessing
+    assert (preprocessing.mean, preprocessing.scale) == ((1, 2, 3), 1)
 
 
 def test_what_is_given_arrives(tmp_path, monkeypatch, error_of):

@@ -254,6 +254,15 @@ def test_what_is_no_data_set(network):
         ({"mean": (0.485, 0.456, 0.406)}, "are shares of 1, not gray levels"),
         ({"std": (0, 60, 60)}, "std: nothing can be divided by 0"),
         ({"std": ("a", "b", "c")}, "std: expected three gray levels"),
+        ({"mean": np.array([120.0, 110, 100])}, "mean: expected three gray levels"),
+        ({"classes": ("a", "b", "c")}, "classes: expected a list of names, got ('a', 'b', 'c')"),
+        ({"classes": np.array(["a", "b"])}, "classes: expected a list of names"),
+        ({"classes": ["a", 2, "c"]}, "classes: 2 is no name"),
+        ({"classes": ["a", "", "c"]}, "classes: '' is no name"),
+        ({"classes": ["a\nb", "c", "d"]}, "classes: 'a\\nb' is no name: expected a line of text"),
+        ({"image_size": "67"}, "image_size: expected pixels, 1 or more, got '67'"),
+        ({"image_size": 67.5}, "image_size: expected pixels, 1 or more, got 67.5"),
+        ({"names": ["a"]}, "names: expected a dict"),
     ],
 )
 def test_what_cannot_be_meant(undisturbed, options, message):

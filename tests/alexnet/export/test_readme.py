@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import io
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,13 @@ def run(page):
         for code in BLOCK.findall(page):
             exec(code, namespace)
     return namespace, printed.getvalue()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text on this system")
+def test_a_name_that_is_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.pth")
+    assert readme.write(checkpoint(), path)
+    assert r"torch.load('\udcff.pth', " in readme.path_beside(path).read_text("utf-8")
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)

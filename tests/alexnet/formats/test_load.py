@@ -1,5 +1,6 @@
 """`alexnet.formats.load`: what a file holds is found out by its content."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,13 @@ def test_state_of_the_optimizer_is_left_out(undisturbed):
 def test_folder_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no run folder"):
         load(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="a.pth is a pipe: give a file"):
+        load(tmp_path / "a.pth")
 
 
 def test_files_that_are_no_weights(tmp_path):

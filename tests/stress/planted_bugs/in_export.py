@@ -129,7 +129,7 @@ FAULTS = [
     Fault(
         "convert overwrites the file that it reads",
         "alexnet/export/write.py",
-        "if out.samefile(source):",
+        "if source.exists() and out.samefile(source):",
         "if False:",
         CONVERT + "not_overwritten",
     ),
