@@ -56,6 +56,12 @@ def test_weights_that_lie_in_no_run_have_no_metrics(undisturbed, tmp_path):
     alone = tmp_path / "alone.safetensors"
     Checkpoint.load(undisturbed / LAST).save(alone)
     assert alexnet.load(str(alone)).metrics == []
+    bare = Checkpoint.load(undisturbed / LAST)
+    bare.training = {}  # as of another program
+    folder = shutil.copytree(undisturbed, tmp_path / "run")
+    bare.save(folder / "other.safetensors")
+    assert alexnet.load(folder / "other.safetensors").metrics == []
+    assert alexnet.load(folder / LAST).metrics != []
 
 
 def test_a_name_that_there_is_not():
