@@ -360,6 +360,22 @@ def test_in_a_thread(photos, undisturbed, tmp_path):
     assert_same_run(tmp_path / "run", undisturbed)
 
 
+def test_one_network_is_trained_at_a_time(photos, tmp_path, monkeypatch):
+    refused = []
+
+    def train_another(*arguments):
+        with pytest.raises(UsageError, match="another thread of this process is training"):
+            alexnet.fit(photos, out=tmp_path / "second", **SETTINGS)
+        refused.append(True)
+        raise DataError("enough")
+
+    monkeypatch.setattr("alexnet.network.run", train_another)
+    for _ in range(2):  # the first, which has failed, is no longer training
+        with pytest.raises(DataError, match="enough"):
+            alexnet.fit(photos, out=tmp_path / "first", **SETTINGS)
+    assert len(refused) == 2 and not (tmp_path / "second").exists()
+
+
 @pytest.mark.parametrize(
     "options, error, message",
     [

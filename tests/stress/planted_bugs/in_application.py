@@ -315,6 +315,13 @@ FAULTS = [
         "tests/alexnet/training/test_fine_tuning.py -k variant",
     ),
     Fault(
+        "Python: two threads train at once, with each other's random numbers",
+        "alexnet/network.py",
+        "if not _training.acquire(blocking=False):",
+        "if not _training.acquire(blocking=False) and False:",
+        NETWORK + "at_a_time",
+    ),
+    Fault(
         "a run begins with a network that has diverged",
         "alexnet/training/run.py",
         "    checkpoint.require_finite(path)\n",
