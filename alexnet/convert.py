@@ -191,6 +191,8 @@ def _assumptions(checkpoint: Checkpoint, form: str, given: Given) -> Iterator[st
             if checkpoint.classes[0] in words()
             else f"the {len(checkpoint.classes):,} outputs have no names; --classes names them"
         )
+    if form != "caffe" and checkpoint.architecture == "alexnet":
+        yield "normalization is as in the paper (k = 2, before pooling); Caffe's is another"
     if form != "caffe" and given.mean is None:
         yield "images are prepared as torchvision does; --mean and --std say otherwise"
 

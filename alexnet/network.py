@@ -1,6 +1,7 @@
 """Networks in Python: train one, load one, and use it, in a script, a thread or a notebook."""
 
 import html
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from alexnet.training.options import from_keywords
 from alexnet.training.run import run
 from alexnet.visualize.network_figures import TrainedWithFigures
 from minigrad.distributed import Team
+
+# Held by the one `fit` of the process: runs share the engine's random numbers.
+_training = threading.Lock()
 
 
 class Network(TrainedWithFigures):
@@ -126,7 +130,8 @@ def fit(data_root: Path | str | None = None, **options: Any) -> Network:
 
     Everything is kept in the run folder, from which `load` brings it back. Ctrl-C, or the
     interrupt of a notebook, ends the run after the current step and saves it; ``fit(resume=...)``
-    continues it exactly. In another thread than the main one no signal is received.
+    continues it exactly. In another thread than the main one no signal is received. A process
+    trains one network at a time.
 
     Args:
         data_root: the folder with the images, of any kind that training takes; by default the
@@ -135,7 +140,8 @@ def fit(data_root: Path | str | None = None, **options: Any) -> Network:
 
     Raises:
         TypeError: there is no such option.
-        UsageError: an option has no such value, or contradicts another one.
+        UsageError: an option has no such value, or contradicts another one; or another thread is
+            training.
         BackendError, CheckpointError, DataError, Diverged, OSError, OutOfMemory: what else is
             wrong; one line says what to do.
         Terminated: the process is to end; the run is saved.
@@ -143,7 +149,16 @@ def fit(data_root: Path | str | None = None, **options: Any) -> Network:
     cli.require_one_process("a function")
     if options.pop("dry_run", False):
         raise UsageError("fit trains; python -m alexnet.train --dry-run says what a run would need")
-    ending = run(*from_keywords({"data_root": data_root, **options}), Team(), time.monotonic())
+    invocation = from_keywords({"data_root": data_root, **options})
+    if not _training.acquire(blocking=False):
+        raise UsageError(
+            "another thread of this process is training, and the random numbers of the two would "
+            "mix: wait for it, or train in another process"
+        )
+    try:
+        ending = run(*invocation, Team(), time.monotonic())
+    finally:
+        _training.release()
     assert ending is not None  # as it is where there is something to train
     if ending.signal is not None:
         word = interrupts.word(ending.signal)

@@ -93,8 +93,9 @@ class Trained:
 
     @property
     def metrics(self) -> list[Row]:
-        """A dict for each epoch of the run, as in its metrics.csv; none of a file elsewhere."""
-        return read_rows(self.folder)
+        """A dict for each epoch of the run, as in its metrics.csv; none of a file elsewhere or of
+        another program."""
+        return read_rows(self.folder) if self.checkpoint.training else []
 
     # -- images in any form ------------------------------------------------------------------------
 

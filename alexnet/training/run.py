@@ -131,7 +131,10 @@ def _checkpoint_to_begin_with(folder: Path | None, options: dict[str, Any]) -> C
     run_folder.require_writable(folder or run_folder.RUNS)
     if "init_from" not in options:
         return None
-    return load(Path(options["init_from"]))
+    path = Path(options["init_from"])
+    checkpoint = load(path)
+    checkpoint.require_finite(path)
+    return checkpoint
 
 
 def _checkpoint_to_continue(

@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
 def require_maps(trained: Trained, names: Sequence[str]) -> None:
     """Raise UsageError unless the network has layers of these names with feature maps."""
     known = [name for name in layers.stages(trained.model) if not name.startswith("fc")]
+    if not names:
+        raise UsageError(f"no layer is given; choose from {', '.join(known)}")
     for name in names:
         if name not in known:
             raise UsageError(f"no layer {name!r} with feature maps; choose from {', '.join(known)}")

@@ -260,6 +260,7 @@ class TrainedWithFigures(Trained):
         if results is None:
             dataset = pictures.choose_set(self, split, data)
             results = self.evaluate(dataset, split=split, views=views)
+        _require_results(results)
         title = result_figures.evaluation_title(results, split, views)
         return result_figures.confusion_matrix(results, title)
 
@@ -279,6 +280,17 @@ class TrainedWithFigures(Trained):
         dataset = pictures.choose_set(self, split, data)
         if results is None:
             results = self.evaluate(dataset, split=split, views=views)
+        _require_results(results)
+        known = results.indices < len(dataset)
+        if not known.all() or not np.array_equal(dataset.labels[results.indices], results.labels):
+            raise UsageError(
+                "results: they are of other images; give data and split as they were for evaluate"
+            )
         title = result_figures.evaluation_title(results, split, views)
         preprocessing = self.checkpoint.preprocessing
         return result_figures.error_sheet(results, dataset, preprocessing, title)
+
+
+def _require_results(results: Results) -> None:
+    if not isinstance(results, Results):
+        raise UsageError(f"results: expected those of evaluate, got {type(results).__name__}")

@@ -201,6 +201,18 @@ def test_what_is_given_is_not_assumed(torch_source, tmp_path, capsys):
     assert_same_file(out, tmp_path / "c.safetensors")
 
 
+def test_parameters_do_not_say_how_they_are_normalized(undisturbed, tmp_path, torch, capsys):
+    state = Checkpoint.load(undisturbed / BEST).model
+    tensors = {name: torch.from_numpy(array) for name, array in state.items()}
+    torch.save(tensors, tmp_path / "a.pth")
+    options = "--out", tmp_path / "b.pth", "--image-size", "67", "--mean", "1,2,3"
+    assert run(tmp_path / "a.pth", *options) == 0
+    assumed = (
+        "assumed   normalization is as in the paper (k = 2, before pooling); Caffe's is another"
+    )
+    assert assumed in capsys.readouterr().out.splitlines()
+
+
 def test_names_of_another_program(narrow, tmp_path, torch, capsys):
     state = torchvision_alexnet(torch, 10, **NARROW).state_dict()
     names = {f"their/{name}": name for name in state}

@@ -56,6 +56,12 @@ def test_weights_that_lie_in_no_run_have_no_metrics(undisturbed, tmp_path):
     alone = tmp_path / "alone.safetensors"
     Checkpoint.load(undisturbed / LAST).save(alone)
     assert alexnet.load(str(alone)).metrics == []
+    bare = Checkpoint.load(undisturbed / LAST)
+    bare.training = {}  # as of another program
+    folder = shutil.copytree(undisturbed, tmp_path / "run")
+    bare.save(folder / "other.safetensors")
+    assert alexnet.load(folder / "other.safetensors").metrics == []
+    assert alexnet.load(folder / LAST).metrics != []
 
 
 def test_a_name_that_there_is_not():
@@ -352,6 +358,22 @@ def test_in_a_thread(photos, undisturbed, tmp_path):
     thread.join()
     assert len(found) == 2
     assert_same_run(tmp_path / "run", undisturbed)
+
+
+def test_one_network_is_trained_at_a_time(photos, tmp_path, monkeypatch):
+    refused = []
+
+    def train_another(*arguments):
+        with pytest.raises(UsageError, match="another thread of this process is training"):
+            alexnet.fit(photos, out=tmp_path / "second", **SETTINGS)
+        refused.append(True)
+        raise DataError("enough")
+
+    monkeypatch.setattr("alexnet.network.run", train_another)
+    for _ in range(2):  # the first, which has failed, is no longer training
+        with pytest.raises(DataError, match="enough"):
+            alexnet.fit(photos, out=tmp_path / "first", **SETTINGS)
+    assert len(refused) == 2 and not (tmp_path / "second").exists()
 
 
 @pytest.mark.parametrize(

@@ -98,3 +98,14 @@ def test_a_file_of_pytorch_is_trained_on_other_classes_and_continued(
     code, message = error_of(train.main, [*options, "--out", str(tmp_path / "damaged")])
     assert code == 4 and message.startswith(f"{weights} cannot be read as a file of torch.save")
     assert not (tmp_path / "damaged").exists()
+
+
+def test_a_network_that_has_diverged_is_no_beginning(narrow, photos, tmp_path, error_of):
+    parameters = NarrowOWT(7).state_dict()
+    parameters["features.3.bias"][1] = np.nan
+    weights, out = tmp_path / "alexnet.pth", tmp_path / "run"
+    torch_file.save(weights, parameters, {})
+    options = ["--init-from", str(weights), "--data-root", str(photos), "--out", str(out)]
+    code, message = error_of(train.main, options)
+    assert code == 4 and f"{weights}: features.3.bias has numbers that are not finite" in message
+    assert not out.exists()

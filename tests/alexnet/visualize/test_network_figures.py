@@ -1,5 +1,6 @@
 """The pictures of `alexnet.Network`: those of the commands, from Python."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -164,6 +165,8 @@ def test_errors_name_the_argument(network, run, photos, tmp_path):
     bare.arguments, bare.data = {}, {}
     bare.save(tmp_path / "bare.safetensors")
     alone = alexnet.load(tmp_path / "bare.safetensors")
+    training = network.evaluate(split="train")
+    reordered = dataclasses.replace(training, indices=training.indices[::-1])
     cases = [
         (lambda: network.show_filters("conv9"), UsageError, "choose from conv1, conv2"),
         (lambda: network.show_filters(normalize="all"), UsageError, "normalize: 'all' is none of"),
@@ -174,6 +177,15 @@ def test_errors_name_the_argument(network, run, photos, tmp_path):
         (lambda: network.show_responses("wavelets"), UsageError, "method: 'wavelets' is none of"),
         (lambda: network.show_curves(*[run] * 7), UsageError, "at most 7 runs"),
         (lambda: network.show_activations(layers="fc7"), UsageError, "'fc7' with feature maps"),
+        (lambda: network.show_activations(layers=[]), UsageError, "no layer is given"),
+        (lambda: network.show_confusion(results=[]), UsageError, "those of evaluate, got list"),
+        (lambda: network.show_errors(results=5), UsageError, "those of evaluate, got int"),
+        (lambda: network.show_errors(results=training), UsageError, "they are of other images"),
+        (
+            lambda: network.show_errors(split="train", results=reordered),
+            UsageError,
+            "they are of other images",
+        ),
         (lambda: network.show_activations(maps=0), UsageError, "maps: 0 is not a whole number"),
         (lambda: network.show_activations(photos / "red"), UsageError, "image: .* not of 5"),
         (lambda: network.show_saliency(square=99), UsageError, "images have 67 pixels"),

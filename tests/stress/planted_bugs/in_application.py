@@ -315,6 +315,20 @@ FAULTS = [
         "tests/alexnet/training/test_fine_tuning.py -k variant",
     ),
     Fault(
+        "Python: two threads train at once, with each other's random numbers",
+        "alexnet/network.py",
+        "if not _training.acquire(blocking=False):",
+        "if not _training.acquire(blocking=False) and False:",
+        NETWORK + "at_a_time",
+    ),
+    Fault(
+        "a run begins with a network that has diverged",
+        "alexnet/training/run.py",
+        "    checkpoint.require_finite(path)\n",
+        "",
+        "tests/alexnet/training/test_fine_tuning.py -k diverged",
+    ),
+    Fault(
         "a run of a variant saves checkpoints of the plain network",
         "alexnet/training/trainer.py",
         "network=self.settings.network or {}",
@@ -553,6 +567,13 @@ FAULTS = [
         "alexnet/visualize/filters.py",
         "if channel not in range(count)]",
         "if channel >= count]",
+        "tests/alexnet/visualize/test_network_figures.py -k errors",
+    ),
+    Fault(
+        "Python: errors are shown with images of another set",
+        "alexnet/visualize/network_figures.py",
+        "np.array_equal(dataset.labels[results.indices], results.labels)",
+        "known.all()",
         "tests/alexnet/visualize/test_network_figures.py -k errors",
     ),
     Fault(
