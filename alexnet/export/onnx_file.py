@@ -41,7 +41,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         import onnx
     except ImportError as error:
         raise UsageError(
-            "an .onnx file needs onnx, which is not installed: pip install '.[onnx]'"
+            "an .onnx file needs onnx, which is not installed: pip install onnx"
         ) from error
     checkpoint = slim(checkpoint)
     metadata = _metadata(checkpoint)

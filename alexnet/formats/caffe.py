@@ -102,7 +102,7 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     classes = named_classes(path, last.blobs[0].shape[-2], given.classes)
     preprocessing = read_preprocessing(path, net, given)
     try:
-        with nn.init.skipped():
+        with nn.init.skipped(take_keys=False):
             model = ARCHITECTURES["alexnet"](len(classes), preprocessing.image_size, **network)
     except (ValueError, MemoryError, OverflowError) as error:  # a file can claim any size
         raise CheckpointError(f"{path} is no AlexNet: {error}") from error

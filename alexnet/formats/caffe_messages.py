@@ -335,5 +335,5 @@ def _classes(path: Path) -> dict[str, Any]:
         return _classes_of_tables()
     except ImportError as error:
         raise CheckpointError(
-            f"{path} is a file of Caffe: reading it needs protobuf: pip install '.[caffe]'"
+            f"{path} is a file of Caffe: reading it needs protobuf: pip install protobuf"
         ) from error

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from alexnet.errors import UsageError
 
+# Eight images of this size, which conversions compare, fit into a few gigabytes.
+MAX_IMAGE_SIZE = 4096
+
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
@@ -38,6 +41,8 @@ class Given:
             size = self.image_size
             if not isinstance(size, int) or isinstance(size, bool) or size < 1:
                 raise UsageError(f"image_size: expected pixels, 1 or more, got {size!r}")
+            if size > MAX_IMAGE_SIZE:
+                raise UsageError(f"image_size: {size} pixels are more than {MAX_IMAGE_SIZE}")
         if not isinstance(self.names, dict):
             raise UsageError(f"names: expected a dict, of ours by theirs, got {self.names!r}")
         if self.mean is not None:

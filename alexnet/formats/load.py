@@ -27,9 +27,9 @@ def load(path: Path, given: Given | None = None) -> Checkpoint:
     """
     given = given or Given()
     path = find(path, BEST, LAST)
-    if path.is_fifo():  # opening it would wait for ever
-        raise CheckpointError(f"{path} is a pipe: give a file, which can be read in any order")
     try:
+        if path.is_fifo():  # opening it would wait for ever
+            raise CheckpointError(f"{path} is a pipe: give a file, which can be read in any order")
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES)
         if caffe.recognizes(head):

@@ -136,7 +136,7 @@ def _shapes(
     """The shapes of the parameters of a network by name."""
     kind = ARCHITECTURES[architecture]
     try:
-        with nn.init.skipped():
+        with nn.init.skipped(take_keys=False):
             model = kind(classes, image_size or kind.default_image_size)
     except (ValueError, MemoryError) as error:
         raise CheckpointError(f"{path} holds no AlexNet: {error}") from error

@@ -64,7 +64,7 @@ class Trained:
         max_pixels: int | None = None,
         given: Given | None = None,
     ):
-        if batch_size < 1 or workers < 0:
+        if not isinstance(batch_size, int) or batch_size < 1 or workers < 0:
             raise UsageError(
                 "batch_size must be at least 1 and workers at least 0, "
                 f"got batch_size={batch_size} and workers={workers}"

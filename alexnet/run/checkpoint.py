@@ -191,7 +191,7 @@ class Checkpoint:
             CheckpointError: its architecture is unknown, or its parameters do not fit.
         """
         try:
-            with nn.init.skipped():
+            with nn.init.skipped(take_keys=False):
                 model = ARCHITECTURES[self.architecture](
                     len(self.classes), self.preprocessing.image_size, **self.network
                 )
@@ -292,7 +292,7 @@ def find(path: Path, preferred: str, otherwise: str) -> Path:
     Raises:
         CheckpointError: the folder has none.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which a name that no system has does not disturb
         return path
     for name in (preferred, otherwise):
         if (path / name).exists():

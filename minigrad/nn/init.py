@@ -22,23 +22,32 @@ def _is_skipped() -> bool:
     return getattr(_mode, "skipped", False)
 
 
+def _takes_keys() -> bool:
+    return getattr(_mode, "takes_keys", True)
+
+
 @contextlib.contextmanager
-def skipped() -> Iterator[None]:
+def skipped(take_keys: bool = True) -> Iterator[None]:
     """Within this block, and this thread, the functions of this module fill nothing.
 
     For networks whose parameters are filled later: their layers, which otherwise initialize
-    themselves, leave the memory untouched. Random keys are taken as always, so that what is drawn
-    afterwards does not depend on what was skipped.
+    themselves, leave the memory untouched.
+
+    Args:
+        take_keys: take random keys as always, so that what is drawn afterwards does not depend on
+            what was skipped. False: take none, so that it does not depend on this block at all.
     """
-    before = _is_skipped()
-    _mode.skipped = True
+    before = _is_skipped(), _takes_keys()
+    _mode.skipped, _mode.takes_keys = True, before[1] and take_keys
     try:
         yield
     finally:
-        _mode.skipped = before
+        _mode.skipped, _mode.takes_keys = before
 
 
 def _fill(tensor: Tensor, draw: Callable[[np.random.Generator], np.ndarray]) -> Tensor:
+    if not _takes_keys():
+        return tensor
     key = np.array(random_keys.next(), np.uint64)
     if not _is_skipped():
         values = draw(np.random.Generator(np.random.Philox(key=key)))

@@ -18,6 +18,7 @@ from alexnet.errors import BadImage, CheckpointError, DataError, UsageError
 from alexnet.inference.inputs import UNKNOWN
 from alexnet.run.checkpoint import LAST, Checkpoint
 from minigrad import BackendError, Tensor
+from minigrad.random import random_keys
 from tests.alexnet.runs import CLASSES, ROOT, STEPS_PER_EPOCH, assert_same_run, rows_of
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -62,6 +63,16 @@ def test_weights_that_lie_in_no_run_have_no_metrics(undisturbed, tmp_path):
     bare.save(folder / "other.safetensors")
     assert alexnet.load(folder / "other.safetensors").metrics == []
     assert alexnet.load(folder / LAST).metrics != []
+
+
+def test_loading_leaves_the_random_numbers_of_a_training_in_another_thread(
+    network, undisturbed, image, tmp_path
+):
+    network.save(tmp_path / "a.pth")
+    before = random_keys.seed, random_keys.call
+    for source in (undisturbed, tmp_path / "a.pth"):
+        alexnet.load(source).predict(image)
+    assert (random_keys.seed, random_keys.call) == before
 
 
 def test_a_name_that_there_is_not():
@@ -251,10 +262,12 @@ def test_what_is_no_data_set(network):
     "options, message",
     [
         ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 1.5}, "batch_size must be at least 1"),
         ({"workers": -1}, "workers at least 0"),
         ({"bad_images": "ignore"}, "bad_images must be 'error' or 'skip', got 'ignore'"),
         ({"classes": "abc"}, "classes: expected a list of names, got 'abc'"),
         ({"image_size": 0}, "image_size: expected pixels, 1 or more, got 0"),
+        ({"image_size": 100_000}, "image_size: 100000 pixels are more than 4096"),
         ({"mean": 128}, "mean: expected three gray levels of 0 to 255, got 128"),
         ({"mean": (1, 2)}, "mean: expected three gray levels"),
         ({"mean": (0.485, 0.456, 0.406)}, "are shares of 1, not gray levels"),
@@ -287,6 +300,8 @@ def test_a_file_that_is_no_network(tmp_path):
     for source in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(CheckpointError, match=str(source)):
             alexnet.load(source)
+    with pytest.raises(CheckpointError, match="cannot be read: File name too long"):
+        alexnet.load("x" * 5000)
     with pytest.raises(BackendError, match="cuda"):
         alexnet.load(tmp_path, backend="cuda")
 

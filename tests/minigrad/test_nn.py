@@ -202,6 +202,18 @@ def test_skipped_initialization_fills_nothing_and_changes_no_later_draw():
     np.testing.assert_array_equal(after, expected)
 
 
+def test_skipped_without_keys_draws_nothing():
+    mg.manual_seed(3)
+    expected = nn.Linear(4, 3).weight.numpy()
+    mg.manual_seed(3)
+    with nn.init.skipped(take_keys=False):
+        nn.Linear(50, 30)
+        with nn.init.skipped():  # as networks do inside
+            nn.Linear(50, 30)
+        nn.Linear(50, 30)
+    np.testing.assert_array_equal(nn.Linear(4, 3).weight.numpy(), expected)
+
+
 def test_initialization_is_skipped_in_its_own_thread_only():
     parameter = nn.Parameter(np.full(5, 7.0))
     with nn.init.skipped():

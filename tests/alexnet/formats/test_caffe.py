@@ -407,7 +407,7 @@ def test_without_protobuf_it_is_said_what_to_install(write, monkeypatch):
     path = write()
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
     caffe_messages._classes_of_tables.cache_clear()
-    assert_refused(path, "reading it needs protobuf: pip install '.[caffe]'")
+    assert_refused(path, "reading it needs protobuf: pip install protobuf")
 
 
 def test_hundreds_of_damaged_files(tmp_path):

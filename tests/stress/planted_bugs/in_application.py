@@ -90,6 +90,13 @@ FAULTS = [
     ),
     # Networks in Python.
     Fault(
+        "python: a network that is loaded takes random keys of a training in another thread",
+        "alexnet/run/checkpoint.py",
+        "nn.init.skipped(take_keys=False)",
+        "nn.init.skipped()",
+        NETWORK + "random_numbers",
+    ),
+    Fault(
         "python: colors are rows",
         "alexnet/data/images.py",
         "image = image.transpose(1, 2, 0)",
