@@ -194,7 +194,8 @@ def _assumptions(checkpoint: Checkpoint, form: str, given: Given) -> Iterator[st
     if form != "caffe" and checkpoint.architecture == "alexnet":
         yield "normalization is as in the paper (k = 2, before pooling); Caffe's is another"
     if form != "caffe" and given.mean is None:
-        yield "images are prepared as torchvision does; --mean and --std say otherwise"
+        what = "images are" if given.std is None else "but for --std, images are"
+        yield f"{what} prepared as torchvision does; --mean and --std say otherwise"
 
 
 def _description(checkpoint: Checkpoint) -> str:

@@ -69,6 +69,8 @@ class TrainedWithFigures(Trained):
             channels: of a later layer; by default 12 evenly spaced ones.
         """
         require_choice("normalize", normalize, NORMALIZATIONS)
+        if layer == "conv1" and channels is not None:
+            raise UsageError("channels: all kernels of conv1 are shown; choose a later layer")
         if not epochs:
             return filters.kernels(self, layer, normalize, channels)
         if layer != "conv1":

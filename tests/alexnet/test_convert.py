@@ -192,6 +192,8 @@ def test_what_is_given_is_not_assumed(torch_source, tmp_path, capsys):
     loaded = Checkpoint.load(out)
     assert loaded.classes == list("abcdefghij")
     assert loaded.preprocessing.mean == (1, 2, 3)
+    assert run(torch_source, "--out", tmp_path / "std.pth", "--std", "50,50,50") == 0
+    assert "but for --std, images are prepared as torchvision does" in capsys.readouterr().out
     # It is our own file now.
     assert run(out, "--out", tmp_path / "b.pth") == 0
     assert "assumed" not in capsys.readouterr().out

@@ -171,6 +171,7 @@ def test_errors_name_the_argument(network, run, photos, tmp_path):
         (lambda: network.show_filters("conv9"), UsageError, "choose from conv1, conv2"),
         (lambda: network.show_filters(normalize="all"), UsageError, "normalize: 'all' is none of"),
         (lambda: network.show_filters("conv2", epochs=True), UsageError, "epochs: only .* conv1"),
+        (lambda: network.show_filters(channels=[1]), UsageError, "channels: all kernels of conv1"),
         (lambda: network.show_filters("conv2", channels=[99]), UsageError, "no channel 99"),
         (lambda: network.show_filters("conv2", channels=[-1]), UsageError, "no channel -1"),
         (lambda: network.show_patches("fc6"), UsageError, "no layer 'fc6'"),
