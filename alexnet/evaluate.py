@@ -60,17 +60,17 @@ def _run(argv: list[str] | None) -> int:
     trained = options.network(arguments)
     dataset = options.dataset(arguments, trained)
     results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
-    title = result_figures.evaluation_title(results, arguments.split, arguments.views)
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
         print(text.as_json(source | as_json(results, dataset)))
     else:
-        print(cli.printable(f"{title}\n\n{as_text(results)}"))
+        print(cli.printable(f"{results.title}\n\n{as_text(results)}"))
     if arguments.confusion:
-        style.save(result_figures.confusion_matrix(results, title), arguments.confusion)
+        picture = result_figures.confusion_matrix(results, results.title)
+        style.save(picture, arguments.confusion)
     if arguments.errors:
         preprocessing = trained.checkpoint.preprocessing
-        sheet = result_figures.error_sheet(results, dataset, preprocessing, title)
+        sheet = result_figures.error_sheet(results, dataset, preprocessing, results.title)
         style.save(sheet, arguments.errors)
     return 0
 

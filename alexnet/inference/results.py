@@ -148,6 +148,7 @@ class Results:
         rank: int64 (N,), place of the label among the classes by probability, from 1.
         mean_loss: mean of `loss`, summed batch by batch as in a run's metrics: its last digits
             depend on the batch size.
+        title: what was evaluated, in words: "400 validation images, 1 view".
     """
 
     classes: list[str]
@@ -158,6 +159,7 @@ class Results:
     loss: np.ndarray
     rank: np.ndarray
     mean_loss: float
+    title: str = ""
 
     def __repr__(self) -> str:
         share, interval = self.accuracy().percentages()

@@ -4,10 +4,12 @@ Every command that uses a network goes through `Trained`, and so does Python's `
 """
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.data import Dataset, images
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Batch, Loader
@@ -200,7 +202,9 @@ class Trained:
         dataset = self.dataset(split, data)
         loader = self.loader(dataset, views)
         with progress.for_this_terminal()(split, len(dataset), 0) as report:
-            return evaluate(self.model, loader, self.device, report)
+            results = evaluate(self.model, loader, self.device, report)
+        images = cli.counted(len(results), f"{split} image")
+        return replace(results, title=f"{images}, {cli.counted(views, 'view')}")
 
     def dataset(
         self, split: str = "validation", data: Dataset | Path | str | None = None

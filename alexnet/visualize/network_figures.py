@@ -263,8 +263,7 @@ class TrainedWithFigures(Trained):
             dataset = pictures.choose_set(self, split, data)
             results = self.evaluate(dataset, split=split, views=views)
         _require_results(results)
-        title = result_figures.evaluation_title(results, split, views)
-        return result_figures.confusion_matrix(results, title)
+        return result_figures.confusion_matrix(results, results.title)
 
     def show_errors(
         self,
@@ -288,9 +287,8 @@ class TrainedWithFigures(Trained):
             raise UsageError(
                 "results: they are of other images; give data and split as they were for evaluate"
             )
-        title = result_figures.evaluation_title(results, split, views)
         preprocessing = self.checkpoint.preprocessing
-        return result_figures.error_sheet(results, dataset, preprocessing, title)
+        return result_figures.error_sheet(results, dataset, preprocessing, results.title)
 
 
 def _require_results(results: Results) -> None:

@@ -86,12 +86,6 @@ def predict_images(
     ]
 
 
-def evaluation_title(results: Results, split: str, views: int) -> str:
-    """The images of an evaluation, in words."""
-    images = cli.counted(len(results), f"{split} image")
-    return f"{images}, {cli.counted(views, 'view')}"
-
-
 def confusion_matrix(results: Results, title: str) -> Figure:
     """What is taken for what: a row per true class, as shares of its images."""
     classes = len(results.classes)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Scale = float | tuple[float, float, float]
 SQUARE_SHARE = 6  # of the image's side, by default
 STEPS_PER_SQUARE = 3
 CELL, GAP, HEADER, TITLE = 2.1, 0.12, 0.36, 0.42  # inches; a title above each picture
@@ -95,13 +96,18 @@ def _frozen(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad = True
 
 
-def gradient_map(model: nn.Module, inputs: Any, label: int, device: Backend) -> np.ndarray:
+def gradient_map(
+    model: nn.Module, inputs: Any, label: int, scale: Scale, device: Backend
+) -> np.ndarray:
     """How much the score of a class depends on each pixel: |gradient|, the largest of the colors.
+
+    The gradient to the gray levels, so that colors of different scales can be compared.
 
     Section 3 of Simonyan, Vedaldi and Zisserman (2014), "Deep inside convolutional networks".
 
     Args:
         inputs: one prepared image (1, 3, S, S).
+        scale: by which it was prepared, see `Preprocessing`.
 
     Returns:
         float (S, S).
@@ -111,7 +117,8 @@ def gradient_map(model: nn.Module, inputs: Any, label: int, device: Backend) -> 
     score_gradient = np.zeros_like(scores)
     score_gradient[:, label] = 1
     gradient = input_gradient(model, inputs, device.asarray(score_gradient))
-    return np.abs(device.asnumpy(gradient)[0]).max(axis=0)
+    scales = np.broadcast_to(np.float32(scale), 3).reshape(3, 1, 1)
+    return (np.abs(device.asnumpy(gradient)[0]) * scales).max(axis=0)
 
 
 def occlusion_map(
@@ -155,7 +162,7 @@ def occlusion_centers(image_size: int, square: int) -> np.ndarray:
 
 
 def explain(
-    model: nn.Module, inputs: Any, square: int, device: Backend, batch_size: int
+    model: nn.Module, inputs: Any, square: int, scale: Scale, device: Backend, batch_size: int
 ) -> Saliency:
     """What the most probable class of one prepared image (1, 3, S, S) rests on."""
     model.eval()
@@ -167,7 +174,7 @@ def explain(
     return Saliency(
         predicted,
         float(probabilities[predicted]),
-        gradient_map(model, inputs, predicted, device),
+        gradient_map(model, inputs, predicted, scale, device),
         occlusion_map(model, inputs, predicted, square, device, batch_size),
     )
 
@@ -176,8 +183,11 @@ def explained(
     trained: Trained, images: Dataset, square: int
 ) -> Iterator[tuple[Prepared, Saliency]]:
     """Each image of a set, and what its most probable class rests on; see `explain`."""
+    scale = trained.checkpoint.preprocessing.scale
     for image in pictures.prepare_images(trained, images):
-        result = explain(trained.model, image.inputs, square, trained.device, trained.batch_size)
+        result = explain(
+            trained.model, image.inputs, square, scale, trained.device, trained.batch_size
+        )
         yield image, result
 
 

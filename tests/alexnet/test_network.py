@@ -240,6 +240,13 @@ def test_evaluation(network, photos, undisturbed, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_results_say_what_was_evaluated(network):
+    results = network.evaluate(split="train", views=10)
+    assert results.title == "18 train images, 10 views"
+    (axes, _) = network.show_confusion(results=results).axes
+    assert axes.get_title(loc="left").startswith("18 train images, 10 views: ")
+
+
 def test_what_cannot_be_evaluated(network, tmp_path):
     with pytest.raises(DataError, match="no such folder"):
         network.evaluate(tmp_path / "nowhere")

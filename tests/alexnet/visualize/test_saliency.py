@@ -80,9 +80,10 @@ def test_gradient_of_the_loss_to_a_shift_of_all_pixels_of_a_color(model, pixels)
         )
 
 
-def test_map_is_the_largest_gradient_of_the_score_over_the_colors(model, pixels):
-    array = inputs(pixels)
-    found = saliency.gradient_map(model.eval(), array, LABEL, CPU)
+@pytest.mark.parametrize("scale", [0.5, (0.5, 2.0, 0.25)])
+def test_map_is_the_largest_gradient_of_the_score_over_the_colors(model, pixels, scale):
+    array, scales = inputs(pixels), np.broadcast_to(scale, 3)
+    found = saliency.gradient_map(model.eval(), array, LABEL, scale, CPU)
     assert found.shape == (SIZE, SIZE)
     y, x = np.unravel_index(found.argmax(), found.shape)
     steps = []
@@ -93,7 +94,7 @@ def test_map_is_the_largest_gradient_of_the_score_over_the_colors(model, pixels)
             changed[0, channel, y, x] += step
             with no_grad():
                 values.append(model(Tensor(changed)).numpy()[0, LABEL])
-        steps.append(abs(values[0] - values[1]) / 2e-5)
+        steps.append(scales[channel] * abs(values[0] - values[1]) / 2e-5)
     assert found[y, x] == pytest.approx(max(steps), rel=1e-4)
 
 
