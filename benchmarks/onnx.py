@@ -142,7 +142,7 @@ def _about() -> dict[str, Any]:
     except ImportError as error:
         raise UsageError(
             f"this benchmark needs {error.name}, which is not installed: "
-            "pip install '.[onnx,onnxruntime]'"
+            "pip install onnx onnxruntime"
         ) from error
     versions = {module.__name__: module.__version__ for module in (onnx, onnxruntime)}
     about = machine.describe() | versions

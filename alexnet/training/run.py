@@ -165,7 +165,7 @@ def _checkpoint_to_continue(
 def _require_tensorboard(settings: Settings) -> None:
     if settings.tensorboard and not importlib.util.find_spec("tensorboardX"):
         raise UsageError(
-            "--tensorboard needs tensorboardX, which is not installed: pip install '.[tensorboard]'"
+            "--tensorboard needs tensorboardX, which is not installed: pip install tensorboardX"
         )
 
 

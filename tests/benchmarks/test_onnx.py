@@ -82,5 +82,5 @@ def test_onnxruntime_is_not_installed(monkeypatch, capsys):
     assert onnx.main([]) == 2
     assert capsys.readouterr().err == (
         "error: this benchmark needs onnxruntime, which is not installed: "
-        "pip install '.[onnx,onnxruntime]'\n"
+        "pip install onnx onnxruntime\n"
     )

@@ -60,7 +60,7 @@ def validation_synsets(root: Path) -> dict[str, str]:
 def _leaf_synsets(meta: bytes, place: Path) -> dict[bytes, str]:
     """Number of a class, as it is written in the ground truth -> its synset."""
     if importlib.util.find_spec("scipy") is None:
-        raise DataError("reading ImageNet's development kit needs scipy: pip install '.[imagenet]'")
+        raise DataError("reading ImageNet's development kit needs scipy: pip install scipy")
     try:
         pairs = {b"%d" % number: synset for number, synset in read_meta(meta)}
         if not pairs or not all(SYNSET.fullmatch(synset) for synset in pairs.values()):

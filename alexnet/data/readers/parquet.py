@@ -232,7 +232,7 @@ def _open(path: Path, use: Callable[["ParquetFile", Path], Any]) -> Any:
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
-        raise DataError("reading parquet files needs pyarrow: pip install '.[parquet]'") from error
+        raise DataError("reading parquet files needs pyarrow: pip install pyarrow") from error
     try:
         with ParquetFile(path) as file:
             return use(file, path)

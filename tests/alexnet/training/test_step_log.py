@@ -140,5 +140,5 @@ def test_tensorboard(start, tmp_path):
 def test_tensorboard_that_is_not_installed(start, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training_run.importlib.util, "find_spec", lambda name: None)
     assert start(tmp_path / "run", "--tensorboard") == 2
-    assert "pip install '.[tensorboard]'" in capsys.readouterr().err
+    assert "pip install tensorboardX" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
