@@ -5,6 +5,7 @@ import importlib
 import itertools
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ from minigrad.distributed.nccl import NcclTransport
 from minigrad.distributed.pairs import Node
 from minigrad.distributed.reduction import Layout, Reduction, Transport
 from minigrad.distributed.team import DistributedError, Team
+
+# mpiexec may drop what a process has printed if it has not read it when it ends all of them.
+SECONDS_TO_FORWARD = 0.1
 
 _team: Team | None = None
 
@@ -104,6 +108,7 @@ class MpiTeam(Team):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):  # nobody reads it any more
                 stream.flush()
+        time.sleep(SECONDS_TO_FORWARD)
         self._comm.Abort(code)
         os._exit(code)  # MPICH's only asks mpiexec to end the processes, and returns
 
