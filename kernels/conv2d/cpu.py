@@ -1,8 +1,8 @@
 """Convolution on the CPU: the choice among three paths.
 
-Most layers with many channels take Winograd's, which multiplies least. The direct path takes all
-others but the input gradient with strides (or with padding as wide as the window), where most
-products would be with zeros: that goes through im2col.
+Layers with many channels, or with a stride that makes many of few, take Winograd's, which
+multiplies least. The direct path takes all others but the input gradient with strides (or with
+padding as wide as the window), where most products would be with zeros: that goes through im2col.
 """
 
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
@@ -12,20 +12,30 @@ from minigrad.kernels.relu import cpu as relu_kernels
 def forward(input, weight, bias, stride, padding, groups, *, output):
     arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
     check_convolution("conv2d.forward", arrays, stride, padding, groups)
-    path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
-    path.forward(input, weight, bias, stride, padding, groups, output=output)
+    _forward(input, weight, bias, stride, padding, groups, output, relu=False)
 
 
 def forward_relu(input, weight, bias, stride, padding, groups, *, output):
-    forward(input, weight, bias, stride, padding, groups, output=output)
-    relu_kernels.forward(output, output=output)
+    arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
+    check_convolution("conv2d.forward_relu", arrays, stride, padding, groups)
+    _forward(input, weight, bias, stride, padding, groups, output, relu=True)
+
+
+def _forward(input, weight, bias, stride, padding, groups, output, relu):
+    window = stride, padding, groups
+    if _suits_winograd(output, weight, stride, groups):
+        cpu_winograd.forward(input, weight, bias, *window, output=output, relu=relu)
+        return
+    cpu_direct.forward(input, weight, bias, *window, output=output)
+    if relu:
+        relu_kernels.forward(output, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups)
     KH, KW = weight.shape[2:]
-    if cpu_winograd.suits(grad_output, weight, stride, groups):
+    if stride == (1, 1) and _suits_winograd(grad_output, weight, stride, groups):
         path = cpu_winograd
     elif stride == (1, 1) and padding[0] < KH and padding[1] < KW:
         path = cpu_direct
@@ -37,7 +47,10 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups)
-    path = (
-        cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
-    )
+    is_suitable = _suits_winograd(grad_output, grad_weight, stride, groups)
+    path = cpu_winograd if is_suitable else cpu_direct
     path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)
+
+
+def _suits_winograd(output, weight, stride, groups):
+    return cpu_winograd.suits(output.shape, weight.shape, stride, groups, weight.dtype)
