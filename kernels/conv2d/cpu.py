@@ -3,27 +3,34 @@
 Most layers with many channels take Winograd's, which multiplies least. The direct path takes all
 others but the input gradient with strides (or with padding as wide as the window), where most
 products would be with zeros: that goes through im2col.
+
+bfloat16: factors are rounded first. The products are then exact in float32, whose paths add them.
 """
 
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
 from minigrad.kernels.relu import cpu as relu_kernels
+from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 
 
-def forward(input, weight, bias, stride, padding, groups, *, output):
+def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
     arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
-    check_convolution("conv2d.forward", arrays, stride, padding, groups)
+    check_convolution("conv2d.forward", arrays, stride, padding, groups, bfloat16)
+    if bfloat16:
+        input, weight = round_to_bfloat16(input), round_to_bfloat16(weight)
     path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
     path.forward(input, weight, bias, stride, padding, groups, output=output)
 
 
-def forward_relu(input, weight, bias, stride, padding, groups, *, output):
-    forward(input, weight, bias, stride, padding, groups, output=output)
+def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
+    forward(input, weight, bias, stride, padding, groups, output=output, bfloat16=bfloat16)
     relu_kernels.forward(output, output=output)
 
 
-def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
-    check_convolution("conv2d.backward_input", arrays, stride, padding, groups)
+    check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
+    if bfloat16:
+        grad_output, weight = round_to_bfloat16(grad_output), round_to_bfloat16(weight)
     KH, KW = weight.shape[2:]
     if cpu_winograd.suits(grad_output, weight, stride, groups):
         path = cpu_winograd
@@ -34,9 +41,11 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
 
 
-def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
-    check_convolution("conv2d.backward_weight", arrays, stride, padding, groups)
+    check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
+    if bfloat16:
+        grad_output, input = round_to_bfloat16(grad_output), round_to_bfloat16(input)
     path = (
         cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
     )
