@@ -34,10 +34,10 @@ ROOMS_OF_ALEXNET = [
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
-    ("startup",),
+    ("blocks", "startup"),
     ("kernels",),
     ("cuda", "random"),
-    ("backend",),
+    ("autocast", "backend"),
     ("distributed",),
     ("autograd",),
     ("tensor",),
