@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     options.add_data_options(parser)
     options.add_views_option(parser)
     options.add_computing_options(parser)
+    options.add_precision_option(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
         "--confusion",

@@ -12,18 +12,12 @@ from minigrad.kernels.shared import bfloat16 as bf16
 from tests import bfloat16
 from tests.op_cases import CASES
 
-pytestmark = pytest.mark.usefixtures("one_thread", "supported")
+pytestmark = pytest.mark.usefixtures("one_thread", "bfloat16_supported")
 
 PRODUCTS = {"conv2d", "conv2d_relu", "linear", "matmul"}
 PRODUCT_CASES = [case for case in CASES if case.operation in PRODUCTS]
 # Largest error of a sum in float32, relative to the largest result.
 FLOAT32_TOLERANCE = 1e-5
-
-
-@pytest.fixture
-def supported(monkeypatch):
-    """The kernels compute every shape on every processor."""
-    monkeypatch.setattr(bf16, "SUPPORTED", True)
 
 
 def result_and_gradients(function, arrays, grad_output=None, forward=True, backward=True):
