@@ -63,6 +63,7 @@ def _run(argv: list[str] | None) -> int:
     results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
+        source["precision"] = trained.precision
         print(text.as_json(source | as_json(results, dataset)))
     else:
         print(cli.printable(f"{results.title}\n\n{as_text(results)}"))

@@ -217,7 +217,8 @@ class Trained:
         with shown as report, products_in(self.precision):
             results = evaluate(self.model, loader, self.device, report)
         images = cli.counted(len(results), f"{split} image")
-        return replace(results, title=f"{images}, {cli.counted(views, 'view')}")
+        rounded = ", products in bf16" if self.precision == "bf16" else ""
+        return replace(results, title=f"{images}, {cli.counted(views, 'view')}{rounded}")
 
     def dataset(
         self, split: str = "validation", data: Dataset | Path | str | None = None

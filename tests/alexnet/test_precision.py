@@ -76,10 +76,11 @@ def test_a_continued_run_may_have_another_precision(stopped_run, run, undisturbe
 
 def test_validation_has_the_precision_of_the_run(run):
     row = rows_of(run)[-1]
-    losses = [
-        Trained(run / LAST, precision=precision).evaluate().mean_loss
-        for precision in ("bf16", "float32")
-    ]
+    rounded, exact = (
+        Trained(run / LAST, precision=precision).evaluate() for precision in ("bf16", "float32")
+    )
+    assert rounded.title == exact.title + ", products in bf16"
+    losses = rounded.mean_loss, exact.mean_loss
     assert losses[0] == pytest.approx(row["val_loss"], rel=1e-6)
     assert abs(losses[1] - losses[0]) > 1e-5 * losses[0]
 
@@ -127,7 +128,9 @@ def test_evaluate_and_predict(run, photos, capsys):
     found = []
     for options in ((), ("--precision", "float32"), ("--precision", "bf16")):
         assert evaluate.main([str(run), "--json", *options]) == 0
-        loss = json.loads(capsys.readouterr().out)["loss"]
+        results = json.loads(capsys.readouterr().out)
+        assert results["precision"] == (options[-1] if options else "float32")
+        loss = results["loss"]
         image = str(next(photos.rglob("*.png")))
         assert predict.main([str(run), image, "--json", *options]) == 0
         top = json.loads(capsys.readouterr().out)["images"][0]["top"][0]["probability"]

@@ -162,6 +162,12 @@ def test_float64_is_not_touched(rng):
             assert a.dtype == np.float64 and a.tobytes() == b.tobytes()
 
 
+def test_gradients_are_checked_in_float64(rng):
+    inputs = [mg.Tensor(rng.standard_normal(s), requires_grad=True) for s in ((3, 4), (5, 4))]
+    with mg.autocast():
+        assert mg.gradcheck(F.linear, inputs)
+
+
 def test_parameters_keep_what_bfloat16_cannot_hold(rng):
     layer = nn.Linear(3, 2)
     before = layer.weight.data.copy()
