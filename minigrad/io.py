@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, TensorSpec, deserialize, safe_open, serialize_file
 
+from minigrad.kernels.shared import bfloat16 as bf16
+
 STORABLE_TYPES = tuple(
     map(np.dtype, ("f2", "f4", "f8", "c8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"))
 )
@@ -45,7 +47,7 @@ def save(
     for name, array in stored.items():
         dtype = array.dtype.name
         if name in bfloat16:
-            dtype, array = "bfloat16", _bfloat16_bits(array)
+            dtype, array = "bfloat16", bf16.to_bits(array).astype("<u2", copy=False)
             stored[name] = array  # the library is told where its memory is
         specs[name] = TensorSpec(
             dtype=dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
@@ -136,27 +138,11 @@ def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
         beyond the largest one of the type become infinite.
     """
     if dtype == "bfloat16":
-        return _to_float32(_bfloat16_bits(array))
+        return bf16.from_bits(bf16.to_bits(array))
     with np.errstate(over="ignore"):
         return array.astype(dtype, copy=False)
 
 
-def _bfloat16_bits(array: np.ndarray) -> np.ndarray:
-    """float32 rounded to bfloat16, which is the upper half of the bits of a float32: uint16."""
-    if array.dtype != np.float32:
-        raise TypeError(f"only float32 arrays are rounded to bfloat16, got {array.dtype}")
-    bits = np.ascontiguousarray(array).view(np.uint32)
-    # More than half of the last place carries into it, and half of it does if it is odd.
-    nearest = (bits + (0x7FFF + (bits >> 16 & 1))) >> 16
-    not_a_number = bits >> 16 | 0x40  # a NaN stays one, whichever of its bits are set
-    return np.where(np.isnan(array), not_a_number, nearest).astype("<u2").reshape(array.shape)
-
-
 def _from_bfloat16(dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
     """An array from what the library tells of one of dtype "BF16"."""
-    return _to_float32(np.frombuffer(data, "<u2").reshape(shape))
-
-
-def _to_float32(bits: np.ndarray) -> np.ndarray:
-    # Operations make scalars of arrays without dimensions.
-    return (np.atleast_1d(bits).astype(np.uint32) << 16).view(np.float32).reshape(bits.shape)
+    return bf16.from_bits(np.frombuffer(data, "<u2").reshape(shape))

@@ -8,17 +8,17 @@ from minigrad.kernels.conv2d import check_convolution, cuda_im2col, cuda_implici
 from minigrad.kernels.relu import cuda as relu_kernels
 
 
-def forward(input, weight, bias, stride, padding, groups, *, output):
-    _forward(input, weight, bias, stride, padding, groups, False, output)
+def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
+    _forward(input, weight, bias, stride, padding, groups, False, output, bfloat16)
 
 
-def forward_relu(input, weight, bias, stride, padding, groups, *, output):
-    _forward(input, weight, bias, stride, padding, groups, True, output)
+def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
+    _forward(input, weight, bias, stride, padding, groups, True, output, bfloat16)
 
 
-def _forward(input, weight, bias, stride, padding, groups, relu, output):
+def _forward(input, weight, bias, stride, padding, groups, relu, output, bfloat16):
     checked = {"input": input, "weight": weight, "output": output, "bias": bias}
-    check_convolution("conv2d.forward", checked, stride, padding, groups)
+    check_convolution("conv2d.forward", checked, stride, padding, groups, bfloat16)
     arguments = input, weight, bias, stride, padding, groups
     if cuda_implicit_gemm.suits(input, output, weight, groups):
         cuda_implicit_gemm.forward(*arguments, relu, output=output)
@@ -28,9 +28,9 @@ def _forward(input, weight, bias, stride, padding, groups, relu, output):
         relu_kernels.forward(output, output=output)
 
 
-def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
-    check_convolution("conv2d.backward_input", arrays, stride, padding, groups)
+    check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
     KH, KW = weight.shape[2:]
     suits = (
         cuda_implicit_gemm.suits(grad_output, grad_input, weight, groups)
@@ -42,9 +42,9 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
 
 
-def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
-    check_convolution("conv2d.backward_weight", arrays, stride, padding, groups)
+    check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
     path = (
         cuda_implicit_gemm
         if cuda_implicit_gemm.suits(input, grad_output, grad_weight, groups)

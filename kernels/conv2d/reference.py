@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
+
 
 def _positions(output, kernel_size, stride, padding, input_size):
     """(n, oc, oh, ow, kh, kw, h, w) of every product of an output with a window element."""
@@ -21,7 +23,9 @@ def _group_channels(oc, weight, groups):
     return slice(first, first + IC)
 
 
-def forward(input, weight, bias, stride, padding, groups, *, output):
+def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
+    if bfloat16:
+        input, weight = round_to_bfloat16(input), round_to_bfloat16(weight)
     output[...] = 0 if bias is None else bias[:, None, None]
     for n, oc, oh, ow, kh, kw, h, w in _positions(
         output, weight.shape[2:], stride, padding, input.shape[2:]
@@ -31,12 +35,14 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
             output[n, oc, oh, ow] += weight[oc, ic, kh, kw] * value
 
 
-def forward_relu(input, weight, bias, stride, padding, groups, *, output):
-    forward(input, weight, bias, stride, padding, groups, output=output)
+def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
+    forward(input, weight, bias, stride, padding, groups, output=output, bfloat16=bfloat16)
     output[output <= 0] = 0
 
 
-def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
+    if bfloat16:
+        grad_output, weight = round_to_bfloat16(grad_output), round_to_bfloat16(weight)
     grad_input[...] = 0
     for n, oc, oh, ow, kh, kw, h, w in _positions(
         grad_output, weight.shape[2:], stride, padding, grad_input.shape[2:]
@@ -45,7 +51,9 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
         grad_input[n, channels, h, w] += weight[oc, :, kh, kw] * grad_output[n, oc, oh, ow]
 
 
-def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
+    if bfloat16:
+        grad_output, input = round_to_bfloat16(grad_output), round_to_bfloat16(input)
     grad_weight[...] = 0
     for n, oc, oh, ow, kh, kw, h, w in _positions(
         grad_output, grad_weight.shape[2:], stride, padding, input.shape[2:]

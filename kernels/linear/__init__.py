@@ -10,20 +10,25 @@
 ``backward_input``: grad_input = grad_output @ weight. ``backward_weight``: grad_weight =
 grad_output.T @ input. Cost of each of the three: 2 * N * O * I FLOPs; at small N reading
 the weights (4 * O * I bytes) is what takes the time.
+
+With ``bfloat16=True``, for float32 arrays, both factors are rounded to bfloat16 before they are
+multiplied (`kernels.shared.bfloat16`). Sums, the bias and what is written are float32.
 """
 
-from minigrad.kernels.shared.arguments import check_arrays
+from minigrad.kernels.shared.arguments import check_arrays, check_bfloat16
 
 
-def check_linear(kernel, arrays):
+def check_linear(kernel, arrays, bfloat16=False):
     """Raise unless the arrays are those of the contract.
 
     Args:
         kernel: its name, with which messages begin.
         arrays: by name and in this order: input, weight and output, or their gradients, then the
             bias or None.
+        bfloat16: whether factors are rounded to it, which only those of float32 are.
     """
     input, weight, *_ = arrays.values()
     (rows, inputs), outputs = input.shape, weight.shape[0]
     shapes = (rows, inputs), (outputs, inputs), (rows, outputs), (outputs,)
     check_arrays(kernel, arrays, shapes)
+    check_bfloat16(kernel, input, bfloat16)

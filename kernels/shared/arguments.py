@@ -65,5 +65,15 @@ def check_same_shape(kernel: str, **arrays: Any) -> None:
     check_arrays(kernel, arrays, [shape] * len(arrays))
 
 
+def check_bfloat16(kernel: str, array: Any, bfloat16: bool) -> None:
+    """Raise TypeError if factors are to be rounded to bfloat16 that are not float32 on the CPU."""
+    if not bfloat16:
+        return
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{kernel}: bfloat16=True is for the CPU, got {_name(type(array))}")
+    if array.dtype != np.float32:
+        raise TypeError(f"{kernel}: bfloat16=True is for float32 arrays, got {array.dtype}")
+
+
 def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")

@@ -10,6 +10,7 @@ be written to, a full disk or a damaged file costs the time of compiling, and a 
 import contextlib
 import hashlib
 import logging
+import os
 import pickle
 from pathlib import Path
 
@@ -23,6 +24,8 @@ _SITE_PACKAGES = _FOLDER.parents[1]
 _sources = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted(_FOLDER.rglob("*.py")))
 ).hexdigest()
+# It decides how products of bfloat16 are compiled (`bfloat16.py`).
+_emulates = os.environ.get("MINIGRAD_BF16_EMULATE")
 
 
 def kernel_cache(function, parallel):
@@ -79,7 +82,7 @@ class KernelCache(FunctionCache):
         self._parallel = parallel
 
     def _index_key(self, sig, codegen):
-        return (*super()._index_key(sig, codegen), self._parallel, _sources)
+        return (*super()._index_key(sig, codegen), self._parallel, _sources, _emulates)
 
     def load_overload(self, sig, target_context):
         try:
