@@ -2,6 +2,7 @@
 
 import minigrad.startup  # noqa: F401  (before Numba is imported)
 from minigrad import functional, nn, optim
+from minigrad.autocast import autocast
 from minigrad.autograd import Context, Function, is_grad_enabled, no_grad
 from minigrad.backend import BackendError
 from minigrad.cuda import set_float32_matmul_precision
@@ -20,6 +21,7 @@ __all__ = [
     "Function",
     "GradcheckError",
     "Tensor",
+    "autocast",
     "functional",
     "gradcheck",
     "is_grad_enabled",

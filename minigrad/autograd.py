@@ -6,16 +6,15 @@ the inputs. `run_backward` walks these nodes from the output to the leaves.
 """
 
 import contextlib
-import functools
-import inspect
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from minigrad.backend import Backend, backend_of
+from minigrad.blocks import Block
 
 Output = TypeVar("Output", covariant=True)
 
@@ -50,41 +49,14 @@ def no_grad(function: Callable | None = None) -> Any:
     return block if function is None else block(function)
 
 
-class _NoGrad(threading.local):
-    """The block of `no_grad`, which may be entered any number of times, by several threads."""
-
-    def __init__(self) -> None:  # called in each thread that enters it
-        self._before: list[bool] = []
-
-    def __enter__(self) -> None:
-        self._before.append(is_grad_enabled())
+class _NoGrad(Block):
+    def _enter(self) -> bool:
+        before = is_grad_enabled()
         _mode.enabled = False
+        return before
 
-    def __exit__(self, *error: Any) -> None:
-        _mode.enabled = self._before.pop()
-
-    def __call__(self, function: Callable) -> Callable:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with _NoGrad():
-                return function(*args, **kwargs)
-
-        @functools.wraps(function)
-        def generate(*args: Any, **kwargs: Any) -> Generator:
-            with contextlib.closing(function(*args, **kwargs)) as generator:
-                proceed = functools.partial(next, generator)
-                while True:
-                    with _NoGrad():
-                        try:
-                            value = proceed()
-                        except StopIteration as end:
-                            return end.value
-                    try:
-                        proceed = functools.partial(generator.send, (yield value))
-                    except Exception as error:
-                        proceed = functools.partial(generator.throw, error)
-
-        return generate if inspect.isgeneratorfunction(function) else call
+    def _leave(self, before: bool) -> None:
+        _mode.enabled = before
 
 
 Observer = Callable[[type["Function"], tuple[Any, ...], Any], None]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigrad import backend, checks, loss_checks, operand_checks
+from minigrad.autocast import autocast
 from minigrad.autograd import Function
 from minigrad.checks import Pair
 from minigrad.ops import conv, elementwise, loss, normalization, pool, reduce, shape
@@ -446,7 +447,7 @@ def adaptive_avg_pool2d(
     """Mean over a grid of output_size windows that covers the image, whatever its size.
 
     Window i of a side runs from floor(i * size / out) to ceil((i + 1) * size / out). The mean
-    over rows and columns is two matrix products.
+    over rows and columns is two matrix products, in float32 also within `autocast`.
 
     Args:
         input: (N, C, H, W), or one image (C, H, W).
@@ -462,7 +463,8 @@ def adaptive_avg_pool2d(
     asarray = backend.backend_of(input.data).asarray
     rows = Tensor(asarray(pool.averaging_matrix(H, OH, input.dtype)))
     columns = Tensor(asarray(pool.averaging_matrix(W, OW, input.dtype)))
-    return matmul(matmul(rows, input), transpose(columns, 0, 1))
+    with autocast(enabled=False):
+        return matmul(matmul(rows, input), transpose(columns, 0, 1))
 
 
 def local_response_norm(

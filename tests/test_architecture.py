@@ -18,7 +18,7 @@ LONGER_FILES = {"minigrad/functional.py": 600}
 ROOMS_OF_ALEXNET = [
     ("interrupts",),
     ("errors", "files", "model", "pickles"),
-    ("cli", "columns"),
+    ("cli", "columns", "precision"),
     ("text",),
     ("style",),
     ("data",),
@@ -34,10 +34,10 @@ ROOMS_OF_ALEXNET = [
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
-    ("startup",),
+    ("blocks", "startup"),
     ("kernels",),
     ("cuda", "random"),
-    ("backend",),
+    ("autocast", "backend"),
     ("distributed",),
     ("autograd",),
     ("tensor",),

@@ -9,14 +9,14 @@ bfloat16: factors are rounded first. The products are then exact in float32, who
 
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
 from minigrad.kernels.relu import cpu as relu_kernels
-from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
+from minigrad.kernels.shared.bfloat16 import rounded_copy
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
     arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
     check_convolution("conv2d.forward", arrays, stride, padding, groups, bfloat16)
     if bfloat16:
-        input, weight = round_to_bfloat16(input), round_to_bfloat16(weight)
+        input, weight = rounded_copy(input), rounded_copy(weight)
     path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
     path.forward(input, weight, bias, stride, padding, groups, output=output)
 
@@ -30,7 +30,7 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, 
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
     if bfloat16:
-        grad_output, weight = round_to_bfloat16(grad_output), round_to_bfloat16(weight)
+        grad_output, weight = rounded_copy(grad_output), rounded_copy(weight)
     KH, KW = weight.shape[2:]
     if cpu_winograd.suits(grad_output, weight, stride, groups):
         path = cpu_winograd
@@ -45,7 +45,7 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
     if bfloat16:
-        grad_output, input = round_to_bfloat16(grad_output), round_to_bfloat16(input)
+        grad_output, input = rounded_copy(grad_output), rounded_copy(input)
     path = (
         cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
     )

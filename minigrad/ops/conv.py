@@ -2,6 +2,7 @@
 
 import math
 
+from minigrad.autocast import rounds_factors
 from minigrad.autograd import Function
 
 
@@ -10,7 +11,7 @@ class Conv2d(Function):
     def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
         window = stride, padding, groups
         output, arguments = _prepare(ctx, input, weight, bias, *window, output_shape)
-        ctx.backend.kernels.conv2d.forward(*arguments, output=output)
+        ctx.backend.kernels.conv2d.forward(*arguments, output=output, bfloat16=ctx.bfloat16)
         ctx.save_for_backward(*arguments[:2])
         ctx.parameters = window
         return ctx.backend.channels_first(output)
@@ -31,7 +32,7 @@ class Conv2dReLU(Conv2d):
     def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
         window = stride, padding, groups
         output, arguments = _prepare(ctx, input, weight, bias, *window, output_shape)
-        ctx.backend.kernels.conv2d.forward_relu(*arguments, output=output)
+        ctx.backend.kernels.conv2d.forward_relu(*arguments, output=output, bfloat16=ctx.bfloat16)
         ctx.save_for_backward(*arguments[:2], output)
         ctx.parameters = window
         return ctx.backend.channels_first(output)
@@ -47,6 +48,7 @@ class Conv2dReLU(Conv2d):
 
 def _prepare(ctx, input, weight, bias, stride, padding, groups, output_shape):
     """Memory for the output (N, OH, OW, OC), and the arguments of the kernel."""
+    ctx.bfloat16 = rounds_factors(input)
     N, OC, OH, OW = output_shape
     output = ctx.backend.empty((N, OH, OW, OC), input.dtype)
     input, weight = ctx.backend.channels_last(input), ctx.backend.contiguous(weight)
@@ -65,12 +67,14 @@ def _gradients(ctx, grad_output, input, weight):
     needs_input, needs_weight, *needs_bias = ctx.needs_input_grad
     if needs_input:
         grad_input = backend.empty(input.shape, input.dtype)
-        kernels.conv2d.backward_input(grad_output, weight, *ctx.parameters, grad_input=grad_input)
+        kernels.conv2d.backward_input(
+            grad_output, weight, *ctx.parameters, grad_input=grad_input, bfloat16=ctx.bfloat16
+        )
         gradients[0] = backend.channels_first(grad_input)
     if needs_weight:
         gradients[1] = backend.empty(weight.shape, weight.dtype)
         kernels.conv2d.backward_weight(
-            grad_output, input, *ctx.parameters, grad_weight=gradients[1]
+            grad_output, input, *ctx.parameters, grad_weight=gradients[1], bfloat16=ctx.bfloat16
         )
     if any(needs_bias):
         gradients[2] = backend.empty(weight.shape[:1], weight.dtype)

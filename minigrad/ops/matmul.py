@@ -1,6 +1,8 @@
 """Matrix products."""
 
+from minigrad.autocast import rounds_factors
 from minigrad.autograd import Function
+from minigrad.kernels.shared.bfloat16 import rounded_copy
 from minigrad.ops.elementwise import unbroadcast
 
 
@@ -12,7 +14,8 @@ class MatMul(Function):
         # BLAS sums in another order where a factor is transposed.
         input, other = map(ctx.backend.contiguous, (input, other))
         ctx.save_for_backward(input, other)
-        return ctx.backend.xp.matmul(input, other)
+        ctx.bfloat16 = rounds_factors(input)
+        return _product(ctx, input, other)
 
     @staticmethod
     def backward(ctx, grad_output):
@@ -21,16 +24,22 @@ class MatMul(Function):
         needs_input, needs_other = ctx.needs_input_grad
         grad_input = grad_other = None
         if needs_input:
-            grad_input = ctx.backend.xp.matmul(grad_output, other.swapaxes(-1, -2))
+            grad_input = _product(ctx, grad_output, other.swapaxes(-1, -2))
             grad_input = unbroadcast(grad_input, input.shape)
         if needs_other:
-            grad_other = ctx.backend.xp.matmul(input.swapaxes(-1, -2), grad_output)
+            grad_other = _product(ctx, input.swapaxes(-1, -2), grad_output)
             grad_other = unbroadcast(grad_other, other.shape)
         return grad_input, grad_other
 
     @staticmethod
     def multiply_adds(inputs, output):
         return output.size * inputs[0].shape[-1]
+
+
+def _product(ctx, input, other):
+    if ctx.bfloat16:
+        input, other = (rounded_copy(ctx.backend.contiguous(x)) for x in (input, other))
+    return ctx.backend.xp.matmul(input, other)
 
 
 class Linear(Function):
@@ -42,7 +51,8 @@ class Linear(Function):
         input, weight = backend.contiguous(input), backend.contiguous(weight)
         bias = None if bias is None else backend.contiguous(bias)
         output = backend.empty((input.shape[0], weight.shape[0]), input.dtype)
-        backend.kernels.linear.forward(input, weight, bias, output=output)
+        ctx.bfloat16 = rounds_factors(input)
+        backend.kernels.linear.forward(input, weight, bias, output=output, bfloat16=ctx.bfloat16)
         ctx.save_for_backward(input, weight)
         return output
 
@@ -55,10 +65,14 @@ class Linear(Function):
         needs_input, needs_weight, *needs_bias = ctx.needs_input_grad
         if needs_input:
             gradients[0] = backend.empty(input.shape, input.dtype)
-            kernels.linear.backward_input(grad_output, weight, grad_input=gradients[0])
+            kernels.linear.backward_input(
+                grad_output, weight, grad_input=gradients[0], bfloat16=ctx.bfloat16
+            )
         if needs_weight:
             gradients[1] = backend.empty(weight.shape, weight.dtype)
-            kernels.linear.backward_weight(grad_output, input, grad_weight=gradients[1])
+            kernels.linear.backward_weight(
+                grad_output, input, grad_weight=gradients[1], bfloat16=ctx.bfloat16
+            )
         if any(needs_bias):
             gradients[2] = backend.empty(weight.shape[:1], weight.dtype)
             kernels.bias.backward(grad_output, grad_bias=gradients[2])

@@ -53,6 +53,15 @@ def test_no_number_changes_by_more_than_the_unit_roundoff(rng):
     assert 0.99 * bf16.UNIT_ROUNDOFF < error.max() <= bf16.UNIT_ROUNDOFF
 
 
+def test_the_compiled_form_gives_the_same_bits(rng):
+    special = of_bits(0, 1, 0x807FFFFF, 0x800000, 0x7F7FFFFF, 0x7F800000, 0xFF800001, 0xFFFFFFFF)
+    array = np.concatenate([special, of_bits(*rng.integers(0, 2**32, 40_000, np.uint32))])
+    for part in (array, array[:40_000].reshape(100, 4, 100), array[:0].reshape(0, 3)):
+        copy = bf16.rounded_copy(part)
+        assert copy.shape == part.shape
+        assert copy.tobytes() == bf16.round_to_bfloat16(part).tobytes()
+
+
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3), (3, 2)])
 def test_shapes_and_layouts(shape, rng):
     array = rng.standard_normal(shape).astype(np.float32)
