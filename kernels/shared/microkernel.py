@@ -21,6 +21,11 @@ without copying them together (a batch-reduce product).
 
 A is packed in panels or gathered. Gathered rows each need an address register, so there are
 fewer of them; to have work for as many accumulators, their tile can be three vectors wide.
+
+Pairs. Where the operands are arrays of uint32, a "number" of them is a pair of bfloat16 that are
+adjacent along k (`bfloat16.py`), and the sums in C are float32: all of the above holds, with depth
+and starts counted in pairs, and each multiply-add takes the place of two. A pair has the size of a
+float32, so that tiles and panels have the same shapes.
 """
 
 import platform
@@ -29,10 +34,10 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minigrad.kernels.shared.threads import jit
+from minigrad.kernels.shared.vectors import INT32, constants, multiply_add, pair_multiply_add
 
 _features = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
@@ -125,13 +130,11 @@ class _TileProduct:
         self.width = vector_bytes * 8 // dtype.bitwidth  # numbers of a vector
         self.alignment = dtype.bitwidth // 8  # of a vector in memory: that of a number
         number = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
-        self.vector = ir.VectorType(number, self.width)
+        self.vector = ir.VectorType(number, self.width)  # of sums
+        pairs = dtype == types.uint32
+        self.factors = ir.VectorType(INT32, self.width) if pairs else self.vector
         self.zero = ir.Constant(self.vector, None)
-        self.multiply_add = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(self.vector, [self.vector] * 3),
-            f"llvm.fmuladd.v{self.width}f{dtype.bitwidth}",
-        )
+        self.multiply_add = pair_multiply_add if pairs else multiply_add
         values = [
             context.make_array(array)(context, builder, value).data
             if isinstance(array, types.Array)
@@ -230,15 +233,15 @@ class _TileProduct:
         if self.prefetch:
             self._prefetch(b_k)
         b_vectors = [
-            self._load_vector(self._vector_at(b_k, _const(j * self.width)))
+            self._load_vector(self._vector_at(b_k, _const(j * self.width), self.factors))
             for j in range(self.vectors)
         ]
         new_sums = []
         for i in range(self.rows):
             a_value = self._broadcast(a_column[i])
             for j in range(self.vectors):
-                factors = [a_value, b_vectors[j], sums[self.vectors * i + j]]
-                new_sums.append(self.builder.call(self.multiply_add, factors))
+                total = sums[self.vectors * i + j]
+                new_sums.append(self.multiply_add(self.builder, a_value, b_vectors[j], total))
         return new_sums
 
     def _prefetch(self, b_k):
@@ -263,6 +266,7 @@ class _TileProduct:
             self._vector_at(
                 origin,
                 builder.add(builder.mul(self.c_stride, _const(i)), _const(j * self.width)),
+                self.vector,
             )
             for i, j in self.tile
         ]
@@ -286,8 +290,8 @@ class _TileProduct:
     def _load_at(self, pointer, index):
         return self.builder.load(self._at(pointer, index))
 
-    def _vector_at(self, pointer, index):
-        return self.builder.bitcast(self._at(pointer, index), self.vector.as_pointer())
+    def _vector_at(self, pointer, index, vector):
+        return self.builder.bitcast(self._at(pointer, index), vector.as_pointer())
 
     def _load_vector(self, pointer):
         value = self.builder.load(pointer)
@@ -297,12 +301,10 @@ class _TileProduct:
     def _broadcast(self, pointer):
         """A vector of copies of one number."""
         number = self.builder.load(pointer)
-        int32 = ir.IntType(32)
-        first = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), number, ir.Constant(int32, 0)
-        )
-        copies = ir.Constant(ir.VectorType(int32, self.width), [0] * self.width)
-        return self.builder.shuffle_vector(first, self.zero, copies)
+        nothing = ir.Constant(self.factors, ir.Undefined)
+        first = self.builder.insert_element(nothing, number, ir.Constant(INT32, 0))
+        copies = constants(ir.VectorType(INT32, self.width), 0)
+        return self.builder.shuffle_vector(first, nothing, copies)
 
 
 def _const(value):
