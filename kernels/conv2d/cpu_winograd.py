@@ -63,66 +63,74 @@ TASK_TILES = 16
 LEAST_TASKS = 8  # where there are enough tiles to share
 
 
-def forward(input, weight, bias, stride, padding, groups, *, output, relu=False):
+def forward(input, weight, bias, stride, padding, groups, *, output, relu=False, bfloat16=False):
     """For windows that are square when divided by the stride, of 2 to 5 taps."""
-    algorithm = best_algorithm(output.shape, weight.shape, stride, groups, weight.dtype)
+    shapes = output.shape, weight.shape, stride, groups, weight.dtype, bfloat16
     filters = split_filters(weight, stride, groups)
-    _convolve(algorithm, input, filters, bias, stride, padding, relu, output)
+    window = stride, padding
+    _convolve(best_algorithm(*shapes), input, filters, bias, window, relu, bfloat16, output)
 
 
-def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
+def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
     """For stride 1."""
     OC, IC, R, _ = weight.shape
     shape = (IC * groups, OC // groups, R, R)
-    algorithm = best_algorithm(grad_input.shape, shape, stride, groups, weight.dtype)
+    shapes = grad_input.shape, shape, stride, groups, weight.dtype, bfloat16
     filters = turned_filters(weight, groups)
-    padding = R - 1 - padding[0], R - 1 - padding[1]
-    _convolve(algorithm, grad_output, filters, None, stride, padding, False, grad_input)
+    window = stride, (R - 1 - padding[0], R - 1 - padding[1])
+    _convolve(
+        best_algorithm(*shapes), grad_output, filters, None, window, False, bfloat16, grad_input
+    )
 
 
-def _convolve(algorithm, input, weight, bias, stride, padding, relu, output):
+def _convolve(algorithm, input, weight, bias, window, relu, bfloat16, output):
     groups, outputs, inputs = weight.shape[:3]
     dtype, points = input.dtype, algorithm.products**2
+    # Numbers of one element of the factors, and its type.
+    pair, factor_type = (2, np.dtype(np.uint32)) if bfloat16 else (1, dtype)
     if bias is None:
         bias = np.zeros(output.shape[3], dtype)
     lanes = widest_lanes(dtype, outputs)
-    filters = pool.empty((groups, -(-outputs // lanes), points, inputs, lanes), dtype)
-    transform_filters(weight, evaluate_filter(algorithm, dtype), filters)
+    panels, depth = -(-outputs // lanes), -(-inputs // pair)
+    filters = pool.empty((groups, panels, points, depth, lanes), factor_type)
+    transform_filters(weight, evaluate_filter(algorithm, dtype, bfloat16), pair, filters)
     width = -(-inputs // panel_width(dtype)) * panel_width(dtype)
     tiles = math.prod(tile_grid(output.shape, algorithm.outputs))
     block = min(TASK_TILES, tiles * groups // LEAST_TASKS)
     block = max(block // GATHERED_ROWS, 1) * GATHERED_ROWS
-    code = evaluate(algorithm, dtype), interpolate(algorithm, dtype)
+    code = evaluate(algorithm, dtype, bfloat16), interpolate(algorithm, dtype)
     sizes = algorithm.size, algorithm.outputs
-    wide = lanes == lanes_of(dtype, 3)
     # Without a gap powers of two of channels would put the values of a tile at all points into
     # the same few sets of the caches.
-    gaps = block * width + lanes, block * lanes + lanes
+    gaps = block * width // pair + lanes, block * lanes + lanes
     copied = max(algorithm.size**2 * width, algorithm.outputs**2 * lanes)
-    work = pool.empty((get_num_threads(), points * sum(gaps) + copied), dtype)
+    values = pool.empty((get_num_threads(), points * gaps[0]), factor_type)
+    work = pool.empty((get_num_threads(), points * gaps[1] + copied), dtype)
     _multiply(
-        input, stride, padding, width, filters, wide, bias, int(relu), sizes, *code, block, gaps,
-        work, output,
+        input, *window, width, pair, filters, lanes == lanes_of(dtype, 3), bias, int(relu), sizes,
+        *code, block, gaps, values, work, output,
     )  # fmt: skip
 
 
 @parallel_jit
 def _multiply(
-    images, stride, padding, width, filters, wide, bias, relu, sizes, evaluate, interpolate, block,
-    gaps, work, output,
+    images, stride, padding, width, pair, filters, wide, bias, relu, sizes, evaluate, interpolate,
+    block, gaps, value_work, work, output,
 ):  # fmt: skip
     """The convolution of `block` tiles and one group a task.
 
     Args:
+        width: channels of a tile, those behind the last are zero.
+        pair: numbers of one element of the factors.
         gaps: from the values of one point to those of the next, and from its products.
-        work: memory for each thread.
+        value_work, work: memory for each thread.
     """
     N, OH, OW, OC = output.shape
     S, M = sizes
     SH, SW = stride
     PH, PW = padding
-    groups, panels, points, inputs, lanes = filters.shape
-    channels, per_group = inputs // (SH * SW), OC // groups
+    groups, panels, points, depth, lanes = filters.shape
+    channels, per_group = images.shape[3] // groups, OC // groups
     rows, columns = (OH + M - 1) // M, (OW + M - 1) // M
     tiles = N * rows * columns
     filter_memory, itemsize = filters.reshape(-1), images.itemsize
@@ -132,42 +140,37 @@ def _multiply(
         padded_bias[g * panels * lanes + c] = bias[channel]
     zero = np.zeros(1, np.int64)
     value_gap, product_gap = gaps
-    value_rows = spaced(block, width)
+    value_rows = spaced(block, width // pair)
     for task in prange((tiles + block - 1) // block * groups):
         first, g = task // groups * block, task % groups
         count = min(block, tiles - first)
-        memory = work[get_thread_id()]
-        values = memory[: points * value_gap]
-        products = memory[values.size : points * (value_gap + product_gap)]
-        scratch = memory[values.size + products.size :]
+        values = value_work[get_thread_id()]
+        products = work[get_thread_id()]
+        scratch = products[points * product_gap :]
         for t in range(count):
             n, row, column = tile_position(first + t, rows, columns)
             pixels, row_stride, column_stride = load_tile(
                 images, n, row * M * SH - PH, column * M * SW - PW, S, stride, g * channels,
                 channels, width, scratch,
             )  # fmt: skip
+            target = address(values, t * (width // pair))
             call(
                 evaluate,
-                (
-                    pixels, row_stride, column_stride, width,
-                    address(values, t * width), value_gap * itemsize,
-                ),
-            )  # fmt: skip
+                (pixels, row_stride, column_stride, width, target, value_gap * itemsize),
+            )
         for panel in range(panels):
             for point in range(points):
-                start = ((g * panels + panel) * points + point) * inputs * lanes
+                start = ((g * panels + panel) * points + point) * depth * lanes
                 for row in range(0, count, GATHERED_ROWS):
                     gathered_product(
-                        values, point * value_gap, value_rows[row:], filter_memory, start,
-                        zero, 1, inputs, products, point * product_gap + row * lanes, lanes,
-                        False, wide,
+                        values, point * value_gap, value_rows[row:], filter_memory, start, zero, 1,
+                        depth, products, point * product_gap + row * lanes, lanes, False, wide,
                     )  # fmt: skip
             channel = g * per_group + panel * lanes
             for t in range(count):
                 n, row, column = tile_position(first + t, rows, columns)
                 store_tile(
-                    interpolate, address(products, t * lanes),
-                    product_gap * itemsize, lanes,
+                    interpolate, address(products, t * lanes), product_gap * itemsize, lanes,
                     address(padded_bias, (g * panels + panel) * lanes), relu, M, output, n,
                     row * M, column * M, channel, min(lanes, per_group - panel * lanes), scratch,
                 )  # fmt: skip

@@ -17,7 +17,7 @@ WORTHWHILE = 0.8
 TASK_CHANNELS = 16  # input channels whose filters one task transforms
 
 
-def suits(output_shape, weight_shape, stride, groups, dtype):
+def suits(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
     """Whether a convolution and its gradients are faster this way than by the direct path.
 
     They are where channels and tiles are many: the filters are transformed for all tiles, and
@@ -33,19 +33,22 @@ def suits(output_shape, weight_shape, stride, groups, dtype):
     if taps != -(-KW // stride[1]) or not 2 <= taps <= 5 or 0 in output_shape:
         return False
     direct = N * OH * OW * OC * math.prod(weight_shape[1:])
-    shapes = output_shape, weight_shape, stride, groups, dtype
+    shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16
     return _cost(best_algorithm(*shapes), *shapes) < WORTHWHILE * direct
 
 
-def best_algorithm(output_shape, weight_shape, stride, groups, dtype):
+def best_algorithm(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
     """The algorithm of least cost, for a window of 2 to 5 taps when divided by the stride."""
-    shapes = output_shape, weight_shape, stride, groups, dtype
+    shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16
     taps = -(-weight_shape[2] // stride[0])
-    return min(algorithms(taps), key=lambda algorithm: _cost(algorithm, *shapes))
+    return min(algorithms(taps, bfloat16), key=lambda algorithm: _cost(algorithm, *shapes))
 
 
-def _cost(algorithm, output_shape, weight_shape, stride, groups, dtype):
-    """Multiply-adds at all points, of the transforms, and for the filters."""
+def _cost(algorithm, output_shape, weight_shape, stride, groups, dtype, bfloat16):
+    """Multiply-adds at all points, of the transforms, and for the filters.
+
+    Products in bfloat16 take half the time.
+    """
     lanes, width = lanes_of(dtype), panel_width(dtype)
     inputs = -(-weight_shape[1] * math.prod(stride) // width) * width  # of a group
     outputs = -(-weight_shape[0] // groups // lanes) * lanes * groups
@@ -54,7 +57,7 @@ def _cost(algorithm, output_shape, weight_shape, stride, groups, dtype):
     evaluation, _, interpolation = (np.count_nonzero(m) for m in algorithm.matrices)
     P, S, M = algorithm.products, algorithm.size, algorithm.outputs
     return (
-        P * P * inputs * outputs * (tiles + FILTER_COST)
+        P * P * inputs * outputs * ((tiles / 2 if bfloat16 else tiles) + FILTER_COST)
         + tiles * (P + S) * evaluation * inputs * groups
         + tiles * (P + M) * interpolation * outputs
     )
@@ -88,30 +91,38 @@ def turned_filters(weight, groups):
 
 
 @parallel_jit
-def transform_filters(weight, evaluate, filters):
-    """(G, OC, IC, R, R) as [group][OC / lanes][point][IC][lanes], zero after the last channel.
+def transform_filters(weight, evaluate, pair, filters):
+    """(G, OC, IC, R, R) as [group][OC / lanes][point][IC / pair][lanes], zero behind the last.
 
     TASK_CHANNELS input channels at a time: all their filters lie side by side in a tile.
+
+    Args:
+        pair: input channels of one element of `filters`: 2 in bfloat16, else 1.
     """
     _, OC, IC, R, _ = weight.shape
-    groups, panels, points, _, lanes = filters.shape
-    blocks = (IC + TASK_CHANNELS - 1) // TASK_CHANNELS
+    groups, panels, points, depth, lanes = filters.shape
+    elements = TASK_CHANNELS // pair
+    blocks = (depth + elements - 1) // elements
     itemsize = filters.itemsize
     for task in prange(groups * panels * blocks):
-        panel, first = task // blocks, task % blocks * TASK_CHANNELS
+        panel, first = task // blocks, task % blocks * elements
         g, channel = panel // panels, panel % panels * lanes
-        count = min(TASK_CHANNELS, IC - first)
-        taps = np.zeros((R * R, count * lanes), filters.dtype)
+        count = min(elements, depth - first)
+        size = count * lanes
+        taps = np.zeros((R * R, pair * size), weight.dtype)
         for c in range(min(lanes, OC - channel)):
-            for i in range(count):
-                for t in range(R * R):
-                    taps[t, i * lanes + c] = weight[g, channel + c, first + i, t // R, t % R]
-        target = (panel * points * IC + first) * lanes
+            for i in range(count * pair):
+                ic = first * pair + i
+                if ic < IC:
+                    at = i % pair * size + i // pair * lanes + c
+                    for t in range(R * R):
+                        taps[t, at] = weight[g, channel + c, ic, t // R, t % R]
+        target = (panel * points * depth + first) * lanes
         call(
             evaluate,
             (
-                address(taps, 0), R * count * lanes * itemsize, count * lanes * itemsize,
-                count * lanes, address(filters, target), IC * lanes * itemsize,
+                address(taps, 0), R * pair * size * itemsize, pair * size * itemsize, size,
+                address(filters, target), depth * lanes * itemsize,
             ),
         )  # fmt: skip
 

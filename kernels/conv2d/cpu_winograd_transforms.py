@@ -14,6 +14,10 @@ multiplications with constants and neither loops nor zeros:
 They are functions of their own, called by address, so that the kernels around them are compiled
 once for all algorithms. Their arguments are addresses and distances in bytes; channels are a
 multiple of a vector.
+
+For products in bfloat16 everything is computed in float32, and values are rounded when they are
+stored. Those that are summed over channels are pairs as they lie; for the others, a transform does
+its work for two sources and stores the pairs.
 """
 
 import types as python_types
@@ -27,6 +31,7 @@ from numba.extending import intrinsic
 
 from minigrad.kernels.shared.cache import kernel_cache
 from minigrad.kernels.shared.microkernel import VECTOR_BYTES
+from minigrad.kernels.shared.vectors import multiply_add, round_to_bits, round_to_pairs
 
 _INT = ir.IntType(64)
 
@@ -86,35 +91,72 @@ def clear(typing, target, size):
 
 
 @cache
-def evaluate(algorithm, dtype):
+def evaluate(algorithm, dtype, bfloat16=False):
     """Address of f(pixels, row_stride, column_stride, channels, values, point_stride)."""
-    return _grid_transform(algorithm, algorithm.matrices[0], "pixels", dtype)
 
-
-@cache
-def evaluate_filter(algorithm, dtype):
-    """The same for R x R taps of filters, whose output channels lie side by side."""
-    return _grid_transform(algorithm, algorithm.matrices[1], "taps", dtype)
-
-
-def _grid_transform(algorithm, matrix, of, dtype):
     def emit(code, arguments):
         pixels, row_stride, column_stride, channels, values, point_stride = arguments
 
         def body(c):
-            def load(k, j):
-                row = code.add(pixels, code.multiply(row_stride, k))
-                return code.load(code.add(code.add(row, code.multiply(column_stride, j)), c))
+            load = _grid_of(code, code.add(pixels, c), row_stride, column_stride)
 
             def store(i, j, value):
-                point = code.multiply(point_stride, i * len(matrix) + j)
-                code.store(value, code.add(code.add(values, point), c))
+                target = code.add(values, code.multiply(point_stride, i * products + j))
+                if bfloat16:
+                    code.store_rounded(value, code.add(target, code.half(c)))
+                else:
+                    code.store(value, code.add(target, c))
 
             _transform(code, matrix, load, store)
 
         code.for_each_vector(channels, body)
 
-    return _compile(_evaluate, algorithm, dtype, emit, of)
+    matrix, products = algorithm.matrices[0], algorithm.products
+    return _compile(_evaluate, algorithm, dtype, bfloat16, emit)
+
+
+@cache
+def evaluate_filter(algorithm, dtype, bfloat16=False):
+    """The same for R x R taps of filters, whose output channels lie side by side.
+
+    bfloat16: what makes the second halves of the pairs follows behind so many channels.
+    """
+
+    def emit(code, arguments):
+        taps, row_stride, column_stride, channels, values, point_stride = arguments
+        second = code.add(taps, code.multiply(channels, code.itemsize))
+
+        def body(c):
+            first_values = {}
+
+            def store(i, j, value):
+                target = code.add(values, code.multiply(point_stride, i * products + j))
+                target = code.add(target, c)
+                if not bfloat16:
+                    code.store(value, target)
+                elif (i, j) in first_values:
+                    code.store_pairs(first_values[i, j], value, target)
+                else:
+                    first_values[i, j] = value
+
+            for start in (taps, second) if bfloat16 else (taps,):
+                load = _grid_of(code, code.add(start, c), row_stride, column_stride)
+                _transform(code, matrix, load, store)
+
+        code.for_each_vector(channels, body)
+
+    matrix, products = algorithm.matrices[1], algorithm.products
+    return _compile(_evaluate_filter, algorithm, dtype, bfloat16, emit)
+
+
+def _grid_of(code, start, row_stride, column_stride):
+    """load(k, j) of the vectors of a grid in memory."""
+
+    def load(k, j):
+        row = code.add(start, code.multiply(row_stride, k))
+        return code.load(code.add(row, code.multiply(column_stride, j)))
+
+    return load
 
 
 @cache
@@ -124,16 +166,16 @@ def evaluate_columns(algorithm, dtype):
     B^T pixels: one line of S vectors for each row of points, where those of the channels follow
     one another.
     """
-    return _columns_transform(algorithm, algorithm.matrices[0], "pixels", dtype)
+    return _columns_transform(_evaluate_columns, algorithm, algorithm.matrices[0], dtype)
 
 
 @cache
 def evaluate_filter_columns(algorithm, dtype):
     """The same for taps of filters: G filter."""
-    return _columns_transform(algorithm, algorithm.matrices[1], "taps", dtype)
+    return _columns_transform(_evaluate_filter_columns, algorithm, algorithm.matrices[1], dtype)
 
 
-def _columns_transform(algorithm, matrix, of, dtype):
+def _columns_transform(template, algorithm, matrix, dtype):
     size = len(matrix[0])
 
     def emit(code, arguments):
@@ -153,46 +195,55 @@ def _columns_transform(algorithm, matrix, of, dtype):
 
         code.for_each_vector(channels, body)
 
-    return _compile(_evaluate_columns, algorithm, dtype, emit, of)
+    return _compile(template, algorithm, dtype, False, emit)
 
 
 @cache
-def evaluate_line(algorithm, dtype):
-    """Address of f(line, channels, values, point_stride, vectors, panel_stride).
+def evaluate_line(algorithm, dtype, bfloat16=False):
+    """Address of f(line, next_line, channels, values, point_stride, vectors, panel_stride).
 
-    The values of one row of points, in panels of so many vectors.
+    The values of one row of points, in panels of so many vectors. bfloat16: pairs of those of a
+    line and of the next one, which is not read otherwise.
     """
-    return _line_transform(algorithm, algorithm.matrices[0], "pixels", dtype)
+    return _line_transform(_evaluate_line, algorithm, algorithm.matrices[0], dtype, bfloat16)
 
 
 @cache
-def evaluate_filter_line(algorithm, dtype):
+def evaluate_filter_line(algorithm, dtype, bfloat16=False):
     """The same for taps of filters."""
-    return _line_transform(algorithm, algorithm.matrices[1], "taps", dtype)
+    return _line_transform(_evaluate_filter_line, algorithm, algorithm.matrices[1], dtype, bfloat16)
 
 
-def _line_transform(algorithm, matrix, of, dtype):
+def _line_transform(template, algorithm, matrix, dtype, bfloat16):
     size = len(matrix[0])
 
     def emit(code, arguments):
-        line, channels, values, point_stride, vectors, panel_stride = arguments
+        line, next_line, channels, values, point_stride, vectors, panel_stride = arguments
 
         def body(c):
-            start = code.add(line, code.multiply(c, size))
-            pixels = [
-                code.load(code.add(start, code.constant(k * VECTOR_BYTES))) for k in range(size)
-            ]
             number = code.builder.udiv(c, code.constant(VECTOR_BYTES))
             panel = code.builder.mul(code.builder.udiv(number, vectors), panel_stride)
             lane = code.multiply(code.builder.urem(number, vectors), VECTOR_BYTES)
             target = code.add(values, code.add(panel, lane))
+            pixels = [
+                [
+                    code.load(code.add(at, code.constant(k * VECTOR_BYTES)))
+                    for at in [code.add(start, code.multiply(c, size))]
+                    for k in range(size)
+                ]
+                for start in ((line, next_line) if bfloat16 else (line,))
+            ]
             for j, factors in enumerate(matrix):
                 point = code.add(target, code.multiply(point_stride, j))
-                code.store(code.combine(factors, pixels), point)
+                sums = [code.combine(factors, vectors) for vectors in pixels]
+                if bfloat16:
+                    code.store_pairs(*sums, point)
+                else:
+                    code.store(*sums, point)
 
         code.for_each_vector(channels, body)
 
-    return _compile(_evaluate_line, algorithm, dtype, emit, of)
+    return _compile(template, algorithm, dtype, bfloat16, emit)
 
 
 @cache
@@ -230,7 +281,7 @@ def interpolate(algorithm, dtype):
 
         code.for_each_vector(channels, body)
 
-    return _compile(_interpolate, algorithm, dtype, emit)
+    return _compile(_interpolate, algorithm, dtype, False, emit)
 
 
 def _transform(code, matrix, load, store):
@@ -255,11 +306,6 @@ class _Code:
         self.width = VECTOR_BYTES // dtype.itemsize
         self.number = ir.FloatType() if dtype.itemsize == 4 else ir.DoubleType()
         self.vector = ir.VectorType(self.number, self.width)
-        self._multiply_add = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(self.vector, [self.vector] * 3),
-            f"llvm.fmuladd.v{self.width}f{8 * dtype.itemsize}",
-        )
 
     def for_each_vector(self, channels, body):
         """body(offset in bytes) for the vectors of so many channels."""
@@ -283,11 +329,8 @@ class _Code:
             elif factor == -1:
                 total = self.builder.fsub(total, vector)
             else:
-                total = self.multiply_add(vector, self.splat(factor), total)
+                total = multiply_add(self.builder, vector, self.splat(factor), total)
         return total
-
-    def multiply_add(self, a, b, c):
-        return self.builder.call(self._multiply_add, [a, b, c])
 
     def scale(self, vector, factor):
         return self.builder.fmul(vector, factor)
@@ -306,13 +349,23 @@ class _Code:
     def multiply(self, value, factor):
         return self.builder.mul(value, self.constant(factor))
 
+    def half(self, value):
+        return self.builder.lshr(value, self.constant(1))
+
     def load(self, address):
         pointer = self.builder.inttoptr(address, self.vector.as_pointer())
         return self.builder.load(pointer, align=self.itemsize)
 
     def store(self, value, address):
-        pointer = self.builder.inttoptr(address, self.vector.as_pointer())
+        pointer = self.builder.inttoptr(address, value.type.as_pointer())
         self.builder.store(value, pointer, align=self.itemsize)
+
+    def store_rounded(self, value, address):
+        """Adjacent numbers of bfloat16."""
+        self.store(round_to_bits(self.builder, value), address)
+
+    def store_pairs(self, first, second, address):
+        self.store(round_to_pairs(self.builder, first, second), address)
 
 
 # What is compiled: copies of these, each with an `_emit` of its own.
@@ -322,12 +375,24 @@ def _evaluate(pixels, row_stride, column_stride, channels, values, point_stride)
     _emit((pixels, row_stride, column_stride, channels, values, point_stride))
 
 
+def _evaluate_filter(taps, row_stride, column_stride, channels, values, point_stride):
+    _emit((taps, row_stride, column_stride, channels, values, point_stride))
+
+
 def _evaluate_columns(pixels, row_stride, column_stride, channels, lines, line_stride):
     _emit((pixels, row_stride, column_stride, channels, lines, line_stride))
 
 
-def _evaluate_line(line, channels, values, point_stride, vectors, panel_stride):
-    _emit((line, channels, values, point_stride, vectors, panel_stride))
+def _evaluate_filter_columns(taps, row_stride, column_stride, channels, lines, line_stride):
+    _emit((taps, row_stride, column_stride, channels, lines, line_stride))
+
+
+def _evaluate_line(line, next_line, channels, values, point_stride, vectors, panel_stride):
+    _emit((line, next_line, channels, values, point_stride, vectors, panel_stride))
+
+
+def _evaluate_filter_line(line, next_line, channels, values, point_stride, vectors, panel_stride):
+    _emit((line, next_line, channels, values, point_stride, vectors, panel_stride))
 
 
 def _interpolate(products, point_stride, channels, bias, relu, outputs, row_stride, column_stride):
@@ -342,12 +407,8 @@ def _emit(arguments):
 _kept = []  # machine code lives as long as its object
 
 
-def _compile(template, algorithm, dtype, emit, of=""):
-    """The address of a transform whose instructions `emit` writes.
-
-    Args:
-        of: what else tells it from others of its template.
-    """
+def _compile(template, algorithm, dtype, bfloat16, emit):
+    """The address of a transform whose instructions `emit` writes."""
 
     @intrinsic
     def emitted(typing, arguments):
@@ -360,12 +421,8 @@ def _compile(template, algorithm, dtype, emit, of=""):
     # A copy under a name of its own, without a closure: by these the cache knows it.
     function = python_types.FunctionType(template.__code__, {"_emit": emitted})
     function.__module__ = __name__
-    function.__name__ = function.__qualname__ = "_".join(
-        map(
-            str,
-            (template.__name__, of, algorithm.outputs, algorithm.taps, algorithm.products, dtype),
-        )
-    )
+    form = algorithm.outputs, algorithm.taps, algorithm.products, "bfloat16" if bfloat16 else dtype
+    function.__name__ = function.__qualname__ = "_".join(map(str, (template.__name__, *form)))
     signature = (types.int64,) * template.__code__.co_argcount, types.void
     code = CFunc(function, signature, locals={}, options={})
     code._cache = kernel_cache(function, parallel=False)

@@ -20,8 +20,6 @@ instead of a stride, see `cpu_winograd.py`), so that every tile lies within. Eve
 order, that of the tiles, which depends on the shapes alone.
 """
 
-import math
-
 import numpy as np
 from numba import get_num_threads, get_thread_id, prange
 
@@ -51,23 +49,24 @@ from minigrad.kernels.shared.microkernel import (
 )
 from minigrad.kernels.shared.threads import parallel_jit
 
-CHUNK_TILES = 128
+CHUNK_TILES = 128  # even
 # Of half transformed tiles that all tasks work on at a time: a part of the last-level cache.
-PIECE_BYTES = 16 << 20
+PIECE_BYTES = 8 << 20
 TASK_TILES = 8  # of the first half of the transforms
 # Threads that are idle at the end may cost so much.
 BALANCE = 0.9
 
 
-def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight):
+def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     """For windows that are square when divided by the stride, of 2 to 5 taps."""
     OC, IC, KH, KW = grad_weight.shape
     N, OH, OW, _ = grad_output.shape
     dtype = input.dtype
-    algorithm = best_algorithm(
-        grad_output.shape, grad_weight.shape, stride, groups, dtype
-    ).transposed
+    shapes = grad_output.shape, grad_weight.shape, stride, groups, dtype, bfloat16
+    algorithm = best_algorithm(*shapes).transposed
     M, P = algorithm.taps, algorithm.products
+    # Tiles of one element of the factors, and its type.
+    pair, factor_type = (2, np.dtype(np.uint32)) if bfloat16 else (1, dtype)
     inputs, per_group = stride[0] * stride[1] * IC, OC // groups
     width = -(-inputs // panel_width(dtype)) * panel_width(dtype)
     lanes = widest_lanes(dtype, per_group)
@@ -77,40 +76,38 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight)
     # Of a tile: the pixels and the gradients after the first half of their transforms.
     numbers = [P * side * n for side, n in zip((algorithm.size, M), channels)]
     piece = max(PIECE_BYTES // (groups * sum(numbers) * dtype.itemsize), CHUNK_TILES)
-    piece = min(-(-piece // CHUNK_TILES) * CHUNK_TILES, tiles)
+    piece = min(-(-piece // CHUNK_TILES) * CHUNK_TILES, -(-tiles // pair) * pair)
     lines, gradient_lines = (pool.empty((P, groups, piece, n // P), dtype) for n in numbers)
     sums = pool.empty((groups, P, P, panels, width, lanes), dtype)
     chunk = min(CHUNK_TILES, piece)
     task_panels = _panels_of_task(groups * P, panels)
-    work = pool.empty(
-        (
-            get_num_threads(),
-            max(
-                P * (chunk * (width + task_panels * lanes) + 2 * lanes),
-                algorithm.size**2 * max(channels),
-            ),
-        ),
-        dtype,
-    )
-    inputs_code = evaluate_columns(algorithm, dtype), evaluate_line(algorithm, dtype)
-    gradients_code = (
+    values_of_task = P * (chunk // pair * (width + task_panels * lanes) + 2 * lanes)
+    values = pool.empty((get_num_threads(), values_of_task), factor_type)
+    copied = pool.empty((get_num_threads(), algorithm.size**2 * max(channels)), dtype)
+    columns_code = (
+        evaluate_columns(algorithm, dtype),
         evaluate_filter_columns(algorithm, dtype),
-        evaluate_filter_line(algorithm, dtype),
+    )
+    line_code = (
+        evaluate_line(algorithm, dtype, bfloat16),
+        evaluate_filter_line(algorithm, dtype, bfloat16),
     )
     wide = lanes == lanes_of(dtype, 3)
     for first in range(0, tiles, piece):
         count = min(piece, tiles - first)
         _evaluate_columns(
             input, first, count, (rows, columns), M, algorithm.size, stride, padding,
-            inputs // math.prod(stride), width, inputs_code[0], work, lines,
+            IC, width, columns_code[0], copied, lines,
         )  # fmt: skip
         _evaluate_columns(
             grad_output, first, count, (rows, columns), M, M, (1, 1), (0, 0), per_group,
-            panels * lanes, gradients_code[0], work, gradient_lines,
+            panels * lanes, columns_code[1], copied, gradient_lines,
         )  # fmt: skip
+        if count % pair:  # the second of the last pair
+            lines[:, :, count], gradient_lines[:, :, count] = 0, 0
         _correlate(
-            lines, gradient_lines, count, inputs_code[1], gradients_code[1], chunk, task_panels,
-            wide, first > 0, work, sums,
+            lines, gradient_lines, count, pair, line_code, chunk, task_panels, wide, first > 0,
+            values, sums,
         )  # fmt: skip
     _weights_from_sums(sums, interpolate(algorithm, dtype), stride, grad_weight)
 
@@ -157,19 +154,25 @@ def _evaluate_columns(
 
 @parallel_jit
 def _correlate(
-    lines, gradient_lines, count, evaluate_inputs, evaluate_gradients, chunk, task_panels, wide,
-    accumulate, work, sums,
+    lines, gradient_lines, count, pair, code, chunk, task_panels, wide, accumulate, work, sums
 ):  # fmt: skip
-    """sums[group, row of points] (+)= the products of all tiles; one row a task."""
+    """sums[group, row of points] (+)= the products of all tiles; one row a task.
+
+    Args:
+        pair: tiles of one element of the factors.
+        work: memory for each thread.
+    """
     groups, P, _, panels, width, lanes = sums.shape
     _, _, tiles, line = lines.shape
-    gradient_line = gradient_lines.shape[3]
-    itemsize = sums.itemsize
+    gradient_line, itemsize = gradient_lines.shape[3], sums.itemsize
+    evaluate_inputs, evaluate_gradients = code
     vector = VECTOR_BYTES // itemsize
     panel_width = max(vector, GATHERED_ROWS)
     blocks = (panels + task_panels - 1) // task_panels
-    # Gaps, so that the points do not compete for the same sets of the caches.
-    value_gap, gradient_gap = chunk * width + lanes, chunk * task_panels * lanes + lanes
+    # Elements of the factors of a point, with gaps, so that the points do not compete for the
+    # same sets of the caches.
+    elements = chunk // pair
+    value_gap, gradient_gap = elements * width + lanes, elements * task_panels * lanes + lanes
     sum_memory, zero = sums.reshape(-1), np.zeros(1, np.int64)
     for task in prange(groups * P * blocks):
         g, i, first_panel = task // blocks // P, task // blocks % P, task % blocks * task_panels
@@ -178,31 +181,33 @@ def _correlate(
         values = work[get_thread_id()]
         gradient_values = values[P * value_gap :]
         for first in range(0, count, chunk):
-            depth = min(chunk, count - first)
+            depth = (min(chunk, count - first) + pair - 1) // pair
             for t in range(depth):
-                tile = (i * groups + g) * tiles + first + t
+                tile = (i * groups + g) * tiles + first + t * pair
+                source = address(lines, tile * line)
                 call(
                     evaluate_inputs,
                     (
-                        address(lines, tile * line), width, address(values, t * panel_width),
-                        value_gap * itemsize, panel_width // vector,
-                        chunk * panel_width * itemsize,
+                        source, source + line * itemsize, width,
+                        address(values, t * panel_width), value_gap * itemsize,
+                        panel_width // vector, elements * panel_width * itemsize,
                     ),
                 )  # fmt: skip
+                source = address(gradient_lines, tile * gradient_line + skipped)
                 call(
                     evaluate_gradients,
                     (
-                        address(gradient_lines, tile * gradient_line + skipped),
-                        used_panels * lanes, address(gradient_values, t * lanes),
-                        gradient_gap * itemsize, lanes // vector, chunk * lanes * itemsize,
+                        source, source + gradient_line * itemsize, used_panels * lanes,
+                        address(gradient_values, t * lanes), gradient_gap * itemsize,
+                        lanes // vector, elements * lanes * itemsize,
                     ),
                 )  # fmt: skip
             for j in range(P):
                 for panel in range(used_panels):
-                    b_start = j * gradient_gap + panel * chunk * lanes
+                    b_start = j * gradient_gap + panel * elements * lanes
                     target = (((g * P + i) * P + j) * panels + first_panel + panel) * width * lanes
                     for row in range(0, width, GATHERED_ROWS):
-                        a_start = j * value_gap + row // panel_width * panel_width * chunk
+                        a_start = j * value_gap + row // panel_width * panel_width * elements
                         vector_product(
                             values, a_start + row % panel_width, zero, gradient_values, b_start,
                             zero, 1, depth, sum_memory, target + row * lanes, lanes,

@@ -52,7 +52,7 @@ def round_to_pairs(builder, first, second):
     As `bfloat16.round_to_bfloat16` rounds.
     """
     integers = _of(INT32, first.type)
-    halves = [_bfloat16_bits(builder, numbers, integers) for numbers in (first, second)]
+    halves = [builder.zext(round_to_bits(builder, n), integers) for n in (first, second)]
     return builder.or_(halves[0], builder.shl(halves[1], constants(integers, 16)))
 
 
@@ -66,11 +66,15 @@ def rounded_pair(typing, first, second):
     return types.uint32(types.float32, types.float32), codegen
 
 
-def _bfloat16_bits(builder, numbers, integers):
-    """The bits of numbers rounded to bfloat16, in the lower halves of integers of 32 bits."""
+def round_to_bits(builder, numbers):
+    """The bits of float32 numbers rounded to bfloat16, integers of 16 bits.
+
+    As `bfloat16.round_to_bfloat16` rounds.
+    """
+    integers = _of(INT32, numbers.type)
     if _has_instructions():  # LLVM makes vcvtneps2bf16 of this
         rounded = builder.fptrunc(numbers, _of(_BFloat(), numbers.type))
-        return builder.zext(builder.bitcast(rounded, _of(INT16, numbers.type)), integers)
+        return builder.bitcast(rounded, _of(INT16, numbers.type))
 
     def masked(bits, mask):
         return builder.and_(bits, constants(integers, mask))
@@ -82,7 +86,8 @@ def _bfloat16_bits(builder, numbers, integers):
     nearest = builder.select(builder.fcmp_unordered("uno", numbers, numbers), not_a_number, nearest)
     no_exponent = builder.icmp_unsigned("==", masked(bits, 0x7F800000), constants(integers, 0))
     nearest = builder.select(no_exponent, masked(bits, 0x80000000), nearest)
-    return builder.lshr(nearest, constants(integers, 16))
+    nearest = builder.lshr(nearest, constants(integers, 16))
+    return builder.trunc(nearest, _of(INT16, numbers.type))
 
 
 def _has_instructions():
