@@ -20,6 +20,8 @@ instead of a stride, see `cpu_winograd.py`), so that every tile lies within. Eve
 order, that of the tiles, which depends on the shapes alone.
 """
 
+import math
+
 import numpy as np
 from numba import get_num_threads, get_thread_id, prange
 
@@ -52,6 +54,7 @@ from minigrad.kernels.shared.threads import parallel_jit
 CHUNK_TILES = 128  # even
 # Of half transformed tiles that all tasks work on at a time: a part of the last-level cache.
 PIECE_BYTES = 8 << 20
+GAP_NUMBERS = 80
 TASK_TILES = 8  # of the first half of the transforms
 # Threads that are idle at the end may cost so much.
 BALANCE = 0.9
@@ -77,11 +80,11 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
     numbers = [P * side * n for side, n in zip((algorithm.size, M), channels)]
     piece = max(PIECE_BYTES // (groups * sum(numbers) * dtype.itemsize), CHUNK_TILES)
     piece = min(-(-piece // CHUNK_TILES) * CHUNK_TILES, -(-tiles // pair) * pair)
-    lines, gradient_lines = (pool.empty((P, groups, piece, n // P), dtype) for n in numbers)
+    lines, gradient_lines = (_spaced_rows((P, groups, piece, n // P), dtype) for n in numbers)
     sums = pool.empty((groups, P, P, panels, width, lanes), dtype)
     chunk = min(CHUNK_TILES, piece)
     task_panels = _panels_of_task(groups * P, panels)
-    values_of_task = P * (chunk // pair * (width + task_panels * lanes) + 2 * lanes)
+    values_of_task = P * ((chunk // pair + 1) * (width + task_panels * lanes))
     values = pool.empty((get_num_threads(), values_of_task), factor_type)
     copied = pool.empty((get_num_threads(), algorithm.size**2 * max(channels)), dtype)
     columns_code = (
@@ -110,6 +113,15 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
             values, sums,
         )  # fmt: skip
     _weights_from_sums(sums, interpolate(algorithm, dtype), stride, grad_weight)
+
+
+def _spaced_rows(shape, dtype):
+    """Memory of a shape, with a gap behind each row.
+
+    Without it rows would begin at the same few sets of the caches, and compete for them.
+    """
+    size = math.prod(shape[1:])
+    return pool.empty((shape[0], size + GAP_NUMBERS), dtype)[:, :size].reshape(shape)
 
 
 def _panels_of_task(rows, panels):
@@ -148,8 +160,7 @@ def _evaluate_columns(
                 g * channels, channels, width, work[get_thread_id()],
             )  # fmt: skip
             target = address(lines, (g * tiles + t) * line)
-            line_stride = groups * tiles * line * images.itemsize
-            call(evaluate, (pixels, row_stride, column_stride, width, target, line_stride))
+            call(evaluate, (pixels, row_stride, column_stride, width, target, lines.strides[0]))
 
 
 @parallel_jit
@@ -169,10 +180,10 @@ def _correlate(
     vector = VECTOR_BYTES // itemsize
     panel_width = max(vector, GATHERED_ROWS)
     blocks = (panels + task_panels - 1) // task_panels
-    # Elements of the factors of a point, with gaps, so that the points do not compete for the
-    # same sets of the caches.
-    elements = chunk // pair
-    value_gap, gradient_gap = elements * width + lanes, elements * task_panels * lanes + lanes
+    # Elements of a panel, and one more, so that panels do not compete for the same sets of the
+    # caches; from one point to the next.
+    elements = chunk // pair + 1
+    value_gap, gradient_gap = elements * width, elements * task_panels * lanes
     sum_memory, zero = sums.reshape(-1), np.zeros(1, np.int64)
     for task in prange(groups * P * blocks):
         g, i, first_panel = task // blocks // P, task // blocks % P, task % blocks * task_panels
@@ -183,8 +194,8 @@ def _correlate(
         for first in range(0, count, chunk):
             depth = (min(chunk, count - first) + pair - 1) // pair
             for t in range(depth):
-                tile = (i * groups + g) * tiles + first + t * pair
-                source = address(lines, tile * line)
+                tile = g * tiles + first + t * pair
+                source = address(lines, tile * line) + i * lines.strides[0]
                 call(
                     evaluate_inputs,
                     (
@@ -194,6 +205,7 @@ def _correlate(
                     ),
                 )  # fmt: skip
                 source = address(gradient_lines, tile * gradient_line + skipped)
+                source += i * gradient_lines.strides[0]
                 call(
                     evaluate_gradients,
                     (
