@@ -1,10 +1,11 @@
 """Convolution on the CPU: the choice among three paths.
 
-Most layers with many channels take Winograd's, which multiplies least. The direct path takes all
-others but the input gradient with strides (or with padding as wide as the window), where most
-products would be with zeros: that goes through im2col.
+Layers with many channels, or with a stride that makes many of few, take Winograd's, which
+multiplies least. The direct path takes all others but the input gradient with strides (or with
+padding as wide as the window), where most products would be with zeros: that goes through im2col.
 
-bfloat16: factors are rounded first. The products are then exact in float32, whose paths add them.
+In bfloat16 there is a fast form of Winograd's alone, in which the transformed values are rounded.
+Elsewhere the factors themselves are; their products are exact in float32, whose paths add them.
 """
 
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
@@ -15,38 +16,63 @@ from minigrad.kernels.shared.bfloat16 import rounded_copy
 def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
     arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
     check_convolution("conv2d.forward", arrays, stride, padding, groups, bfloat16)
-    if bfloat16:
-        input, weight = rounded_copy(input), rounded_copy(weight)
-    path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
-    path.forward(input, weight, bias, stride, padding, groups, output=output)
+    _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu=False)
 
 
 def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
-    forward(input, weight, bias, stride, padding, groups, output=output, bfloat16=bfloat16)
-    relu_kernels.forward(output, output=output)
+    arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
+    check_convolution("conv2d.forward_relu", arrays, stride, padding, groups, bfloat16)
+    _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu=True)
+
+
+def _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu):
+    window = stride, padding, groups
+    shapes = output, weight, stride, groups
+    if bfloat16 and not _suits_winograd(*shapes, bfloat16):
+        input, weight, bfloat16 = rounded_copy(input), rounded_copy(weight), False
+    if _suits_winograd(*shapes, bfloat16):
+        cpu_winograd.forward(
+            input, weight, bias, *window, output=output, relu=relu, bfloat16=bfloat16
+        )
+        return
+    cpu_direct.forward(input, weight, bias, *window, output=output)
+    if relu:
+        relu_kernels.forward(output, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
-    if bfloat16:
-        grad_output, weight = rounded_copy(grad_output), rounded_copy(weight)
+    window = stride, padding, groups
+    shapes = grad_output, weight, stride, groups
+    if bfloat16 and (stride != (1, 1) or not _suits_winograd(*shapes, bfloat16)):
+        grad_output, weight, bfloat16 = rounded_copy(grad_output), rounded_copy(weight), False
     KH, KW = weight.shape[2:]
-    if cpu_winograd.suits(grad_output, weight, stride, groups):
-        path = cpu_winograd
+    if stride == (1, 1) and _suits_winograd(*shapes, bfloat16):
+        cpu_winograd.backward_input(
+            grad_output, weight, *window, grad_input=grad_input, bfloat16=bfloat16
+        )
     elif stride == (1, 1) and padding[0] < KH and padding[1] < KW:
-        path = cpu_direct
+        cpu_direct.backward_input(grad_output, weight, *window, grad_input=grad_input)
     else:
-        path = cpu_im2col
-    path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
+        cpu_im2col.backward_input(grad_output, weight, *window, grad_input=grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
-    if bfloat16:
-        grad_output, input = rounded_copy(grad_output), rounded_copy(input)
-    path = (
-        cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
-    )
-    path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)
+    window = stride, padding, groups
+    shapes = grad_output, grad_weight, stride, groups
+    if bfloat16 and not _suits_winograd(*shapes, bfloat16):
+        grad_output, input, bfloat16 = rounded_copy(grad_output), rounded_copy(input), False
+    if _suits_winograd(*shapes, bfloat16):
+        cpu_winograd.backward_weight(
+            grad_output, input, *window, grad_weight=grad_weight, bfloat16=bfloat16
+        )
+    else:
+        cpu_direct.backward_weight(grad_output, input, *window, grad_weight=grad_weight)
+
+
+def _suits_winograd(output, weight, stride, groups, bfloat16):
+    """Whether Winograd's algorithm pays, by the shapes of the output and the weight."""
+    return cpu_winograd.suits(output.shape, weight.shape, stride, groups, weight.dtype, bfloat16)
