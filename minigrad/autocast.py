@@ -48,7 +48,7 @@ class autocast(Block):
         if self._enabled and not bf16.SUPPORTED:
             raise BackendError(
                 "products in bfloat16 need a processor with the instructions avx512_bf16, which "
-                "this one has not; MINIGRAD_BF16_EMULATE=1 computes the same without them, at the "
+                "this one lacks; MINIGRAD_BF16_EMULATE=1 computes the same without them, at the "
                 "speed of float32"
             )
         before = _mode.products_in_bfloat16

@@ -1,7 +1,8 @@
-"""How much rounding to bfloat16 may change the result of a product of random matrices."""
+"""What products in bfloat16 may differ by from those in float32, and whether they are computed."""
 
 import numpy as np
 
+import minigrad as mg
 from minigrad.kernels.shared.bfloat16 import UNIT_ROUNDOFF
 
 # The error of a rounded factor is evenly spread over +-u / m of it, with its significand m, whose
@@ -19,3 +20,11 @@ def assert_close(actual: np.ndarray, expected: np.ndarray) -> None:
     assert actual.shape == expected.shape
     deviation = LARGEST_FACTOR * PRODUCT_ERROR * np.sqrt(np.mean(np.square(expected)))
     np.testing.assert_allclose(actual, expected, rtol=0, atol=DEVIATIONS * deviation)
+
+
+def is_on() -> bool:
+    """Whether a product of this thread rounds its factors: bfloat16 has nothing this near to 1."""
+    above_one = np.float32(1 + 2.0**-9)
+    product = (mg.tensor([[above_one]]) @ mg.tensor([[np.float32(1)]])).item()
+    assert product in (1, above_one)
+    return product == 1

@@ -11,8 +11,14 @@ of B is packed, and the tiles are those of C transposed. With few rows of A (inf
 images) such a product takes as long as reading B: the panel is as narrow as the rows of A, and each
 task reads its rows of B to the end instead of DEPTH_TERMS numbers of many.
 
+With ``bfloat16=True`` the terms of a sum are pairs of bfloat16 (`bfloat16.py`) instead of numbers.
+They are made where panels are packed: two rows of B are rounded and interleaved. Rows of B that the
+micro-kernel would gather where they lie are first rounded, GATHERED_ROWS of them at a time, to
+a buffer that stays in the second-level cache; whole rows, since memory is read fastest by long
+pieces. `bfloat16_rows` does it once for weights that do not change.
+
 The order of every sum is fixed by the shape alone, so any number of threads gives the same
-bits. Sums run over DEPTH_TERMS products before they are added to C, which also keeps the rounding
+bits. Sums run over DEPTH_TERMS terms before they are added to C, which also keeps the rounding
 error of long sums small.
 """
 
@@ -27,49 +33,72 @@ from minigrad.kernels.shared.microkernel import (
     VECTOR_BYTES,
     gathered_product,
     lanes_of,
+    spaced,
     tile_product,
     tile_product_gathered_half,
     tile_product_gathered_narrow,
     widest_lanes,
 )
 from minigrad.kernels.shared.threads import jit, parallel_jit
+from minigrad.kernels.shared.vectors import term
 
 DEPTH_TERMS = 256
 GROUP_PANELS = 16
 # Columns of B, gathered as rows, of one task.
 TASK_COLUMNS = 64
-# Numbers of a panel of A that a task uses again for all its columns: part of a second-level cache.
-REUSED_NUMBERS = 1 << 15
+# Terms of a panel of A that a task uses again for all its columns: part of a second-level cache.
+REUSED_TERMS = 1 << 15
+# Between rows of a buffer, so that they do not all fall on the same lines of a cache.
+GAP_PAIRS = 16
 
 
-def matmul(a, b, *, output):
+def matmul(a, b, *, output, bfloat16=False):
     """output (M, N) = a (M, K) @ b (K, N); 2-d arrays of one float dtype, output C-contiguous.
 
     `a` and `b` may be transposed views of C-contiguous arrays.
+
+    Args:
+        bfloat16: whether the factors, float32, are rounded to bfloat16 before they are multiplied.
+            `b` may then be the transpose of what `bfloat16_rows` made of its transpose.
     """
     (M, K), N = a.shape, b.shape[1]
-    if b.shape[0] != K or output.shape != (M, N) or not a.dtype == b.dtype == output.dtype:
+    numbers = 2 if bfloat16 else 1  # of a term
+    terms = -(-K // numbers)
+    is_rounded = bfloat16 and b.dtype == np.uint32
+    fits = b.shape[0] == (terms if is_rounded else K) and output.shape == (M, N)
+    if not fits or not a.dtype == output.dtype or not (is_rounded or a.dtype == b.dtype):
         raise ValueError(
             f"matmul: a {a.shape} {a.dtype} @ b {b.shape} {b.dtype} does not fit output "
             f"{output.shape} {output.dtype}"
         )
+    if bfloat16 and a.dtype != np.float32:
+        raise TypeError(f"matmul: only float32 factors are rounded to bfloat16, got {a.dtype}")
     if K == 0:  # no panel would be added up
         output[...] = 0
         return
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
-    if b_strides[0] == 1 and N > 1:
-        lanes = _lanes_for(a.dtype, M)
-        panels = pool.empty((-(-M // lanes) * K * lanes,), a.dtype)
-        _pack_rows(a_flat, *a_strides, M, K, lanes, panels)
+    gathered = is_rounded or (b_strides[0] == 1 and N > 1)
+    lanes = _lanes_for(a.dtype, M) if gathered else ROWS
+    panels = pool.empty((-(-M // lanes) * terms * lanes,), np.uint32 if bfloat16 else a.dtype)
+    _pack_rows(a_flat, *a_strides, M, K, numbers, lanes, panels)
+    c = flat(output)
+    if gathered:
         # Where it is None, what narrow panels need is not even compiled.
         half = lanes == lanes_of(a.dtype, 0.5) if lanes < lanes_of(a.dtype) else None
         wide = lanes == lanes_of(a.dtype, 3)
-        _multiply_gathered(panels, lanes, half, wide, b_flat, flat(output), M, N, K)
+        multiply = _multiply_rounded if numbers == 2 and not is_rounded else _multiply_gathered
+        multiply(panels, lanes, half, wide, b_flat, c, M, N, b.shape[0])
     else:
-        panels = pool.empty((-(-M // ROWS) * K * ROWS,), a.dtype)
-        _pack_rows(a_flat, *a_strides, M, K, ROWS, panels)
-        _multiply(panels, b_flat, *b_strides, flat(output), M, N, K)
+        _multiply(panels, b_flat, c, M, N, K, numbers)
+
+
+def bfloat16_rows(matrix):
+    """The rows of a float32 matrix (N, K) rounded to bfloat16: pairs, uint32 (N, ceil(K / 2))."""
+    N, K = matrix.shape
+    rounded = np.empty((N, -(-K // 2)), np.uint32)
+    _round_rows(flat(matrix), N, K, flat(rounded))
+    return rounded
 
 
 def _lanes_for(dtype, rows):
@@ -88,114 +117,176 @@ def _flat(matrix):
 
 
 @parallel_jit
-def _pack_rows(a, row_stride, column_stride, M, K, width, panels):
-    """panels[m, k, i] = a[m * width + i, k], zero beyond the last row."""
+def _pack_rows(a, row_stride, column_stride, M, K, numbers, width, panels):
+    """panels[m, t, i] = term t of row m * width + i of A, zero beyond the last row."""
+    terms = (K + numbers - 1) // numbers
     for m in prange((M + width - 1) // width):
         for i in range(width):
             row = m * width + i
             if row < M:
-                for k in range(K):
-                    panels[(m * K + k) * width + i] = a[row * row_stride + k * column_stride]
+                start = row * row_stride
+                for t in range(terms):
+                    k = t * numbers
+                    first = a[start + k * column_stride]
+                    second = a[start + (k + 1) * column_stride] if k + 1 < K else a.dtype.type(0)
+                    panels[(m * terms + t) * width + i] = term(panels, first, second)
             else:
-                for k in range(K):
-                    panels[(m * K + k) * width + i] = 0
+                for t in range(terms):
+                    panels[(m * terms + t) * width + i] = 0
 
 
 @parallel_jit
-def _multiply(panels, b, row_stride, column_stride, c, M, N, K):
+def _multiply(panels, b, c, M, N, K, numbers):
     lanes = 2 * VECTOR_BYTES // b.itemsize  # a constant for the compiler
+    terms = (K + numbers - 1) // numbers
     group = min(max((N + lanes - 1) // lanes // 16, 1), GROUP_PANELS) * lanes
     for block in prange((N + group - 1) // group):
         n0 = block * group
         columns = min(group, N - n0)
-        b_panels = np.zeros(DEPTH_TERMS * group, b.dtype)
+        b_panels = np.zeros(DEPTH_TERMS * group, panels.dtype)
         # Tiles that are larger than what is left of C go here first.
-        edge = np.empty(ROWS * lanes, b.dtype)
+        edge = np.empty(ROWS * lanes, c.dtype)
         edge_start = (edge.ctypes.data - c.ctypes.data) // c.itemsize
         start = np.zeros(1, np.int64)
-        for k0 in range(0, K, DEPTH_TERMS):
-            depth = min(DEPTH_TERMS, K - k0)
-            _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, b_panels)
+        for t0 in range(0, terms, DEPTH_TERMS):
+            depth = min(DEPTH_TERMS, terms - t0)
+            _pack_columns(b, N, K, numbers, t0, depth, n0, columns, b_panels)
             for m0 in range(0, M, ROWS):
-                a_start = m0 * K + k0 * ROWS
+                a_start = m0 * terms + t0 * ROWS
                 for j0 in range(0, columns, lanes):
                     b_start = j0 * DEPTH_TERMS
                     target = m0 * N + n0 + j0
                     whole = j0 + lanes <= columns and m0 + ROWS <= M
                     tile_product(
                         panels, a_start, start, b_panels, b_start, start, 1, depth,
-                        c, target if whole else edge_start, N if whole else lanes, whole and k0 > 0,
+                        c, target if whole else edge_start, N if whole else lanes, whole and t0 > 0,
                     )  # fmt: skip
                     if not whole:
                         for i in range(min(ROWS, M - m0)):
                             for j in range(min(lanes, columns - j0)):
-                                before = c[target + i * N + j] if k0 > 0 else 0
+                                before = c[target + i * N + j] if t0 > 0 else 0
                                 c[target + i * N + j] = before + edge[i * lanes + j]
 
 
+@jit
+def _pack_columns(b, N, K, numbers, t0, depth, n0, columns, b_panels):
+    """b_panels[n // lanes, t, n % lanes] = term t0 + t of column n0 + n of B."""
+    lanes = 2 * VECTOR_BYTES // b.itemsize
+    full = columns // lanes * lanes
+    zeros = np.zeros(columns, b.dtype)
+    # Row by row, as B lies in memory. Through slices: an index with an offset might be
+    # negative, for all the compiler knows, and would have to be tested before every number.
+    for t in range(depth):
+        k = (t0 + t) * numbers
+        start = k * N + n0
+        first = b[start : start + columns]
+        second = b[start + N : start + N + columns] if k + 1 < K else zeros
+        for j0 in range(0, full, lanes):
+            target = j0 * DEPTH_TERMS + t * lanes
+            row = b_panels[target : target + lanes]
+            first_part, second_part = first[j0 : j0 + lanes], second[j0 : j0 + lanes]
+            for j in range(lanes):
+                row[j] = term(b_panels, first_part[j], second_part[j])
+        for j in range(full, columns):
+            value = term(b_panels, first[j], second[j])
+            b_panels[full * DEPTH_TERMS + t * lanes + j - full] = value
+
+
 @parallel_jit
-def _multiply_gathered(panels, lanes, half, wide, b, c, M, N, K):
-    """C from A in panels of `lanes` rows, and the (N, K) rows of B transposed.
+def _multiply_gathered(panels, lanes, half, wide, b, c, M, N, terms):
+    """C from A in panels of `lanes` rows, and the (N, terms) rows of B transposed.
 
     Args:
         half: for panels narrower than two vectors, whether they have half of one; else None.
         wide: whether they have three vectors.
     """
-    width = (M + lanes - 1) // lanes * lanes
-    reused = max(REUSED_NUMBERS // (lanes * DEPTH_TERMS), 1) * DEPTH_TERMS
+    reused = max(REUSED_TERMS // (lanes * DEPTH_TERMS), 1) * DEPTH_TERMS
     for block in prange((N + TASK_COLUMNS - 1) // TASK_COLUMNS):
         n0 = block * TASK_COLUMNS
         columns = min(TASK_COLUMNS, N - n0)
-        c_block = np.empty(TASK_COLUMNS * width, b.dtype)
-        start = np.zeros(1, np.int64)
+        c_block = np.empty(TASK_COLUMNS * _padded(M, lanes), c.dtype)
         rows = np.empty(GATHERED_ROWS, np.int64)
-        for first in range(0, K, reused):
+        for first in range(0, terms, reused):
+            count = min(reused, terms - first)
             for j0 in range(0, columns, GATHERED_ROWS):
                 for i in range(GATHERED_ROWS):
-                    rows[i] = min(n0 + j0 + i, N - 1) * K
-                for k0 in range(first, min(first + reused, K), DEPTH_TERMS):
-                    depth = min(DEPTH_TERMS, K - k0)
-                    for m0 in range(0, M, lanes):
-                        a_start, target = m0 * K + k0 * lanes, j0 * width + m0
-                        if half is None:
-                            gathered_product(
-                                b, k0, rows, panels, a_start, start, 1, depth,
-                                c_block, target, width, k0 > 0, wide,
-                            )  # fmt: skip
-                        elif half:
-                            tile_product_gathered_half(
-                                b, k0, rows, panels, a_start, start, 1, depth,
-                                c_block, target, width, k0 > 0,
-                            )  # fmt: skip
-                        else:
-                            tile_product_gathered_narrow(
-                                b, k0, rows, panels, a_start, start, 1, depth,
-                                c_block, target, width, k0 > 0,
-                            )  # fmt: skip
-        for m in range(M):
-            for j in range(columns):
-                c[m * N + n0 + j] = c_block[j * width + m]
+                    rows[i] = min(n0 + j0 + i, N - 1) * terms + first
+                _multiply_rows(
+                    b, rows, panels, first, count, lanes, half, wide, c_block, j0, M, terms
+                )
+        _store_columns(c_block, n0, columns, lanes, c, M, N)
+
+
+@parallel_jit
+def _multiply_rounded(panels, lanes, half, wide, b, c, M, N, K):
+    """As `_multiply_gathered`, of (N, K) rows of float32, each first rounded to pairs."""
+    terms = (K + 1) // 2
+    for block in prange((N + TASK_COLUMNS - 1) // TASK_COLUMNS):
+        n0 = block * TASK_COLUMNS
+        columns = min(TASK_COLUMNS, N - n0)
+        c_block = np.empty(TASK_COLUMNS * _padded(M, lanes), c.dtype)
+        rows = spaced(GATHERED_ROWS, terms + GAP_PAIRS)
+        pairs = np.zeros(GATHERED_ROWS * (terms + GAP_PAIRS), np.uint32)
+        for j0 in range(0, columns, GATHERED_ROWS):
+            for i in range(min(GATHERED_ROWS, columns - j0)):
+                _round_row(b, n0 + j0 + i, K, pairs, rows[i])
+            _multiply_rows(pairs, rows, panels, 0, terms, lanes, half, wide, c_block, j0, M, terms)
+        _store_columns(c_block, n0, columns, lanes, c, M, N)
 
 
 @jit
-def _pack_columns(b, row_stride, column_stride, k0, depth, n0, columns, b_panels):
-    """b_panels[n // lanes, k, n % lanes] = b[k0 + k, n0 + n]."""
-    lanes = 2 * VECTOR_BYTES // b.itemsize
-    if column_stride == 1:
-        # Row by row, as B lies in memory. Through slices: an index with an offset might be
-        # negative, for all the compiler knows, and would have to be tested before every number.
-        full = columns // lanes * lanes
-        for k in range(depth):
-            start = (k0 + k) * row_stride + n0
-            for j0 in range(0, full, lanes):
-                target = j0 * DEPTH_TERMS + k * lanes
-                row, source = b_panels[target : target + lanes], b[start + j0 : start + j0 + lanes]
-                for j in range(lanes):
-                    row[j] = source[j]
-            for j in range(full, columns):
-                b_panels[full * DEPTH_TERMS + k * lanes + j - full] = b[start + j]
-    else:
-        for n in range(columns):
-            panel, source = n // lanes * lanes * DEPTH_TERMS + n % lanes, (n0 + n) * column_stride
-            for k in range(depth):
-                b_panels[panel + k * lanes] = b[source + (k0 + k) * row_stride]
+def _multiply_rows(b, rows, panels, first, count, lanes, half, wide, c_block, j0, M, terms):
+    """Rows of C transposed, j0 and the next: `count` terms of their sums, from `first` on."""
+    start = np.zeros(1, np.int64)
+    width = _padded(M, lanes)
+    for t0 in range(0, count, DEPTH_TERMS):
+        depth = min(DEPTH_TERMS, count - t0)
+        for m0 in range(0, M, lanes):
+            panel, target = m0 * terms + (first + t0) * lanes, j0 * width + m0
+            if half is None:
+                gathered_product(
+                    b, t0, rows, panels, panel, start, 1, depth,
+                    c_block, target, width, first + t0 > 0, wide,
+                )  # fmt: skip
+            elif half:
+                tile_product_gathered_half(
+                    b, t0, rows, panels, panel, start, 1, depth,
+                    c_block, target, width, first + t0 > 0,
+                )  # fmt: skip
+            else:
+                tile_product_gathered_narrow(
+                    b, t0, rows, panels, panel, start, 1, depth,
+                    c_block, target, width, first + t0 > 0,
+                )  # fmt: skip
+
+
+@jit
+def _store_columns(c_block, n0, columns, lanes, c, M, N):
+    """c[m, n0 + n] = c_block[n, m]."""
+    width = _padded(M, lanes)
+    for m in range(M):
+        for j in range(columns):
+            c[m * N + n0 + j] = c_block[j * width + m]
+
+
+@jit
+def _padded(rows, lanes):
+    """The rows of whole panels."""
+    return (rows + lanes - 1) // lanes * lanes
+
+
+@parallel_jit
+def _round_rows(matrix, N, K, pairs):
+    for n in prange(N):
+        _round_row(matrix, n, K, pairs, n * ((K + 1) // 2))
+
+
+@jit
+def _round_row(matrix, n, K, pairs, target):
+    """From `target` on, the pairs of row n of K numbers; of an odd K the last ends with zero."""
+    whole = K // 2
+    row, rounded = matrix[n * K : (n + 1) * K], pairs[target : target + whole]
+    for t in range(whole):
+        rounded[t] = term(rounded, row[2 * t], row[2 * t + 1])
+    if 2 * whole < K:
+        pairs[target + whole] = term(pairs, row[K - 1], np.float32(0))

@@ -2,7 +2,7 @@
 
 Functions for intrinsics: each emits LLVM instructions and returns the vector they compute. Vectors
 are of any length that is a power of two; LLVM makes several instructions of one that is too
-long for the CPU. `rounded_pair` takes numbers, and loops of it are compiled to vectors.
+long for the CPU. `term` takes numbers, and loops of it are compiled to vectors.
 
 Of a vector of pairs (`bfloat16.py`) each element is an integer of 32 bits.
 """
@@ -34,11 +34,9 @@ def pair_multiply_add(builder, a, b, total):
     vector, pairs = total.type, a.type
     if not _has_instructions():
         shift, upper = constants(pairs, 16), constants(pairs, 0xFFFF0000)
-        for half in (lambda pair: builder.and_(pair, upper), lambda pair: builder.shl(pair, shift)):
-            total = multiply_add(
-                builder, *(builder.bitcast(half(pair), vector) for pair in (a, b)), total
-            )
-        return total
+        first = [builder.bitcast(builder.shl(pair, shift), vector) for pair in (a, b)]
+        second = [builder.bitcast(builder.and_(pair, upper), vector) for pair in (a, b)]
+        return multiply_add(builder, *first, multiply_add(builder, *second, total))
     halves = ir.VectorType(_BFloat(), 2 * pairs.count)
     return _call(
         builder, f"x86.avx512bf16.dpbf16ps.{32 * pairs.count}", vector,
@@ -57,13 +55,19 @@ def round_to_pairs(builder, first, second):
 
 
 @intrinsic
-def rounded_pair(typing, first, second):
-    """The pair (uint32) of two float32 numbers, each rounded to bfloat16."""
+def term(typing, factors, first, second):
+    """What an array of factors has for two float32 numbers that are adjacent along a sum.
+
+    Their pair, rounded, if it is an array of pairs. One of numbers has the first, of any type; the
+    second is not even loaded.
+    """
+    if factors.dtype != types.uint32:
+        return first(factors, first, second), lambda context, builder, kind, values: values[1]
 
     def codegen(context, builder, signature, arguments):
-        return round_to_pairs(builder, *arguments)
+        return round_to_pairs(builder, *arguments[1:])
 
-    return types.uint32(types.float32, types.float32), codegen
+    return types.uint32(factors, types.float32, types.float32), codegen
 
 
 def round_to_bits(builder, numbers):

@@ -15,7 +15,7 @@ from alexnet.run.checkpoint import LAST
 from minigrad import BackendError, io
 from minigrad.kernels.shared import bfloat16 as bf16
 from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, rows_of
-from tests.minigrad.test_autocast import is_on
+from tests.bfloat16 import is_on
 
 pytestmark = pytest.mark.usefixtures("narrow", "bfloat16_supported")
 

@@ -23,6 +23,7 @@ class Kernels:
     """The kernels of a backend for images (N, C, H, W), in any order of memory."""
 
     def __init__(self, name: str):
+        self.name = name
         self.kernels = for_numpy(name)
 
     def __getattr__(self, family):

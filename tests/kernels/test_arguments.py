@@ -181,14 +181,13 @@ def test_arrays_that_do_not_fit_are_refused(kernel, device, cuda):
 
     def call(arrays):
         named = arrays | parameters
-        keywords = [
-            key
-            for key, parameter in inspect.signature(function).parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY
-        ]
-        positional = [named[key] for key in inspect.signature(function).parameters]
-        count = len(positional) - len(keywords)
-        function(*positional[:count], **{key: named[key] for key in keywords})
+        positional, keywords = [], {}
+        for key, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is not parameter.KEYWORD_ONLY:
+                positional.append(named[key])
+            elif parameter.default is parameter.empty:
+                keywords[key] = named[key]
+        function(*positional, **keywords)
 
     def make():
         types = {key: TYPES_OF_KERNELS.get((kernel, key), TYPES.get(key)) for key in shapes}

@@ -42,19 +42,20 @@ class _CheckedFamily:
         fast = getattr(getattr(self.kernels.kernels, self.family), function)
         reference = getattr(getattr(self.kernels.reference, self.family), function)
 
-        def checked(*arguments, **outputs):
+        def checked(*arguments, bfloat16=None, **outputs):
             self.kernels.calls += 1
+            options = {} if bfloat16 is None else {"bfloat16": bfloat16}
             name = f"{self.family}.{function}"
             for array in (*arguments, *outputs.values()):
                 if isinstance(array, np.ndarray):
                     assert array.flags.c_contiguous, f"{name} gets an array that is not contiguous"
             inputs = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
             expected = {key: poisoned(array) for key, array in outputs.items()}
-            reference(*arguments, **expected)
+            reference(*arguments, **expected, **options)
             for run, threads in enumerate(self.kernels.threads):
                 numba.set_num_threads(threads)
                 results = {key: poisoned(array) for key, array in outputs.items()}
-                fast(*arguments, **results)
+                fast(*arguments, **results, **options)
                 for key, result in results.items():
                     assert_close(f"{name}: {key}", result, expected[key])
                     if run > 0:

@@ -35,7 +35,7 @@ def round_vectors(typing, first, second, pairs):
 
 def round_in_loop(first, second, pairs):
     for i in range(pairs.size):
-        pairs[i] = vectors.rounded_pair(first[i], second[i])
+        pairs[i] = vectors.term(pairs, first[i], second[i])
 
 
 def round_by_vectors(first, second, pairs):

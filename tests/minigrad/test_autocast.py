@@ -10,6 +10,7 @@ from minigrad import functional as F
 from minigrad import nn
 from minigrad.kernels.shared import bfloat16 as bf16
 from tests import bfloat16
+from tests.bfloat16 import is_on
 from tests.op_cases import CASES
 
 pytestmark = pytest.mark.usefixtures("one_thread", "bfloat16_supported")
@@ -179,16 +180,6 @@ def test_parameters_keep_what_bfloat16_cannot_hold(rng):
 
 
 # -- where it holds -----------------------------------------------------------------------
-
-# bfloat16 has no such number: it is rounded to 1.
-ABOVE_ONE = np.float32(1 + 2.0**-9)
-
-
-def is_on():
-    """Whether a product of this thread rounds its factors."""
-    product = F.matmul(mg.tensor([[ABOVE_ONE]]), mg.tensor([[np.float32(1)]])).item()
-    assert product in (1, ABOVE_ONE)
-    return product == 1
 
 
 def test_blocks_nest():

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad.kernels import avg_pool2d, conv2d, max_pool2d
+from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 from tests import cuda_emulator
 from tests.kernels.on_device import Kernels
 
@@ -271,18 +272,22 @@ def draw_norm_with_pooling(rng: np.random.Generator, fast: Any) -> Draw:
 
 def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
     M, K, N = (int(np.exp(rng.uniform(0, np.log(largest)))) for largest in (150, 700, 150))
-    dtype = np.dtype(rng.choice(["float32", "float64"]))
-    text = f"linear input {(M, K)} weight {(N, K)} {dtype}"
+    precision = str(rng.choice(["float32", "float64", "bfloat16"]))
+    # The GPU has no kernels for bfloat16 so far.
+    options = {"bfloat16": True} if precision == "bfloat16" and fast.name == "cpu" else {}
+    dtype = np.dtype("float64" if precision == "float64" else "float32")
+    text = f"linear input {(M, K)} weight {(N, K)} {precision}"
 
     def check() -> None:
         outputs = Outputs()
         input, weight = (rng.standard_normal(s).astype(dtype) for s in ((M, K), (N, K)))
         bias, grad_output = (rng.standard_normal(s).astype(dtype) for s in ((N,), (M, N)))
         results = [outputs.array(shape, dtype) for shape in ((M, N), (M, K), (N, K))]
-        fast.linear.forward(input, weight, bias, output=results[0])
-        fast.linear.backward_input(grad_output, weight, grad_input=results[1])
-        fast.linear.backward_weight(grad_output, input, grad_weight=results[2])
-        x, w, dy = (a.astype(np.float64) for a in (input, weight, grad_output))
+        fast.linear.forward(input, weight, bias, output=results[0], **options)
+        fast.linear.backward_input(grad_output, weight, grad_input=results[1], **options)
+        fast.linear.backward_weight(grad_output, input, grad_weight=results[2], **options)
+        factors = (input, weight, grad_output)
+        x, w, dy = (np.float64(round_to_bfloat16(a) if options else a) for a in factors)
         expected = [x @ w.T + bias, dy @ w, dy.T @ x]
         for name, result, right in zip(("output", "grad_input", "grad_weight"), results, expected):
             compare(name, result, right)

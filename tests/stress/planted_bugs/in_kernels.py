@@ -7,6 +7,7 @@ BACKENDS = "tests/kernels/test_backends.py -k "
 NORM = "kernels/local_response_norm/pixel.py"
 DIRECT = "kernels/conv2d/cpu_direct.py"
 WINOGRAD = "kernels/conv2d/cpu_winograd.py"
+VECTORS = "kernels/shared/vectors.py"
 WINOGRAD_TILES = "kernels/conv2d/cpu_winograd_tiles.py"
 POOL = "kernels/max_pool2d/cpu.py"
 POOLED = "kernels/max_pool2d/window.py"
@@ -289,22 +290,22 @@ FAULTS = [
     Fault(
         "gemm: parts of a long sum overwrite each other",
         "kernels/shared/matmul.py",
-        "N if whole else lanes, whole and k0 > 0,",
+        "N if whole else lanes, whole and t0 > 0,",
         "N if whole else lanes, False,",
         "tests/kernels/test_matmul.py",
     ),
     Fault(
         "gemm: the last gathered columns repeat an earlier one",
         "kernels/shared/matmul.py",
-        "rows[i] = min(n0 + j0 + i, N - 1) * K",
-        "rows[i] = min(n0 + j0 + i, N - 2) * K",
+        "rows[i] = min(n0 + j0 + i, N - 1) * terms + first",
+        "rows[i] = min(n0 + j0 + i, N - 2) * terms + first",
         "tests/kernels/test_matmul.py",
     ),
     Fault(
         "gemm: numbers of a panel between two parts of a task are summed twice",
         "kernels/shared/matmul.py",
-        "reused = max(REUSED_NUMBERS // (lanes * DEPTH_TERMS), 1) * DEPTH_TERMS",
-        "reused = max(REUSED_NUMBERS // lanes, DEPTH_TERMS)",
+        "reused = max(REUSED_TERMS // (lanes * DEPTH_TERMS), 1) * DEPTH_TERMS",
+        "reused = max(REUSED_TERMS // lanes, DEPTH_TERMS)",
         "tests/kernels/test_matmul.py",
     ),
     Fault(
@@ -334,6 +335,84 @@ FAULTS = [
         "self._store(addresses, {finished: new_sums,",
         "self._store(addresses, {finished: [self.zero] * len(new_sums),",
         "tests/kernels/test_microkernel.py",
+    ),
+    # Pairs of bfloat16.
+    Fault(
+        "bfloat16 pairs, emulated: the first product is added before the second",
+        VECTORS,
+        "*first, multiply_add(builder, *second, total)",
+        "*second, multiply_add(builder, *first, total)",
+        "tests/kernels/test_microkernel.py -k pairs",
+    ),
+    Fault(
+        "bfloat16 pairs, emulated: the second number keeps the bits of the first",
+        VECTORS,
+        "builder.bitcast(builder.and_(pair, upper), vector)",
+        "builder.bitcast(pair, vector)",
+        "tests/kernels/test_microkernel.py -k pairs",
+    ),
+    Fault(
+        "bfloat16 pairs: halves change places",
+        VECTORS,
+        "builder.or_(halves[0], builder.shl(halves[1],",
+        "builder.or_(halves[1], builder.shl(halves[0],",
+        "tests/kernels/test_vectors.py",
+    ),
+    Fault(
+        "bfloat16, emulated: halfway is never rounded to the even number",
+        VECTORS,
+        "constants(integers, 0x7FFF)), is_odd)",
+        "constants(integers, 0x8000)), constants(integers, 0))",
+        "tests/kernels/test_vectors.py",
+    ),
+    Fault(
+        "bfloat16, emulated: denormal numbers stay",
+        VECTORS,
+        "builder.select(no_exponent, masked(bits, 0x80000000), nearest)",
+        "nearest",
+        "tests/kernels/test_vectors.py",
+    ),
+    Fault(
+        "bfloat16, emulated: a NaN whose upper bits are zeros becomes infinite",
+        VECTORS,
+        "builder.or_(bits, constants(integers, 0x400000))",
+        "bits",
+        "tests/kernels/test_vectors.py",
+    ),
+    Fault(
+        "matmul of pairs: a row of B is paired with itself",
+        "kernels/shared/matmul.py",
+        "second = b[start + N : start + N + columns]",
+        "second = b[start : start + columns]",
+        "tests/kernels/test_matmul.py",
+    ),
+    Fault(
+        "matmul of pairs: the last number of an odd row is lost",
+        "kernels/shared/matmul.py",
+        "if 2 * whole < K:",
+        "if False:",
+        "tests/kernels/test_matmul.py",
+    ),
+    Fault(
+        "matmul of pairs: all rounded rows go to the place of the first",
+        "kernels/shared/matmul.py",
+        "K, pairs, rows[i])",
+        "K, pairs, rows[0])",
+        "tests/kernels/test_matmul.py",
+    ),
+    Fault(
+        "matmul of pairs: rows rounded before overlap where they are odd",
+        "kernels/shared/matmul.py",
+        "n * ((K + 1) // 2))",
+        "n * (K // 2))",
+        "tests/kernels/test_matmul.py",
+    ),
+    Fault(
+        "matmul of pairs: A skips a number between pairs",
+        "kernels/shared/matmul.py",
+        "k = t * numbers",
+        "k = t * (2 * numbers - 1) if t else 0",
+        "tests/kernels/test_matmul.py",
     ),
     # Bias, pooling, dropout, losses.
     Fault(
