@@ -113,37 +113,35 @@ def _difference(check: dict, ours: dict, rounded: bool) -> str | None:
     return None
 
 
-HEADER = (
-    f"{'':<44}{'ms':>9}{'p10-p90':>18}{'images/s':>10}{'peak GB':>9}{'ours / this':>13}{'95%':>15}"
-)
+NAME_WIDTH = 44  # or more, where a longer name is among those of a table
+HEADER = f"{'ms':>9}{'p10-p90':>18}{'images/s':>10}{'peak GB':>9}{'ours / this':>13}{'95%':>15}"
+BUSY_HEADER = f"{'quiet ms':>10}{'busy ms':>10}{'busy / quiet':>14}{'95%':>15}"
 
 
-def line(result: Result, batch: int) -> str:
+def line(result: Result, batch: int, width: int = NAME_WIDTH) -> str:
     sample = result.sample
     spread = f"{1e3 * sample.p10:.1f}-{1e3 * sample.p90:.1f}"
     middle, low, high = result.ratio
     peak = "-" if result.peak_bytes is None else f"{result.peak_bytes / 1e9:.2f}"
     return (
-        f"{result.name:<44}{1e3 * sample.median:>9.1f}{spread:>18}{batch / sample.median:>10.1f}"
-        f"{peak:>9}{middle:>13.2f}{interval(low, high):>15}"
+        f"{result.name:<{width}}{1e3 * sample.median:>9.1f}{spread:>18}"
+        f"{batch / sample.median:>10.1f}{peak:>9}{middle:>13.2f}{interval(low, high):>15}"
     )
 
 
-BUSY_HEADER = f"{'':<44}{'quiet ms':>10}{'busy ms':>10}{'busy / quiet':>14}{'95%':>15}"
-
-
-def busy_line(result: Result) -> str:
+def busy_line(result: Result, width: int = NAME_WIDTH) -> str:
     middle, low, high = ratio(result.busy, result.sample)
     return (
-        f"{result.name:<44}{1e3 * result.sample.median:>10.1f}{1e3 * result.busy.median:>10.1f}"
-        f"{middle:>14.2f}{interval(low, high):>15}"
+        f"{result.name:<{width}}{1e3 * result.sample.median:>10.1f}"
+        f"{1e3 * result.busy.median:>10.1f}{middle:>14.2f}{interval(low, high):>15}"
     )
 
 
 def table(results: list[Result], batch: int, beside_busy: bool) -> list[str]:
+    width = max(NAME_WIDTH, *(len(result.name) + 1 for result in results))
     if beside_busy:
-        return [BUSY_HEADER, *map(busy_line, results)]
-    return [HEADER, *(line(result, batch) for result in results)]
+        return [" " * width + BUSY_HEADER, *(busy_line(result, width) for result in results)]
+    return [" " * width + HEADER, *(line(result, batch, width) for result in results)]
 
 
 def groups_for(

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,7 +51,9 @@ def test_ratios_are_ours_over_theirs(fakes):
     results = step.measure([step.Entry(OURS), EAGER, NO_NORM], WORK, repeats=6)
     assert [result.ratio for result in results] == [(1, 1, 1), (0.25,) * 3, (0.5,) * 3]
     assert "4000.0" in step.line(results[1], 8) and "0.25" in step.line(results[1], 8)
-    assert len(step.line(results[1], 8)) == len(step.HEADER)
+    longer = replace(results[1], name="PyTorch channels-last bf16, no norm, keeps pages")
+    for shown in (results, [*results, longer]):
+        assert len({len(line) for line in step.table(shown, 8, beside_busy=False)}) == 1
 
 
 def test_what_computes_something_else_is_left_out(fakes, capsys):
