@@ -48,8 +48,8 @@ def whole_step(
 
     def step() -> None:
         with products(precision):
-            loss = F.cross_entropy(model(batch), labels)
-        loss.backward()
+            scores = model(batch)
+        F.cross_entropy(scores, labels).backward()
         optimizer.step()
         model.zero_grad()
 

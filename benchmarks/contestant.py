@@ -48,21 +48,22 @@ def _ours(arch: str, size: int, side: int, training: bool, precision: str) -> tu
     model = ARCHITECTURES[arch](image_size=side)
     optimizer = optim.SGD(model.parameters(), **SGD)
 
-    def infer():
-        with no_grad(), products(precision):
+    def forward():
+        with products(precision):
             return model(images)
 
+    def infer():
+        with no_grad():
+            return forward()
+
     def train():
-        with products(precision):
-            loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+        F.cross_entropy(forward(), labels).backward()
         optimizer.step()
         model.zero_grad()
 
     def check():
         model.eval()
-        with products(precision):
-            scores = model(images)
+        scores = forward()
         norms = []
         if training:
             F.cross_entropy(scores, labels).backward()

@@ -11,8 +11,8 @@ FLOAT32, BF16 = "float32", "bf16"
 PRECISIONS = (FLOAT32, BF16)
 
 # What the transforms of Winograd's algorithm may do to the error of rounded factors: the points in
-# use multiply it by up to 3 (docs/precision.md).
-AMPLIFICATION = 4
+# use multiply it by up to 2.6 (docs/precision.md).
+AMPLIFICATION = 3
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from benchmarks import budget, layers, machine, passes, peer, picture
 from benchmarks.passes import FORWARD, INPUT, WEIGHT
 from benchmarks.precision import PRECISIONS
 from benchmarks.timing import Sample
+from minigrad import manual_seed
 from minigrad.kernels.shared import bfloat16
 
 NAMES = [
@@ -190,6 +191,18 @@ def test_the_whole_step_learns(quick):
     assert len(sample.seconds) == 2 and min(sample.seconds) > 0
     assert all((p.numpy() != b).any() for p, b in zip(model.parameters(), before))
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_whole_step_in_bfloat16(quick, monkeypatch):
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    images = np.random.default_rng(0).standard_normal((2, 3, 227, 227), np.float32)
+    learned = []
+    for of_products in PRECISIONS:
+        manual_seed(0)
+        model = layers.ARCHITECTURES["alexnet"](init="torch")
+        budget.whole_step(model, images, 1, of_products)
+        learned.append(next(model.parameters()).numpy())
+    assert (learned[0] != learned[1]).any()
 
 
 def test_chosen_layers_without_pytorch(quick, without_torch, capsys):

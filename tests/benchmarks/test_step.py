@@ -110,8 +110,7 @@ def test_rounded_scores_may_differ_more(fakes, capsys):
 @pytest.mark.parametrize("training", [True, False])
 def test_all_programs_agree_in_bfloat16(training, torch, monkeypatch):
     """The tolerance derived from the format holds, and rounding shows."""
-    if not bfloat16.SUPPORTED:
-        monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
     monkeypatch.setitem(ARCHITECTURES, "alexnet", NarrowAlexNet)
     work = {"arch": "alexnet", "size": 2, "side": 67, "training": training}
 
