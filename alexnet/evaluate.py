@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     options.add_data_options(parser)
     options.add_views_option(parser)
     options.add_computing_options(parser)
+    options.add_precision_option(parser)
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument(
         "--confusion",
@@ -62,6 +63,7 @@ def _run(argv: list[str] | None) -> int:
     results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
+        source["precision"] = trained.precision
         print(text.as_json(source | as_json(results, dataset)))
     else:
         print(cli.printable(f"{results.title}\n\n{as_text(results)}"))

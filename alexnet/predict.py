@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     options.add_max_pixels_option(parser)
     options.add_views_option(parser)
     options.add_computing_options(parser)
+    options.add_precision_option(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument(
         "--picture",

@@ -9,6 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import backend
+from minigrad.kernels.shared import bfloat16
 from tests import cuda_emulator
 from tests.kernels.on_device import memory_pool_off
 
@@ -100,6 +101,15 @@ def kernels(request, monkeypatch):
         module = importlib.import_module(f"minigrad.kernels.{request.param}")
         monkeypatch.setattr(backend.get("cpu"), "kernels", module)
     return request.param
+
+
+@pytest.fixture(scope="module")
+def bfloat16_supported():
+    """Products in bfloat16 are allowed on any processor: kernels compute them without instructions
+    for it, only not faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bfloat16, "SUPPORTED", True)
+        yield
 
 
 @pytest.fixture

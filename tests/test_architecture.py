@@ -18,7 +18,7 @@ LONGER_FILES = {"minigrad/functional.py": 600}
 ROOMS_OF_ALEXNET = [
     ("interrupts",),
     ("errors", "files", "model", "pickles"),
-    ("cli", "columns"),
+    ("cli", "columns", "precision"),
     ("text",),
     ("style",),
     ("data",),

@@ -9,6 +9,7 @@ from alexnet import cli
 from alexnet.doctor import PROBLEM, WARNING, Finding, examine
 from alexnet.errors import UsageError
 from alexnet.formats.load import load
+from alexnet.precision import products_in
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.build import build_trainer
 from alexnet.training.options import new_run, parse
@@ -52,9 +53,10 @@ def _run(argv: list[str] | None) -> int:
     verdicts = []
     with cli.log(), tempfile.TemporaryDirectory() as folder:
         trainer, _ = build_trainer(settings, lambda settings: Path(folder), pretrained=pretrained)
-        for finding in examine(trainer, lambda table: print(f"\n{table}\n")):
-            _print(finding)
-            verdicts.append(finding.verdict)
+        with products_in(settings.precision):
+            for finding in examine(trainer, lambda table: print(f"\n{table}\n")):
+                _print(finding)
+                verdicts.append(finding.verdict)
     problems, warnings = verdicts.count(PROBLEM), verdicts.count(WARNING)
     if not problems and not warnings:
         print(f"\n{len(verdicts)} checks: nothing that keeps the network from learning")

@@ -7,7 +7,7 @@ from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data import options as data_options
 from alexnet.inference import run_data
-from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
+from alexnet.inference.trained import BATCH_SIZE, PRECISIONS, WORKERS, Trained
 
 
 def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +49,16 @@ def add_computing_options(parser: argparse.ArgumentParser) -> None:
     data_options.WORKERS.add_to(parser, default=WORKERS)
 
 
+def add_precision_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision",
+        dest="product_precision",  # --precision of neighbours is another thing: precision@k
+        choices=PRECISIONS,
+        default="float32",
+        help="of products; bf16 (CPU) is faster and rounds factors to 2 digits; default: float32",
+    )
+
+
 def network(arguments: argparse.Namespace) -> Trained:
     """The network of the options, on their backend; commands may lack some of these options.
 
@@ -57,6 +67,8 @@ def network(arguments: argparse.Namespace) -> Trained:
     """
     names = ("backend", "batch_size", "workers", "bad_images", "max_pixels")
     given = {name: getattr(arguments, name) for name in names if name in arguments}
+    if "product_precision" in arguments:
+        given["precision"] = arguments.product_precision
     return Trained(arguments.checkpoint, **given)
 
 

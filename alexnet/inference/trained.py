@@ -21,12 +21,14 @@ from alexnet.inference.evaluation import evaluate, predict
 from alexnet.inference.features import LAYER, features
 from alexnet.inference.inputs import Images, Input, Refuse
 from alexnet.inference.results import Prediction, Predictions, Results
+from alexnet.precision import products_in, require_available
 from alexnet.run import progress
 from alexnet.run.checkpoint import BEST, LAST, find
 from alexnet.run.metrics import Row, read_rows
 from minigrad import backend as backends
 
 BATCH_SIZE, WORKERS = 128, 2
+PRECISIONS = ("float32", "bf16")
 
 
 class Trained:
@@ -35,6 +37,7 @@ class Trained:
     Args:
         source: a run folder, whose best network is taken, or a file with weights.
         backend: "cpu" or "cuda".
+        precision: of products, "float32" or, on the CPU, "bf16". Pictures are in float32.
         batch_size: images that are computed together, of ten views each a tenth.
         workers: threads that decode.
         bad_images: of a data set; "error" ends at one that cannot be used, "skip" leaves it out.
@@ -49,10 +52,11 @@ class Trained:
         device: the backend.
 
     Raises:
-        BackendError: the backend is not available.
+        BackendError: the backend is not available, or cannot multiply in this precision.
         CheckpointError: there is no network that can be used.
         DivergedNetwork: its parameters are not finite.
-        UsageError: there can be no such batches or threads, or nothing is done so with bad images.
+        UsageError: there can be no such batches, threads or precision, or nothing is done so with
+            bad images.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class Trained:
         source: Path | str,
         *,
         backend: str = "cpu",
+        precision: str = "float32",
         batch_size: int = BATCH_SIZE,
         workers: int = WORKERS,
         bad_images: str = "error",
@@ -73,7 +78,11 @@ class Trained:
             )
         if bad_images not in ("error", "skip"):
             raise UsageError(f"bad_images must be 'error' or 'skip', got {bad_images!r}")
+        if precision not in PRECISIONS:
+            raise UsageError(f"precision must be 'float32' or 'bf16', got {precision!r}")
         self.device = backends.get(backend)
+        require_available(precision, backend)
+        self.precision = precision
         self.source = Path(source)
         path = find(self.source, BEST, LAST)
         self.checkpoint = load(path, given)
@@ -132,7 +141,9 @@ class Trained:
             refuse: called with the name of an image that cannot be used, and the error.
         """
         batches = self._batches(found, views, refuse)
-        for batch, log_probabilities in predict(self.model, batches, self.device):
+        # Holds while the generator runs, and not for what the caller does meanwhile.
+        passes = products_in(self.precision)(predict)(self.model, batches, self.device)
+        for batch, log_probabilities in passes:
             for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
                 image = found[index]
                 middle = batch.images[i * views + (4 if views == 10 else 0)]
@@ -157,7 +168,8 @@ class Trained:
         self.require_layer(layer)
         found, single = inputs.collect(images, self.classes)
         batches = self._batches(found, 1, inputs.raise_error)
-        values = features(self.model, batches, len(found), self.device, layer).values
+        with products_in(self.precision):
+            values = features(self.model, batches, len(found), self.device, layer).values
         return values[0] if single else values
 
     def require_layer(self, layer: str) -> None:
@@ -201,10 +213,12 @@ class Trained:
         _require_views(views)
         dataset = self.dataset(split, data)
         loader = self.loader(dataset, views)
-        with progress.for_this_terminal()(split, len(dataset), 0) as report:
+        shown = progress.for_this_terminal()(split, len(dataset), 0)
+        with shown as report, products_in(self.precision):
             results = evaluate(self.model, loader, self.device, report)
         images = cli.counted(len(results), f"{split} image")
-        return replace(results, title=f"{images}, {cli.counted(views, 'view')}")
+        rounded = ", products in bf16" if self.precision == "bf16" else ""
+        return replace(results, title=f"{images}, {cli.counted(views, 'view')}{rounded}")
 
     def dataset(
         self, split: str = "validation", data: Dataset | Path | str | None = None

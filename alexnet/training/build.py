@@ -10,10 +10,11 @@ from alexnet.data.bad_images import Skipping
 from alexnet.data.images import set_max_pixels
 from alexnet.errors import UsageError
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import require_available
 from alexnet.run import progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import data, fine_tuning, memory_plan, processes, resources
-from alexnet.training.settings import PRECISIONS, Settings
+from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
 from minigrad.distributed import Team, choose_gpu
@@ -48,7 +49,8 @@ def build_trainer(
     if settings.backend == "cuda":
         choose_gpu(team)
     device = backend.get(settings.backend)
-    set_float32_matmul_precision(PRECISIONS[settings.precision])
+    require_available(settings.precision, settings.backend)
+    set_float32_matmul_precision("high" if settings.precision == "tf32" else "highest")
     set_max_pixels(settings.max_pixels)
     settings = data.with_source(settings)
     train, validation = data.load_sets(settings)

@@ -240,7 +240,9 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
             f"{', '.join(map(str, numbers))} of them, or give --accumulate {processes}"
         )
     if cli_options.get("precision") == "tf32" and settings.backend == "cpu":
-        raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 only")
+        raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 and bf16")
+    if settings.precision == "bf16" and settings.backend == "cuda":
+        raise UsageError("--precision bf16 is for --backend cpu: the GPU has float32 and tf32")
 
 
 def _require_two_columns(settings: Settings, processes: int) -> None:

@@ -222,7 +222,9 @@ def _announce(trainer: Trainer) -> None:
     if trainer.schedule.steps:
         step = f", step {trainer.state.step} of the next" if trainer.state.step else ""
         cli.say(f"continuing after epoch {trainer.state.epoch}{step}")
-    products = f", products in {settings.precision}" if settings.backend == "cuda" else ""
+    # A run in tf32 that is continued on the CPU has float32 there.
+    named = settings.backend == "cuda" or settings.precision == "bf16"
+    products = f", products in {settings.precision}" if named else ""
     size, among = trainer.team.size, ""
     if size > 1:
         divided = "have a column each" if settings.columns == 2 else "divide each batch"

@@ -15,10 +15,9 @@ from alexnet.data import options as data_options
 from alexnet.data.images import MAX_PIXELS
 from alexnet.data.transforms import COLOR_NOISE_FORMS
 from alexnet.model import ARCHITECTURES, INITIALIZERS
+from alexnet.precision import PRECISIONS
 from alexnet.training.recipes import OPTIMIZERS, RECIPES
 
-# Names on the command line for `minigrad.set_float32_matmul_precision`.
-PRECISIONS = {"float32": "highest", "tf32": "high"}
 # Names on the command line for `alexnet.data.transforms.Augmentation`.
 AUGMENTATIONS = {
     "paper": {"crop": "random", "flip": True},
@@ -68,7 +67,8 @@ class Settings:
     precision: str = setting(
         "float32",
         choices=PRECISIONS,
-        help="of products on the GPU; tf32 is faster and rounds to 3 digits; default: float32",
+        help="of products; tf32 (GPU) and bf16 (CPU) are faster and round factors to 3 and to 2 "
+        "digits; default: float32",
         free_on_resume=True,
     )
     # "auto" stands for what the folder turns out to hold.

@@ -17,6 +17,7 @@ from alexnet.data.loader import Batch, Loader, Share, Timed, sent_ahead
 from alexnet.errors import CheckpointError, Diverged
 from alexnet.inference.evaluation import evaluate
 from alexnet.inference.results import Results
+from alexnet.precision import products_in
 from alexnet.run import checkpoint_files, progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.metrics import MetricsLog, Row, topk_correct
@@ -240,7 +241,8 @@ class Trainer:
             sizes: images in each part of it.
         """
         state, images = self.state, sum(sizes)
-        results = self._process(share, sizes)
+        with products_in(self.settings.precision):
+            results = self._process(share, sizes)
         total, correct = 0.0, 0
         for part in results:
             if part.problem:
@@ -312,7 +314,8 @@ class Trainer:
                     raise _Stop
                 report(*amounts)
 
-            results = evaluate(self.model, self.val_loader, self.backend, report_unless_stopped)
+            with products_in(self.settings.precision):
+                results = evaluate(self.model, self.val_loader, self.backend, report_unless_stopped)
             self._hear(self.team.gather(self.bad_images.news()))
             return results
 

@@ -1,8 +1,8 @@
 """Convolution on the CPU: the choice among three paths.
 
-Most layers with many channels take Winograd's, which multiplies least. The direct path takes all
-others but the input gradient with strides (or with padding as wide as the window), where most
-products would be with zeros: that goes through im2col.
+Layers with many channels, or with a stride that makes many of few, take Winograd's, which
+multiplies least. The direct path takes all others but the input gradient with strides (or with
+padding as wide as the window), where most products would be with zeros: that goes through im2col.
 
 bfloat16: factors are rounded first. The products are then exact in float32, whose paths add them.
 """
@@ -15,15 +15,25 @@ from minigrad.kernels.shared.bfloat16 import rounded_copy
 def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
     arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
     check_convolution("conv2d.forward", arrays, stride, padding, groups, bfloat16)
-    if bfloat16:
-        input, weight = rounded_copy(input), rounded_copy(weight)
-    path = cpu_winograd if cpu_winograd.suits(output, weight, stride, groups) else cpu_direct
-    path.forward(input, weight, bias, stride, padding, groups, output=output)
+    _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu=False)
 
 
 def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
-    forward(input, weight, bias, stride, padding, groups, output=output, bfloat16=bfloat16)
-    relu_kernels.forward(output, output=output)
+    arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
+    check_convolution("conv2d.forward_relu", arrays, stride, padding, groups, bfloat16)
+    _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu=True)
+
+
+def _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu):
+    window = stride, padding, groups
+    if bfloat16:
+        input, weight = rounded_copy(input), rounded_copy(weight)
+    if _suits_winograd(output, weight, stride, groups):
+        cpu_winograd.forward(input, weight, bias, *window, output=output, relu=relu)
+        return
+    cpu_direct.forward(input, weight, bias, *window, output=output)
+    if relu:
+        relu_kernels.forward(output, output=output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
@@ -32,7 +42,7 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, 
     if bfloat16:
         grad_output, weight = rounded_copy(grad_output), rounded_copy(weight)
     KH, KW = weight.shape[2:]
-    if cpu_winograd.suits(grad_output, weight, stride, groups):
+    if stride == (1, 1) and _suits_winograd(grad_output, weight, stride, groups):
         path = cpu_winograd
     elif stride == (1, 1) and padding[0] < KH and padding[1] < KW:
         path = cpu_direct
@@ -46,7 +56,10 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
     if bfloat16:
         grad_output, input = rounded_copy(grad_output), rounded_copy(input)
-    path = (
-        cpu_winograd if cpu_winograd.suits(grad_output, grad_weight, stride, groups) else cpu_direct
-    )
+    is_suitable = _suits_winograd(grad_output, grad_weight, stride, groups)
+    path = cpu_winograd if is_suitable else cpu_direct
     path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)
+
+
+def _suits_winograd(output, weight, stride, groups):
+    return cpu_winograd.suits(output.shape, weight.shape, stride, groups, weight.dtype)

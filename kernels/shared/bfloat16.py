@@ -76,7 +76,7 @@ def round_to_bfloat16(array):
 
 
 def rounded_copy(array):
-    """The same of a C-contiguous array by all threads, in memory of the pool."""
+    """`round_to_bfloat16` of a C-contiguous array, by all threads, at the speed of memory."""
     output = pool.empty(array.shape, array.dtype)
     _round(flat(array).view(np.uint32), flat(output).view(np.uint32))
     return output
@@ -94,8 +94,8 @@ def _round(bits, output):
             x = source[i]
             odd = (x >> np.uint32(16)) & np.uint32(1)
             y = x + np.uint32(0x7FFF) + odd
-            if x & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+            if (x & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000):
                 y = x | np.uint32(0x400000)  # NaN
-            if x & np.uint32(0x7F800000) == np.uint32(0):
+            if (x & np.uint32(0x7F800000)) == np.uint32(0):
                 y = x & np.uint32(0x80000000)  # denormal or zero
             target[i] = y & np.uint32(0xFFFF0000)

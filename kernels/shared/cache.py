@@ -92,7 +92,8 @@ class KernelCache(FunctionCache):
             self._remove_all()
             return None
         # Two processes that compile for two types at once may both take the same file name.
-        return compiled if compiled and compiled.signature.args == tuple(sig) else None
+        arguments = tuple(getattr(sig, "args", sig))  # a C callback is asked for by its signature
+        return compiled if compiled and compiled.signature.args == arguments else None
 
     def _remove_all(self) -> None:
         """Forget what is kept of this function; where that is impossible, the cache itself."""

@@ -21,6 +21,11 @@ without copying them together (a batch-reduce product).
 
 A is packed in panels or gathered. Gathered rows each need an address register, so there are
 fewer of them; to have work for as many accumulators, their tile can be three vectors wide.
+
+Pairs. Where the operands are arrays of uint32, a "number" of them is a pair of bfloat16 that are
+adjacent along k (`bfloat16.py`), and the sums in C are float32: all of the above holds, with depth
+and starts counted in pairs, and each multiply-add takes the place of two. A pair has the size of a
+float32, so that tiles and panels have the same shapes.
 """
 
 import platform
@@ -29,10 +34,10 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minigrad.kernels.shared.threads import jit
+from minigrad.kernels.shared.vectors import INT32, constants, multiply_add, pair_multiply_add
 
 _features = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
@@ -56,8 +61,20 @@ def widest_lanes(dtype, columns) -> int:
     )
 
 
-def make_tile_product(gathered, rows, vectors, vector_bytes=VECTOR_BYTES):
-    """The tile product of `rows` x `vectors`, with A packed in panels or gathered."""
+def panel_width(dtype) -> int:
+    """Numbers in one row of a panel of A that is made of whole vectors: GATHERED_ROWS or more."""
+    return max(GATHERED_ROWS, lanes_of(dtype, 1))
+
+
+def make_tile_product(
+    gathered, rows, vectors, vector_bytes=VECTOR_BYTES, whole_vectors=False, prefetch=False
+):
+    """The tile product of `rows` x `vectors`, with A packed in panels or gathered.
+
+    Args:
+        whole_vectors: whether panels of A are as wide as `panel_width` says, not as `rows`.
+        prefetch: ask for the panel behind B, which is the next one where many follow each other.
+    """
 
     @intrinsic
     def tile_product(
@@ -82,6 +99,9 @@ def make_tile_product(gathered, rows, vectors, vector_bytes=VECTOR_BYTES):
 
         def codegen(context, builder, signature, arguments):
             code = _TileProduct(context, builder, signature, arguments, rows, vectors, vector_bytes)
+            code.prefetch = prefetch
+            if whole_vectors:
+                code.panel_width = max(rows, code.width)
             code.emit(gathered)
             return context.get_dummy_value()
 
@@ -104,17 +124,17 @@ class _TileProduct:
 
     def __init__(self, context, builder, signature, arguments, rows, vectors, vector_bytes):
         self.builder, self.rows, self.vectors = builder, rows, vectors
+        self.panel_width = rows  # numbers of a panel of A for one k
+        self.prefetch = False
         dtype = signature.args[0].dtype
         self.width = vector_bytes * 8 // dtype.bitwidth  # numbers of a vector
         self.alignment = dtype.bitwidth // 8  # of a vector in memory: that of a number
         number = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
-        self.vector = ir.VectorType(number, self.width)
+        self.vector = ir.VectorType(number, self.width)  # of sums
+        pairs = dtype == types.uint32
+        self.factors = ir.VectorType(INT32, self.width) if pairs else self.vector
         self.zero = ir.Constant(self.vector, None)
-        self.multiply_add = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(self.vector, [self.vector] * 3),
-            f"llvm.fmuladd.v{self.width}f{dtype.bitwidth}",
-        )
+        self.multiply_add = pair_multiply_add if pairs else multiply_add
         values = [
             context.make_array(array)(context, builder, value).data
             if isinstance(array, types.Array)
@@ -204,23 +224,40 @@ class _TileProduct:
         """The addresses of A_t[:, k]."""
         if gathered:
             return [self._at(row, k) for row in a_rows]
-        column = self._at(a_rows, self.builder.mul(k, _const(self.rows)))
+        column = self._at(a_rows, self.builder.mul(k, _const(self.panel_width)))
         return [self._at(column, _const(i)) for i in range(self.rows)]
 
     def _multiply_add(self, a_column, b_row, k, sums):
         """sums + A_t[:, k] * B_t[k, :]."""
         b_k = self._at(b_row, self.builder.mul(k, _const(self.vectors * self.width)))
+        if self.prefetch:
+            self._prefetch(b_k)
         b_vectors = [
-            self._load_vector(self._vector_at(b_k, _const(j * self.width)))
+            self._load_vector(self._vector_at(b_k, _const(j * self.width), self.factors))
             for j in range(self.vectors)
         ]
         new_sums = []
         for i in range(self.rows):
             a_value = self._broadcast(a_column[i])
             for j in range(self.vectors):
-                factors = [a_value, b_vectors[j], sums[self.vectors * i + j]]
-                new_sums.append(self.builder.call(self.multiply_add, factors))
+                total = sums[self.vectors * i + j]
+                new_sums.append(self.multiply_add(self.builder, a_value, b_vectors[j], total))
         return new_sums
+
+    def _prefetch(self, b_k):
+        """Ask for the same row of the panel that follows B, for the second-level cache."""
+        builder, number = self.builder, ir.IntType(32)
+        following = self._at(b_k, builder.mul(self.depth, _const(self.vectors * self.width)))
+        pointer = ir.IntType(8).as_pointer()
+        prefetch = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [pointer, number, number, number]),
+            "llvm.prefetch.p0",
+        )
+        for j in range(self.vectors):
+            line = builder.bitcast(self._at(following, _const(j * self.width)), pointer)
+            # A read, to be kept in all caches but the first, of data.
+            builder.call(prefetch, [line, number(0), number(2), number(1)])
 
     def _addresses_of_tile(self):
         """Where each vector of the tile lies in C."""
@@ -229,6 +266,7 @@ class _TileProduct:
             self._vector_at(
                 origin,
                 builder.add(builder.mul(self.c_stride, _const(i)), _const(j * self.width)),
+                self.vector,
             )
             for i, j in self.tile
         ]
@@ -252,8 +290,8 @@ class _TileProduct:
     def _load_at(self, pointer, index):
         return self.builder.load(self._at(pointer, index))
 
-    def _vector_at(self, pointer, index):
-        return self.builder.bitcast(self._at(pointer, index), self.vector.as_pointer())
+    def _vector_at(self, pointer, index, vector):
+        return self.builder.bitcast(self._at(pointer, index), vector.as_pointer())
 
     def _load_vector(self, pointer):
         value = self.builder.load(pointer)
@@ -263,12 +301,10 @@ class _TileProduct:
     def _broadcast(self, pointer):
         """A vector of copies of one number."""
         number = self.builder.load(pointer)
-        int32 = ir.IntType(32)
-        first = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), number, ir.Constant(int32, 0)
-        )
-        copies = ir.Constant(ir.VectorType(int32, self.width), [0] * self.width)
-        return self.builder.shuffle_vector(first, self.zero, copies)
+        nothing = ir.Constant(self.factors, ir.Undefined)
+        first = self.builder.insert_element(nothing, number, ir.Constant(INT32, 0))
+        copies = constants(ir.VectorType(INT32, self.width), 0)
+        return self.builder.shuffle_vector(first, nothing, copies)
 
 
 def _const(value):
@@ -281,6 +317,14 @@ tile_product = make_tile_product(gathered=False, rows=ROWS, vectors=2)
 # row i starts.
 tile_product_gathered = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=2)
 tile_product_gathered_wide = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=3)
+# A_t is a panel of `panel_width` numbers for each k, of which GATHERED_ROWS are taken: what is
+# made of whole vectors. Three vectors of B, or two.
+tile_product_vectors_wide = make_tile_product(
+    gathered=False, rows=GATHERED_ROWS, vectors=3, whole_vectors=True
+)
+tile_product_vectors = make_tile_product(
+    gathered=False, rows=GATHERED_ROWS, vectors=2, whole_vectors=True
+)
 # For few columns: a vector, or half of one.
 tile_product_gathered_narrow = make_tile_product(gathered=True, rows=GATHERED_ROWS, vectors=1)
 tile_product_gathered_half = make_tile_product(
@@ -308,5 +352,20 @@ def gathered_product(
         )
     else:
         tile_product_gathered(
+            a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
+        )
+
+
+@jit
+def vector_product(
+    a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate, wide
+):
+    """The tile product of panels of whole vectors; B has three vectors if `wide`, else two."""
+    if wide:
+        tile_product_vectors_wide(
+            a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
+        )
+    else:
+        tile_product_vectors(
             a, a_start, a_taps, b, b_start, b_taps, taps, depth, c, c_start, c_stride, accumulate
         )

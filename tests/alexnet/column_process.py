@@ -8,9 +8,11 @@ import sys
 import numpy as np
 
 import minigrad as mg
+from alexnet import precision
 from alexnet.columns import Column, whole_state
 from minigrad import Tensor, distributed, no_grad, optim
 from minigrad import functional as F
+from minigrad.kernels.shared import bfloat16
 from minigrad.random import random_keys
 from tests.alexnet.narrow import NarrowAlexNet
 
@@ -19,6 +21,7 @@ STEPS = 3
 # The float types, and another order of layers with windows of 4 and of 1 channels.
 NETWORKS = {
     "float32": (np.float32, {}),
+    "bf16": (np.float32, {}),
     "float64": (np.float64, {}),
     "float64, pooled first": (np.float64, {"norm": {"size": 4}, "pool_before_norm": True}),
     "float64, channels apart": (np.float64, {"norm": {"size": 1, "alpha": 0.5}}),
@@ -30,8 +33,13 @@ def network(dtype, variant=None):
     return NarrowAlexNet(CLASSES, image_size=67, **(variant or {})).to(dtype)
 
 
-def computed(model, dtype):
+def computed(model, dtype, kind):
     """Scores, gradients, and what some steps make of parameters and velocities; by name."""
+    with precision.products_in(kind):
+        return _computed(model, dtype)
+
+
+def _computed(model, dtype):
     rng = np.random.default_rng(0)
     images = Tensor(rng.standard_normal((6, 67, 67, 3)).astype(dtype).transpose(0, 3, 1, 2))
     labels = rng.integers(0, CLASSES, 6)
@@ -60,11 +68,12 @@ def computed(model, dtype):
 
 
 def main():
+    bfloat16.SUPPORTED = True  # as in tests/conftest.py
     team = distributed.world()
     results = {
         f"{kind} {name}": array
         for kind, (dtype, variant) in NETWORKS.items()
-        for name, array in computed(Column(network(dtype, variant), team), dtype).items()
+        for name, array in computed(Column(network(dtype, variant), team), dtype, kind).items()
     }
     if team.leads:
         np.savez(sys.argv[1], **results)

@@ -54,7 +54,7 @@ class ChannelsFirst:
             outputs = {
                 key: named[key]
                 for key, parameter in parameters.items()
-                if parameter.kind is parameter.KEYWORD_ONLY
+                if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
             }
             function(**{key: contiguous.get(id(value), value) for key, value in named.items()})
             for array in outputs.values():

@@ -48,6 +48,13 @@ def test_a_changed_source_is_compiled_anew(compile_anew, monkeypatch):
     assert compile_anew() == (1, 0)
 
 
+def test_each_form_of_the_products_of_bfloat16_is_kept(compile_anew, monkeypatch):
+    assert compile_anew() == (0, 1)
+    monkeypatch.setattr(cache, "_emulates", "1")
+    assert compile_anew() == (0, 1)
+    assert compile_anew() == (1, 0)
+
+
 def test_pip_knows_what_was_compiled(compile_anew, monkeypatch, tmp_path):
     record = tmp_path / "minigrad_alexnet-0.1.0.dist-info" / "RECORD"
     record.parent.mkdir()

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from minigrad.kernels import conv2d
-from minigrad.kernels.conv2d import cpu, cpu_direct, cpu_im2col, cpu_winograd, reference
+from minigrad.kernels.conv2d import (
+    cpu,
+    cpu_direct,
+    cpu_im2col,
+    cpu_winograd,
+    cpu_winograd_weight,
+    reference,
+    winograd_algorithms,
+)
 from minigrad.kernels.shared.microkernel import lanes_of
 from tests.kernels.on_device import ChannelsFirst
 
@@ -27,6 +35,9 @@ WINOGRAD_SHAPES = [
     (33, (6, 8), 32, (4, 4), (1, 1), (0, 0), 1),
     (32, (5, 5), 49, (2, 2), (1, 1), (1, 1), 1),
     (32, (3, 2), 32, (3, 3), (1, 1), (3, 4), 1),
+    (3, (19, 21), 40, (11, 11), (4, 4), (0, 2), 1),
+    (6, (9, 12), 6, (5, 7), (2, 3), (1, 2), 2),
+    (1, (7, 8), 1, (3, 6), (1, 2), (2, 0), 1),
 ]
 PATHS = [cpu_direct, cpu_im2col, cpu_winograd]
 CASES = [(p, shape) for p in (cpu_direct, cpu_im2col) for shape in SHAPES]
@@ -69,7 +80,7 @@ def test_path_equals_reference(path, N, shape, dtype, rng, assert_close):
     for result, expected in zip(run(path, *arrays), run(reference, *arrays)):
         assert_close(result, expected)
     input, weight, _, grad_output, parameters = arrays
-    if path is not cpu_direct or parameters[0] == (1, 1):
+    if path is cpu_im2col or parameters[0] == (1, 1):
         rest = input, weight, grad_output, parameters
         assert_close(run_backward_input(path, *rest), run_backward_input(reference, *rest))
 
@@ -96,32 +107,58 @@ def test_long_sums_are_split(dtype, rng, assert_close):
             assert_close(direct, plain)
 
 
-@pytest.mark.parametrize("bytes_at_a_time", [1, 1 << 40])
-def test_tiles_in_one_block_and_in_many(bytes_at_a_time, dtype, rng, assert_close, monkeypatch):
-    monkeypatch.setattr(cpu_winograd, "BLOCK_BYTES", bytes_at_a_time)
-    monkeypatch.setattr(cpu_winograd, "VALUES_BYTES", bytes_at_a_time)
-    input, weight, bias, grad_output, parameters = make_arrays(
-        19, (32, (11, 10), 32, (3, 3), (1, 1), (1, 1), 1), dtype, rng
-    )
-    assert input.shape[0] * 3 * 3 > 2 * cpu_winograd.CHUNK_TILES
-    arrays = input, weight, bias, grad_output, parameters
+@pytest.mark.parametrize("tiles_at_a_time", [1, 1 << 10])
+def test_tiles_in_one_task_and_in_many(tiles_at_a_time, dtype, rng, assert_close, monkeypatch):
+    monkeypatch.setattr(cpu_winograd, "TASK_TILES", tiles_at_a_time)
+    monkeypatch.setattr(cpu_winograd_weight, "CHUNK_TILES", tiles_at_a_time)
+    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", 1)
+    arrays = make_arrays(3, (32, (11, 10), 70, (3, 3), (1, 1), (1, 1), 1), dtype, rng)
     for result, expected in zip(run(cpu_winograd, *arrays), run(cpu_im2col, *arrays)):
         assert_close(result, expected)
+    input, weight, _, grad_output, parameters = arrays
     rest = input, weight, grad_output, parameters
     assert_close(run_backward_input(cpu_winograd, *rest), run_backward_input(cpu_im2col, *rest))
 
 
-@pytest.mark.parametrize("R", [2, 3, 4, 5])
-def test_matrices_multiply_polynomials(R):
+def test_output_channels_are_divided_among_many_threads(rng, assert_close, monkeypatch):
+    """As where there are more threads than rows of points: the bits stay."""
+    arrays = make_arrays(5, (32, (11, 10), 150, (3, 3), (1, 1), (1, 1), 1), np.float32, rng)
+    _, expected = run(cpu_winograd, *arrays)
+    for panels in (1, 2):
+        monkeypatch.setattr(cpu_winograd_weight, "_panels_of_task", lambda *sizes, n=panels: n)
+        _, result = run(cpu_winograd, *arrays)
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_panels_of_a_task_keep_all_threads_busy(monkeypatch):
+    panels_of_task = cpu_winograd_weight._panels_of_task
+    for threads, rows, panels, expected in (
+        (1, 9, 4, 4),
+        (2, 11, 8, 8),  # 6 and 5 rows
+        (2, 3, 8, 4),
+        (16, 11, 8, 2),
+        (64, 9, 4, 1),
+    ):
+        monkeypatch.setattr(cpu_winograd_weight, "get_num_threads", lambda n=threads: n)
+        assert panels_of_task(rows, panels) == expected
+
+
+@pytest.mark.parametrize("taps", [2, 3, 4, 5])
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_matrices_multiply_polynomials(bfloat16, taps):
     """One line of a tile: the outputs are those of the filter slid over it, up to rounding."""
-    input_transform, filter_transform, output_transform = cpu_winograd.matrices(
-        R, np.dtype(np.float64)
-    )
-    line, taps = np.array([3.0, -1, 4, 1, -5, 9]), np.array([2.0, 6, -5, 3, 5])[:R]
-    values = (line @ input_transform) * (taps @ filter_transform)
-    np.testing.assert_allclose(
-        output_transform @ values, np.correlate(line, taps, "valid"), atol=1e-12
-    )
+    sizes = [4, 6, 8] if bfloat16 else [6, 7, 8, 9]
+    sizes = [size for size in sizes if size > taps]
+    found = winograd_algorithms.algorithms(taps, bfloat16)
+    assert [algorithm.size for algorithm in found] == sizes
+    for algorithm in (*found, *(a.transposed for a in found)):
+        M, R = algorithm.outputs, algorithm.taps
+        input_transform, filter_transform, output_transform = algorithm.matrices
+        line, filter = np.arange(M + R - 1.0) ** 2 - 7, np.array([2.0, 6, -5, 3, 5, 1, -4, 9])[:R]
+        outputs = output_transform @ ((input_transform @ line) * (filter_transform @ filter))
+        np.testing.assert_allclose(outputs, np.correlate(line, filter, "valid"), atol=1e-11)
+        assert len(input_transform) == algorithm.products
+        assert (input_transform == input_transform.round()).all()
 
 
 def test_which_path_is_taken(monkeypatch, rng):
@@ -137,24 +174,22 @@ def test_which_path_is_taken(monkeypatch, rng):
         run_backward_input(cpu, input, weight, grad_output, parameters)
         return taken
 
+    direct, winograd = [cpu_direct] * 3, [cpu_winograd] * 3
     few, many = (3, (5, 5), 4, (3, 3)), (64, (16, 12), 128, (3, 3))
-    assert paths(2, (*few, (1, 1), (0, 0), 1)) == [cpu_direct, cpu_direct, cpu_direct]
+    assert paths(2, (*few, (1, 1), (0, 0), 1)) == direct
     assert paths(2, (*few, (2, 1), (0, 0), 1)) == [cpu_direct, cpu_direct, cpu_im2col]
     assert paths(2, (*few, (1, 1), (0, 3), 1)) == [cpu_direct, cpu_direct, cpu_im2col]
-    assert paths(32, (*many, (1, 1), (1, 1), 1)) == [cpu_winograd, cpu_winograd, cpu_winograd]
-    assert paths(32, (*many, (1, 1), (1, 1), 2)) == [cpu_winograd, cpu_winograd, cpu_winograd]
-    assert paths(32, (*many, (1, 1), (1, 1), 4)) == [cpu_direct, cpu_direct, cpu_direct]
+    assert paths(32, (*many, (1, 1), (1, 1), 1)) == winograd
+    assert paths(32, (*many, (1, 1), (1, 1), 2)) == winograd
+    assert paths(32, (*many, (1, 1), (1, 1), 16)) == direct
     assert paths(32, (*many, (2, 2), (1, 1), 1)) == [cpu_direct, cpu_direct, cpu_im2col]
-    assert paths(1, (*many, (1, 1), (1, 1), 1)) == [cpu_direct, cpu_direct, cpu_direct]
-    assert paths(99, (64, (1, 30), 64, (3, 3), (1, 1), (1, 1), 1)) == [
-        cpu_direct,
-        cpu_direct,
-        cpu_direct,
-    ]
-    assert paths(32, (64, (16, 12), 64, (3, 5), (1, 1), (1, 2), 1)) == [
-        cpu_direct,
-        cpu_direct,
-        cpu_direct,
+    assert paths(1, (64, (4, 4), 128, (3, 3), (1, 1), (1, 1), 1)) == direct
+    assert paths(99, (64, (1, 30), 64, (3, 3), (1, 1), (1, 1), 1)) == direct
+    assert paths(32, (64, (16, 12), 64, (3, 5), (1, 1), (1, 2), 1)) == direct
+    assert paths(8, (3, (67, 67), 96, (11, 11), (4, 4), (0, 0), 1)) == [
+        cpu_winograd,
+        cpu_winograd,
+        cpu_im2col,
     ]
 
 

@@ -12,18 +12,12 @@ from minigrad.kernels.shared import bfloat16 as bf16
 from tests import bfloat16
 from tests.op_cases import CASES
 
-pytestmark = pytest.mark.usefixtures("one_thread", "supported")
+pytestmark = pytest.mark.usefixtures("one_thread", "bfloat16_supported")
 
 PRODUCTS = {"conv2d", "conv2d_relu", "linear", "matmul"}
 PRODUCT_CASES = [case for case in CASES if case.operation in PRODUCTS]
 # Largest error of a sum in float32, relative to the largest result.
 FLOAT32_TOLERANCE = 1e-5
-
-
-@pytest.fixture
-def supported(monkeypatch):
-    """The kernels compute every shape on every processor."""
-    monkeypatch.setattr(bf16, "SUPPORTED", True)
 
 
 def result_and_gradients(function, arrays, grad_output=None, forward=True, backward=True):
@@ -166,6 +160,12 @@ def test_float64_is_not_touched(rng):
         plain = result_and_gradients(case.function, arrays, forward=False, backward=False)
         for a, b in zip(results, plain, strict=True):
             assert a.dtype == np.float64 and a.tobytes() == b.tobytes()
+
+
+def test_gradients_are_checked_in_float64(rng):
+    inputs = [mg.Tensor(rng.standard_normal(s), requires_grad=True) for s in ((3, 4), (5, 4))]
+    with mg.autocast():
+        assert mg.gradcheck(F.linear, inputs)
 
 
 def test_parameters_keep_what_bfloat16_cannot_hold(rng):

@@ -6,7 +6,7 @@ undisturbed run, bit for bit. After each kill its newest checkpoint must be read
 
 With ``--processes 1 2 4`` each start has one of these numbers of processes, and mpiexec is killed,
 or one of the processes, or all of them; none may be left. ``--signal`` sends another signal, after
-which a run saves itself.
+which a run saves itself. ``--precision bf16`` does all that with products in bfloat16.
 
 The processes are forked from one that has imported everything and compiled the kernels, but for
 those that mpiexec starts.
@@ -205,6 +205,7 @@ def main() -> int:
     parser.add_argument(
         "--processes", type=int, nargs="+", default=[1], metavar="M", help="in a start; default: 1"
     )
+    parser.add_argument("--precision", default="float32", help="of products: float32 or bf16")
     arguments = parser.parse_args()
     number = int(getattr(signal, f"SIG{arguments.signal}"))
     make_small()
@@ -215,6 +216,7 @@ def main() -> int:
         assert train.main([*OPTIONS, *data, "--out", str(folder / "warm")]) == 0
         command = [*OPTIONS, *data, "--epochs", str(EPOCHS), "--save-every", "2", "--workers", "0"]
         command += ["--accumulate", str(math.lcm(*arguments.processes))]
+        command += ["--precision", arguments.precision]
         begin, seconds, results = time.monotonic(), {}, []
         for processes in (1, *arguments.processes):
             run, started = folder / f"undisturbed-{processes}", time.monotonic()

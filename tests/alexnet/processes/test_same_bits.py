@@ -14,7 +14,7 @@ from alexnet.run.checkpoint import LAST, Checkpoint
 from tests.alexnet.runs import OPTIONS, assert_same_run, resume
 
 PARTS = ("--accumulate", "4")
-KINDS = ("damaged", "prepared", "pretrained")
+KINDS = ("damaged", "prepared", "pretrained", "bf16")
 SKIP_DAMAGED = ("--bad-images", "skip", "--max-bad-images", "11")
 
 
@@ -49,6 +49,7 @@ def command(photos, damaged, undisturbed, tmp_path_factory):
             ),
             "prepared": ("--data", "auto", "--data-root", prepared, "--mean", "image"),
             "pretrained": ("--data-root", photos, "--init-from", undisturbed, "--epochs", "1"),
+            "bf16": ("--data-root", photos, "--epochs", "1", "--precision", "bf16"),
             "default": ("--data-root", photos, "-b", "16", "--max-steps", "1"),
         }
         return list(map(str, (*OPTIONS, *by_kind[kind], *options, "--out", folder)))
@@ -57,7 +58,7 @@ def command(photos, damaged, undisturbed, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def by_one(command, tmp_path_factory):
+def by_one(command, bfloat16_supported, tmp_path_factory):
     """The folder with the runs of one process, by kind."""
     folder = tmp_path_factory.mktemp("one")
     for kind in KINDS:

@@ -16,6 +16,7 @@ import numba
 from alexnet import train
 from alexnet.model import ARCHITECTURES
 from minigrad import distributed
+from minigrad.kernels.shared import bfloat16
 from tests.alexnet.narrow import NarrowAlexNet
 
 
@@ -31,6 +32,7 @@ def run(command: list[str]) -> dict:
 
 if __name__ == "__main__":
     ARCHITECTURES["alexnet"] = NarrowAlexNet
+    bfloat16.SUPPORTED = True  # as in tests/conftest.py
     numba.set_num_threads(1)
     path = Path(sys.argv[1])
     results = [run(command) for command in json.loads(path.read_text())]

@@ -7,8 +7,60 @@ IMAGES = "tests/alexnet/data/test_images.py -k "
 NETWORK = "tests/alexnet/test_network.py -k "
 PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
+PRECISION = "tests/alexnet/test_precision.py -k "
 
 FAULTS = [
+    # Products in bf16.
+    Fault(
+        "bf16: steps are made in float32",
+        "alexnet/training/trainer.py",
+        "with products_in(self.settings.precision):\n            results = self._process",
+        "with products_in('float32'):\n            results = self._process",
+        PRECISION + "another_run",
+    ),
+    Fault(
+        "bf16: validation is made in float32",
+        "alexnet/training/trainer.py",
+        "with products_in(self.settings.precision):\n                results = evaluate",
+        "with products_in('float32'):\n                results = evaluate",
+        PRECISION + "validation",
+    ),
+    Fault(
+        "bf16: the GPU is found unable only in the first step",
+        "alexnet/training/options.py",
+        'if settings.precision == "bf16" and settings.backend == "cuda":',
+        "if False:",
+        PRECISION + "continued_on_the_gpu",
+    ),
+    Fault(
+        "bf16: the processor is found unable only in the first step",
+        "alexnet/training/build.py",
+        "    require_available(settings.precision, settings.backend)\n",
+        "",
+        PRECISION + "without_the_instructions",
+    ),
+    Fault(
+        "bf16: what a caller computes between two predictions is rounded",
+        "alexnet/inference/trained.py",
+        "passes = products_in(self.precision)(predict)(self.model, batches, self.device)",
+        "products_in(self.precision).__enter__()\n"
+        "        passes = predict(self.model, batches, self.device)",
+        PRECISION + "in_python",
+    ),
+    Fault(
+        "bf16: evaluate takes the option and computes in float32",
+        "alexnet/inference/options.py",
+        'given["precision"] = arguments.product_precision',
+        "pass",
+        PRECISION + "evaluate_and_predict",
+    ),
+    Fault(
+        "bf16: the doctor looks at another run",
+        "alexnet/doctor/__main__.py",
+        "with products_in(settings.precision):",
+        "if True:",
+        PRECISION + "doctor",
+    ),
     # Names, and batches without images.
     Fault(
         "a continued run repeats the batch before one that was left out",

@@ -15,8 +15,81 @@ MASKS_OF_PARTS = "tests/minigrad/test_random.py"
 PROCESSES = "tests/alexnet/processes/"
 SUMMARY = "minigrad/summary.py"
 TEST_SUMMARY = "tests/minigrad/test_summary.py"
+AUTOCAST = "minigrad/autocast.py"
+TEST_AUTOCAST = "tests/minigrad/test_autocast.py -k "
 
 FAULTS = [
+    # Products in bfloat16.
+    Fault(
+        "autocast: backward asks the block that it is called in",
+        "minigrad/ops/matmul.py",
+        "grad_output, weight, grad_input=gradients[0], bfloat16=ctx.bfloat16",
+        "grad_output, weight, grad_input=gradients[0], bfloat16=rounds_factors(input)",
+        TEST_AUTOCAST + "backward_does",
+    ),
+    Fault(
+        "autocast: the input gradient of a convolution is in float32",
+        "minigrad/ops/conv.py",
+        "grad_output, weight, *ctx.parameters, grad_input=grad_input, bfloat16=ctx.bfloat16",
+        "grad_output, weight, *ctx.parameters, grad_input=grad_input",
+        TEST_AUTOCAST + "results_are",
+    ),
+    Fault(
+        "autocast: a convolution with its ReLU is in float32",
+        "minigrad/ops/conv.py",
+        "forward_relu(*arguments, output=output, bfloat16=ctx.bfloat16)",
+        "forward_relu(*arguments, output=output)",
+        TEST_AUTOCAST + "pytorch_computes",
+    ),
+    Fault(
+        "autocast: float64 tensors are rounded",
+        AUTOCAST,
+        "or array.dtype != np.float32:",
+        "or array.dtype.kind != 'f':",
+        TEST_AUTOCAST + "float64",
+    ),
+    Fault(
+        "autocast: a block within cannot switch it off",
+        AUTOCAST,
+        "_mode.products_in_bfloat16 = self._enabled",
+        "_mode.products_in_bfloat16 |= self._enabled",
+        TEST_AUTOCAST + "nest",
+    ),
+    Fault(
+        "autocast: the end of a block within ends all",
+        AUTOCAST,
+        "_mode.products_in_bfloat16 = before",
+        "_mode.products_in_bfloat16 = False",
+        TEST_AUTOCAST + "nest",
+    ),
+    Fault(
+        "autocast: it holds for all threads",
+        AUTOCAST,
+        "class _Mode(threading.local):",
+        "class _Mode:",
+        TEST_AUTOCAST + "threads",
+    ),
+    Fault(
+        "autocast: a processor without the instructions goes unnoticed",
+        AUTOCAST,
+        "if self._enabled and not bf16.SUPPORTED:",
+        "if False:",
+        TEST_AUTOCAST + "without_the_instruction",
+    ),
+    Fault(
+        "autocast: the means of adaptive pooling are rounded",
+        "minigrad/functional.py",
+        "with autocast(enabled=False):",
+        "if True:",
+        TEST_AUTOCAST + "pytorch_computes",
+    ),
+    Fault(
+        "autocast: a product of matrices rounds one factor",
+        "minigrad/ops/matmul.py",
+        "input, other = (rounded_copy(ctx.backend.contiguous(x)) for x in (input, other))",
+        "input = rounded_copy(ctx.backend.contiguous(input))",
+        TEST_AUTOCAST + "results_are",
+    ),
     # The summary of a network.
     Fault(
         "summary: parameters that two layers share are counted twice",
@@ -92,8 +165,8 @@ FAULTS = [
     Fault(
         "matmul: other operand not transposed in the gradient",
         "minigrad/ops/matmul.py",
-        "grad_input = ctx.backend.xp.matmul(grad_output, other.swapaxes(-1, -2))",
-        "grad_input = ctx.backend.xp.matmul(grad_output, other)",
+        "grad_input = _product(ctx, grad_output, other.swapaxes(-1, -2))",
+        "grad_input = _product(ctx, grad_output, other)",
         GRADIENTS + "matmul",
     ),
     Fault(
@@ -323,7 +396,7 @@ FAULTS = [
     ),
     Fault(
         "no_grad holds for the making of a generator only",
-        AUTOGRAD,
+        "minigrad/blocks.py",
         "return generate if inspect.isgeneratorfunction(function) else call",
         "return call",
         "tests/minigrad/test_no_grad.py",

@@ -14,21 +14,21 @@ FAULTS = [
     # Parameters of two bytes.
     Fault(
         "bfloat16 is cut off instead of rounded",
-        "minigrad/io.py",
+        "kernels/shared/bfloat16.py",
         "(bits + (0x7FFF + (bits >> 16 & 1))) >> 16",
         "bits >> 16",
         IO + "bfloat16_is_the_nearest",
     ),
     Fault(
         "bfloat16 is rounded up where the even number is as near",
-        "minigrad/io.py",
+        "kernels/shared/bfloat16.py",
         "(0x7FFF + (bits >> 16 & 1))",
         "0x8000",
         IO + "bfloat16_is_the_nearest",
     ),
     Fault(
         "NaN becomes an infinite bfloat16",
-        "minigrad/io.py",
+        "kernels/shared/bfloat16.py",
         "bits >> 16 | 0x40",
         "bits >> 16",
         IO + "bfloat16_is_the_nearest",

@@ -11,8 +11,68 @@ WINOGRAD_TILES = "kernels/conv2d/cpu_winograd_tiles.py"
 POOL = "kernels/max_pool2d/cpu.py"
 POOLED = "kernels/max_pool2d/window.py"
 NORM_POOL = "kernels/local_response_norm_max_pool2d/cpu.py"
+BFLOAT16 = "kernels/shared/bfloat16.py"
+TEST_BFLOAT16 = "tests/kernels/test_bfloat16.py -k "
+BFLOAT16_PRODUCTS = "tests/kernels/test_bfloat16_products.py -k "
 
 FAULTS = [
+    # Products of bfloat16.
+    Fault(
+        "bfloat16: factors keep their denormal numbers",
+        BFLOAT16,
+        "is_denormal = np.abs(array) < np.finfo(np.float32).smallest_normal",
+        "is_denormal = np.zeros(array.shape, bool)",
+        TEST_BFLOAT16 + "denormal",
+    ),
+    Fault(
+        "bfloat16: the compiled form rounds halves up",
+        BFLOAT16,
+        "y = x + np.uint32(0x7FFF) + odd",
+        "y = x + np.uint32(0x8000)",
+        TEST_BFLOAT16 + "compiled_form",
+    ),
+    Fault(
+        "bfloat16: the compiled form makes infinity of a NaN",
+        BFLOAT16,
+        "y = x | np.uint32(0x400000)  # NaN",
+        "y = x",
+        TEST_BFLOAT16 + "compiled_form",
+    ),
+    Fault(
+        "bfloat16: the instruction is used although Numba compiles for another processor",
+        BFLOAT16,
+        "features = numba.config.CPU_FEATURES  # NUMBA_CPU_FEATURES, or None",
+        "features = None",
+        TEST_BFLOAT16 + "numba_compiles",
+    ),
+    Fault(
+        "bfloat16: float64 arrays are computed as if nothing had been said",
+        "kernels/shared/arguments.py",
+        "if array.dtype != np.float32:",
+        "if False:",
+        BFLOAT16_PRODUCTS + "only_float32",
+    ),
+    Fault(
+        "bfloat16: the GPU computes as if nothing had been said",
+        "kernels/shared/arguments.py",
+        'raise TypeError(f"{kernel}: bfloat16=True is for the CPU, got {_name(type(array))}")',
+        "return",
+        BFLOAT16_PRODUCTS + "only_float32",
+    ),
+    Fault(
+        "bfloat16: the reference rounds one factor of a weight gradient",
+        "kernels/conv2d/reference.py",
+        "grad_output, input = round_to_bfloat16(grad_output), round_to_bfloat16(input)",
+        "input = round_to_bfloat16(input)",
+        BFLOAT16_PRODUCTS + "reference",
+    ),
+    Fault(
+        "bfloat16: a kernel compiled for the instruction serves the emulation",
+        "kernels/shared/cache.py",
+        "self._parallel, _sources, _emulates)",
+        "self._parallel, _sources)",
+        "tests/kernels/test_cache.py -k bfloat16",
+    ),
     Fault(
         "cpu prepare: one scale for all colors",
         "kernels/prepare_images/cpu.py",

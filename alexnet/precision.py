@@ -1,0 +1,29 @@
+"""The precision of products, as commands name it. All else is float32."""
+
+from alexnet.errors import UsageError
+from minigrad import autocast
+
+# tf32 is the GPU's, bf16 the CPU's.
+PRECISIONS = ("float32", "tf32", "bf16")
+
+
+def require_available(precision: str, backend: str) -> None:
+    """Raise unless products can have this precision.
+
+    Raises:
+        BackendError: the processor has no instructions for it.
+        UsageError: it is not for this backend.
+    """
+    if precision == "bf16" and backend == "cuda":
+        raise UsageError("--precision bf16 is for --backend cpu, not cuda")
+    with products_in(precision):
+        pass
+
+
+def products_in(precision: str) -> autocast:
+    """The block in which a network is called, so that its products have this precision.
+
+    The backward pass follows from it, wherever it is made. TF32 is chosen for the whole process,
+    by `minigrad.set_float32_matmul_precision`.
+    """
+    return autocast("bfloat16", enabled=precision == "bf16")
