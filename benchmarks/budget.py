@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
+from benchmarks.precision import FLOAT32, products
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, nn, optim
 from minigrad import functional as F
@@ -36,7 +37,9 @@ def loss_and_update(
     yield "update", "weights", (1, numbers), 5 * 4 * numbers, *_in_turn(works, repeats)
 
 
-def whole_step(model: nn.Module, images: np.ndarray, repeats: int) -> Sample:
+def whole_step(
+    model: nn.Module, images: np.ndarray, repeats: int, precision: str = FLOAT32
+) -> Sample:
     """Forward, loss, backward and update of this engine, through its public interface."""
     batch = Tensor(backend.get("cpu").images(images))
     labels = np.zeros(len(images), np.int64)
@@ -44,7 +47,9 @@ def whole_step(model: nn.Module, images: np.ndarray, repeats: int) -> Sample:
     model.train()
 
     def step() -> None:
-        F.cross_entropy(model(batch), labels).backward()
+        with products(precision):
+            scores = model(batch)
+        F.cross_entropy(scores, labels).backward()
         optimizer.step()
         model.zero_grad()
 

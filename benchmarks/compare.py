@@ -37,7 +37,8 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         one, other = before["about"].get(key), after["about"].get(key)
         if one != other:
             raise DataError(f"not the same machine: {key} {one} and {other}")
-    lines = [f"{'':<44}{'A ms':>10}{'B ms':>10}{'B / A':>8}{'95%':>14}"]
+    width = max([44, *(len(name) + 1 for name in before["samples"])])
+    lines = [f"{'':<{width}}{'A ms':>10}{'B ms':>10}{'B / A':>8}{'95%':>14}"]
     for name, a in before["samples"].items():
         if name not in after["samples"]:
             continue
@@ -45,7 +46,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         middle, low, high = ratio(b, a, same_rounds=False)
         verdict = "faster" if high < 1 else "slower" if low > 1 else ""
         lines.append(
-            f"{name:<44}{1e3 * a.median:>10.2f}{1e3 * b.median:>10.2f}{middle:>8.2f}"
+            f"{name:<{width}}{1e3 * a.median:>10.2f}{1e3 * b.median:>10.2f}{middle:>8.2f}"
             f"{interval(low, high):>14}  {verdict}".rstrip()
         )
     return lines

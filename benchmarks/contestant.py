@@ -5,7 +5,7 @@ others in its caches. It answers each word on stdin with a line of JSON on stdou
 
     check  class scores of the untrained network without dropout and, for training, the norm of
            the gradient of each parameter: what the engines must agree on
-    step   the seconds of one step
+    step   the seconds of one step; a forward pass is timed after others
     peak   the most memory it held since its first step, bytes; null where nobody knows
 """
 
@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,13 +23,18 @@ import numba
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
-from benchmarks import peer
+from benchmarks import peer, runtimes
+from benchmarks.precision import BF16, products
 from minigrad import Tensor, backend, manual_seed, no_grad, optim
 from minigrad import functional as F
 
 SGD = {"lr": 1e-4, "momentum": 0.9, "weight_decay": 5e-4}
 OURS = "minigrad"
 FORMS = ("eager", "channels-last", "compiled")  # of PyTorch
+# Seconds of forward passes before the one that is timed: after a pause the first ones are slower.
+WARM_UP = 0.1
+
+Check, Step = Callable[[], dict], Callable[[], Any]
 
 
 def _batch(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,27 +42,28 @@ def _batch(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.standard_normal((size, 3, side, side), np.float32), rng.integers(0, 1000, size)
 
 
-def _ours(
-    arch: str, size: int, side: int, training: bool
-) -> tuple[Callable[[], dict], Callable[[], None]]:
+def _ours(arch: str, size: int, side: int, training: bool, precision: str) -> tuple[Check, Step]:
     images, labels = _batch(size, side)
     images = Tensor(backend.get("cpu").images(images))
     model = ARCHITECTURES[arch](image_size=side)
     optimizer = optim.SGD(model.parameters(), **SGD)
 
-    def infer():
-        with no_grad():
+    def forward():
+        with products(precision):
             return model(images)
 
+    def infer():
+        with no_grad():
+            return forward()
+
     def train():
-        loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+        F.cross_entropy(forward(), labels).backward()
         optimizer.step()
         model.zero_grad()
 
     def check():
         model.eval()
-        scores = model(images)
+        scores = forward()
         norms = []
         if training:
             F.cross_entropy(scores, labels).backward()
@@ -69,8 +76,19 @@ def _ours(
 
 
 def _torch(
-    form: str, arch: str, size: int, side: int, training: bool, without_norm: bool
-) -> tuple[Callable[[], dict], Callable[[], None]]:
+    form: str,
+    arch: str,
+    size: int,
+    side: int,
+    training: bool,
+    without_norm: bool,
+    precision: str,
+) -> tuple[Check, Step]:
+    """PyTorch, in bfloat16 under autocast: its parameters are float32 in training.
+
+    For inference they are converted once, which is faster. Autocast is needed there, too: PyTorch
+    has no normalization in bfloat16.
+    """
     torch = importlib.import_module("torch")
     torch.set_num_threads(numba.get_num_threads())
     images, labels = map(torch.from_numpy, _batch(size, side))
@@ -81,27 +99,69 @@ def _torch(
     elif form == "compiled":
         model = torch.compile(model)
     optimizer = torch.optim.SGD(model.parameters(), fused=True, **SGD)
+    autocast = partial(torch.autocast, "cpu", torch.bfloat16, enabled=precision == BF16)
+    if precision == BF16 and not training:
+        model = model.to(torch.bfloat16)
 
     def infer():
-        with torch.no_grad():
+        with torch.no_grad(), autocast():
             return model(images)
+
+    def forward():
+        with autocast():
+            scores = model(images)
+            return scores, torch.nn.functional.cross_entropy(scores, labels)
 
     def train():
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        forward()[1].backward()
         optimizer.step()
 
     def check():
         model.eval()
-        scores = model(images)
-        norms = []
-        if training:
-            torch.nn.functional.cross_entropy(scores, labels).backward()
-            norms = [parameter.grad.norm().item() for parameter in model.parameters()]
-            model.train()
-        return {"scores": scores.detach().numpy().ravel().tolist(), "norms": norms}
+        if not training:
+            return {"scores": infer().float().numpy().ravel().tolist(), "norms": []}
+        scores, loss = forward()
+        loss.backward()
+        norms = [parameter.grad.norm().item() for parameter in model.parameters()]
+        model.train()
+        return {"scores": scores.detach().float().numpy().ravel().tolist(), "norms": norms}
 
     return check, train if training else infer
+
+
+def _runtime(form: str, arch: str, size: int, side: int, precision: str) -> tuple[Check, Step]:
+    images, _ = _batch(size, side)
+    network = runtimes.checkpoint(arch, ARCHITECTURES[arch](image_size=side), side)
+    infer = runtimes.forward_pass(form, precision, network)
+
+    def step():
+        return infer(images)
+
+    return lambda: {"scores": step().ravel().tolist(), "norms": []}, step
+
+
+def contestant(
+    form: str,
+    arch: str,
+    size: int,
+    side: int,
+    training: bool,
+    without_norm: bool = False,
+    precision: str = "float32",
+) -> tuple[Check, Step]:
+    """What answers "check", and what is timed.
+
+    Args:
+        form: `OURS`, one of PyTorch's `FORMS`, or a program of `runtimes.RUNTIMES`.
+        size: images in a batch, of `side` pixels.
+    """
+    manual_seed(0)
+    if form == OURS:
+        return _ours(arch, size, side, training, precision)
+    if form in FORMS:
+        return _torch(form, arch, size, side, training, without_norm, precision)
+    return _runtime(form, arch, size, side, precision)
 
 
 class _Memory:
@@ -142,16 +202,14 @@ def main(argv: list[str]) -> None:
     """Serve; the arguments come from `benchmarks.step`."""
     answers = open_answers()
     options = json.loads(argv[0])
-    form, without_norm = options.pop("form"), options.pop("without_norm")
-    manual_seed(0)
-    if form == OURS:
-        check, step = _ours(**options)
-    else:
-        check, step = _torch(form, without_norm=without_norm, **options)
-
+    check, step = contestant(**options)
     memory = _Memory()
 
     def timed() -> float:
+        if not options["training"]:
+            first = time.perf_counter()
+            while time.perf_counter() - first < WARM_UP:
+                step()
         started = time.perf_counter()
         step()
         seconds = time.perf_counter() - started

@@ -1,11 +1,9 @@
 """``python -m benchmarks.layers``: what each layer of AlexNet costs, pass by pass."""
 
 import argparse
-import math
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -13,54 +11,17 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli
-from alexnet.inference.layers import named_layers
 from alexnet.model import ARCHITECTURES
-from benchmarks import budget, machine, peer, picture
+from benchmarks import budget, machine, peer, picture, precision
+from benchmarks.passes import FORWARD, INPUT, Layer, Ours, Torch, walk
+from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save, writable
 from benchmarks.timing import Sample, interleaved
-from minigrad import Tensor, backend, manual_seed, nn
+from minigrad import nn
+from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 
-FORWARD, INPUT, WEIGHT = "forward", "d input", "d weight"
 # Sums of thousands of float32 products in another order; a wrong kernel is off by its size.
 TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer at its place in the network, with the input it gets there.
-
-    Attributes:
-        name: see `alexnet.inference.layers`: conv1 relu1 norm1 ... fc8.
-        input: random, of the shape the layer sees.
-        output_shape: for that input.
-        passes: what a training step computes here. The first layer needs no gradient of its
-            input, and only layers with weights have gradients of weights.
-    """
-
-    name: str
-    module: nn.Module
-    input: np.ndarray
-    output_shape: tuple[int, ...]
-    passes: tuple[str, ...]
-
-    def flops(self) -> int:
-        """Of any one pass: two for each multiply-add; 0 where there are no weights."""
-        if not isinstance(self.module, nn.Conv2d | nn.Linear):
-            return 0
-        weight = self.module.weight.shape
-        of_one_output = math.prod(weight[1:])
-        return 2 * math.prod(self.output_shape) * of_one_output
-
-    def transferred_bytes(self, of: str) -> int:
-        """Bytes that a pass must at least read and write: its arrays, each once."""
-        input, output = 4 * self.input.size, 4 * math.prod(self.output_shape)
-        parameters = 4 * sum(p.numel() for p in self.module.parameters())
-        if parameters or of == FORWARD:
-            return input + output + parameters
-        # Activations, max-pooling and normalization look at their input again, or at as much that
-        # they kept; dropout draws its mask once more instead.
-        looks_back = not isinstance(self.module, nn.Dropout | nn.AdaptiveAvgPool2d)
-        return (2 * input if looks_back else input) + output
 
 
 @dataclass(frozen=True)
@@ -74,11 +35,17 @@ class Result:
     transferred: int
     ours: Sample
     torch: Sample | None
+    precision: str = FLOAT32
+
+    @property
+    def title(self) -> str:
+        """The pass, with the precision of its products unless that is float32."""
+        return self.of if self.precision == FLOAT32 else f"{self.of} {self.precision}"
 
     def report(self) -> dict[str, Any]:
         """For the file that `--json` writes."""
         return {
-            "name": f"{self.layer} {self.of}",
+            "name": f"{self.layer} {self.title}",
             "output_shape": self.output_shape,
             "flops": self.flops,
             "transferred_bytes": self.transferred,
@@ -87,109 +54,33 @@ class Result:
         }
 
 
-def walk(
-    model: nn.Module,
-    image_size: int,
-    batch_size: int,
-    device: str = "cpu",
-    draw: Callable[[tuple[int, ...]], np.ndarray] | None = None,
-) -> list[Layer]:
-    """The layers of a network from input to output; reshaping costs nothing and is left out.
-
-    Each is timed alone, as PyTorch's are, also where the network fuses two.
-
-    Args:
-        device: where the model is; it is run once, for the shapes.
-        draw: makes the float32 input of a shape; default: normally distributed.
-    """
-    draw = draw or partial(np.random.default_rng(0).standard_normal, dtype=np.float32)
-    shape = (batch_size, 3, image_size, image_size)
-    layers = []
-    for name, module in named_layers(model).items():
-        if isinstance(module, nn.ReLU):
-            module = nn.ReLU()  # timed again and again, it must not overwrite its input
-        input = draw(shape)
-        shape = module(Tensor(input).to(device)).shape
-        if isinstance(module, nn.Flatten):
-            continue
-        learns = bool(list(module.parameters()))
-        passes = (FORWARD, *([INPUT] if layers else []), *([WEIGHT] if learns else []))
-        layers.append(Layer(name, module, input, shape, passes))
-    return layers
-
-
-class _Ours:
-    """A layer of this engine, ready to be timed pass by pass.
-
-    Its arrays have the order in memory that the layers before and after it would give them.
-    """
-
-    def __init__(self, layer: Layer, grad_output: np.ndarray):
-        self.module = layer.module
-        self.parameters = list(layer.module.parameters())
-        images = backend.get("cpu").images
-        self.input = Tensor(images(layer.input))
-        self.grad_output = Tensor(images(grad_output))
-
-    def run(self, of: str) -> tuple[float, list[np.ndarray]]:
-        """Seconds of one pass, and the arrays that it computed."""
-        self.input.requires_grad = of != WEIGHT
-        for parameter in self.parameters:
-            parameter.requires_grad = of != INPUT
-        leaves = {INPUT: [self.input], WEIGHT: self.parameters, FORWARD: []}[of]
-        for leaf in leaves:
-            leaf.grad = None
-        manual_seed(0)
-        started = time.perf_counter()
-        output = self.module(self.input)
-        if of == FORWARD:
-            return time.perf_counter() - started, [output.numpy()]
-        started = time.perf_counter()
-        output.backward(self.grad_output)
-        return time.perf_counter() - started, [leaf.grad.numpy() for leaf in leaves]
-
-
-class _Torch:
-    """The same layer in PyTorch, with the same weights."""
-
-    def __init__(self, torch: ModuleType, layer: Layer, grad_output: np.ndarray):
-        self.torch = torch
-        self.module = peer.layer(torch, layer.module)
-        self.parameters = list(self.module.parameters())
-        self.input = torch.from_numpy(layer.input.copy())
-        self.grad_output = torch.from_numpy(grad_output)
-
-    def run(self, of: str) -> tuple[float, list[np.ndarray]]:
-        """Seconds of one pass, and the arrays that it computed."""
-        self.input.requires_grad_(of != WEIGHT)
-        for parameter in self.parameters:
-            parameter.requires_grad_(of != INPUT)
-        started = time.perf_counter()
-        output = self.module(self.input)
-        if of == FORWARD:
-            return time.perf_counter() - started, [output.detach().numpy()]
-        leaves = [self.input] if of == INPUT else self.parameters
-        started = time.perf_counter()
-        gradients = self.torch.autograd.grad(output, leaves, self.grad_output)
-        return time.perf_counter() - started, [gradient.numpy() for gradient in gradients]
-
-
 class WrongResult(Exception):
     """A layer that computes something else than PyTorch is not worth timing."""
 
 
-def _require_equal(layer: Layer, of: str, ours: list[np.ndarray], peers: list[np.ndarray]) -> None:
+def _require_equal(
+    name: str, ours: list[np.ndarray], peers: list[np.ndarray], tolerance: float
+) -> None:
     for own, other in zip(ours, peers, strict=True):
         error = np.abs(own - other).max() / max(np.abs(other).max(), 1e-30)
-        if not error <= TOLERANCE:
+        if not error <= tolerance:
             raise WrongResult(
-                f"{layer.name} {of} differs from PyTorch by {error:.1e} of the largest value "
-                f"(at most {TOLERANCE:.0e} is rounding): not timed"
+                f"{name} differs from PyTorch by {error:.1e} of the largest value "
+                f"(at most {tolerance:.0e} is rounding): not timed"
             )
 
 
-def _seconds(side: _Ours | _Torch, of: str) -> float:
+def _seconds(side: Ours | Torch, of: str) -> float:
     return side.run(of)[0]
+
+
+def _given(layer: Layer, grad_output: np.ndarray, precision: str) -> tuple[Layer, np.ndarray]:
+    """What both sides get: in bfloat16 numbers of it, so that max-pooling has the same ties."""
+    if precision == FLOAT32:
+        return layer, grad_output
+    if INPUT in layer.passes:
+        layer = replace(layer, input=round_to_bfloat16(layer.input))
+    return layer, round_to_bfloat16(grad_output)
 
 
 def measure(
@@ -197,6 +88,7 @@ def measure(
     repeats: int,
     torch: ModuleType | None,
     report: Callable[[Result], None] = lambda result: None,
+    precisions: tuple[str, ...] = (FLOAT32,),
 ) -> list[Result]:
     """Time every pass of every layer, after comparing what it computes with PyTorch.
 
@@ -208,24 +100,32 @@ def measure(
     results = []
     for layer in layers:
         grad_output = np.random.default_rng(1).standard_normal(layer.output_shape, np.float32)
-        ours = _Ours(layer, grad_output)
-        other = _Torch(torch, layer, grad_output) if torch else None
+        given = [(*_given(layer, grad_output, p), p) for p in precisions]
+        ours = [Ours(*arguments) for arguments in given]
+        others = [Torch(torch, *arguments) for arguments in given] if torch else []
         for of in layer.passes:
-            if other and not isinstance(layer.module, nn.Dropout):
-                _require_equal(layer, of, ours.run(of)[1], other.run(of)[1])
-            sides = [ours, other] if other else [ours]
-            samples = interleaved([partial(_seconds, side, of) for side in sides], repeats)
-            result = Result(
+            blank = Result(
                 layer.name,
                 of,
                 layer.output_shape,
                 layer.flops(),
                 layer.transferred_bytes(of),
-                samples[0],
-                samples[1] if other else None,
+                Sample(()),
+                None,
             )
-            results.append(result)
-            report(result)
+            measured = [replace(blank, precision=of_products) for of_products in precisions]
+            for result, own, other in zip(measured, ours, others):
+                if not isinstance(layer.module, nn.Dropout):
+                    rounded = result.precision == BF16
+                    tolerance = precision.tolerance(1) if rounded else TOLERANCE
+                    name = f"{layer.name} {result.title}"
+                    _require_equal(name, own.run(of)[1], other.run(of)[1], tolerance)
+            turns = [partial(_seconds, side, of) for side in (*ours, *others)]
+            samples = interleaved(turns, repeats)
+            of_others = samples[len(ours) :] or [None] * len(ours)
+            for result, own, other in zip(measured, samples, of_others):
+                results.append(replace(result, ours=own, torch=other))
+                report(results[-1])
     return results
 
 
@@ -239,10 +139,11 @@ def _line(result: Result, peaks: machine.Peaks) -> str:
     ms, seconds = 1e3 * result.ours.median, result.ours.median
     spread = f"{1e3 * result.ours.p10:.2f}-{1e3 * result.ours.p90:.2f}"
     gflops = f"{result.flops / seconds / 1e9:.0f}" if result.flops else "-"
-    limit = peaks.limit_seconds(result.flops, result.transferred) / seconds
+    limit = peaks.limit_seconds(result.flops, result.transferred, result.precision) / seconds
     shape = "x".join(map(str, result.output_shape[1:]))
+    place = result.title + f"{shape:>{25 - len(result.title)}}"
     line = (
-        f"{result.layer:<8}{result.of:<10}{shape:>15}{ms:>9.2f}{spread:>16}{gflops:>9}"
+        f"{result.layer:<8}{place}{ms:>9.2f}{spread:>16}{gflops:>9}"
         f"{result.transferred / seconds / 1e9:>7.1f}{limit:>10.0%}"
     )
     return line + _peer_columns(seconds, result.torch.median if result.torch else None)
@@ -253,6 +154,7 @@ def _peer_columns(ours: float, torch: float | None) -> str:
 
 
 def _totals(results: list[Result]) -> list[str]:
+    """Sums of the passes in one precision."""
     lines = []
     for title, chosen in (
         ("forward", [r for r in results if r.of == FORWARD]),
@@ -262,30 +164,32 @@ def _totals(results: list[Result]) -> list[str]:
         ours = sum(r.ours.median for r in chosen)
         torch = sum(r.torch.median for r in chosen) if all(r.torch for r in chosen) else None
         gflops = sum(r.flops for r in chosen) / ours / 1e9 if chosen else 0.0
+        title = replace(results[0], of=title).title
         lines.append(
-            f"{'sum':<8}{title:<10}{'':>15}{1e3 * ours:>9.2f}{'':>16}{gflops:>9.0f}{'':>17}"
+            f"{'sum':<8}{title:<25}{1e3 * ours:>9.2f}{'':>16}{gflops:>9.0f}{'':>17}"
             + _peer_columns(ours, torch)
         )
     return lines
 
 
-def _budget(
+def _loss_and_update(
     model: nn.Module, layers: list[Layer], repeats: int, torch: ModuleType | None
-) -> tuple[list[Result], Sample]:
-    """What a step does beside its layers, and a whole step."""
+) -> list[Result]:
+    """What a step does beside its layers."""
     rows = budget.loss_and_update(model, layers[-1].output_shape, repeats, torch)
-    rest = [
+    return [
         Result(name, of, shape, 0, transferred, ours, other)
         for name, of, shape, transferred, ours, other in rows
     ]
-    return rest, budget.whole_step(model, layers[0].input, repeats)
 
 
 def _sum(results: list[Result], step: Sample) -> str:
+    """The layers in one precision and the rest, beside the step of this precision."""
     parts = sum(result.ours.median for result in results)
+    named = "" if results[0].precision == FLOAT32 else f" in {results[0].precision}"
     return (
-        f"layers, loss and update: {1e3 * parts:.0f} ms, {parts / step.median:.0%} of a step as a "
-        f"whole, which takes {1e3 * step.median:.0f} ms "
+        f"layers{named}, loss and update: {1e3 * parts:.0f} ms, {parts / step.median:.0%} of a "
+        f"step as a whole, which takes {1e3 * step.median:.0f} ms "
         f"(p10-p90 {1e3 * step.p10:.0f}-{1e3 * step.p90:.0f})"
     )
 
@@ -300,9 +204,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
     parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
+    precision.add_option(parser)
     add_json_option(parser)
     parser.add_argument(
-        "--plot", type=writable, metavar="FILE", help="draw bars and roofline as a PNG"
+        "--plot",
+        type=writable,
+        metavar="FILE",
+        help="draw bars and roofline as a PNG, of the first precision",
     )
     return parser
 
@@ -320,11 +228,14 @@ def _run(argv: list[str] | None) -> int:
     if arguments.layers:
         layers = [layer for layer in layers if layer.name in arguments.layers]
 
+    precisions = tuple(dict.fromkeys(arguments.precision))
+    precision.require(precisions)
     torch = peer.import_torch()
     about = machine.introduce(torch)
-    peaks = machine.measure_peaks()
+    peaks = machine.measure_peaks(bf16=BF16 in precisions)
+    in_bf16 = f", {peaks.bf16_gflops:.0f} in bf16" if peaks.bf16_gflops else ""
     print(
-        f"limits measured just now: {peaks.gflops:.0f} GFLOP/s (matrix product), "
+        f"limits measured just now: {peaks.gflops:.0f} GFLOP/s (matrix product){in_bf16}, "
         f"{peaks.gbytes:.1f} GB/s (copy)"
     )
     print(f"{arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}\n\n{HEADER}")
@@ -334,17 +245,23 @@ def _run(argv: list[str] | None) -> int:
             arguments.repeats,
             torch,
             lambda result: print(_line(result, peaks), flush=True),
+            precisions,
         )
     except WrongResult as error:
         cli.say(f"error: {error}")
         return 1
-    print("\n".join(["-" * len(HEADER), *_totals(results)]))
-    rest, step = [], None
+    by_precision = {p: [r for r in results if r.precision == p] for p in precisions}
+    print("-" * len(HEADER))
+    for chosen in by_precision.values():
+        print("\n".join(_totals(chosen)))
+    rest, steps = [], {}
     if not arguments.layers:
-        rest, step = _budget(model, layers, arguments.repeats, torch)
-        print(
-            "\n".join([*(_line(result, peaks) for result in rest), "", _sum(results + rest, step)])
-        )
+        rest = _loss_and_update(model, layers, arguments.repeats, torch)
+        print("\n".join([*(_line(result, peaks) for result in rest), ""]))
+        for of_products, chosen in by_precision.items():
+            step = budget.whole_step(model, layers[0].input, arguments.repeats, of_products)
+            print(_sum(chosen + rest, step))
+            steps[of_products] = step.seconds
     report = {
         "kind": "layers",
         "arch": arguments.arch,
@@ -352,11 +269,12 @@ def _run(argv: list[str] | None) -> int:
         "about": about,
         "peaks": asdict(peaks),
         "results": [result.report() for result in results + rest],
-        "step_seconds": step.seconds if step else None,
+        "step_seconds": steps.get(FLOAT32),
+        **({"bf16_step_seconds": steps[BF16]} if BF16 in steps else {}),
     }
     save(report, arguments.json)
     if arguments.plot:
-        picture.draw(results, peaks, arguments.plot)
+        picture.draw(by_precision[precisions[0]], peaks, arguments.plot)
     return 0
 
 

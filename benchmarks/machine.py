@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 import threadpoolctl
 
 from alexnet.run import environment
+from benchmarks.precision import BF16, FLOAT32
+from minigrad.kernels.linear import cpu as linear
 from minigrad.kernels.shared import matmul
 
 GEMM_SIZE = 2048
@@ -29,25 +31,40 @@ class Peaks:
         gflops: float32 multiply-adds of a large matrix product (two FLOPs each), the better one
             of NumPy's BLAS and our own kernel, 10^9 a second.
         gbytes: bytes read plus bytes written by copying a large array, 10^9 a second.
+        bf16_gflops: those of our own kernel with factors rounded to bfloat16, where measured.
     """
 
     gflops: float
     gbytes: float
+    bf16_gflops: float | None = None
 
-    def limit_seconds(self, flops: float, transferred: float) -> float:
+    def of(self, precision: str) -> float:
+        """The GFLOP/s of products in a precision."""
+        return self.bf16_gflops if precision == BF16 else self.gflops
+
+    def limit_seconds(self, flops: float, transferred: float, precision: str = FLOAT32) -> float:
         """The least time for this much arithmetic and memory traffic (the roofline)."""
-        return max(flops / self.gflops, transferred / self.gbytes) / 1e9
+        return max(flops / self.of(precision), transferred / self.gbytes) / 1e9
 
 
-def measure_peaks() -> Peaks:
-    """Multiply two large matrices and copy a large array, several times; the best counts."""
+def measure_peaks(bf16: bool = False) -> Peaks:
+    """Multiply two large matrices and copy a large array, several times; the best counts.
+
+    Args:
+        bf16: multiply with factors rounded to bfloat16, too.
+    """
     a = np.ones((GEMM_SIZE, GEMM_SIZE), np.float32)
     product = np.empty_like(a)
     seconds = min(
         _best_seconds(lambda: np.matmul(a, a, out=product)),
         _best_seconds(lambda: matmul.matmul(a, a, output=product)),
     )
-    return Peaks(2 * GEMM_SIZE**3 / seconds / 1e9, _copy_gbytes())
+    gflop = 2 * GEMM_SIZE**3 / 1e9
+    peaks = Peaks(gflop / seconds, _copy_gbytes())
+    if not bf16:
+        return peaks
+    seconds = _best_seconds(lambda: linear.forward(a, a, None, output=product, bfloat16=True))
+    return replace(peaks, bf16_gflops=gflop / seconds)
 
 
 def _copy_gbytes() -> float:

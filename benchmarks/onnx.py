@@ -1,112 +1,59 @@
 """``python -m benchmarks.onnx``: a network's forward pass beside onnxruntime with its ONNX file.
 
-Each program runs in a process of its own and reads the network from its own file: a slim
-checkpoint, and the .onnx file that was made from it. Both use the same number of threads.
+Several networks and batches, each as `benchmarks.step --inference --forms onnxruntime` times it;
+and the bytes of each network's files.
 """
 
 import sys
 import tempfile
-import time
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from alexnet import cli
-from alexnet.data.transforms import Preprocessing
 from alexnet.errors import UsageError
 from alexnet.export import onnx_file
 from alexnet.export.slim import slim
 from alexnet.model import ARCHITECTURES
-from alexnet.run.checkpoint import Checkpoint
-from benchmarks import machine
+from alexnet.run import environment
+from benchmarks import machine, runtimes, step
 from benchmarks.contestant import OURS
+from benchmarks.entry import Entry, Failed, Work, obstacle
+from benchmarks.precision import FLOAT32
 from benchmarks.report import add_json_option, save
-from benchmarks.step import SCORE_TOLERANCE, Contestant, Failed, answering
-from benchmarks.timing import Sample, interleaved, interval, ratio
+from benchmarks.timing import interval
 from minigrad import manual_seed, optim
 
 OTHER = "onnxruntime"
 BATCHES = (1, 8, 32, 128)
-# After a forward pass onnxruntime's threads look for work for 40 ms, which would be taken from the
-# program whose turn is next.
-PAUSE = 0.1
 
 
-@dataclass(frozen=True)
-class Files:
-    """A network in files: their bytes, and where those are that the programs read."""
-
-    checkpoint: Path
-    onnx: Path
-    bytes: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Result:
-    """The forward passes of a batch by both programs."""
-
-    arch: str
-    batch: int
-    ours: Sample
-    other: Sample
-
-    @property
-    def ratio(self) -> tuple[float, float, float]:
-        """Our median over the other one, with its 95% confidence interval."""
-        return ratio(self.ours, self.other)
-
-
-def write(arch: str, folder: Path) -> Files:
-    """An untrained network of 1000 classes, as training keeps it, slim, and for onnxruntime."""
+def file_sizes(arch: str) -> dict[str, int]:
+    """Bytes of an untrained network as training keeps it, slim, and for onnxruntime."""
     manual_seed(0)
     model = ARCHITECTURES[arch]()
-    preprocessing = Preprocessing(
-        image_size=model.default_image_size, mean=(124, 117, 104), scale=1 / 64
-    )
+    checkpoint = runtimes.checkpoint(arch, model, model.default_image_size)
     optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    checkpoint = Checkpoint(
-        arch,
-        [f"class {number}" for number in range(1000)],
-        preprocessing,
-        model=model.state_dict(),
-        optimizer=optimizer.state_dict(),
-    )
-    full, slim_file, onnx = (folder / f"{arch}{end}" for end in ("", "-slim.safetensors", ".onnx"))
-    checkpoint.save(full)
-    slim(checkpoint).save(slim_file)
-    onnx_file.save(checkpoint, onnx)
-    sizes = {"checkpoint": full, "slim checkpoint": slim_file, "onnx": onnx}
-    found = {name: path.stat().st_size for name, path in sizes.items()}
-    full.unlink()
-    return Files(slim_file, onnx, found)
+    checkpoint.optimizer = optimizer.state_dict()
+    with tempfile.TemporaryDirectory() as folder:
+        full, slim_file, onnx = (Path(folder) / f"network{end}" for end in ("", ".slim", ".onnx"))
+        checkpoint.save(full)
+        slim(checkpoint).save(slim_file)
+        onnx_file.save(checkpoint, onnx)
+        files = {"checkpoint": full, "slim checkpoint": slim_file, "onnx": onnx}
+        return {name: path.stat().st_size for name, path in files.items()}
 
 
-def measure(arch: str, files: Files, batch: int, repeats: int) -> Result:
-    """Let both programs take turns.
+def measure(arch: str, batch: int, repeats: int) -> list[step.Result]:
+    """Ours and onnxruntime's forward passes, in turn.
 
     Raises:
         Failed: one cannot run, or their logits differ.
     """
-    programs = [
-        [sys.executable, "-m", "benchmarks.onnx_contestant", str(path), str(batch)]
-        for path in (files.checkpoint, files.onnx)
-    ]
-    with ExitStack() as stack:
-        ours, other = [stack.enter_context(answering(program)) for program in programs]
-        logits, others = (np.array(program.ask("check")) for program in (ours, other))
-        difference = np.abs(logits - others).max() / np.abs(logits).max()
-        if not difference <= SCORE_TOLERANCE:
-            raise Failed(f"logits of {OTHER} differ from ours by {difference:.1e} of the largest")
-        turns = [lambda p=program: _step(p) for program in (ours, other)]
-        return Result(arch, batch, *interleaved(turns, repeats))
-
-
-def _step(program: Contestant) -> float:
-    time.sleep(PAUSE)
-    return program.ask("step")
+    work = Work(arch, batch, ARCHITECTURES[arch].default_image_size, training=False)
+    results = step.measure([Entry(OURS), Entry(OTHER)], work, repeats)
+    if len(results) < 2:
+        raise Failed(f"{OTHER} computes something else: {arch}, batch {batch}")
+    return results
 
 
 HEADER = (
@@ -115,19 +62,19 @@ HEADER = (
 )
 
 
-def line(result: Result) -> str:
-    columns = f"{result.arch:<10}{result.batch:>6}"
-    for sample, width in ((result.ours, 14), (result.other, 16)):
-        spread = f"{1e3 * sample.p10:.1f}-{1e3 * sample.p90:.1f}"
-        columns += f"{1e3 * sample.median:>{width}.1f}{spread:>18}"
-    middle, low, high = result.ratio
+def line(arch: str, batch: int, results: list[step.Result]) -> str:
+    columns = f"{arch:<10}{batch:>6}"
+    for result, width in zip(results, (14, 16)):
+        spread = f"{1e3 * result.sample.p10:.1f}-{1e3 * result.sample.p90:.1f}"
+        columns += f"{1e3 * result.sample.median:>{width}.1f}{spread:>18}"
+    middle, low, high = results[1].ratio
     return f"{columns}{middle:>13.2f}{interval(low, high):>12}"
 
 
-def sizes(arch: str, files: Files) -> str:
+def listed(arch: str, sizes: dict[str, int]) -> str:
     """The files of a network, in MB."""
-    listed = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in files.bytes.items())
-    return f"{arch}: {listed}"
+    of_files = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
+    return f"{arch}: {of_files}"
 
 
 def _about() -> dict[str, Any]:
@@ -136,16 +83,9 @@ def _about() -> dict[str, Any]:
     Raises:
         UsageError: onnx or onnxruntime is not installed.
     """
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise UsageError(
-            f"this benchmark needs {error.name}, which is not installed: "
-            "pip install onnx onnxruntime"
-        ) from error
-    versions = {module.__name__: module.__version__ for module in (onnx, onnxruntime)}
-    about = machine.describe() | versions
+    if problem := obstacle(OTHER, [FLOAT32], training=False):
+        raise UsageError(f"this benchmark needs {OTHER}: {problem}")
+    about = machine.describe() | {OTHER: environment.package_version(OTHER)}
     for warning in machine.warnings():
         cli.say(f"warning: {warning}")
     print("; ".join(f"{name} {value}" for name, value in about.items()))
@@ -155,8 +95,7 @@ def _about() -> dict[str, Any]:
 def _run(argv: list[str] | None) -> int:
     parser = cli.Parser(
         prog="python -m benchmarks.onnx",
-        description="Time the forward pass of this engine and of onnxruntime, in turn, from the "
-        "pixels of images to logits.",
+        description="Time the forward pass of this engine and of onnxruntime, in turn.",
     )
     parser.add_argument(
         "--arch", choices=ARCHITECTURES, nargs="+", default=list(ARCHITECTURES), help="default: all"
@@ -172,35 +111,23 @@ def _run(argv: list[str] | None) -> int:
     print(
         f"forward pass, {about['threads']} threads each, medians of {arguments.repeats}\n{HEADER}"
     )
-    results, files = [], {}
-    with tempfile.TemporaryDirectory() as folder:
-        for arch in arguments.arch:
-            files[arch] = write(arch, Path(folder))
-            for batch in arguments.batches:
-                try:
-                    results.append(measure(arch, files[arch], batch, arguments.repeats))
-                except Failed as error:
-                    cli.say(f"error: {error}")
-                    return 1
-                print(line(results[-1]), flush=True)
-    print("\n".join(["", *(sizes(arch, files[arch]) for arch in arguments.arch)]))
-    save(_report(results, files, about), arguments.json)
+    report = {"kind": "onnx", "about": about, "bytes": {}, "results": []}
+    for arch in arguments.arch:
+        for batch in arguments.batches:
+            try:
+                results = measure(arch, batch, arguments.repeats)
+            except Failed as error:
+                cli.say(f"error: {error}")
+                return 1
+            print(line(arch, batch, results), flush=True)
+            report["results"] += [
+                {"name": f"{arch}, batch {batch}, {r.name}", "seconds": r.sample.seconds}
+                for r in results
+            ]
+        report["bytes"][arch] = file_sizes(arch)
+    print("\n".join(["", *(listed(*entry) for entry in report["bytes"].items())]))
+    save(report, arguments.json)
     return 0
-
-
-def _report(
-    results: list[Result], files: dict[str, Files], about: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "kind": "onnx",
-        "about": about,
-        "bytes": {arch: written.bytes for arch, written in files.items()},
-        "results": [
-            {"name": f"{r.arch}, batch {r.batch}, {name}", "seconds": sample.seconds}
-            for r in results
-            for name, sample in ((OURS, r.ours), (OTHER, r.other))
-        ],
-    }
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ def draw(results: list, peaks: Peaks, path: Path) -> None:
     """Bars of the milliseconds of each layer, and its passes under the machine's roofline.
 
     Args:
-        results: of `benchmarks.layers`.
+        results: of `benchmarks.layers`, in one precision.
         path: where the PNG goes.
     """
     figure = new_figure(5, width=11, layout="constrained")
@@ -66,9 +66,10 @@ def _draw_roofline(axes: Axes, results: list, peaks: Peaks) -> None:
             gflops = [r.flops / s.median / 1e9 for r, s in zip(chosen, samples)]
             axes.plot(intensity, gflops, marker, color=color, alpha=0.7, ms=6)
         axes.plot([], [], marker, color=REFERENCE, label=of)
-    knee = peaks.gflops / peaks.gbytes
+    peak = peaks.of(results[0].precision)
+    knee = peak / peaks.gbytes
     reach = np.geomspace(knee / 4, max([8 * knee] + [r.flops / r.transferred for r in computing]))
-    roof = np.minimum(peaks.gflops, reach * peaks.gbytes)
+    roof = np.minimum(peak, reach * peaks.gbytes)
     axes.plot(reach, roof, color=REFERENCE, lw=1.2, label="copy and matrix product")
     axes.set(
         title="Convolutions and linear layers",

@@ -19,8 +19,8 @@ from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
 from benchmarks import machine, peer, processes
 from benchmarks.contestant import OURS
+from benchmarks.entry import Entry, Failed, Work, started
 from benchmarks.report import add_json_option, save, writable
-from benchmarks.step import Entry, Failed, Work, started
 from benchmarks.timing import Sample
 
 if TYPE_CHECKING:

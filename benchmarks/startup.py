@@ -15,8 +15,8 @@ from alexnet import cli
 from alexnet.model import ARCHITECTURES
 from benchmarks import machine, peer
 from benchmarks.contestant import OURS
+from benchmarks.entry import Contestant, Entry, Failed, Work, started
 from benchmarks.report import add_json_option, save
-from benchmarks.step import Contestant, Entry, Failed, Work, started
 
 IMPORTS = 5  # processes, of which the median counts
 LATER = 5  # steps after the first, of which the median counts

@@ -20,7 +20,7 @@ from benchmarks.gpu_check.contestants import PRECISIONS, set_precision
 from benchmarks.gpu_check.gpu_clock import GpuClock
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
-from benchmarks.layers import Layer, walk
+from benchmarks.passes import Layer, walk
 from benchmarks.timing import interleaved
 from minigrad import Tensor, backend, nn, set_float32_matmul_precision
 

@@ -8,9 +8,12 @@ from matplotlib.figure import Figure
 
 from alexnet.inference.layers import layer_costs
 from alexnet.model import AlexNet, AlexNetOWT
-from benchmarks import budget, layers, machine, peer, picture
-from benchmarks.layers import FORWARD, INPUT, WEIGHT
+from benchmarks import budget, layers, machine, passes, peer, picture
+from benchmarks.passes import FORWARD, INPUT, WEIGHT
+from benchmarks.precision import PRECISIONS
 from benchmarks.timing import Sample
+from minigrad import manual_seed
+from minigrad.kernels.shared import bfloat16
 
 NAMES = [
     *("conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4".split()),
@@ -74,13 +77,13 @@ def test_arithmetic_and_traffic():
 def test_a_wrong_kernel_is_not_timed(torch, monkeypatch):
     walked = layers.walk(AlexNet(10, init="torch", width=0.05), 227, batch_size=2)[:1]
     assert len(layers.measure(walked, 1, torch)) == 2
-    original = layers._Torch.run
+    original = layers.Torch.run
 
     def slightly_off(self, of):
         seconds, arrays = original(self, of)
         return seconds, [array * np.float32(1.001) for array in arrays]
 
-    monkeypatch.setattr(layers._Torch, "run", slightly_off)
+    monkeypatch.setattr(layers.Torch, "run", slightly_off)
     with pytest.raises(layers.WrongResult, match="conv1 forward differs from PyTorch by 1.0e-03"):
         layers.measure(walked, 1, torch)
 
@@ -107,6 +110,65 @@ def test_every_layer_agrees_with_pytorch(arch, quick, torch, tmp_path, capsys):
     )
 
 
+def test_both_precisions(quick, torch, monkeypatch, tmp_path, capsys):
+    """Each pass in each precision, equal to PyTorch within what rounding does."""
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    file = tmp_path / "layers.json"
+    options = ["--batch", "2", "--repeats", "1", "--precision", "bf16", "float32"]
+    assert layers.main([*options, "--json", str(file)]) == 0
+    report = json.loads(file.read_text())
+    names = [result["name"] for result in report["results"]]
+    assert names[:4] == ["conv1 forward bf16", "conv1 forward"] + (
+        ["conv1 d weight bf16", "conv1 d weight"]
+    )
+    assert names[-2:] == ["loss both", "update weights"]
+    assert report["peaks"]["bf16_gflops"] > 0
+    assert len(report["step_seconds"]) == len(report["bf16_step_seconds"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line for line in lines if line.startswith(("conv", "fc", "sum", "norm", "update"))]
+    assert len({len(line) for line in rows}) == 1
+    assert [line[:20].strip() for line in lines if line.startswith("sum")][2::3] == (
+        ["sum     all bf16", "sum     all"]
+    )
+    assert lines[-2].startswith("layers in bf16, loss and update: ")
+    assert lines[-1].startswith("layers, loss and update: ")
+
+
+def test_a_layer_of_another_precision_is_not_timed(torch, monkeypatch):
+    """Arrays of PyTorch have the type that they have in a step; what differs more is wrong."""
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    walked = layers.walk(AlexNet(10, init="torch", width=0.05), 227, batch_size=2)
+    chosen = [layer for layer in walked if layer.name in ("conv1", "conv2", "pool1")]
+    types = {}
+    original = layers.Torch.run
+
+    def off(self, of):
+        types[self.input.dtype, of] = self.grad_output.dtype
+        seconds, arrays = original(self, of)
+        return seconds, [array * factor for array in arrays]
+
+    monkeypatch.setattr(layers.Torch, "run", off)
+    factor = np.float32(1.005)
+    assert len(layers.measure(chosen, 1, torch, precisions=("bf16",))) == 7
+    assert set(types) == {
+        (torch.float32, FORWARD),
+        (torch.float32, WEIGHT),
+        *((torch.bfloat16, of) for of in (FORWARD, INPUT, WEIGHT)),
+    }
+    factor = np.float32(1.05)
+    with pytest.raises(layers.WrongResult, match="conv1 forward bf16 differs from PyTorch by"):
+        layers.measure(chosen, 1, torch, precisions=("bf16",))
+
+
+def test_rounding_shows_in_products_alone():
+    walked = layers.walk(AlexNet(10, init="torch", width=0.05), 227, batch_size=2)
+    for layer in walked:
+        if layer.name in ("conv1", "relu1", "norm1", "fc8"):
+            grad_output = np.ones(layer.output_shape, np.float32)
+            sides = [passes.Ours(layer, grad_output, p).run(FORWARD)[1][0] for p in PRECISIONS]
+            assert (sides[0] == sides[1]).all() == (layer.name in ("relu1", "norm1"))
+
+
 def test_the_budget_does_the_work_of_a_step(torch, rng):
     """The loss and the update, here and in PyTorch: from the same numbers to the same numbers."""
     scores, labels = rng.standard_normal((4, 5), np.float32), np.array([0, 4, 2, 2])
@@ -129,6 +191,18 @@ def test_the_whole_step_learns(quick):
     assert len(sample.seconds) == 2 and min(sample.seconds) > 0
     assert all((p.numpy() != b).any() for p, b in zip(model.parameters(), before))
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_whole_step_in_bfloat16(quick, monkeypatch):
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    images = np.random.default_rng(0).standard_normal((2, 3, 227, 227), np.float32)
+    learned = []
+    for of_products in PRECISIONS:
+        manual_seed(0)
+        model = layers.ARCHITECTURES["alexnet"](init="torch")
+        budget.whole_step(model, images, 1, of_products)
+        learned.append(next(model.parameters()).numpy())
+    assert (learned[0] != learned[1]).any()
 
 
 def test_chosen_layers_without_pytorch(quick, without_torch, capsys):

@@ -14,6 +14,8 @@ def test_peaks_and_the_roofline(monkeypatch):
     peaks = machine.Peaks(gflops=100.0, gbytes=10.0)
     assert peaks.limit_seconds(2e11, 1e9) == 2.0, "the arithmetic takes longer"
     assert peaks.limit_seconds(1e9, 3e10) == 3.0, "the memory takes longer"
+    peaks = machine.Peaks(gflops=100.0, gbytes=10.0, bf16_gflops=400.0)
+    assert peaks.limit_seconds(2e11, 1e9) == 2.0 and peaks.limit_seconds(2e11, 1e9, "bf16") == 0.5
 
 
 def test_description():

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks import machine, peer, startup
-from benchmarks.step import Failed
+from benchmarks.entry import Failed
 
 
 class Fake:

@@ -1,0 +1,53 @@
+"""The precisions that are timed, and how far two programs may differ in each."""
+
+import argparse
+import math
+from collections.abc import Iterable
+
+from minigrad import autocast
+from minigrad.kernels.shared.bfloat16 import UNIT_ROUNDOFF
+
+FLOAT32, BF16 = "float32", "bf16"
+PRECISIONS = (FLOAT32, BF16)
+
+# What the transforms of Winograd's algorithm may do to the error of rounded factors: the points in
+# use multiply it by up to 2.6 (docs/precision.md).
+AMPLIFICATION = 3
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        choices=PRECISIONS,
+        default=[FLOAT32],
+        help="of products; several are timed in turn, and ratios are those of the first; "
+        "default: float32",
+    )
+
+
+def products(precision: str) -> autocast:
+    """The context in which our products are computed in a precision."""
+    return autocast("bfloat16", enabled=precision == BF16)
+
+
+def require(precisions: Iterable[str]) -> None:
+    """Find out before anything is timed.
+
+    Raises:
+        BackendError: this processor has no products of bfloat16.
+    """
+    for precision in precisions:
+        with products(precision):
+            pass
+
+
+def tolerance(layers: int) -> float:
+    """What two programs may differ by after so many layers in bfloat16, of the largest value.
+
+    A layer rounds two factors here. PyTorch rounds its result as well. Errors of rounding have
+    random signs, so their squares add up: within a sum, from one layer to the next, and those of
+    both programs. One rounding counts with the unit roundoff, 2.4 times its root mean square.
+    """
+    in_a_layer = 2 * AMPLIFICATION**2 + 3
+    return UNIT_ROUNDOFF * math.sqrt(in_a_layer * layers)
