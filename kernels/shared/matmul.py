@@ -9,7 +9,8 @@ Where the columns of B are adjacent (B is the transpose of a row-major matrix, a
 a linear layer are), its columns are rows that the micro-kernel gathers where they lie, nothing
 of B is packed, and the tiles are those of C transposed. With few rows of A (inference of a few
 images) such a product takes as long as reading B: the panel is as narrow as the rows of A, and each
-task reads its rows of B to the end instead of DEPTH_TERMS numbers of many.
+task reads its rows of B to the end instead of DEPTH_TERMS numbers of many. One row of A is
+multiplied by `dot.py`.
 
 With ``bfloat16=True`` the terms of a sum are pairs of bfloat16 (`bfloat16.py`) instead of numbers.
 They are made where panels are packed: two rows of B are rounded and interleaved. Rows of B that the
@@ -25,6 +26,7 @@ error of long sums small.
 import numpy as np
 from numba import prange
 
+from minigrad.kernels.shared.dot import multiply_row, multiply_row_rounded
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
@@ -39,6 +41,7 @@ from minigrad.kernels.shared.microkernel import (
     tile_product_gathered_narrow,
     widest_lanes,
 )
+from minigrad.kernels.shared.pairs import round_row, round_rows
 from minigrad.kernels.shared.threads import jit, parallel_jit
 from minigrad.kernels.shared.vectors import term
 
@@ -79,6 +82,12 @@ def matmul(a, b, *, output, bfloat16=False):
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
     gathered = is_rounded or (b_strides[0] == 1 and N > 1)
+    if gathered and M == 1:
+        if numbers == 2 and not is_rounded:
+            multiply_row_rounded(a_flat, b_flat, flat(output), N, K)
+        else:
+            multiply_row(a_flat, b_flat, flat(output), N, K, numbers)
+        return
     lanes = _lanes_for(a.dtype, M) if gathered else ROWS
     panels = pool.empty((-(-M // lanes) * terms * lanes,), np.uint32 if bfloat16 else a.dtype)
     _pack_rows(a_flat, *a_strides, M, K, numbers, lanes, panels)
@@ -97,7 +106,7 @@ def bfloat16_rows(matrix):
     """The rows of a float32 matrix (N, K) rounded to bfloat16: pairs, uint32 (N, ceil(K / 2))."""
     N, K = matrix.shape
     rounded = np.empty((N, -(-K // 2)), np.uint32)
-    _round_rows(flat(matrix), N, K, flat(rounded))
+    round_rows(flat(matrix), N, K, flat(rounded))
     return rounded
 
 
@@ -229,7 +238,7 @@ def _multiply_rounded(panels, lanes, half, wide, b, c, M, N, K):
         pairs = np.zeros(GATHERED_ROWS * (terms + GAP_PAIRS), np.uint32)
         for j0 in range(0, columns, GATHERED_ROWS):
             for i in range(min(GATHERED_ROWS, columns - j0)):
-                _round_row(b, n0 + j0 + i, K, pairs, rows[i])
+                round_row(b, n0 + j0 + i, K, pairs, rows[i])
             _multiply_rows(pairs, rows, panels, 0, terms, lanes, half, wide, c_block, j0, M, terms)
         _store_columns(c_block, n0, columns, lanes, c, M, N)
 
@@ -273,20 +282,3 @@ def _store_columns(c_block, n0, columns, lanes, c, M, N):
 def _padded(rows, lanes):
     """The rows of whole panels."""
     return (rows + lanes - 1) // lanes * lanes
-
-
-@parallel_jit
-def _round_rows(matrix, N, K, pairs):
-    for n in prange(N):
-        _round_row(matrix, n, K, pairs, n * ((K + 1) // 2))
-
-
-@jit
-def _round_row(matrix, n, K, pairs, target):
-    """From `target` on, the pairs of row n of K numbers; of an odd K the last ends with zero."""
-    whole = K // 2
-    row, rounded = matrix[n * K : (n + 1) * K], pairs[target : target + whole]
-    for t in range(whole):
-        rounded[t] = term(rounded, row[2 * t], row[2 * t + 1])
-    if 2 * whole < K:
-        pairs[target + whole] = term(pairs, row[K - 1], np.float32(0))

@@ -38,7 +38,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minigrad.kernels.shared.threads import jit
-from minigrad.kernels.shared.vectors import INT32, constants, multiply_add, pair_multiply_add
+from minigrad.kernels.shared.vectors import INT32, constants, product_types
 
 _features = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
@@ -128,14 +128,10 @@ class _TileProduct:
         self.panel_width = rows  # numbers of a panel of A for one k
         self.prefetch = False
         dtype = signature.args[0].dtype
-        self.width = vector_bytes * 8 // dtype.bitwidth  # numbers of a vector
+        self.vector, self.factors, self.multiply_add = product_types(dtype, vector_bytes)
+        self.width = self.vector.count
         self.alignment = dtype.bitwidth // 8  # of a vector in memory: that of a number
-        number = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
-        self.vector = ir.VectorType(number, self.width)  # of sums
-        pairs = dtype == types.uint32
-        self.factors = ir.VectorType(INT32, self.width) if pairs else self.vector
         self.zero = ir.Constant(self.vector, None)
-        self.multiply_add = pair_multiply_add if pairs else multiply_add
         values = [
             context.make_array(array)(context, builder, value).data
             if isinstance(array, types.Array)

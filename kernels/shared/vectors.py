@@ -17,11 +17,33 @@ from minigrad.kernels.shared import bfloat16
 INT16, INT32 = ir.IntType(16), ir.IntType(32)
 
 
+def product_types(dtype, vector_bytes):
+    """What products of factors of a Numba type need: vectors of sums and of factors, and
+    how the product of two vectors is added to sums.
+    """
+    number = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+    sums = ir.VectorType(number, vector_bytes * 8 // dtype.bitwidth)
+    if dtype == types.uint32:
+        return sums, ir.VectorType(INT32, sums.count), pair_multiply_add
+    return sums, sums, multiply_add
+
+
 def multiply_add(builder, a, b, total):
     """total + a * b, rounded once if the CPU can."""
-    vector = total.type
-    bits = 32 if isinstance(vector.element, ir.FloatType) else 64
-    return _call(builder, f"fmuladd.v{vector.count}f{bits}", vector, a, b, total)
+    return _call(builder, f"fmuladd.{_name(total.type)}", total.type, a, b, total)
+
+
+def add_up(builder, vector):
+    """The sum of a vector's numbers, from the first to the last."""
+    number = vector.type.element
+    return _call(
+        builder, f"vector.reduce.fadd.{_name(vector.type)}", number,
+        ir.Constant(number, 0.0), vector,
+    )  # fmt: skip
+
+
+def _name(vector):
+    return f"v{vector.count}f{32 if isinstance(vector.element, ir.FloatType) else 64}"
 
 
 def pair_multiply_add(builder, a, b, total):

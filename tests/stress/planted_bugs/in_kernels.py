@@ -388,7 +388,7 @@ FAULTS = [
     ),
     Fault(
         "matmul of pairs: the last number of an odd row is lost",
-        "kernels/shared/matmul.py",
+        "kernels/shared/pairs.py",
         "if 2 * whole < K:",
         "if False:",
         "tests/kernels/test_matmul.py",
@@ -402,7 +402,7 @@ FAULTS = [
     ),
     Fault(
         "matmul of pairs: rows rounded before overlap where they are odd",
-        "kernels/shared/matmul.py",
+        "kernels/shared/pairs.py",
         "n * ((K + 1) // 2))",
         "n * (K // 2))",
         "tests/kernels/test_matmul.py",
