@@ -6,6 +6,7 @@ import pytest
 from minigrad.kernels import cpu, reference
 from minigrad.kernels import cuda as gpu
 from minigrad.kernels.conv2d import cpu as conv2d
+from minigrad.kernels.conv2d import cpu_winograd
 from minigrad.kernels.linear import cpu as linear
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 from tests import bfloat16
@@ -55,8 +56,10 @@ CASES += [(1, shape) for shape in WINOGRAD_SHAPES]
 
 
 @pytest.mark.parametrize("N, shape", CASES, ids=str)
-def test_convolution_equals_reference(N, shape, rng, assert_close):
-    """Each is a sum of exact products, in float32."""
+def test_convolution_equals_reference(N, shape, rng, assert_close, monkeypatch):
+    """Where there is no fast form, each is a sum of exact products, in float32."""
+    suits = cpu_winograd.suits
+    monkeypatch.setattr(cpu_winograd, "suits", lambda *of: not of[-1] and suits(*of))
     arrays = convolution(N, shape, rng)
     results = convolve(conv2d, *arrays, bfloat16=True)
     expected = convolve(reference.conv2d, *arrays, bfloat16=True)
@@ -64,6 +67,27 @@ def test_convolution_equals_reference(N, shape, rng, assert_close):
     for result, from_loops, from_rounded in zip(results, expected, first, strict=True):
         assert_close(result, from_loops)
         assert result.tobytes() == from_rounded.tobytes()
+
+
+@pytest.mark.parametrize("N", [1, 5])
+@pytest.mark.parametrize("shape", WINOGRAD_SHAPES, ids=str)
+def test_winograd_in_bfloat16(shape, N, rng):
+    """Odd numbers of channels and of tiles, too, where the last pair has one."""
+    *arrays, parameters = convolution(N, shape, rng)
+    input, weight, bias, grad_output = arrays
+    exact = convolve(conv2d, *map(np.float64, rounded(*arrays)), parameters)
+    output, grad_input, grad_weight = map(np.zeros_like, (grad_output, input, weight))
+    cpu_winograd.forward(input, weight, bias, *parameters, output=output, bfloat16=True)
+    bfloat16.assert_close(output - bias, exact[0] - bias)
+    if parameters[0] == (1, 1):
+        cpu_winograd.backward_input(
+            grad_output, weight, *parameters, grad_input=grad_input, bfloat16=True
+        )
+        bfloat16.assert_close(grad_input, exact[1])
+    cpu_winograd.backward_weight(
+        grad_output, input, *parameters, grad_weight=grad_weight, bfloat16=True
+    )
+    bfloat16.assert_close(grad_weight, exact[2])
 
 
 @pytest.mark.parametrize("module", [conv2d, reference.conv2d], ids=["cpu", "reference"])
