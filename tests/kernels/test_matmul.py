@@ -23,6 +23,8 @@ def sizes(dtype):
             4 * matmul.DEPTH_TERMS + 3,
         )
     ]
+    # One row, with and without numbers behind the last whole vectors.
+    long += [(1, 4 * lanes + rest, 41) for rest in (0, 1, lanes + 3)]
     # Panels of every width, over more than what a task uses again at once.
     reach = [
         (lanes_of(dtype, vectors) - 1, matmul.REUSED_TERMS // lanes_of(dtype, vectors) + 1, 3)

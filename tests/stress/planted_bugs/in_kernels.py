@@ -414,6 +414,20 @@ FAULTS = [
         "k = t * (2 * numbers - 1) if t else 0",
         "tests/kernels/test_matmul.py",
     ),
+    Fault(
+        "dot products: the rest of a row is that of its beginning",
+        "kernels/shared/dot.py",
+        "= b[starts[i] + t]",
+        "= b[starts[i] + t - whole]",
+        "tests/kernels/test_matmul.py",
+    ),
+    Fault(
+        "dot products: the rest of a row overwrites the whole vectors",
+        "kernels/shared/dot.py",
+        "_dot_products(rest, 0, ends, x_terms, whole, _step(c), sums, whole > 0)",
+        "_dot_products(rest, 0, ends, x_terms, whole, _step(c), sums, False)",
+        "tests/kernels/test_matmul.py",
+    ),
     # Bias, pooling, dropout, losses.
     Fault(
         "bias gradient: last pixel missing",
