@@ -9,6 +9,7 @@ from minigrad.cuda import set_float32_matmul_precision
 from minigrad.gradcheck import GradcheckError, gradcheck
 from minigrad.io import load, save
 from minigrad.operators import Tensor  # defined in minigrad.tensor, complete from here on
+from minigrad.prepared import PreparedWeights
 from minigrad.random import manual_seed
 from minigrad.summary import summary
 from minigrad.tensor import tensor
@@ -20,6 +21,7 @@ __all__ = [
     "Context",
     "Function",
     "GradcheckError",
+    "PreparedWeights",
     "Tensor",
     "autocast",
     "functional",

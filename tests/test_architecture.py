@@ -37,7 +37,7 @@ LADDER_OF_MINIGRAD = [
     ("blocks", "startup"),
     ("kernels",),
     ("cuda", "random"),
-    ("autocast", "backend"),
+    ("autocast", "backend", "prepared"),
     ("distributed",),
     ("autograd",),
     ("tensor",),

@@ -11,6 +11,7 @@ Elsewhere the factors themselves are; their products are exact in float32, whose
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
 from minigrad.kernels.relu import cpu as relu_kernels
 from minigrad.kernels.shared.bfloat16 import rounded_copy
+from minigrad.kernels.shared.prepared import prepared
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
@@ -29,7 +30,7 @@ def _forward(input, weight, bias, stride, padding, groups, output, bfloat16, rel
     window = stride, padding, groups
     shapes = output, weight, stride, groups
     if bfloat16 and not _suits_winograd(*shapes, bfloat16):
-        input, weight, bfloat16 = rounded_copy(input), rounded_copy(weight), False
+        input, weight, bfloat16 = rounded_copy(input), _rounded(weight), False
     if _suits_winograd(*shapes, bfloat16):
         cpu_winograd.forward(
             input, weight, bias, *window, output=output, relu=relu, bfloat16=bfloat16
@@ -46,7 +47,7 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, 
     window = stride, padding, groups
     shapes = grad_output, weight, stride, groups
     if bfloat16 and (stride != (1, 1) or not _suits_winograd(*shapes, bfloat16)):
-        grad_output, weight, bfloat16 = rounded_copy(grad_output), rounded_copy(weight), False
+        grad_output, weight, bfloat16 = rounded_copy(grad_output), _rounded(weight), False
     KH, KW = weight.shape[2:]
     if stride == (1, 1) and _suits_winograd(*shapes, bfloat16):
         cpu_winograd.backward_input(
@@ -71,6 +72,10 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
         )
     else:
         cpu_direct.backward_weight(grad_output, input, *window, grad_weight=grad_weight)
+
+
+def _rounded(weight):
+    return prepared(weight, "rounded to bfloat16", lambda: rounded_copy(weight))
 
 
 def _suits_winograd(output, weight, stride, groups, bfloat16):

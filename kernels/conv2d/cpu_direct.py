@@ -37,6 +37,7 @@ from minigrad.kernels.shared.microkernel import (
     tile_product,
     widest_lanes,
 )
+from minigrad.kernels.shared.prepared import prepared
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
 TASK_PIXELS = 96  # of the forward pass
@@ -55,27 +56,28 @@ def forward(input, weight, bias, stride, padding, groups, *, output):
     if _short(input, groups) and padding != (0, 0):
         input, padding = _pad(input, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
-    panels = _weight_panels(weight.reshape(groups, -1, *weight.shape[1:]), merged)
-    if bias is None:
-        bias = np.zeros(weight.shape[0], weight.dtype)
-    wide = panels.shape[-1] == lanes_of(input.dtype, 3)
-    window = weight.shape[2:], stride, padding
-    _multiply(input, panels, wide, bias, *window, merged, output)
+    panels = prepared(
+        weight, ("panels", groups, merged), lambda: _weight_panels(weight, groups, merged)
+    )
+    _convolve(input, panels, weight.shape[2:], bias, stride, padding, merged, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     """For stride 1."""
     KH, KW = weight.shape[2:]
     padding = KH - 1 - padding[0], KW - 1 - padding[1]
-    forward(
-        grad_output,
-        flipped_filters(weight, groups),
-        None,
-        stride,
-        padding,
-        groups,
-        output=grad_input,
-    )
+    if _short(grad_output, groups) and padding != (0, 0):
+        grad_output, padding = _pad(grad_output, padding), (0, 0)
+    merged = groups == 1 and padding[1] == 0
+    panels = _weight_panels(flipped_filters(weight, groups), groups, merged)
+    _convolve(grad_output, panels, (KH, KW), None, stride, padding, merged, grad_input)
+
+
+def _convolve(images, panels, kernel_size, bias, stride, padding, merged, output):
+    if bias is None:
+        bias = np.zeros(output.shape[3], output.dtype)
+    wide = panels.shape[-1] == lanes_of(images.dtype, 3)
+    _multiply(images, panels, wide, bias, kernel_size, stride, padding, merged, output)
 
 
 def flipped_filters(weight, groups):
@@ -123,8 +125,9 @@ def _pad(images, padding):
     return padded
 
 
-def _weight_panels(weight, merged):
-    """(G, OC, IC, KH, KW) as [G][OC / lanes][taps][channels][lanes], zero after the last."""
+def _weight_panels(weight, groups, merged):
+    """(OC, IC, KH, KW) as [G][OC / G / lanes][taps][channels][lanes], zero after the last."""
+    weight = weight.reshape(groups, -1, *weight.shape[1:])
     G, OC, IC, KH, KW = weight.shape
     lanes = widest_lanes(weight.dtype, OC)
     panels = pool.empty((G, -(-OC // lanes), KH, KW, IC, lanes), weight.dtype)

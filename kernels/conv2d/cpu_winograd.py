@@ -55,6 +55,7 @@ from minigrad.kernels.shared.microkernel import (
     spaced,
     widest_lanes,
 )
+from minigrad.kernels.shared.prepared import prepared
 from minigrad.kernels.shared.threads import parallel_jit
 
 __all__ = ["backward_input", "backward_weight", "forward", "suits"]
@@ -66,34 +67,48 @@ LEAST_TASKS = 8  # where there are enough tiles to share
 def forward(input, weight, bias, stride, padding, groups, *, output, relu=False, bfloat16=False):
     """For windows that are square when divided by the stride, of 2 to 5 taps."""
     shapes = output.shape, weight.shape, stride, groups, weight.dtype, bfloat16
-    filters = split_filters(weight, stride, groups)
-    window = stride, padding
-    _convolve(best_algorithm(*shapes), input, filters, bias, window, relu, bfloat16, output)
+    algorithm = best_algorithm(*shapes)
+    filters = prepared(
+        weight,
+        ("winograd", algorithm, stride, groups, bfloat16),
+        lambda: _transformed(split_filters(weight, stride, groups), algorithm, bfloat16),
+    )
+    _convolve(algorithm, input, filters, bias, stride, padding, relu, bfloat16, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
     """For stride 1."""
     OC, IC, R, _ = weight.shape
     shape = (IC * groups, OC // groups, R, R)
-    shapes = grad_input.shape, shape, stride, groups, weight.dtype, bfloat16
-    filters = turned_filters(weight, groups)
-    window = stride, (R - 1 - padding[0], R - 1 - padding[1])
-    _convolve(
-        best_algorithm(*shapes), grad_output, filters, None, window, False, bfloat16, grad_input
+    algorithm = best_algorithm(grad_input.shape, shape, stride, groups, weight.dtype, bfloat16)
+    filters = prepared(
+        weight,
+        ("winograd, turned", algorithm, groups, bfloat16),
+        lambda: _transformed(turned_filters(weight, groups), algorithm, bfloat16),
     )
+    padding = R - 1 - padding[0], R - 1 - padding[1]
+    _convolve(algorithm, grad_output, filters, None, stride, padding, False, bfloat16, grad_input)
 
 
-def _convolve(algorithm, input, weight, bias, window, relu, bfloat16, output):
+def _transformed(weight, algorithm, bfloat16):
+    """(G, OC, IC, R, R) as the kernel takes them: see `transform_filters`."""
     groups, outputs, inputs = weight.shape[:3]
-    dtype, points = input.dtype, algorithm.products**2
     # Numbers of one element of the factors, and its type.
-    pair, factor_type = (2, np.dtype(np.uint32)) if bfloat16 else (1, dtype)
+    pair, factor_type = (2, np.dtype(np.uint32)) if bfloat16 else (1, weight.dtype)
+    lanes = widest_lanes(weight.dtype, outputs)
+    shape = groups, -(-outputs // lanes), algorithm.products**2, -(-inputs // pair), lanes
+    filters = pool.empty(shape, factor_type)
+    transform_filters(weight, evaluate_filter(algorithm, weight.dtype, bfloat16), pair, filters)
+    return filters
+
+
+def _convolve(algorithm, input, filters, bias, stride, padding, relu, bfloat16, output):
+    dtype = input.dtype
+    groups, _, points, _, lanes = filters.shape
+    pair = 2 if bfloat16 else 1
+    inputs = input.shape[3] // groups * math.prod(stride)
     if bias is None:
         bias = np.zeros(output.shape[3], dtype)
-    lanes = widest_lanes(dtype, outputs)
-    panels, depth = -(-outputs // lanes), -(-inputs // pair)
-    filters = pool.empty((groups, panels, points, depth, lanes), factor_type)
-    transform_filters(weight, evaluate_filter(algorithm, dtype, bfloat16), pair, filters)
     width = -(-inputs // panel_width(dtype)) * panel_width(dtype)
     tiles = math.prod(tile_grid(output.shape, algorithm.outputs))
     block = min(TASK_TILES, tiles * groups // LEAST_TASKS)
@@ -104,11 +119,11 @@ def _convolve(algorithm, input, weight, bias, window, relu, bfloat16, output):
     # the same few sets of the caches.
     gaps = block * width // pair + lanes, block * lanes + lanes
     copied = max(algorithm.size**2 * width, algorithm.outputs**2 * lanes)
-    values = pool.empty((get_num_threads(), points * gaps[0]), factor_type)
+    values = pool.empty((get_num_threads(), points * gaps[0]), filters.dtype)
     work = pool.empty((get_num_threads(), points * gaps[1] + copied), dtype)
     _multiply(
-        input, *window, width, pair, filters, lanes == lanes_of(dtype, 3), bias, int(relu), sizes,
-        *code, block, gaps, values, work, output,
+        input, stride, padding, width, pair, filters, lanes == lanes_of(dtype, 3), bias, int(relu),
+        sizes, *code, block, gaps, values, work, output,
     )  # fmt: skip
 
 

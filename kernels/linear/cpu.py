@@ -3,12 +3,16 @@
 from minigrad.kernels.bias import cpu as bias_kernels
 from minigrad.kernels.linear import check_linear
 from minigrad.kernels.shared import matmul
+from minigrad.kernels.shared.prepared import is_kept, prepared
 
 
 def forward(input, weight, bias, *, output, bfloat16=False):
     arrays = {"input": input, "weight": weight, "output": output, "bias": bias}
     check_linear("linear.forward", arrays, bfloat16)
-    matmul.matmul(input, weight.T, output=output, bfloat16=bfloat16)
+    rows = weight
+    if bfloat16 and is_kept():
+        rows = prepared(weight, "pairs of bfloat16", lambda: matmul.bfloat16_rows(weight))
+    matmul.matmul(input, rows.T, output=output, bfloat16=bfloat16)
     if bias is not None:
         bias_kernels.forward(output, bias, output=output)
 
