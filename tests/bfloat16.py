@@ -19,8 +19,13 @@ DEVIATIONS = 5
 def assert_close(actual: np.ndarray, expected: np.ndarray) -> None:
     """Equal up to the rounding of factors by any algorithm; both are of random numbers."""
     assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=largest_error(expected))
+
+
+def largest_error(expected: np.ndarray) -> float:
+    """Of sums of products of random numbers, by any algorithm."""
     deviation = LARGEST_FACTOR * PRODUCT_ERROR * np.sqrt(np.mean(np.square(expected)))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=DEVIATIONS * deviation)
+    return DEVIATIONS * float(deviation)
 
 
 def is_on() -> bool:
