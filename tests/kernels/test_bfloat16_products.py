@@ -12,7 +12,7 @@ import pytest
 from minigrad.kernels import cpu, reference
 from minigrad.kernels import cuda as gpu
 from minigrad.kernels.conv2d import cpu as conv2d
-from minigrad.kernels.conv2d import cpu_winograd
+from minigrad.kernels.conv2d import cpu_winograd, cpu_winograd_weight
 from minigrad.kernels.linear import cpu as linear
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 from minigrad.kernels.shared.memory import pool
@@ -123,9 +123,22 @@ def test_what_was_in_memory_before_does_not_matter(shape, in_bfloat16, rng, monk
         assert result.tobytes() == first.tobytes()
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 1 << 30], ids=["pieces", "chunks"])
+def test_weight_gradient_of_tiles_in_pairs(piece_bytes, rng, monkeypatch):
+    """A few tiles at a time, and in the end an odd number of them."""
+    monkeypatch.setattr(cpu_winograd_weight, "CHUNK_TILES", 2)
+    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", piece_bytes)
+    *arrays, parameters = convolution(3, (32, (3, 3), 32, (3, 3), (1, 1), (1, 1), 1), rng)
+    _, _, exact = convolve(conv2d, *map(np.float64, rounded(*arrays)), parameters)
+    bfloat16.assert_close(convolve_by_winograd(*arrays, parameters)[2], exact)
+
+
 def test_winograd_is_the_same_on_any_number_of_threads(rng, same_on_any_number_of_threads):
+    """Often enough that the threads run at once, on a busy machine too."""
     arrays = convolution(33, WINOGRAD_SHAPES[0], rng)
-    same_on_any_number_of_threads(lambda: convolve_by_winograd(*arrays))
+    same_on_any_number_of_threads(
+        lambda: [x for _ in range(20) for x in convolve_by_winograd(*arrays)]
+    )
 
 
 EMULATED = """

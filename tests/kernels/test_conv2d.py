@@ -112,11 +112,17 @@ def test_long_sums_are_split(dtype, rng, assert_close):
             assert_close(direct, plain)
 
 
-@pytest.mark.parametrize("tiles_at_a_time", [1, 1 << 10])
-def test_tiles_in_one_task_and_in_many(tiles_at_a_time, dtype, rng, assert_close, monkeypatch):
+@pytest.mark.parametrize(
+    "tiles_at_a_time, piece_bytes",
+    [(1, 1), (1, 1 << 30), (1 << 10, 1)],
+    ids=["pieces", "chunks", "neither"],
+)
+def test_tiles_in_one_task_and_in_many(
+    tiles_at_a_time, piece_bytes, dtype, rng, assert_close, monkeypatch
+):
     monkeypatch.setattr(cpu_winograd, "TASK_TILES", tiles_at_a_time)
     monkeypatch.setattr(cpu_winograd_weight, "CHUNK_TILES", tiles_at_a_time)
-    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", 1)
+    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", piece_bytes)
     arrays = make_arrays(3, (32, (11, 10), 70, (3, 3), (1, 1), (1, 1), 1), dtype, rng)
     for result, expected in zip(run(cpu_winograd, *arrays), run(cpu_im2col, *arrays)):
         assert_close(result, expected)

@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad.kernels import avg_pool2d, conv2d, max_pool2d
 from minigrad.kernels.conv2d import cpu_winograd
+from minigrad.kernels.conv2d.winograd_algorithms import MOST_BFLOAT16_OUTPUTS
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 from tests import bfloat16, cuda_emulator
 from tests.kernels.on_device import Kernels
@@ -64,17 +65,16 @@ class Outputs:
                 raise WrongResult("a kernel wrote beside its output")
 
 
-def compare(
-    name: str, actual: np.ndarray, expected: np.ndarray, rounds_values: bool = False
-) -> None:
+def compare(name: str, actual: np.ndarray, expected: np.ndarray, rounded_terms: int = 0) -> None:
     """Raise unless both are equal up to rounding.
 
     Args:
-        rounds_values: whether what was computed from the factors was rounded to bfloat16.
+        rounded_terms: how many products of numbers, rounded to bfloat16 after they were computed
+            from the factors, are summed; 0 where no such numbers are rounded.
     """
     limit = TOLERANCE[actual.dtype.name] * max(1.0, float(np.abs(expected).max(initial=0)))
-    if rounds_values:
-        limit = bfloat16.largest_error(expected)
+    if rounded_terms:
+        limit = bfloat16.largest_error(expected, rounded_terms)
     error = np.abs(actual - expected).max(initial=0)
     if not error <= limit:
         raise WrongResult(f"{name} is off by {error:.1e}, at most {limit:.1e} is rounding")
@@ -205,10 +205,15 @@ def check_convolution(rng, fast, input, weight, parameters) -> Draw:
             run_convolution(reference, *arrays, parameters, expected, {})
         else:
             expected = convolution_by_einsum(x, w, bias, grad_output, *parameters)
-        for name, result, right in zip(("output", "grad_input", "grad_weight"), results, expected):
+        N, _, OH, OW = shape
+        rounded_terms = {
+            "output": weight[1] * stride[0] * stride[1],
             # With a stride the input gradient has another path, whose products are exact.
-            is_direct = not winograd or (name == "grad_input" and stride != (1, 1))
-            compare(name, result, right, rounds_values=bool(options) and not is_direct)
+            "grad_input": weight[0] // groups if stride == (1, 1) else 0,
+            "grad_weight": -(-N * OH * OW // MOST_BFLOAT16_OUTPUTS**2),  # at least so many tiles
+        }
+        for (name, terms), result, right in zip(rounded_terms.items(), results, expected):
+            compare(name, result, right, terms if options and winograd else 0)
         outputs.check_guards()
 
     return text, check

@@ -280,7 +280,7 @@ FAULTS = [
         WEIGHT,
         "if count % pair:",
         "if False:",
-        MEMORY,
+        PRODUCTS + "was_in_memory and True and 20",
     ),
     Fault(
         "winograd weight gradient: every task has the first output channels",
