@@ -11,7 +11,7 @@ FLOAT32, BF16 = "float32", "bf16"
 PRECISIONS = (FLOAT32, BF16)
 
 # What the transforms of Winograd's algorithm may do to the error of rounded factors: the points in
-# use multiply it by up to 2.6 (docs/precision.md).
+# use multiply it by up to 2.7 (docs/precision.md).
 AMPLIFICATION = 3
 
 

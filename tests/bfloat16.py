@@ -19,8 +19,20 @@ DEVIATIONS = 5
 def assert_close(actual: np.ndarray, expected: np.ndarray) -> None:
     """Equal up to the rounding of factors by any algorithm; both are of random numbers."""
     assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=largest_error(expected))
+
+
+def largest_error(expected: np.ndarray, terms: float = np.inf) -> float:
+    """Of sums of products of random numbers, by any algorithm.
+
+    Args:
+        terms: of a sum. Those of few products are further from a normal distribution: for products
+            of two normal numbers Bernstein's inequality has t**2 / (1 + t / sqrt(terms)) where that
+            has t**2.
+    """
     deviation = LARGEST_FACTOR * PRODUCT_ERROR * np.sqrt(np.mean(np.square(expected)))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=DEVIATIONS * deviation)
+    share = DEVIATIONS / np.sqrt(terms)
+    return float(deviation * DEVIATIONS * (share + np.sqrt(share**2 + 4)) / 2)
 
 
 def is_on() -> bool:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.conv2d.cpu_winograd_transforms import address, call, clear, copy
 from minigrad.kernels.conv2d.winograd_algorithms import algorithms
+from minigrad.kernels.shared.addresses import address, call, clear, copy
 from minigrad.kernels.shared.microkernel import GATHERED_ROWS, lanes_of, panel_width
 from minigrad.kernels.shared.threads import jit, parallel_jit
 

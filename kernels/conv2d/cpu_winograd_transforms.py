@@ -36,60 +36,6 @@ from minigrad.kernels.shared.vectors import multiply_add, round_to_bits, round_t
 _INT = ir.IntType(64)
 
 
-@intrinsic
-def call(typing, address, arguments):
-    """Call the machine code at an address with integers."""
-    signature = types.void(address, arguments)
-
-    def codegen(context, builder, signature, values):
-        address, arguments = values
-        function = ir.FunctionType(ir.VoidType(), [_INT] * signature.args[1].count)
-        pointer = builder.inttoptr(address, function.as_pointer())
-        builder.call(pointer, cgutils.unpack_tuple(builder, arguments))
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-@intrinsic
-def address(typing, array, index):
-    """Where a number of an array lies in memory; the index counts through all of it."""
-
-    def codegen(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        return builder.ptrtoint(builder.gep(data, [arguments[1]]), _INT)
-
-    return types.int64(array, types.intp), codegen
-
-
-@intrinsic
-def copy(typing, target, source, size):
-    """Copy so many bytes from one address to another."""
-
-    def codegen(context, builder, signature, arguments):
-        target, source, size = arguments
-        pointer = ir.IntType(8).as_pointer()
-        cgutils.raw_memcpy(
-            builder, builder.inttoptr(target, pointer), builder.inttoptr(source, pointer), size, 1
-        )
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), codegen
-
-
-@intrinsic
-def clear(typing, target, size):
-    """Set so many bytes from an address on to 0."""
-
-    def codegen(context, builder, signature, arguments):
-        target, size = arguments
-        pointer = builder.inttoptr(target, ir.IntType(8).as_pointer())
-        cgutils.memset(builder, pointer, size, 0)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), codegen
-
-
 @cache
 def evaluate(algorithm, dtype, bfloat16=False):
     """Address of f(pixels, row_stride, column_stride, channels, values, point_stride)."""
@@ -225,17 +171,17 @@ def _line_transform(template, algorithm, matrix, dtype, bfloat16):
             panel = code.builder.mul(code.builder.udiv(number, vectors), panel_stride)
             lane = code.multiply(code.builder.urem(number, vectors), VECTOR_BYTES)
             target = code.add(values, code.add(panel, lane))
-            pixels = [
+            first = code.multiply(c, size)
+            lines = [
                 [
-                    code.load(code.add(at, code.constant(k * VECTOR_BYTES)))
-                    for at in [code.add(start, code.multiply(c, size))]
+                    code.load(code.add(code.add(start, first), code.constant(k * VECTOR_BYTES)))
                     for k in range(size)
                 ]
                 for start in ((line, next_line) if bfloat16 else (line,))
             ]
             for j, factors in enumerate(matrix):
                 point = code.add(target, code.multiply(point_stride, j))
-                sums = [code.combine(factors, vectors) for vectors in pixels]
+                sums = [code.combine(factors, pixels) for pixels in lines]
                 if bfloat16:
                     code.store_pairs(*sums, point)
                 else:
@@ -322,7 +268,7 @@ class _Code:
         terms.sort(key=lambda term: term[0] != 1)  # what needs no multiplication comes first
         (factor, total), *rest = terms
         if factor != 1:
-            total = self.scale(total, self.splat(factor))
+            total = self.builder.fmul(total, self.splat(factor))
         for factor, vector in rest:
             if factor == 1:
                 total = self.builder.fadd(total, vector)
@@ -331,9 +277,6 @@ class _Code:
             else:
                 total = multiply_add(self.builder, vector, self.splat(factor), total)
         return total
-
-    def scale(self, vector, factor):
-        return self.builder.fmul(vector, factor)
 
     def splat(self, number):
         return ir.Constant(self.vector, [number] * self.width)

@@ -15,9 +15,10 @@ of tiles at a time, in panels for the micro-kernel, and adds to the sums of one 
 other. Nothing is evaluated twice except where there are fewer rows than threads want, and the
 output channels are divided, too.
 
-All tasks of a parallel region see the same few images, a copy with zeros around them (and phases
-instead of a stride, see `cpu_winograd.py`), so that every tile lies within. Every sum has one
-order, that of the tiles, which depends on the shapes alone.
+The first half of both transforms, column by column, is done once for all rows of points: for as
+many tiles at a time as fit into a part of the last-level cache with it. A tile is loaded there as
+by the other directions, with zeros around the image and phases instead of a stride
+(`cpu_winograd.py`). Every sum has one order, that of the tiles, which depends on the shapes alone.
 """
 
 import math
@@ -32,14 +33,13 @@ from minigrad.kernels.conv2d.cpu_winograd_tiles import (
     tile_position,
 )
 from minigrad.kernels.conv2d.cpu_winograd_transforms import (
-    address,
-    call,
     evaluate_columns,
     evaluate_filter_columns,
     evaluate_filter_line,
     evaluate_line,
     interpolate,
 )
+from minigrad.kernels.shared.addresses import address, call
 from minigrad.kernels.shared.memory import pool
 from minigrad.kernels.shared.microkernel import (
     GATHERED_ROWS,

@@ -20,9 +20,10 @@ numbers, a polynomial x^2 + b x + c without real roots. There a polynomial is it
 and two remainders are multiplied with three products: those of u, of v and of u + v (Karatsuba).
 
 The fewer products, the larger the rounding error. Powers of the points are factors of the
-transforms: with 0, 1, -1 and infinity alone they are 0 and 1, with 2 and 1/2 they range over
-2^R, and sums of large terms cancel. x^2 + 1 has powers 1 and -1 and costs one product more than
-two numbers: with it the error is that of a direct sum, times two or three (`docs/precision.md`).
+transforms: with 0, 1, -1 and infinity alone they are 0, 1 and -1, with 2 and 1/2 they range from
+2^(1 - M) to 2^(M - 1), and sums of large terms cancel. x^2 + 1 has powers 1 and -1 and costs one
+product more than two numbers: with it the error is that of a direct sum, times 1.1 to 2.8
+(`docs/precision.md`).
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015, arXiv:1509.09308;
 Blahut, Fast Algorithms for Signal Processing, 2010, 5.2 to 5.4.
@@ -40,8 +41,8 @@ INFINITY = "infinity"
 X2_1, X2_X_1, X2_MINUS_X_1 = (0, 1), (1, 1), (-1, 1)
 _ALL = 0, 1, -1, INFINITY
 
-# The points for a line of S pixels. Of all sets with as many products these round least, and each
-# rounds less than 0, 1, -1, 2, -1/2 and infinity, the usual choice for six pixels.
+# The points for a line of S pixels: those that round least, of the sets tried with as many
+# products.
 FLOAT_POINTS = {
     6: (*_ALL, X2_1),
     7: (*_ALL, X2_1, Fraction(-1, 2)),
@@ -49,8 +50,8 @@ FLOAT_POINTS = {
     9: (*_ALL, X2_1, X2_MINUS_X_1, -2),
 }
 # Where transformed values are rounded to bfloat16: with at most MOST_BFLOAT16_OUTPUTS outputs the
-# error is 1.5 to 2.7 times that of a direct sum of rounded pixels and weights, and with 6 it would
-# be 3.2 times.
+# error is 1.5 to 2.7 times that of a direct sum of rounded pixels and weights, 4.4 times for the
+# output of a tile that rounds most; with 6 it would be 3.2 times.
 BFLOAT16_POINTS = {
     4: _ALL,
     6: (*_ALL, X2_1),

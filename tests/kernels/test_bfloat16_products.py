@@ -1,14 +1,21 @@
 """Convolution and linear layers with factors rounded to bfloat16."""
 
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from minigrad.kernels import cpu, reference
 from minigrad.kernels import cuda as gpu
 from minigrad.kernels.conv2d import cpu as conv2d
-from minigrad.kernels.conv2d import cpu_winograd
+from minigrad.kernels.conv2d import cpu_winograd, cpu_winograd_weight
 from minigrad.kernels.linear import cpu as linear
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
+from minigrad.kernels.shared.memory import pool
 from tests import bfloat16
 from tests.kernels.test_conv2d import SHAPES, WINOGRAD_SHAPES, make_arrays
 from tests.kernels.test_linear import SIZES
@@ -69,25 +76,94 @@ def test_convolution_equals_reference(N, shape, rng, assert_close, monkeypatch):
         assert result.tobytes() == from_rounded.tobytes()
 
 
+def convolve_by_winograd(input, weight, bias, grad_output, parameters, bfloat16=True):
+    """As `convolve`; the input gradient stays NaN where there is a stride."""
+    output, grad_input, grad_weight = (
+        np.full_like(array, np.nan) for array in (grad_output, input, weight)
+    )
+    options = {"bfloat16": bfloat16}
+    cpu_winograd.forward(input, weight, bias, *parameters, output=output, **options)
+    if parameters[0] == (1, 1):
+        cpu_winograd.backward_input(
+            grad_output, weight, *parameters, grad_input=grad_input, **options
+        )
+    cpu_winograd.backward_weight(
+        grad_output, input, *parameters, grad_weight=grad_weight, **options
+    )
+    return output, grad_input, grad_weight
+
+
 @pytest.mark.parametrize("N", [1, 5])
 @pytest.mark.parametrize("shape", WINOGRAD_SHAPES, ids=str)
 def test_winograd_in_bfloat16(shape, N, rng):
     """Odd numbers of channels and of tiles, too, where the last pair has one."""
     *arrays, parameters = convolution(N, shape, rng)
-    input, weight, bias, grad_output = arrays
+    bias = arrays[2]
     exact = convolve(conv2d, *map(np.float64, rounded(*arrays)), parameters)
-    output, grad_input, grad_weight = map(np.zeros_like, (grad_output, input, weight))
-    cpu_winograd.forward(input, weight, bias, *parameters, output=output, bfloat16=True)
+    output, grad_input, grad_weight = convolve_by_winograd(*arrays, parameters)
     bfloat16.assert_close(output - bias, exact[0] - bias)
     if parameters[0] == (1, 1):
-        cpu_winograd.backward_input(
-            grad_output, weight, *parameters, grad_input=grad_input, bfloat16=True
-        )
         bfloat16.assert_close(grad_input, exact[1])
-    cpu_winograd.backward_weight(
-        grad_output, input, *parameters, grad_weight=grad_weight, bfloat16=True
-    )
     bfloat16.assert_close(grad_weight, exact[2])
+
+
+@pytest.mark.parametrize("in_bfloat16", [False, True])
+@pytest.mark.parametrize("shape", WINOGRAD_SHAPES, ids=str)
+def test_what_was_in_memory_before_does_not_matter(shape, in_bfloat16, rng, monkeypatch):
+    """All that is read was written before: numbers behind the last channel and the last tile too,
+    where only their products with zeros are summed."""
+    arrays = convolution(3, shape, rng)
+    expected = convolve_by_winograd(*arrays, in_bfloat16)
+
+    def not_a_number(shape, dtype):
+        return np.full(shape, np.nan if dtype.kind == "f" else 0xFFFFFFFF, dtype)
+
+    monkeypatch.setattr(pool, "empty", not_a_number)
+    for result, first in zip(convolve_by_winograd(*arrays, in_bfloat16), expected, strict=True):
+        assert result.tobytes() == first.tobytes()
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 1 << 30], ids=["pieces", "chunks"])
+def test_weight_gradient_of_tiles_in_pairs(piece_bytes, rng, monkeypatch):
+    """A few tiles at a time, and in the end an odd number of them."""
+    monkeypatch.setattr(cpu_winograd_weight, "CHUNK_TILES", 2)
+    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", piece_bytes)
+    *arrays, parameters = convolution(3, (32, (3, 3), 32, (3, 3), (1, 1), (1, 1), 1), rng)
+    _, _, exact = convolve(conv2d, *map(np.float64, rounded(*arrays)), parameters)
+    bfloat16.assert_close(convolve_by_winograd(*arrays, parameters)[2], exact)
+
+
+def test_winograd_is_the_same_on_any_number_of_threads(rng, same_on_any_number_of_threads):
+    """Often enough that the threads run at once, on a busy machine too."""
+    arrays = convolution(33, WINOGRAD_SHAPES[0], rng)
+    same_on_any_number_of_threads(
+        lambda: [x for _ in range(20) for x in convolve_by_winograd(*arrays)]
+    )
+
+
+EMULATED = """
+import hashlib, pickle, sys
+from tests.kernels.test_bfloat16_products import convolve_by_winograd
+from minigrad.kernels.shared import bfloat16
+assert bfloat16.EMULATED
+arrays = pickle.load(sys.stdin.buffer)
+for result in convolve_by_winograd(*arrays):
+    print(hashlib.sha256(result).hexdigest())
+"""
+
+
+def test_winograd_emulated_has_the_same_bits(rng):
+    """Of what the processor has instructions for, if it has them."""
+    arrays = convolution(3, WINOGRAD_SHAPES[0], rng)
+    result = subprocess.run(
+        [sys.executable, "-c", EMULATED],
+        input=pickle.dumps(arrays),
+        env={**os.environ, "MINIGRAD_BF16_EMULATE": "1"},
+        capture_output=True,
+        check=True,
+    )
+    expected = [hashlib.sha256(x).hexdigest() for x in convolve_by_winograd(*arrays)]
+    assert result.stdout.decode().split() == expected
 
 
 @pytest.mark.parametrize("module", [conv2d, reference.conv2d], ids=["cpu", "reference"])

@@ -1,5 +1,7 @@
 """The three paths of the convolution against the reference, and which is taken."""
 
+import itertools
+
 import numba
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from minigrad.kernels.conv2d import (
     cpu_direct,
     cpu_im2col,
     cpu_winograd,
+    cpu_winograd_tiles,
+    cpu_winograd_transforms,
     cpu_winograd_weight,
     reference,
     winograd_algorithms,
@@ -38,6 +42,7 @@ WINOGRAD_SHAPES = [
     (3, (19, 21), 40, (11, 11), (4, 4), (0, 2), 1),
     (6, (9, 12), 6, (5, 7), (2, 3), (1, 2), 2),
     (1, (7, 8), 1, (3, 6), (1, 2), (2, 0), 1),
+    (3, (10, 10), 20, (8, 8), (4, 4), (3, 3), 1),
 ]
 PATHS = [cpu_direct, cpu_im2col, cpu_winograd]
 CASES = [(p, shape) for p in (cpu_direct, cpu_im2col) for shape in SHAPES]
@@ -107,11 +112,17 @@ def test_long_sums_are_split(dtype, rng, assert_close):
             assert_close(direct, plain)
 
 
-@pytest.mark.parametrize("tiles_at_a_time", [1, 1 << 10])
-def test_tiles_in_one_task_and_in_many(tiles_at_a_time, dtype, rng, assert_close, monkeypatch):
+@pytest.mark.parametrize(
+    "tiles_at_a_time, piece_bytes",
+    [(1, 1), (1, 1 << 30), (1 << 10, 1)],
+    ids=["pieces", "chunks", "neither"],
+)
+def test_tiles_in_one_task_and_in_many(
+    tiles_at_a_time, piece_bytes, dtype, rng, assert_close, monkeypatch
+):
     monkeypatch.setattr(cpu_winograd, "TASK_TILES", tiles_at_a_time)
     monkeypatch.setattr(cpu_winograd_weight, "CHUNK_TILES", tiles_at_a_time)
-    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", 1)
+    monkeypatch.setattr(cpu_winograd_weight, "PIECE_BYTES", piece_bytes)
     arrays = make_arrays(3, (32, (11, 10), 70, (3, 3), (1, 1), (1, 1), 1), dtype, rng)
     for result, expected in zip(run(cpu_winograd, *arrays), run(cpu_im2col, *arrays)):
         assert_close(result, expected)
@@ -152,6 +163,7 @@ def test_matrices_multiply_polynomials(bfloat16, taps):
         sizes = {2: [4, 6], 3: [4, 6], 4: [6, 8], 5: [6, 8]}[taps]
     found = winograd_algorithms.algorithms(taps, bfloat16)
     assert [algorithm.size for algorithm in found] == sizes
+    assert [algorithm.transposed.outputs for algorithm in found] == [taps] * len(sizes)
     for algorithm in (*found, *(a.transposed for a in found)):
         M, R = algorithm.outputs, algorithm.taps
         input_transform, filter_transform, output_transform = algorithm.matrices
@@ -160,6 +172,69 @@ def test_matrices_multiply_polynomials(bfloat16, taps):
         np.testing.assert_allclose(outputs, np.correlate(line, filter, "valid"), atol=1e-11)
         assert len(input_transform) == algorithm.products
         assert (input_transform == input_transform.round()).all()
+
+
+def test_each_transform_has_a_name_of_its_own(monkeypatch):
+    """By which compiled code is kept: two with one name would run each other's."""
+    names = []
+
+    class NotCompiled:
+        address = 0
+
+        def __init__(self, function, *signature, **options):
+            names.append(function.__qualname__)
+
+        def compile(self):
+            pass
+
+    monkeypatch.setattr(cpu_winograd_transforms, "CFunc", NotCompiled)
+    monkeypatch.setattr(cpu_winograd_transforms, "_kept", [])
+    of_transforms = {"evaluate", "evaluate_filter", "evaluate_line", "evaluate_filter_line"}
+    of_transforms |= {"evaluate_columns", "evaluate_filter_columns", "interpolate"}
+    found = [
+        winograd_algorithms.algorithms(taps, b) for taps in (2, 3, 4, 5) for b in (False, True)
+    ]
+    found = {a for group in found for algorithm in group for a in (algorithm, algorithm.transposed)}
+    count = 0
+    for algorithm, name in itertools.product(found, of_transforms):
+        compile = getattr(cpu_winograd_transforms, name).__wrapped__
+        rounding = "columns" not in name and name != "interpolate"
+        float32, float64 = np.dtype(np.float32), np.dtype(np.float64)
+        forms = (float32,), (float64,), (float32, True)
+        for form in forms if rounding else forms[:2]:
+            compile(algorithm, *form)
+            count += 1
+    assert len(set(names)) == count
+
+
+@pytest.mark.parametrize(
+    "N, side, OC, IC, window, stride, bfloat16, outputs",
+    [
+        # Filters are transformed anew for every call: few tiles want few points.
+        (1, 12, 32, 32, 3, 1, False, 4),
+        (32, 13, 384, 256, 3, 1, False, 7),
+        # Products take half the time, the filters do not.
+        (1, 13, 32, 32, 5, 1, True, 2),
+        (32, 13, 384, 256, 3, 1, True, 2),
+        (32, 27, 256, 48, 5, 1, True, 4),
+        # The transforms of few channels take a part of the time.
+        (1, 27, 32, 32, 8, 2, False, 4),
+        (1, 27, 256, 4, 8, 2, False, 4),
+        (32, 55, 96, 3, 11, 4, False, 5),
+    ],
+)
+def test_which_algorithm_is_taken(
+    N, side, OC, IC, window, stride, bfloat16, outputs, monkeypatch
+):  # fmt: skip
+    """On a processor with vectors of 64 bytes."""
+    for name, value in (
+        ("lanes_of", lambda dtype: 32),
+        ("panel_width", lambda dtype: 16),
+        ("GATHERED_ROWS", 8),
+    ):
+        monkeypatch.setattr(cpu_winograd_tiles, name, value)
+    shapes = (N, side, side, OC), (OC, IC, window, window), (stride, stride), 1, np.dtype("float32")
+    assert cpu_winograd_tiles.best_algorithm(*shapes, bfloat16).outputs == outputs
 
 
 def test_which_path_is_taken(monkeypatch, rng):
@@ -217,6 +292,19 @@ def test_nan_and_infinity_do_not_vanish_between_tiles(rng):
     output, _ = run(cpu_winograd, *arrays)
     for n in range(17):
         assert np.isfinite(output[n]).all() == (n not in (3, 5))
+
+
+def test_relu_of_winograd_keeps_nan(rng):
+    input, weight, bias, grad_output, parameters = make_arrays(
+        2, WINOGRAD_SHAPES[0], np.dtype(np.float32), rng
+    )
+    input[1, 0, 2, 2] = np.nan
+    plain, rectified = np.empty_like(grad_output), np.empty_like(grad_output)
+    path = ChannelsFirst(cpu_winograd)
+    path.forward(input, weight, bias, *parameters, output=plain)
+    path.forward(input, weight, bias, *parameters, output=rectified, relu=True)
+    assert np.isnan(plain[1]).any()
+    np.testing.assert_array_equal(rectified, np.maximum(plain, 0))
 
 
 def test_output_shape_names_what_does_not_fit():

@@ -18,14 +18,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad.kernels import avg_pool2d, conv2d, max_pool2d
+from minigrad.kernels.conv2d import cpu_winograd
+from minigrad.kernels.conv2d.winograd_algorithms import MOST_BFLOAT16_OUTPUTS
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
-from tests import cuda_emulator
+from tests import bfloat16, cuda_emulator
 from tests.kernels.on_device import Kernels
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 GUARD, GUARD_VALUE = 64, 12345
-# Products of the largest convolution, and of the largest one that is compared with the plain loops.
-LARGEST, LARGEST_IN_LOOPS = 4_000_000, 10_000
+# Products of the largest convolution, of the largest one with many channels, and of the largest one
+# that is compared with the plain loops.
+LARGEST, LARGEST_OF_MANY_CHANNELS, LARGEST_IN_LOOPS = 4_000_000, 60_000_000, 10_000
 
 reference = Kernels("reference")
 
@@ -62,8 +65,16 @@ class Outputs:
                 raise WrongResult("a kernel wrote beside its output")
 
 
-def compare(name: str, actual: np.ndarray, expected: np.ndarray) -> None:
+def compare(name: str, actual: np.ndarray, expected: np.ndarray, rounded_terms: int = 0) -> None:
+    """Raise unless both are equal up to rounding.
+
+    Args:
+        rounded_terms: how many products of numbers, rounded to bfloat16 after they were computed
+            from the factors, are summed; 0 where no such numbers are rounded.
+    """
     limit = TOLERANCE[actual.dtype.name] * max(1.0, float(np.abs(expected).max(initial=0)))
+    if rounded_terms:
+        limit = bfloat16.largest_error(expected, rounded_terms)
     error = np.abs(actual - expected).max(initial=0)
     if not error <= limit:
         raise WrongResult(f"{name} is off by {error:.1e}, at most {limit:.1e} is rounding")
@@ -120,49 +131,100 @@ def draw_convolution(rng: np.random.Generator, fast: Any) -> Draw:
         KW = KH if square else size(7)
         stride = (1, 1) if rng.random() < 0.6 else (size(4), size(4))
         padding = size(KH + 1) - 1, size(KW + 1) - 1
-        OH = (H + 2 * padding[0] - KH) // stride[0] + 1
-        OW = (W + 2 * padding[1] - KW) // stride[1] + 1
-        products = N * OC * OH * OW * IC * KH * KW
-        if min(OH, OW) > 0 and products <= LARGEST:
-            break
-    dtype = np.dtype(rng.choice(["float32", "float64"]))
-    input, weight = (N, IC * groups, H, W), (OC, IC, KH, KW)
+        input, weight = (N, IC * groups, H, W), (OC, IC, KH, KW)
+        if 0 < products_of(input, weight, stride, padding) <= LARGEST:
+            return check_convolution(rng, fast, input, weight, (stride, padding, groups))
+
+
+def draw_many_channels(rng: np.random.Generator, fast: Any) -> Draw:
+    """Convolutions for Winograd's algorithm, which few of the others are large enough for."""
+    while True:
+        groups = int(rng.choice([1, 1, 2, 3]))
+        N, IC, OC = (int(rng.integers(1, largest)) for largest in (9, 100, 160))
+        H, W = (int(side) for side in rng.integers(4, 34, 2))
+        taps = int(rng.integers(2, 6))
+        SH, SW = (1, 1) if rng.random() < 0.7 else (int(s) for s in rng.integers(1, 5, 2))
+        KH, KW = (taps * s - int(rng.integers(0, s)) for s in (SH, SW))
+        padding = int(rng.integers(0, KH + 1)), int(rng.integers(0, KW + 1))
+        input, weight, stride = (N, IC * groups, H, W), (OC * groups, IC, KH, KW), (SH, SW)
+        if 0 < products_of(input, weight, stride, padding) <= LARGEST_OF_MANY_CHANNELS:
+            output = conv2d.output_shape(input, weight, stride, padding, groups)
+            if takes_winograd(output, weight, stride, groups, "bfloat16"):
+                return check_convolution(rng, fast, input, weight, (stride, padding, groups))
+
+
+def products_of(input, weight, stride, padding) -> int:
+    """Of the direct sum; 0 where the window does not fit into the image."""
+    OH, OW = (
+        (side + 2 * p - k) // s + 1 for side, p, k, s in zip(input[2:], padding, weight[2:], stride)
+    )
+    return input[0] * int(np.prod(weight)) * max(OH, 0) * max(OW, 0)
+
+
+def takes_winograd(output, weight, stride, groups, precision) -> bool:
+    N, OC, OH, OW = output
+    dtype = np.dtype("float64" if precision == "float64" else "float32")
+    return bool(
+        cpu_winograd.suits((N, OH, OW, OC), weight, stride, groups, dtype, precision == "bfloat16")
+    )
+
+
+def check_convolution(rng, fast, input, weight, parameters) -> Draw:
+    """The check of a convolution, in a precision that is drawn."""
+    stride, padding, groups = parameters
+    # The GPU has no kernels for bfloat16 so far.
+    precisions = (
+        ["float32", "float64", "bfloat16"] if fast.name == "cpu" else ["float32", "float64"]
+    )
+    precision = str(rng.choice(precisions))
+    options = {"bfloat16": True} if precision == "bfloat16" else {}
+    dtype = np.dtype("float64" if precision == "float64" else "float32")
+    shape = conv2d.output_shape(input, weight, stride, padding, groups)
+    winograd = fast.name == "cpu" and takes_winograd(shape, weight, stride, groups, precision)
     text = (
         f"conv2d input {input} weight {weight} stride {stride} padding {padding} groups {groups} "
-        f"{dtype}"
+        f"{precision}{' Winograd' if winograd else ''}"
     )
 
     def check() -> None:
         outputs = Outputs()
         x, w = (rng.standard_normal(shape).astype(dtype) for shape in (input, weight))
-        bias = rng.standard_normal(OC).astype(dtype)
-        shape = conv2d.output_shape(input, weight, stride, padding, groups)
+        bias = rng.standard_normal(weight[0]).astype(dtype)
         grad_output = rng.standard_normal(shape).astype(dtype)
         results = [
             outputs.images(shape, dtype),
             outputs.images(input, dtype),
             outputs.array(weight, dtype),
         ]
-        parameters = stride, padding, groups
-        run_convolution(fast, x, w, bias, grad_output, parameters, results)
-        if products <= LARGEST_IN_LOOPS:
+        run_convolution(fast, x, w, bias, grad_output, parameters, results, options)
+        if options:
+            x, w, grad_output = map(round_to_bfloat16, (x, w, grad_output))
+        if products_of(input, weight, stride, padding) <= LARGEST_IN_LOOPS:
             expected = [np.empty(shape), np.empty(input), np.empty(weight)]
             arrays = (a.astype(np.float64) for a in (x, w, bias, grad_output))
-            run_convolution(reference, *arrays, parameters, expected)
+            run_convolution(reference, *arrays, parameters, expected, {})
         else:
             expected = convolution_by_einsum(x, w, bias, grad_output, *parameters)
-        for name, result, right in zip(("output", "grad_input", "grad_weight"), results, expected):
-            compare(name, result, right)
+        N, _, OH, OW = shape
+        rounded_terms = {
+            "output": weight[1] * stride[0] * stride[1],
+            # With a stride the input gradient has another path, whose products are exact.
+            "grad_input": weight[0] // groups if stride == (1, 1) else 0,
+            "grad_weight": -(-N * OH * OW // MOST_BFLOAT16_OUTPUTS**2),  # at least so many tiles
+        }
+        for (name, terms), result, right in zip(rounded_terms.items(), results, expected):
+            compare(name, result, right, terms if options and winograd else 0)
         outputs.check_guards()
 
     return text, check
 
 
-def run_convolution(kernels, input, weight, bias, grad_output, parameters, results) -> None:
+def run_convolution(kernels, input, weight, bias, grad_output, parameters, results, options):
     output, grad_input, grad_weight = results
-    kernels.conv2d.forward(input, weight, bias, *parameters, output=output)
-    kernels.conv2d.backward_input(grad_output, weight, *parameters, grad_input=grad_input)
-    kernels.conv2d.backward_weight(grad_output, input, *parameters, grad_weight=grad_weight)
+    family = kernels.conv2d
+    family.forward(input, weight, bias, *parameters, output=output, **options)
+    family.backward_input(grad_output, weight, *parameters, grad_input=grad_input, **options)
+    family.backward_weight(grad_output, input, *parameters, grad_weight=grad_weight, **options)
 
 
 # -- the other layers ---------------------------------------------------------------------
@@ -297,11 +359,14 @@ def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
 
 
 DRAWS = [draw_convolution] * 6 + [draw_pooling, draw_norm, draw_norm_with_pooling, draw_linear]
+# Of the CPU alone: in the emulator they would take minutes.
+DRAWS_ON_CPU = [*DRAWS, draw_many_channels]
 
 
 def draw(rng: np.random.Generator, fast: Any) -> Draw:
     """A random layer in words, and the function that checks these kernels on it."""
-    return DRAWS[rng.integers(len(DRAWS))](rng, fast)
+    draws = DRAWS_ON_CPU if fast.name == "cpu" else DRAWS
+    return draws[rng.integers(len(draws))](rng, fast)
 
 
 def main(argv: list[str] | None = None) -> int:

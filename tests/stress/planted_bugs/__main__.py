@@ -16,6 +16,7 @@ from tests.stress.planted_bugs import (
     in_export,
     in_formats,
     in_kernels,
+    in_winograd,
 )
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +24,7 @@ COPIED = ("kernels", "minigrad", "alexnet", "tests", "pyproject.toml")
 
 FAULTS = [
     *in_kernels.FAULTS,
+    *in_winograd.FAULTS,
     *in_cuda.FAULTS,
     *in_engine.FAULTS,
     *in_application.FAULTS,
