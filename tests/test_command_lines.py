@@ -24,7 +24,7 @@ COMMANDS = [
     *(f"alexnet.{name}.__main__" for name in ("visualize", "report", "doctor", "data")),
     "alexnet.__main__",
     *(f"benchmarks.{name}" for name in ("layers", "step", "scale", "startup", "memory", "data")),
-    *("benchmarks.onnx", "benchmarks.winograd"),
+    *("benchmarks.onnx", "benchmarks.winograd", "benchmarks.bf16_training"),
     *("benchmarks.compare", "benchmarks.gpu_check.__main__"),
 ]
 # Exit codes of what goes wrong before anything is computed.

@@ -80,6 +80,11 @@ class Report:
     def data_name(self) -> str:
         return self.arguments.data or self.checkpoint.arguments.get("data", "images")
 
+    @property
+    def precision(self) -> str:
+        """Of products in training. What the report itself computes is in float32."""
+        return self.checkpoint.arguments.get("precision", "float32")
+
     @functools.cached_property
     def rows(self) -> list[Row]:
         """One an epoch."""

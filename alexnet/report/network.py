@@ -90,8 +90,8 @@ def budget(report: Report) -> str:
         rate = statistics.median(rates)
         # Forward, and backward to weights and to inputs: three times, of two operations each.
         speed = (
-            f"<p>Training ran at {rate:,.1f} images/s (median of the epochs; from "
-            f"{min(rates):,.1f} to {max(rates):,.1f}), which is "
+            f"<p>Training ran at {rate:,.1f} images/s with products in {report.precision} (median "
+            f"of the epochs; from {min(rates):,.1f} to {max(rates):,.1f}), which is "
             f"{6 * multiply_adds * rate / 1e9:,.1f} GFLOP/s.</p>"
         )
     return speed + table(header, rows, caption)

@@ -30,6 +30,8 @@ def accuracy(report: Report) -> str:
         which = f"of the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
     for label in shown:
         rows.append([names[label], f"{counts[label]:,}", *accuracies[label].percentages()])
+    if report.precision != "float32":
+        which += f", with products in float32; in training they are in {report.precision}"
     classes = table(["class", "images", "top-1", "95% interval"], rows, f"Accuracy {which}")
     pairs = [
         [names[label], names[predicted], f"{count:,}", f"{share:.1%}"]

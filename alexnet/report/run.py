@@ -27,8 +27,9 @@ def headline(report: Report) -> str:
     cards.append(("parameters", f"{parameters:,}", f"{classes:,} classes"))
     if report.rows:
         speed = statistics.median(row["images_per_s"] for row in report.rows)
+        note = f"images/s in training, median; products in {report.precision}"
         cards += [
-            ("speed", f"{speed:,.1f}", "images/s in training, median"),
+            ("speed", f"{speed:,.1f}", note),
             ("time", _duration(report.rows), "training and validation"),
         ]
     items = "".join(

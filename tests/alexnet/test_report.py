@@ -13,9 +13,10 @@ import pytest
 
 from alexnet import train
 from alexnet.inference import options
-from alexnet.report import __main__, neighbors, results
+from alexnet.report import __main__, neighbors, network, results
 from alexnet.report.content import Missing, Report
 from alexnet.report.html import Section, page, pairs, slider, table
+from alexnet.report.run import headline
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.visualize import nearest
@@ -142,6 +143,17 @@ def test_the_numbers_are_those_of_the_run(original):
     assert parsed.texts["budget"].count(parameters) == 1
     machine = json.loads((original / "run.json").read_text())["starts"][-1]["machine"]
     assert machine["system"] in parsed.texts["environment"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_the_precision_of_training_is_named(original, precision):
+    report = __main__.read_run(__main__.parser().parse_args([str(original)]))
+    report.checkpoint.arguments["precision"] = precision
+    assert f"median; products in {precision}<" in headline(report)
+    assert f"images/s with products in {precision} (median" in network.budget(report)
+    # The accuracy is computed for the report, and can differ in the last digits.
+    expected = ", with products in float32; in training they are in bf16"
+    assert (expected in results.accuracy(report)) == (precision == "bf16")
 
 
 def test_names_of_files_are_text(original):
