@@ -8,6 +8,7 @@ direct sum in float64, root mean square over root mean square.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -172,11 +173,11 @@ def _draw_taps(axes: Axes, results: list[Result]) -> None:
             label = precision if used else f"{precision}, not used"
             errors, speeds = [r.error for r in chosen], [r.speed for r in chosen]
             axes.plot(errors, speeds, marker, color=color, label=label)
-    of_used = 0
-    for result in sorted(results, key=lambda r: (r.precision, r.speed)):
+    named: Counter[str] = Counter()
+    for result in sorted(results, key=lambda r: -r.speed):
         # Those in use can be close: their names are on the left and the right in turn.
-        left = result.used and of_used % 2 == 0
-        of_used += result.used
+        left = result.used and named[result.precision] % 2 == 0
+        named[result.precision] += result.used
         axes.annotate(
             result.name,
             (result.error, result.speed),

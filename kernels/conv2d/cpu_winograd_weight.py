@@ -56,7 +56,7 @@ CHUNK_TILES = 128  # even
 PIECE_BYTES = 8 << 20
 GAP_NUMBERS = 80
 TASK_TILES = 8  # of the first half of the transforms
-# Threads that are idle at the end may cost so much.
+# The share of the threads' time that tasks must use: in the rest some wait for the last of them.
 BALANCE = 0.9
 
 

@@ -22,7 +22,7 @@ and two remainders are multiplied with three products: those of u, of v and of u
 The fewer products, the larger the rounding error. Powers of the points are factors of the
 transforms: with 0, 1, -1 and infinity alone they are 0, 1 and -1, with 2 and 1/2 they range from
 2^(1 - M) to 2^(M - 1), and sums of large terms cancel. x^2 + 1 has powers 1 and -1 and costs one
-product more than two numbers: with it the error is that of a direct sum, times 1.1 to 2.8
+product more than two numbers: with it the error is at most 2.8 times that of a direct sum
 (`docs/precision.md`).
 
 Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015, arXiv:1509.09308;
@@ -50,7 +50,7 @@ FLOAT_POINTS = {
     9: (*_ALL, X2_1, X2_MINUS_X_1, -2),
 }
 # Where transformed values are rounded to bfloat16: with at most MOST_BFLOAT16_OUTPUTS outputs the
-# error is 1.5 to 2.7 times that of a direct sum of rounded pixels and weights, 4.4 times for the
+# error is 1.4 to 2.7 times that of a direct sum of rounded pixels and weights, 4.4 times for the
 # output of a tile that rounds most; with 6 it would be 3.2 times.
 BFLOAT16_POINTS = {
     4: _ALL,
