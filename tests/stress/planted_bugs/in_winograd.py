@@ -235,8 +235,8 @@ FAULTS = [
     Fault(
         "winograd: the padding of the input gradient has rows for columns",
         WINOGRAD,
-        "(R - 1 - padding[0], R - 1 - padding[1])",
-        "(R - 1 - padding[1], R - 1 - padding[0])",
+        "padding = R - 1 - padding[0], R - 1 - padding[1]",
+        "padding = R - 1 - padding[1], R - 1 - padding[0]",
         GROUPED,
     ),
     Fault(
