@@ -23,7 +23,7 @@ up to 121 / 9 numbers for a weight (`kernels/conv2d/cpu_winograd.py`), and some 
 uses the same blocks.
 
 The three constants were fitted to measured peaks of whole runs on the CPU, in float32 and in bf16,
-which differ by less than 4%; `python -m benchmarks.memory` compares. The kernels were compiled
+which differ by less than 5%; `python -m benchmarks.memory` compares. The kernels were compiled
 before: a run that has to compile them takes up to 0.3 GB more, and keeps it. A dry run compiles
 them.
 """

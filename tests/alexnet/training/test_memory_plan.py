@@ -38,8 +38,8 @@ def test_counts_of_the_paper_s_network():
     assert made.memory == pytest.approx(2.35e9, rel=0.15)
 
 
-# Peaks in GB by batch, of python -m benchmarks.memory with --precision bf16; those in float32 are
-# up to 0.04 GB lower.
+# Peaks in GB by batch, of python -m benchmarks.memory with --precision bf16; those in float32
+# differ by up to 0.05 GB.
 @pytest.mark.parametrize(
     "network, size, peaks",
     [
