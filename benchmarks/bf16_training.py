@@ -115,8 +115,8 @@ def mean(runs: list[Run], value: Callable[[Run], float]) -> float:
 
 def accuracy(runs: list[Run]) -> Estimate:
     """The mean top-1 of runs, with the interval of a share of as many images as one run has."""
-    images = runs[0].images
-    return proportion(round(images * mean(runs, lambda run: run.top1)), images)
+    images, share = runs[0].images, mean(runs, lambda run: run.top1)
+    return proportion(round(images * share), images)._replace(value=share)
 
 
 HEADER = (
@@ -148,7 +148,7 @@ def draw(grouped: list[list[Run]], path: Path) -> None:
         for axes, (name, title) in zip(above, LOSSES.items()):
             _draw_losses(axes, runs, name)
             axes.set_title(f"{runs[0].data}, {title}", loc="left", fontsize=9)
-            axes.set(xlabel="epoch", ylim=(0, None))
+            axes.set_xlabel("epoch")
             plain(axes)
             whole_numbers(axes.xaxis)
     grid[0, 0].legend(frameon=False)

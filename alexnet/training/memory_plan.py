@@ -3,8 +3,10 @@
 The memory of a run is estimated as
 
     LIBRARY_BYTES  +  parameters, their gradients and the optimizer's state
-    +  WORKING_FACTOR * (input and outputs of all layers) * images processed at once
+    +  KERNEL_FACTOR * weights of the largest convolution
     +  (input and outputs of all layers) * images that the watch looks at
+    +  WORKING_FACTOR * (input and outputs of all layers) * images processed at once
+    -  (input and outputs of all layers) * the fewer of these and of the watch's
     +  decoded images * batches loaded ahead
     +  gradients * log2(parts), where a batch is processed in parts: sums of 1, 2, 4, ... of them
 
@@ -14,11 +16,16 @@ one column of the network needs about as much: half of nearly all, and the whole
 No part shrinks before the run ends: freed memory is kept for later arrays of about the same size.
 So what counts is not what is alive at one moment, but all blocks that ever existed: those of the
 outputs, of the layers' gradients and of packed panels (WORKING_FACTOR), and those of the watch,
-whose number of images is not that of a batch.
+which uses the same blocks where the batch is not smaller than its number of images.
 
-WORKING_FACTOR and LIBRARY_BYTES were fitted to measured peaks of whole runs on the CPU; `python -m
-benchmarks.memory` compares. The kernels were compiled before: a run that has to compile them takes
-up to 0.3 GB more, and keeps it. A dry run compiles them.
+The kernels of a convolution hold its transformed filters, or as many sums of its weight gradient:
+up to 121 / 9 numbers for a weight (`kernels/conv2d/cpu_winograd.py`), and some tiles. The next one
+uses the same blocks.
+
+The three constants were fitted to measured peaks of whole runs on the CPU, in float32 and in bf16,
+which differ by less than 5%; `python -m benchmarks.memory` compares. The kernels were compiled
+before: a run that has to compile them takes up to 0.3 GB more, and keeps it. A dry run compiles
+them.
 """
 
 import bisect
@@ -27,13 +34,14 @@ from datetime import timedelta
 
 from alexnet.data.loader import BATCHES_AHEAD_PER_WORKER
 from alexnet.errors import OutOfMemory
-from alexnet.inference.layers import layer_costs
+from alexnet.inference.layers import convolutions, layer_costs
 from alexnet.training.settings import Settings
 from alexnet.training.watch import PROBE_IMAGES
 from minigrad import nn
 
 # Python, NumPy, Numba with the compiled kernels, and Matplotlib.
-LIBRARY_BYTES = 262e6
+LIBRARY_BYTES = 263e6
+KERNEL_FACTOR = 16
 WORKING_FACTOR = 2.5
 # Arrays of the parameters' size that an optimizer keeps.
 OPTIMIZER_STATES = {"sgd": 1, "lars": 1, "adam": 2}
@@ -50,7 +58,7 @@ class Plan:
         fixed: memory that does not depend on the batch.
         accumulated: memory for a sum of gradients, of which there are several with several parts.
         loaded: memory of decoded images, per image of a batch.
-        processed: memory of the layers, per image that is processed at once.
+        outputs: memory of the input and the outputs of all layers, per image.
         batch_size: images in a step.
         parts: number of parts in which a batch is processed.
         processes: among which these are divided.
@@ -63,7 +71,7 @@ class Plan:
     fixed: int
     accumulated: int
     loaded: int
-    processed: int
+    outputs: int
     batch_size: int
     parts: int
     processes: int
@@ -78,7 +86,9 @@ class Plan:
     def _memory(self, batch_size: int, parts: int) -> int:
         own = -(-batch_size // self.processes)
         sums = self.accumulated * (-(-parts // self.processes) - 1).bit_length()
-        return self.fixed + sums + self.loaded * own + self.processed * -(-batch_size // parts)
+        at_once = -(-batch_size // parts)
+        images = WORKING_FACTOR * at_once - min(at_once, PROBE_IMAGES)
+        return self.fixed + sums + self.loaded * own + int(self.outputs * images)
 
     @property
     def disk(self) -> int:
@@ -116,8 +126,11 @@ class Plan:
 
     def _largest_batch(self, available: int) -> int:
         """The largest batch that fits, processed as a whole; 0 if none does."""
-        own = int((available - self.fixed) // (self.loaded + self.processed))
-        return max(0, own * self.processes)
+        numbers = range(self.processes, available, self.processes)
+        fitting = bisect.bisect_right(
+            numbers, available, key=lambda number: self._memory(number, self.processes)
+        )
+        return fitting * self.processes
 
 
 def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
@@ -133,15 +146,18 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
     on_host = settings.backend == "cpu"
     # On a GPU the libraries are loaded before the free memory is measured.
     libraries = LIBRARY_BYTES if on_host else 0
+    kernels = KERNEL_FACTOR * max(layer.weight.numel() for layer in convolutions(model).values())
     arrays_loaded = 1 + BATCHES_AHEAD_PER_WORKER * settings.workers if on_host else 2
     states = OPTIMIZER_STATES[settings.optimizer]
     return Plan(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
-        fixed=int(libraries) + FLOAT_BYTES * (2 + states) * parameters + PROBE_IMAGES * outputs,
+        fixed=int(libraries)
+        + FLOAT_BYTES * ((2 + states) * parameters + kernels)
+        + PROBE_IMAGES * outputs,
         accumulated=FLOAT_BYTES * parameters,
         loaded=pixels * arrays_loaded,
-        processed=int(WORKING_FACTOR * outputs),
+        outputs=outputs,
         batch_size=settings.batch_size,
         parts=settings.accumulate,
         processes=processes,

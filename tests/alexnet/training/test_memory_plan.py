@@ -10,10 +10,13 @@ import pytest
 
 from alexnet import train
 from alexnet.errors import OutOfMemory
-from alexnet.model import AlexNet
+from alexnet.inference.layers import convolutions
+from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.training import memory_plan, resources
+from alexnet.training.memory_plan import KERNEL_FACTOR, LIBRARY_BYTES, WORKING_FACTOR
 from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
+from alexnet.training.watch import PROBE_IMAGES
 from minigrad import backend
 from tests.alexnet.narrow import NarrowAlexNet
 from tests.alexnet.runs import OPTIONS, ROOT, resume
@@ -35,6 +38,34 @@ def test_counts_of_the_paper_s_network():
     assert made.memory == pytest.approx(2.35e9, rel=0.15)
 
 
+# Peaks in GB by batch, of python -m benchmarks.memory with --precision bf16; those in float32
+# differ by up to 0.05 GB.
+@pytest.mark.parametrize(
+    "network, size, peaks",
+    [
+        (AlexNet, 227, {8: 1.21, 32: 1.31, 128: 2.37}),
+        (AlexNetOWT, 224, {8: 1.18, 32: 1.28, 128: 2.01}),
+    ],
+)
+def test_peaks_of_whole_runs(network, size, peaks):
+    settings = Settings(image_size=size, precision="bf16")
+    made = memory_plan.make(network(10, size, init="torch"), settings)
+    found = {batch: replace(made, batch_size=batch).memory / 1e9 for batch in peaks}
+    assert found == pytest.approx(peaks, rel=0.05)
+
+
+def test_the_watch_uses_the_memory_of_a_batch_of_as_many_images():
+    made = make(PROBE_IMAGES)
+
+    def one_more(batch_size):
+        before, after = (replace(made, batch_size=n).memory for n in (batch_size, batch_size + 1))
+        return after - before
+
+    of_step = made.loaded + WORKING_FACTOR * made.outputs
+    assert one_more(PROBE_IMAGES) == pytest.approx(of_step, abs=1)
+    assert one_more(PROBE_IMAGES - 1) == pytest.approx(of_step - made.outputs, abs=1)
+
+
 def test_what_makes_it_larger():
     base = make()
     assert make(optimizer="adam").fixed - base.fixed == 4 * base.parameters
@@ -46,6 +77,9 @@ def test_what_makes_it_larger():
         more = make(1, accumulate=parts).memory - make(1).memory
         assert more == 4 * sums * base.parameters
     assert make(backend="cuda").fixed < base.fixed
+    weights = [layer.weight.numel() for layer in convolutions(NarrowAlexNet(3, 67)).values()]
+    kernels = base.fixed - 12 * base.parameters - LIBRARY_BYTES - PROBE_IMAGES * base.outputs
+    assert kernels == 4 * KERNEL_FACTOR * max(weights)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 1000])
