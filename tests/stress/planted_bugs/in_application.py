@@ -42,9 +42,9 @@ FAULTS = [
     Fault(
         "bf16: what a caller computes between two predictions is rounded",
         "alexnet/inference/trained.py",
-        "passes = products_in(self.precision)(predict)(self.model, batches, self.device)",
+        "passes = products_in(self.precision)(kept)(self.model, batches, self.device)",
         "products_in(self.precision).__enter__()\n"
-        "        passes = predict(self.model, batches, self.device)",
+        "        passes = kept(self.model, batches, self.device)",
         PRECISION + "in_python",
     ),
     Fault(

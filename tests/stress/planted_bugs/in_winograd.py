@@ -242,8 +242,8 @@ FAULTS = [
     Fault(
         "winograd: the last of an odd number of channels has no pair",
         WINOGRAD,
-        "depth = -(-outputs // lanes), -(-inputs // pair)",
-        "depth = -(-outputs // lanes), max(inputs // pair, 1)",
+        "algorithm.products**2, -(-inputs // pair), lanes",
+        "algorithm.products**2, max(inputs // pair, 1), lanes",
         PRODUCTS + "winograd_in and 33",
     ),
     Fault(
