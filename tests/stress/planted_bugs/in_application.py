@@ -4,12 +4,28 @@ from tests.stress.planted_bugs import Fault
 
 DOWNLOADS = "tests/alexnet/data/test_downloads.py"
 IMAGES = "tests/alexnet/data/test_images.py -k "
+MEMORY = "tests/alexnet/training/test_memory_plan.py -k "
 NETWORK = "tests/alexnet/test_network.py -k "
 PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
 PRECISION = "tests/alexnet/test_precision.py -k "
 
 FAULTS = [
+    # The memory of a run.
+    Fault(
+        "memory plan: the watch's images count beside a batch of as many",
+        "alexnet/training/memory_plan.py",
+        " - min(at_once, PROBE_IMAGES)",
+        "",
+        MEMORY + "watch",
+    ),
+    Fault(
+        "memory plan: the smallest convolution is taken for the largest",
+        "alexnet/training/memory_plan.py",
+        "KERNEL_FACTOR * max(",
+        "KERNEL_FACTOR * min(",
+        MEMORY + "larger",
+    ),
     # Products in bf16.
     Fault(
         "bf16: steps are made in float32",
