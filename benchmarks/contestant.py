@@ -25,7 +25,7 @@ import numpy as np
 from alexnet.model import ARCHITECTURES
 from benchmarks import peer, runtimes
 from benchmarks.precision import BF16, products
-from minigrad import Tensor, backend, manual_seed, no_grad, optim
+from minigrad import PreparedWeights, Tensor, backend, manual_seed, no_grad, optim
 from minigrad import functional as F
 
 SGD = {"lr": 1e-4, "momentum": 0.9, "weight_decay": 5e-4}
@@ -47,13 +47,14 @@ def _ours(arch: str, size: int, side: int, training: bool, precision: str) -> tu
     images = Tensor(backend.get("cpu").images(images))
     model = ARCHITECTURES[arch](image_size=side)
     optimizer = optim.SGD(model.parameters(), **SGD)
+    weights = PreparedWeights()  # for inference: the other programs keep theirs prepared, too
 
     def forward():
         with products(precision):
             return model(images)
 
     def infer():
-        with no_grad():
+        with no_grad(), weights.in_use():
             return forward()
 
     def train():
@@ -63,7 +64,7 @@ def _ours(arch: str, size: int, side: int, training: bool, precision: str) -> tu
 
     def check():
         model.eval()
-        scores = forward()
+        scores = forward() if training else infer()
         norms = []
         if training:
             F.cross_entropy(scores, labels).backward()
