@@ -1,15 +1,19 @@
-"""Local response normalization in Numba: all pixels; `pixel.py` has the arithmetic of one."""
+"""Local response normalization in Numba: all pixels; `pixel.py` has the arithmetic."""
 
-import numpy as np
 from numba import prange
 
 from minigrad.kernels.local_response_norm import window_extent
-from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
+from minigrad.kernels.local_response_norm.pixel import (
+    block_pixels,
+    buffer,
+    differentiate,
+    normalize,
+)
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import rows
 from minigrad.kernels.shared.threads import parallel_jit
 
-_TASK_PIXELS = 64
+_TASK_BLOCKS = 4
 
 
 def forward(input, size, alpha, beta, k, *, output):
@@ -33,20 +37,26 @@ def _constants(input, size, alpha, beta, k):
 @parallel_jit
 def _forward(input, before, after, alpha, beta, k, output):
     P, C = input.shape
-    for block in prange((P + _TASK_PIXELS - 1) // _TASK_PIXELS):
-        squares = np.zeros(before + C + after, input.dtype)
-        total = np.empty(C, input.dtype)
-        for p in range(block * _TASK_PIXELS, min(block * _TASK_PIXELS + _TASK_PIXELS, P)):
-            normalize(input[p], before, after, alpha, beta, k, squares, total, output[p])
+    block = block_pixels(C, before, after)
+    task_pixels = _TASK_BLOCKS * block
+    for task in prange((P + task_pixels - 1) // task_pixels):
+        squares = buffer(block, C, before, after, input.dtype)
+        total = buffer(block, C, before, after, input.dtype)
+        for p in range(task * task_pixels, min((task + 1) * task_pixels, P), block):
+            x, y = input[p : min(p + block, P)], output[p : min(p + block, P)]
+            normalize(x, before, after, alpha, beta, k, squares, total, y)
 
 
 @parallel_jit
 def _backward(grad_output, input, before, after, alpha, beta, k, grad_input):
     P, C = input.shape
-    for block in prange((P + _TASK_PIXELS - 1) // _TASK_PIXELS):
-        squares = np.zeros(before + C + after, input.dtype)
-        ratios = np.zeros(after + C + before, input.dtype)
-        total = np.empty(C, input.dtype)
-        for p in range(block * _TASK_PIXELS, min(block * _TASK_PIXELS + _TASK_PIXELS, P)):
-            dy, x, dx = grad_output[p], input[p], grad_input[p]
+    block = block_pixels(C, before, after)
+    task_pixels = _TASK_BLOCKS * block
+    for task in prange((P + task_pixels - 1) // task_pixels):
+        squares = buffer(block, C, before, after, input.dtype)
+        ratios = buffer(block, C, after, before, input.dtype)
+        total = buffer(block, C, before, after, input.dtype)
+        for p in range(task * task_pixels, min((task + 1) * task_pixels, P), block):
+            pixels = slice(p, min(p + block, P))
+            dy, x, dx = grad_output[pixels], input[pixels], grad_input[pixels]
             differentiate(dy, x, before, after, alpha, beta, k, squares, ratios, total, dx)

@@ -9,13 +9,20 @@ import numpy as np
 from numba import prange
 
 from minigrad.kernels.local_response_norm import window_extent
-from minigrad.kernels.local_response_norm.pixel import differentiate, normalize
+from minigrad.kernels.local_response_norm.pixel import (
+    block_pixels,
+    buffer,
+    differentiate,
+    normalize,
+)
 from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.max_pool2d.window import gradient_row, keep_larger, start_window
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.threads import parallel_jit
 
-_TASK_ROWS = 8  # of the output; where windows overlap, rows between two tasks are done twice
+_TASK_ROWS = (
+    8  # of the output, at most; where windows overlap, rows between two tasks are done twice
+)
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
@@ -50,18 +57,20 @@ def _forward(input, norm, kernel_size, stride, padding, output, argmax):
     KH, KW = kernel_size
     SH, SW = stride
     PH, PW = padding
+    block = block_pixels(C, before, after)
     bands = (OH + _TASK_ROWS - 1) // _TASK_ROWS
+    band = (OH + bands - 1) // bands  # as equal as they can be: one image has few of them
     for task in prange(N * bands):
-        n, first_oh = task // bands, task % bands * _TASK_ROWS
-        squares = np.zeros(before + C + after, input.dtype)
-        total = np.empty(C, input.dtype)
+        n, first_oh = task // bands, task % bands * band
+        squares = buffer(block, C, before, after, input.dtype)
+        total = buffer(block, C, before, after, input.dtype)
         rows = np.empty((min(KH, H), W, C), input.dtype)  # row h of the image is rows[h % KH]
         done = 0  # rows before this one are normalized, or no window needs them
-        for oh in range(first_oh, min(first_oh + _TASK_ROWS, OH)):
+        for oh in range(first_oh, min(first_oh + band, OH)):
             top, bottom = max(0, oh * SH - PH), min(H, oh * SH - PH + KH)
             for h in range(max(top, done), bottom):
-                for w in range(W):
-                    x, y = input[n, h, w], rows[h % KH, w]
+                for w in range(0, W, block):
+                    x, y = input[n, h, w : w + block], rows[h % KH, w : w + block]
                     normalize(x, before, after, alpha, beta, k, squares, total, y)
             done = bottom
             for ow in range(OW):
@@ -77,14 +86,16 @@ def _forward(input, norm, kernel_size, stride, padding, output, argmax):
 def _backward(grad_output, argmax, input, norm, window, grad_input):
     N, H, W, C = input.shape
     before, after, alpha, beta, k = norm
+    block = block_pixels(C, before, after)
     kernel_size, stride, padding = window
     for task in prange(N * H):
         n, h = task // H, task % H
         gradient = np.empty((W, C), input.dtype)
         gradient_row(grad_output[n], argmax[n], h, kernel_size, stride, padding, gradient)
-        squares = np.zeros(before + C + after, input.dtype)
-        ratios = np.zeros(after + C + before, input.dtype)
-        total = np.empty(C, input.dtype)
-        for w in range(W):
-            dy, x, dx = gradient[w], input[n, h, w], grad_input[n, h, w]
+        squares = buffer(block, C, before, after, input.dtype)
+        ratios = buffer(block, C, after, before, input.dtype)
+        total = buffer(block, C, before, after, input.dtype)
+        for w in range(0, W, block):
+            dy, x = gradient[w : w + block], input[n, h, w : w + block]
+            dx = grad_input[n, h, w : w + block]
             differentiate(dy, x, before, after, alpha, beta, k, squares, ratios, total, dx)

@@ -35,7 +35,8 @@ def test_reference_against_pytorch(C, size, beta, rng, garbage, torch):
 @pytest.mark.parametrize("beta", [0.3, 0.5, 0.75, 1.0])
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 40])
 @pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 1), (2, 2), (1, 3, 7, 2), (2, 16, 3, 5), (1, 17, 2, 2), (2, 31, 3)]
+    "shape",
+    [(1, 1, 1, 1), (2, 2), (1, 3, 7, 2), (2, 16, 3, 5), (1, 17, 2, 2), (2, 31, 3), (3, 2100)],
 )
 def test_against_reference(backend, shape, size, beta, dtype, rng, garbage, assert_close):
     input, grad_output = rng.standard_normal((2, *shape)).astype(dtype)

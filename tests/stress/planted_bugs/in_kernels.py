@@ -79,26 +79,40 @@ FAULTS = [
         "(value - level) * scale[0]",
         "tests/kernels/test_prepare_images.py -k cpu",
     ),
+    Fault(
+        "norm: the next pixel's squares are in the last windows",
+        NORM,
+        "squares[p * stride + before : p * stride + before + C]",
+        "squares[p * C + before : p * C + before + C]",
+        "tests/kernels/test_local_response_norm.py -k cpu",
+    ),
+    Fault(
+        "norm: windows of more than five channels lose their last",
+        NORM,
+        "range(done, size)",
+        "range(done, size - 1)",
+        "tests/kernels/test_local_response_norm.py -k cpu",
+    ),
     # Local response normalization: the six that tests at the paper's constants do not see.
     Fault(
         "norm backward: window of 4 channels instead of 5",
         NORM,
-        "_sum_windows(ratios, after + before + 1, total)",
-        "_sum_windows(ratios, after + before, total)",
+        "_sum_windows(ratios, after + before + 1, ",
+        "_sum_windows(ratios, after + before, ",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
         "norm backward: window of 3 channels instead of 5",
         NORM,
-        "_sum_windows(ratios, after + before + 1, total)",
-        "_sum_windows(ratios[1:], max(1, after + before - 1), total)",
+        "_sum_windows(ratios, after + before + 1, ",
+        "_sum_windows(ratios[1:], max(1, after + before - 1), ",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
         "norm backward: terms across channels dropped",
         NORM,
-        "dx[c] -= factor * x[c] * total[c]",
-        "dx[c] -= factor * x[c] * ratio[c]",
+        "own_dx[c] -= factor * own_x[c] * sums[c]",
+        "own_dx[c] -= factor * own_x[c] * ratios[p * stride + after + c]",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
@@ -111,8 +125,8 @@ FAULTS = [
     Fault(
         "norm backward: exponent -beta instead of -beta - 1",
         NORM,
-        "dx[c] * x[c] * inverse",
-        "dx[c] * x[c]",
+        "own_dx[c] * own_x[c] * inverse",
+        "own_dx[c] * own_x[c]",
         GRADIENTS + "local_response_norm",
     ),
     Fault(
@@ -430,8 +444,8 @@ FAULTS = [
     Fault(
         "norm with max pool: no band has the row between two bands",
         NORM_POOL,
-        "task % bands * _TASK_ROWS",
-        "task % bands * (_TASK_ROWS + 1)",
+        "task % bands * band",
+        "task % bands * (band + 1)",
         "tests/kernels/test_local_response_norm_max_pool2d.py -k cpu",
     ),
     Fault(
