@@ -1,5 +1,6 @@
 """Tiles of Winograd's convolution: which algorithm, where they lie, and their way in and out."""
 
+import functools
 import math
 
 import numpy as np
@@ -37,6 +38,7 @@ def suits(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
     return _cost(best_algorithm(*shapes), *shapes) < WORTHWHILE * direct
 
 
+@functools.lru_cache(maxsize=256)
 def best_algorithm(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
     """The algorithm of least cost, for a window of 2 to 5 taps when divided by the stride."""
     shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16

@@ -4,14 +4,17 @@ from numba import prange
 
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.layout import flat
-from minigrad.kernels.shared.threads import parallel_jit
+from minigrad.kernels.shared.threads import jit, parallel_jit
 
 _PIECE_ELEMENTS = 1 << 14
 
 
 def forward(input, *, output):
     check_same_shape("relu.forward", input=input, output=output)
-    _forward(flat(input), flat(output))
+    if input.size <= _PIECE_ELEMENTS:  # done before other threads have begun
+        _rectify(flat(input), flat(output))
+    else:
+        _forward(flat(input), flat(output))
 
 
 def backward(grad_output, output, *, grad_input):
@@ -20,14 +23,18 @@ def backward(grad_output, output, *, grad_input):
     _backward(flat(grad_output), flat(output), flat(grad_input))
 
 
+@jit
+def _rectify(x, y):
+    zero = x.dtype.type(0)
+    for i in range(x.size):
+        y[i] = zero if x[i] <= zero else x[i]
+
+
 @parallel_jit
 def _forward(input, output):
-    zero = input.dtype.type(0)
     for piece in prange(-(-input.size // _PIECE_ELEMENTS)):
-        start = piece * _PIECE_ELEMENTS
-        x, y = input[start : start + _PIECE_ELEMENTS], output[start : start + _PIECE_ELEMENTS]
-        for i in range(x.size):
-            y[i] = zero if x[i] <= zero else x[i]
+        start, end = piece * _PIECE_ELEMENTS, (piece + 1) * _PIECE_ELEMENTS
+        _rectify(input[start:end], output[start:end])
 
 
 @parallel_jit
