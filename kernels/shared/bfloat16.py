@@ -1,4 +1,4 @@
-"""bfloat16: the upper 16 bits of a float32. The exponents are the same, the digits fewer.
+"""bfloat16: the upper 16 bits of a float32. The exponents are the same, with fewer digits.
 
 A number has 8 significant bits, so that rounding changes it by at most 2**-8 of itself
 (`UNIT_ROUNDOFF`). The product of two is exact in float32, which sums are made in.
@@ -10,29 +10,19 @@ multiplies pairs and adds both products to a float32. No array of bits leaves a 
 
 import os
 
-import llvmlite.binding as llvm
-import numba
 import numpy as np
 from numba import prange
 
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.memory import pool
+from minigrad.kernels.shared.processor import compiled_for
 from minigrad.kernels.shared.threads import parallel_jit
 
 UNIT_ROUNDOFF = 2.0**-8
 _PIECE_NUMBERS = 1 << 14  # of a task
 
-
-def _compiled_for(feature) -> bool:
-    """Whether Numba compiles for a processor with a feature, as LLVM calls it."""
-    features = numba.config.CPU_FEATURES  # NUMBA_CPU_FEATURES, or None
-    if features is None:
-        features = llvm.get_host_cpu_features().flatten()
-    return f"+{feature}" in features.split(",") and bool(numba.config.ENABLE_AVX)
-
-
 # The processor multiplies pairs in one instruction.
-HAS_INSTRUCTION = _compiled_for("avx512bf16")
+HAS_INSTRUCTION = compiled_for("avx512bf16")
 # Two fused multiply-adds take its place: for tests, the speed is that of float32.
 EMULATED = os.environ.get("MINIGRAD_BF16_EMULATE", "0") not in ("", "0")
 SUPPORTED = HAS_INSTRUCTION or EMULATED

@@ -30,18 +30,16 @@ float32, so that tiles and panels have the same shapes.
 
 import platform
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minigrad.kernels.shared.processor import compiled_for
 from minigrad.kernels.shared.threads import jit
 from minigrad.kernels.shared.vectors import INT32, constants, product_types
 
-_features = llvm.get_host_cpu_features()
-VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
+VECTOR_BYTES = 64 if compiled_for("avx512f") else 32 if compiled_for("avx") else 16
 # At most three quarters of the vector registers hold the tile.
 _registers = 32 if VECTOR_BYTES == 64 or platform.machine() in ("aarch64", "arm64") else 16
 ROWS, GATHERED_ROWS = (12, 8) if _registers == 32 else (6, 4)
@@ -67,14 +65,11 @@ def panel_width(dtype) -> int:
     return max(GATHERED_ROWS, lanes_of(dtype, 1))
 
 
-def make_tile_product(
-    gathered, rows, vectors, vector_bytes=VECTOR_BYTES, whole_vectors=False, prefetch=False
-):
+def make_tile_product(gathered, rows, vectors, vector_bytes=VECTOR_BYTES, whole_vectors=False):
     """The tile product of `rows` x `vectors`, with A packed in panels or gathered.
 
     Args:
         whole_vectors: whether panels of A are as wide as `panel_width` says, not as `rows`.
-        prefetch: ask for the panel behind B, which is the next one where many follow each other.
     """
 
     @intrinsic
@@ -99,10 +94,9 @@ def make_tile_product(
         )  # fmt: skip
 
         def codegen(context, builder, signature, arguments):
-            code = _TileProduct(context, builder, signature, arguments, rows, vectors, vector_bytes)
-            code.prefetch = prefetch
-            if whole_vectors:
-                code.panel_width = max(rows, code.width)
+            code = _TileProduct(
+                context, builder, signature, arguments, rows, vectors, vector_bytes, whole_vectors
+            )
             code.emit(gathered)
             return context.get_dummy_value()
 
@@ -123,13 +117,15 @@ class _TileProduct:
     store       C = sums
     """
 
-    def __init__(self, context, builder, signature, arguments, rows, vectors, vector_bytes):
+    def __init__(
+        self, context, builder, signature, arguments, rows, vectors, vector_bytes, whole_vectors
+    ):
         self.builder, self.rows, self.vectors = builder, rows, vectors
-        self.panel_width = rows  # numbers of a panel of A for one k
-        self.prefetch = False
         dtype = signature.args[0].dtype
         self.vector, self.factors, self.multiply_add = product_types(dtype, vector_bytes)
         self.width = self.vector.count
+        # Numbers of a panel of A for one k.
+        self.panel_width = max(rows, self.width) if whole_vectors else rows
         self.alignment = dtype.bitwidth // 8  # of a vector in memory: that of a number
         self.zero = ir.Constant(self.vector, None)
         values = [
@@ -227,8 +223,6 @@ class _TileProduct:
     def _multiply_add(self, a_column, b_row, k, sums):
         """sums + A_t[:, k] * B_t[k, :]."""
         b_k = self._at(b_row, self.builder.mul(k, _const(self.vectors * self.width)))
-        if self.prefetch:
-            self._prefetch(b_k)
         b_vectors = [
             self._load_vector(self._vector_at(b_k, _const(j * self.width), self.factors))
             for j in range(self.vectors)
@@ -240,21 +234,6 @@ class _TileProduct:
                 total = sums[self.vectors * i + j]
                 new_sums.append(self.multiply_add(self.builder, a_value, b_vectors[j], total))
         return new_sums
-
-    def _prefetch(self, b_k):
-        """Ask for the same row of the panel that follows B, for the second-level cache."""
-        builder, number = self.builder, ir.IntType(32)
-        following = self._at(b_k, builder.mul(self.depth, _const(self.vectors * self.width)))
-        pointer = ir.IntType(8).as_pointer()
-        prefetch = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [pointer, number, number, number]),
-            "llvm.prefetch.p0",
-        )
-        for j in range(self.vectors):
-            line = builder.bitcast(self._at(following, _const(j * self.width)), pointer)
-            # A read, to be kept in all caches but the first, of data.
-            builder.call(prefetch, [line, number(0), number(2), number(1)])
 
     def _addresses_of_tile(self):
         """Where each vector of the tile lies in C."""

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 
@@ -78,21 +77,6 @@ def test_only_float32_is_rounded(dtype):
     for function in (bf16.to_bits, bf16.round_to_bfloat16):
         with pytest.raises(TypeError, match="only float32 arrays are rounded to bfloat16, got "):
             function(np.zeros(2, dtype))
-
-
-@pytest.mark.parametrize(
-    "features, avx, expected",
-    [
-        ("+avx,+avx512bf16", 1, True),
-        ("+avx,-avx512bf16", 1, False),
-        ("", 1, False),
-        ("+avx,+avx512bf16", 0, False),
-    ],
-)
-def test_the_instruction_is_used_where_numba_compiles_for_it(features, avx, expected, monkeypatch):
-    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
-    monkeypatch.setattr(numba.config, "ENABLE_AVX", avx)
-    assert bf16._compiled_for("avx512bf16") == expected
 
 
 def test_emulation_is_asked_for_by_the_environment(monkeypatch):

@@ -11,9 +11,11 @@ from minigrad.kernels.shared.microkernel import (
     gathered_product,
     lanes_of,
     make_tile_product,
+    panel_width,
     tile_product,
     tile_product_gathered_half,
     tile_product_gathered_narrow,
+    vector_product,
     widest_lanes,
 )
 from minigrad.kernels.shared.threads import jit
@@ -56,9 +58,29 @@ def run_half(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride
     )
 
 
+@jit
+def run_vectors(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate):
+    vector_product(
+        a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth,
+        c, c_start, c_stride, accumulate, False,
+    )  # fmt: skip
+
+
+@jit
+def run_vectors_wide(
+    a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate
+):
+    vector_product(
+        a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth,
+        c, c_start, c_stride, accumulate, True,
+    )  # fmt: skip
+
+
 # How each form is run, and its vectors.
 FORMS = {
     "panel": (run_panel, 2),
+    "panel of vectors": (run_vectors, 2),
+    "panel of vectors, wide": (run_vectors_wide, 3),
     "gathered": (run_gathered, 2),
     "gathered wide": (run_wide, 3),
     "gathered narrow": (run_narrow, 1),
@@ -107,13 +129,14 @@ def test_tile(form, taps, depth, accumulate, kind, rng):
     # Taps in an order of their own, apart from each other and from the ends.
     order = rng.permutation(taps).astype(np.int64)
     b_taps = order[::-1] * (depth * lanes + 2)
-    if form == "panel":
-        a_taps = order * (rows * depth + 1)
-        index = a_taps[:, None, None] + np.arange(rows)[:, None] + rows * np.arange(depth)
+    width = panel_width(dtype) if "vectors" in form else rows  # of a panel of A
+    if "panel" in form:
+        a_taps = order * (width * depth + 1)
+        index = a_taps[:, None, None] + np.arange(rows)[:, None] + width * np.arange(depth)
     else:
         a_taps = rng.permutation(taps * rows) * (depth + 1)
         index = a_taps.reshape(taps, rows, 1) + np.arange(depth)
-    a, a_values = make_factors(rng, a_start + taps * rows * (depth + 1), kind)
+    a, a_values = make_factors(rng, a_start + taps * width * (depth + 1), kind)
     b, b_values = make_factors(rng, b_start + taps * (depth * lanes + 2), kind)
     c = rng.standard_normal(c_start + rows * c_stride).astype(dtype)
     before = c.copy()
