@@ -10,9 +10,11 @@ class PreparedWeights:
     """The weights of a network in the form in which kernels take them.
 
     Kernels transform, pack or round weights in each call. Within `in_use` they do it once and keep
-    the result, in about as much memory again as the weights take, for convolutions several
-    times as much. Meanwhile the weights must not change; an optimizer's step is noticed, the
-    change of a few numbers is not. It holds for operations on the CPU.
+    the result as long as the weight's array exists: about as much memory again as it takes, for
+    convolutions up to 13 times as much, and again for another size of a batch that is computed in
+    another way. An optimizer's step and `load_state_dict` are noticed. What is written into an
+    array otherwise is not always: take new `PreparedWeights` then. It holds for operations on the
+    CPU.
 
         weights = PreparedWeights()
         with no_grad(), weights.in_use():

@@ -92,7 +92,6 @@ class Trained:
         stored = self.checkpoint.arguments.get("max_pixels", images.MAX_PIXELS)
         images.set_max_pixels(max_pixels or stored)
         self.model = self.checkpoint.build().to(backend)
-        self._weights = PreparedWeights()  # they are the checkpoint's and stay so
 
     @property
     def folder(self) -> Path:
@@ -143,8 +142,9 @@ class Trained:
             refuse: called with the name of an image that cannot be used, and the error.
         """
         batches = self._batches(found, views, refuse)
-        # These hold while the generator runs, and not for what the caller does meanwhile.
-        kept = self._weights.in_use()(predict)
+        # These hold while the generator runs, and not for what the caller does meanwhile. Weights
+        # are kept for one call: until the next one the caller may change the model.
+        kept = PreparedWeights().in_use()(predict)
         passes = products_in(self.precision)(kept)(self.model, batches, self.device)
         for batch, log_probabilities in passes:
             for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
@@ -171,7 +171,7 @@ class Trained:
         self.require_layer(layer)
         found, single = inputs.collect(images, self.classes)
         batches = self._batches(found, 1, inputs.raise_error)
-        with products_in(self.precision), self._weights.in_use():
+        with products_in(self.precision), PreparedWeights().in_use():
             values = features(self.model, batches, len(found), self.device, layer).values
         return values[0] if single else values
 
@@ -217,7 +217,7 @@ class Trained:
         dataset = self.dataset(split, data)
         loader = self.loader(dataset, views)
         shown = progress.for_this_terminal()(split, len(dataset), 0)
-        with shown as report, products_in(self.precision), self._weights.in_use():
+        with shown as report, products_in(self.precision), PreparedWeights().in_use():
             results = evaluate(self.model, loader, self.device, report)
         images = cli.counted(len(results), f"{split} image")
         rounded = ", products in bf16" if self.precision == "bf16" else ""

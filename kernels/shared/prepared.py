@@ -1,17 +1,28 @@
 """Weights in the form in which kernels take them, kept while they do not change.
 
-Kernels transform, pack or round their weights in each call: in training they are others every
-time. Where a network is used as it is, for one image after the other, that takes longer than the
-rest. Within `PreparedWeights.in_use` it is done once.
+Kernels transform, pack or round their weights in each call: in training they change every time.
+Where a network is used as it is, for one image after the other, that takes longer than the rest.
+Within `PreparedWeights.in_use` it is done once.
 """
 
 import threading
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
-_SAMPLES = 16  # numbers of a weight that are looked at, to notice a change
+# Numbers of a weight that are looked at, to notice a change: a prime, so that they are of many
+# channels and taps.
+_SAMPLES = 61
+
+_changes = 0
+
+
+def weights_changed() -> None:
+    """What was prepared before is not used again: weights are about to be overwritten."""
+    global _changes
+    _changes += 1
 
 
 class _Mode(threading.local):
@@ -24,20 +35,23 @@ _mode = _Mode()
 class PreparedWeights:
     """The prepared forms of some weights, which must not change while they are in use.
 
-    They hold about as much memory again as the weights, for convolutions several times as much.
+    They are kept as long as the weights, and hold about as much memory again, for convolutions up
+    to 13 times as much.
     """
 
     def __init__(self) -> None:
-        self._forms: dict[Hashable, tuple[np.ndarray, bytes, Any]] = {}
+        self._forms: dict[Hashable, tuple[weakref.ref, Hashable, Any]] = {}
 
     def get(self, weight: np.ndarray, form: Hashable, make: Callable[[], Any]) -> Any:
         """What `make` returned for this weight and form before, or returns now."""
-        key = (weight.ctypes.data, weight.shape, form)
+        forms, key = self._forms, (id(weight), form)
         sample = weight.reshape(-1)[:: max(1, weight.size // _SAMPLES)].tobytes()
-        kept = self._forms.get(key)
-        if kept is None or kept[1] != sample:
-            # The weight is kept, too: its address must not become another one's.
-            kept = self._forms[key] = weight, sample, make()
+        state = _changes, sample
+        kept = forms.get(key)
+        if kept is None or kept[1] != state:
+            # With the weight its forms go, before another one can have its id.
+            of_weight = weakref.ref(weight, lambda _: forms.pop(key, None))
+            kept = forms[key] = of_weight, state, make()
         return kept[2]
 
 
@@ -56,7 +70,7 @@ def prepared(weight: np.ndarray, form: Hashable, make: Callable[[], Any]) -> Any
     """A form of a weight: what `make` returns, or did when the weight was used before.
 
     Args:
-        weight: an array that lives as long as the network, not one made for a call.
+        weight: an array; nothing is kept longer than it lives.
         form: all that the form depends on besides the weight.
     """
     return make() if _mode.weights is None else _mode.weights.get(weight, form, make)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as backends
+from minigrad.kernels.shared.prepared import weights_changed
 from minigrad.tensor import Tensor, require_no_mask
 
 
@@ -140,6 +141,7 @@ class Module:
                     "elements are one number in memory; assign=True replaces its array"
                 )
             arrays[name] = device.asarray(array.astype(parameter.dtype, copy=False))
+        weights_changed()
         for name, parameter in parameters.items():
             if assign:
                 parameter.data = arrays[name]

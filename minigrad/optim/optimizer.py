@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend
+from minigrad.kernels.shared.prepared import weights_changed
 from minigrad.optim.parameters import make_groups
 from minigrad.tensor import FLOAT_TYPES, Tensor
 
@@ -59,6 +60,7 @@ class Optimizer:
                 if parameter.grad is not None:
                     self._check(parameter, f"parameter {i} of group {g}")
                     updates.append((parameter, group))
+        weights_changed()
         for parameter, group in updates:
             device = backend.backend_of(parameter.data)
             values = device.contiguous(parameter.data)

@@ -18,6 +18,7 @@ from alexnet.errors import BadImage, CheckpointError, DataError, UsageError
 from alexnet.inference.inputs import UNKNOWN
 from alexnet.run.checkpoint import LAST, Checkpoint
 from minigrad import BackendError, Tensor
+from minigrad.kernels.shared import bfloat16
 from minigrad.random import random_keys
 from tests.alexnet.runs import CLASSES, ROOT, STEPS_PER_EPOCH, assert_same_run, rows_of
 
@@ -100,6 +101,20 @@ def test_the_same_image_in_every_form(network, image):
     assert several[3].label == UNKNOWN
     for found in several:
         np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_changed_model_is_used_as_it_is(precision, undisturbed, image, monkeypatch):
+    """A number that is changed to see what it does: weights are kept for one call only."""
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    changed, fresh = (alexnet.load(undisturbed, precision=precision) for _ in range(2))
+    before = changed.predict([image, image])[0].probabilities
+    for network in (changed, fresh):
+        dict(network.model.named_parameters())["features.4.weight"].data[1, 0, 1, 1] = 9
+    after = changed.predict([image, image])[0].probabilities
+    assert not np.array_equal(after, before)
+    np.testing.assert_array_equal(after, fresh.predict([image, image])[0].probabilities)
+    np.testing.assert_array_equal(changed.features(image), fresh.features(image))
 
 
 def test_many_images_along_an_axis_or_in_a_folder(network, photos, image):

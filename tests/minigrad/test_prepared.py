@@ -72,6 +72,72 @@ def test_an_optimizers_step_is_noticed(model):
     assert after.tobytes() == model(images).numpy().tobytes()
 
 
+@pytest.mark.parametrize("way", ["optimizer", "load_state_dict"])
+def test_a_change_of_few_numbers_is_noticed(way):
+    """Of one column of a thousand, as where all other inputs are dead: no sample is in it."""
+    pixels = np.zeros((2, 1000), np.float32)
+    pixels[:, 1] = 1
+    images, layer, weights = mg.tensor(pixels), nn.Linear(1000, 40), mg.PreparedWeights()
+    state = {name: array.copy() for name, array in layer.state_dict().items()}
+    state["weight"][:, 1] += 1
+    with mg.autocast():
+        with weights.in_use():
+            before = layer(images)
+            if way == "optimizer":
+                before.sum().backward()
+                optim.SGD([layer.weight], lr=0.1).step()
+            else:
+                layer.load_state_dict(state)
+            after = layer(images).numpy()
+        assert (after != before.numpy()).all()
+        np.testing.assert_array_equal(after, layer(images).numpy())
+
+
+def test_forms_differ_by_all_that_they_depend_on():
+    """One weight, used in several ways in turn: in each it has a form of its own."""
+    rng = np.random.default_rng(1)
+    weight = mg.Tensor(rng.standard_normal((64, 64, 3, 3), np.float32))
+    narrow = mg.Tensor(rng.standard_normal((5, 3, 3, 3), np.float32))  # the direct path
+    shapes = [(1, 64, 5, 5), (1, 64, 40, 40), (2, 64, 8, 8)]
+    images = [mg.tensor(rng.standard_normal(shape, np.float32)) for shape in shapes]
+    few = mg.tensor(rng.standard_normal((2, 3, 6, 6), np.float32))
+    chosen = {
+        cpu_winograd.best_algorithm((N, H, W, 64), weight.shape, (1, 1), 1, np.dtype("f"), bfloat16)
+        for N, _, H, W in shapes
+        for bfloat16 in (False, True)
+    }
+    assert len(chosen) == 3
+
+    def outputs():
+        for enabled in (False, True):
+            with mg.no_grad(), mg.autocast(enabled=enabled):
+                yield from (F.conv2d(x, weight, padding=1) for x in images)
+                yield from (F.conv2d(x, narrow, stride=s) for x in (few, few) for s in (1, 2))
+
+    expected = [output.numpy() for output in outputs()]
+    with mg.PreparedWeights().in_use():
+        for _ in range(2):
+            for actual, output in zip(outputs(), expected, strict=True):
+                assert actual.numpy().tobytes() == output.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["read-only", "computed"])
+def test_forms_of_weights_that_are_gone_are_gone(kind):
+    layer, images = nn.Conv2d(3, 8, 3), mg.tensor(IMAGES)
+    weights, array = mg.PreparedWeights(), layer.weight.numpy().copy()
+    array.flags.writeable = False
+    if kind == "read-only":
+        layer.load_state_dict({"weight": array, "bias": layer.bias.numpy()}, assign=True)
+    mask = mg.tensor((array > 0).astype(np.float32))
+    with mg.no_grad(), weights.in_use():
+        for _ in range(5):
+            if kind == "read-only":
+                layer(images)
+            else:
+                F.conv2d(images, layer.weight * mask)
+    assert len(weights._kept._forms) <= 1
+
+
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_gradients_are_the_same(bfloat16, model):
     gradients = []

@@ -13,6 +13,7 @@ LAUNCHERS = "minigrad/distributed/launchers.py"
 TEST_LAUNCHERS = "tests/minigrad/distributed/test_launchers.py"
 MASKS_OF_PARTS = "tests/minigrad/test_random.py"
 PROCESSES = "tests/alexnet/processes/"
+TEST_PREPARED = "tests/minigrad/test_prepared.py -k "
 SUMMARY = "minigrad/summary.py"
 TEST_SUMMARY = "tests/minigrad/test_summary.py"
 AUTOCAST = "minigrad/autocast.py"
@@ -629,5 +630,40 @@ FAULTS = [
         "[piece, (_lengths(edges), edges[:-1])]",
         "[piece, (_lengths(edges), edges[-2::-1])]",
         PROCESSES + "test_same_bits.py",
+    ),
+    Fault(
+        "prepared weights: a step of the optimizer is not noticed",
+        "minigrad/optim/optimizer.py",
+        "        weights_changed()\n",
+        "",
+        TEST_PREPARED + "few_numbers",
+    ),
+    Fault(
+        "prepared weights: load_state_dict is not noticed",
+        "minigrad/nn/module.py",
+        "        weights_changed()\n",
+        "",
+        TEST_PREPARED + "few_numbers",
+    ),
+    Fault(
+        "prepared weights: forms outlive their weight",
+        "kernels/shared/prepared.py",
+        "lambda _: forms.pop(key, None))",
+        "lambda _: None)",
+        TEST_PREPARED + "are_gone",
+    ),
+    Fault(
+        "prepared weights: they stay in use behind the block",
+        "minigrad/prepared.py",
+        "prepared.use(before)",
+        "pass",
+        TEST_PREPARED + "prepared_once",
+    ),
+    Fault(
+        "prepared weights: a network keeps them, whatever is done to its model",
+        "alexnet/inference/trained.py",
+        "kept = PreparedWeights().in_use()",
+        'kept = self.__dict__.setdefault("kept", PreparedWeights()).in_use()',
+        "tests/alexnet/test_network.py -k changed_model",
     ),
 ]
