@@ -5,7 +5,8 @@ multiplies least. The direct path takes all others but the input gradient with s
 padding as wide as the window), where most products would be with zeros: that goes through im2col.
 
 In bfloat16 there is a fast form of Winograd's alone, in which the transformed values are rounded.
-Elsewhere the factors themselves are; their products are exact in float32, whose paths add them.
+Elsewhere the factors themselves are; their products are exact in float32, which the other paths
+add.
 """
 
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
@@ -28,14 +29,13 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat
 
 def _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu):
     window = stride, padding, groups
-    shapes = output, weight, stride, groups
-    if bfloat16 and not _suits_winograd(*shapes, bfloat16):
-        input, weight, bfloat16 = rounded_copy(input), _rounded(weight), False
-    if _suits_winograd(*shapes, bfloat16):
+    if _suits_winograd(output, weight, stride, groups, bfloat16):
         cpu_winograd.forward(
             input, weight, bias, *window, output=output, relu=relu, bfloat16=bfloat16
         )
         return
+    if bfloat16:
+        input, weight = rounded_copy(input), _rounded(weight)
     cpu_direct.forward(input, weight, bias, *window, output=output)
     if relu:
         relu_kernels.forward(output, output=output)
@@ -45,15 +45,15 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, 
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
     window = stride, padding, groups
-    shapes = grad_output, weight, stride, groups
-    if bfloat16 and (stride != (1, 1) or not _suits_winograd(*shapes, bfloat16)):
-        grad_output, weight, bfloat16 = rounded_copy(grad_output), _rounded(weight), False
-    KH, KW = weight.shape[2:]
-    if stride == (1, 1) and _suits_winograd(*shapes, bfloat16):
+    if stride == (1, 1) and _suits_winograd(grad_output, weight, stride, groups, bfloat16):
         cpu_winograd.backward_input(
             grad_output, weight, *window, grad_input=grad_input, bfloat16=bfloat16
         )
-    elif stride == (1, 1) and padding[0] < KH and padding[1] < KW:
+        return
+    if bfloat16:
+        grad_output, weight = rounded_copy(grad_output), _rounded(weight)
+    KH, KW = weight.shape[2:]
+    if stride == (1, 1) and padding[0] < KH and padding[1] < KW:
         cpu_direct.backward_input(grad_output, weight, *window, grad_input=grad_input)
     else:
         cpu_im2col.backward_input(grad_output, weight, *window, grad_input=grad_input)
@@ -63,15 +63,14 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
     window = stride, padding, groups
-    shapes = grad_output, grad_weight, stride, groups
-    if bfloat16 and not _suits_winograd(*shapes, bfloat16):
-        grad_output, input, bfloat16 = rounded_copy(grad_output), rounded_copy(input), False
-    if _suits_winograd(*shapes, bfloat16):
+    if _suits_winograd(grad_output, grad_weight, stride, groups, bfloat16):
         cpu_winograd.backward_weight(
             grad_output, input, *window, grad_weight=grad_weight, bfloat16=bfloat16
         )
-    else:
-        cpu_direct.backward_weight(grad_output, input, *window, grad_weight=grad_weight)
+        return
+    if bfloat16:
+        grad_output, input = rounded_copy(grad_output), rounded_copy(input)
+    cpu_direct.backward_weight(grad_output, input, *window, grad_weight=grad_weight)
 
 
 def _rounded(weight):

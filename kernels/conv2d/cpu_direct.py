@@ -53,31 +53,32 @@ SUMS_BYTES = 1 << 19
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output):
-    if _short(input, groups) and padding != (0, 0):
-        input, padding = _pad(input, padding), (0, 0)
-    merged = groups == 1 and padding[1] == 0
-    panels = prepared(
-        weight, ("panels", groups, merged), lambda: _weight_panels(weight, groups, merged)
-    )
-    _convolve(input, panels, weight.shape[2:], bias, stride, padding, merged, output)
+    if bias is None:
+        bias = np.zeros(output.shape[3], output.dtype)
+    _convolve(input, weight, False, bias, stride, padding, groups, output)
 
 
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input):
     """For stride 1."""
     KH, KW = weight.shape[2:]
     padding = KH - 1 - padding[0], KW - 1 - padding[1]
-    if _short(grad_output, groups) and padding != (0, 0):
-        grad_output, padding = _pad(grad_output, padding), (0, 0)
+    no_bias = np.zeros(grad_input.shape[3], grad_input.dtype)
+    _convolve(grad_output, weight, True, no_bias, stride, padding, groups, grad_input)
+
+
+def _convolve(images, weight, flipped, bias, stride, padding, groups, output):
+    if _short(images, groups) and padding != (0, 0):
+        images, padding = _pad(images, padding), (0, 0)
     merged = groups == 1 and padding[1] == 0
-    panels = _weight_panels(flipped_filters(weight, groups), groups, merged)
-    _convolve(grad_output, panels, (KH, KW), None, stride, padding, merged, grad_input)
-
-
-def _convolve(images, panels, kernel_size, bias, stride, padding, merged, output):
-    if bias is None:
-        bias = np.zeros(output.shape[3], output.dtype)
+    panels = prepared(
+        weight,
+        ("panels", flipped, groups, merged),
+        lambda: _weight_panels(
+            flipped_filters(weight, groups) if flipped else weight, groups, merged
+        ),
+    )
     wide = panels.shape[-1] == lanes_of(images.dtype, 3)
-    _multiply(images, panels, wide, bias, kernel_size, stride, padding, merged, output)
+    _multiply(images, panels, wide, bias, weight.shape[2:], stride, padding, merged, output)
 
 
 def flipped_filters(weight, groups):

@@ -29,6 +29,7 @@ import numpy as np
 from numba import get_num_threads, get_thread_id, prange
 
 from minigrad.kernels.conv2d.cpu_winograd_tiles import (
+    TASK_CHANNELS,
     best_algorithm,
     load_tile,
     split_filters,
@@ -98,7 +99,10 @@ def _transformed(weight, algorithm, bfloat16):
     lanes = widest_lanes(weight.dtype, outputs)
     shape = groups, -(-outputs // lanes), algorithm.products**2, -(-inputs // pair), lanes
     filters = pool.empty(shape, factor_type)
-    transform_filters(weight, evaluate_filter(algorithm, weight.dtype, bfloat16), pair, filters)
+    taps = weight.shape[3] * weight.shape[4] * TASK_CHANNELS * lanes
+    work = pool.empty((get_num_threads(), taps), weight.dtype)
+    code = evaluate_filter(algorithm, weight.dtype, bfloat16)
+    transform_filters(weight, code, pair, work, filters)
     return filters
 
 

@@ -4,7 +4,7 @@ import functools
 import math
 
 import numpy as np
-from numba import prange
+from numba import get_thread_id, prange
 
 from minigrad.kernels.conv2d.winograd_algorithms import algorithms
 from minigrad.kernels.shared.addresses import address, call, clear, copy
@@ -18,6 +18,7 @@ WORTHWHILE = 0.8
 TASK_CHANNELS = 16  # input channels whose filters one task transforms
 
 
+@functools.lru_cache(maxsize=256)
 def suits(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
     """Whether a convolution and its gradients are faster this way than by the direct path.
 
@@ -93,13 +94,14 @@ def turned_filters(weight, groups):
 
 
 @parallel_jit
-def transform_filters(weight, evaluate, pair, filters):
+def transform_filters(weight, evaluate, pair, work, filters):
     """(G, OC, IC, R, R) as [group][OC / lanes][point][IC / pair][lanes], zero behind the last.
 
     TASK_CHANNELS input channels at a time: all their filters lie side by side in a tile.
 
     Args:
         pair: input channels of one element of `filters`: 2 in bfloat16, else 1.
+        work: memory for each thread: R * R * TASK_CHANNELS * lanes numbers of the weight's type.
     """
     _, OC, IC, R, _ = weight.shape
     groups, panels, points, depth, lanes = filters.shape
@@ -111,7 +113,8 @@ def transform_filters(weight, evaluate, pair, filters):
         g, channel = panel // panels, panel % panels * lanes
         count = min(elements, depth - first)
         size = count * lanes
-        taps = np.zeros((R * R, pair * size), weight.dtype)
+        taps = work[get_thread_id(), : R * R * pair * size].reshape(R * R, pair * size)
+        taps[...] = 0
         for c in range(min(lanes, OC - channel)):
             for i in range(count * pair):
                 ic = first * pair + i

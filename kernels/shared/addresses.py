@@ -1,6 +1,8 @@
 """Raw memory in compiled functions: addresses, copies, and calls of machine code.
 
-Addresses are integers, and sizes are bytes. Nothing is checked.
+Addresses are integers, and sizes are bytes. Nothing is checked. Numba frees an array that a
+function has made after the last line that names it, and does not know what is done with an address:
+the memory must belong to an argument, or to an array that is read after the call.
 """
 
 from llvmlite import ir

@@ -81,6 +81,8 @@ def matmul(a, b, *, output, bfloat16=False):
         return
     a_flat, a_strides = _flat(a)
     b_flat, b_strides = _flat(b)
+    if is_rounded and b_strides[0] != 1 and min(terms, N) > 1:  # else both orders are one
+        raise ValueError("matmul: b must be the transpose of what bfloat16_rows returned")
     gathered = is_rounded or (b_strides[0] == 1 and N > 1)
     if gathered and M == 1:
         if numbers == 2 and not is_rounded:

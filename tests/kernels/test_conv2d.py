@@ -1,11 +1,13 @@
 """The three paths of the convolution against the reference, and which is taken."""
 
+import ctypes
 import itertools
 
 import numba
 import numpy as np
 import pytest
 
+from minigrad import autocast, no_grad, tensor
 from minigrad.kernels import conv2d
 from minigrad.kernels.conv2d import (
     cpu,
@@ -18,8 +20,11 @@ from minigrad.kernels.conv2d import (
     reference,
     winograd_algorithms,
 )
-from minigrad.kernels.shared.microkernel import lanes_of
+from minigrad.kernels.conv2d.cpu_winograd_tiles import TASK_CHANNELS
+from minigrad.kernels.shared import bfloat16 as bf16
+from minigrad.kernels.shared.microkernel import lanes_of, widest_lanes
 from tests.kernels.on_device import ChannelsFirst
+from tests.op_cases import CASES as OPERATIONS
 
 SHAPES = [  # channels, image, output channels, window, stride, padding, groups
     (3, (5, 4), 4, (3, 2), (1, 1), (0, 0), 1),
@@ -63,18 +68,18 @@ def make_arrays(N, shape, dtype, rng):
     return input, weight, bias, grad_output, (stride, padding, groups)
 
 
-def run(module, input, weight, bias, grad_output, parameters):
+def run(module, input, weight, bias, grad_output, parameters, **options):
     module = module if module is reference else ChannelsFirst(module)
     output, grad_weight = np.full_like(grad_output, np.nan), np.full_like(weight, np.nan)
-    module.forward(input, weight, bias, *parameters, output=output)
-    module.backward_weight(grad_output, input, *parameters, grad_weight=grad_weight)
+    module.forward(input, weight, bias, *parameters, output=output, **options)
+    module.backward_weight(grad_output, input, *parameters, grad_weight=grad_weight, **options)
     return [output, grad_weight]
 
 
-def run_backward_input(module, input, weight, grad_output, parameters):
+def run_backward_input(module, input, weight, grad_output, parameters, **options):
     module = module if module is reference else ChannelsFirst(module)
     grad_input = np.full_like(input, np.nan)
-    module.backward_input(grad_output, weight, *parameters, grad_input=grad_input)
+    module.backward_input(grad_output, weight, *parameters, grad_input=grad_input, **options)
     return grad_input
 
 
@@ -243,11 +248,13 @@ def test_which_path_is_taken(monkeypatch, rng):
         for name in ("forward", "backward_input", "backward_weight"):
             monkeypatch.setattr(path, name, lambda *a, path=path, **k: taken.append(path))
 
-    def paths(N, shape):
+    def paths(N, shape, **options):
+        """Those of the forward pass, the weight gradient and the input gradient."""
         taken.clear()
-        input, weight, bias, grad_output, parameters = make_arrays(N, shape, np.float32, rng)
-        run(cpu, input, weight, bias, grad_output, parameters)
-        run_backward_input(cpu, input, weight, grad_output, parameters)
+        arrays = make_arrays(N, shape, np.float32, rng)
+        run(cpu, *arrays, **options)
+        input, weight, bias, grad_output, parameters = arrays
+        run_backward_input(cpu, input, weight, grad_output, parameters, **options)
         return taken
 
     direct, winograd = [cpu_direct] * 3, [cpu_winograd] * 3
@@ -267,6 +274,38 @@ def test_which_path_is_taken(monkeypatch, rng):
         cpu_winograd,
         cpu_im2col,
     ]
+    assert paths(2, (*few, (1, 1), (0, 0), 1), bfloat16=True) == direct
+    assert paths(32, (*many, (1, 1), (1, 1), 1), bfloat16=True) == winograd
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in OPERATIONS if case.large and case.operation in ("conv2d", "conv2d_relu")],
+    ids=lambda case: case.name,
+)
+def test_large_convolutions_of_the_table_take_winograd(case, bfloat16, rng, monkeypatch):
+    """Gradient checks and comparisons with PyTorch run on the path that AlexNet takes."""
+    monkeypatch.setattr(bf16, "SUPPORTED", True)
+    taken = []
+    monkeypatch.setattr(cpu_winograd, "forward", lambda *a, **k: taken.append(k["bfloat16"]))
+    for dtype in (np.float32, np.float64)[: 1 if bfloat16 else 2]:
+        with autocast(enabled=bfloat16), no_grad():
+            case.function(*map(tensor, case.make_inputs(rng, dtype)))
+    assert taken == ([True] if bfloat16 else [False, False])
+
+
+def test_filters_are_transformed_in_memory_that_is_there_meanwhile(rng):
+    """Numba frees an array behind its last name, and sees none in an address."""
+    places = []
+    record = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)(lambda *taps: places.append(taps[0]))
+    weight = rng.standard_normal((2, 40, 24, 3, 3)).astype(np.float32)
+    lanes = widest_lanes(weight.dtype, 40)
+    filters = np.empty((2, -(-40 // lanes), 16, 24, lanes), np.float32)
+    work = np.empty((numba.get_num_threads(), 9 * TASK_CHANNELS * lanes), np.float32)
+    code = ctypes.cast(record, ctypes.c_void_p).value
+    cpu_winograd_tiles.transform_filters(weight, code, 1, work, filters)
+    assert places and all(0 <= place - work.ctypes.data < work.nbytes for place in places)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=case_id)

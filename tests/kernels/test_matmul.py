@@ -92,6 +92,13 @@ def test_only_float32_is_rounded_to_bfloat16():
         matmul.matmul(np.ones((2, 2)), np.ones((2, 2)), output=np.ones((2, 2)), bfloat16=True)
 
 
+def test_rounded_rows_in_another_order_are_refused():
+    pairs = np.ones((3, 4), np.uint32)  # as if they were the columns
+    with pytest.raises(ValueError, match="b must be the transpose of what bfloat16_rows"):
+        a, output = np.ones((2, 6), np.float32), np.ones((2, 4), np.float32)
+        matmul.matmul(a, pairs, output=output, bfloat16=True)
+
+
 def test_identity_is_exact(dtype, rng):
     matrix = rng.standard_normal((29, 67)).astype(dtype)
     output = np.full_like(matrix, np.nan)

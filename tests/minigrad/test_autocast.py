@@ -125,6 +125,9 @@ def test_results_are_those_of_rounded_factors(case, rng):
     arrays = case.make_inputs(rng, np.float32)
     shape = case.function(*map(mg.Tensor, arrays)).shape
     grad_output = np.asarray(rng.standard_normal(shape), np.float32)
+    if case.large:  # where the output is nearly zero, rounding decides whether ReLU passes it
+        output = expected_results(case, arrays, grad_output)[0]
+        grad_output[np.abs(output) <= bfloat16.largest_error(output)] = 0
     results = result_and_gradients(case.function, arrays, grad_output)
     for result, expected in zip(results, expected_results(case, arrays, grad_output), strict=True):
         assert result.dtype == np.float32

@@ -153,6 +153,16 @@ def draw_many_channels(rng: np.random.Generator, fast: Any) -> Draw:
                 return check_convolution(rng, fast, input, weight, (stride, padding, groups))
 
 
+def draw_precision(rng, fast) -> tuple[str, np.dtype, dict[str, bool]]:
+    """Its name, the type of the arrays, and the options of the kernels."""
+    names = ["float32", "float64"]
+    if fast.name == "cpu":  # the GPU has no kernels for bfloat16 so far
+        names.append("bfloat16")
+    name = str(rng.choice(names))
+    dtype = np.dtype("float64" if name == "float64" else "float32")
+    return name, dtype, {"bfloat16": True} if name == "bfloat16" else {}
+
+
 def products_of(input, weight, stride, padding) -> int:
     """Of the direct sum; 0 where the window does not fit into the image."""
     OH, OW = (
@@ -172,24 +182,19 @@ def takes_winograd(output, weight, stride, groups, precision) -> bool:
 def check_convolution(rng, fast, input, weight, parameters) -> Draw:
     """The check of a convolution, in a precision that is drawn."""
     stride, padding, groups = parameters
-    # The GPU has no kernels for bfloat16 so far.
-    precisions = (
-        ["float32", "float64", "bfloat16"] if fast.name == "cpu" else ["float32", "float64"]
-    )
-    precision = str(rng.choice(precisions))
-    options = {"bfloat16": True} if precision == "bfloat16" else {}
-    dtype = np.dtype("float64" if precision == "float64" else "float32")
+    precision, dtype, options = draw_precision(rng, fast)
+    has_bias = rng.random() < 0.8
     shape = conv2d.output_shape(input, weight, stride, padding, groups)
     winograd = fast.name == "cpu" and takes_winograd(shape, weight, stride, groups, precision)
     text = (
         f"conv2d input {input} weight {weight} stride {stride} padding {padding} groups {groups} "
-        f"{precision}{' Winograd' if winograd else ''}"
+        f"{precision}{' Winograd' if winograd else ''}{'' if has_bias else ' without bias'}"
     )
 
     def check() -> None:
         outputs = Outputs()
         x, w = (rng.standard_normal(shape).astype(dtype) for shape in (input, weight))
-        bias = rng.standard_normal(weight[0]).astype(dtype)
+        bias = rng.standard_normal(weight[0]).astype(dtype) if has_bias else None
         grad_output = rng.standard_normal(shape).astype(dtype)
         results = [
             outputs.images(shape, dtype),
@@ -197,6 +202,11 @@ def check_convolution(rng, fast, input, weight, parameters) -> Draw:
             outputs.array(weight, dtype),
         ]
         run_convolution(fast, x, w, bias, grad_output, parameters, results, options)
+        rectified = outputs.images(shape, dtype)
+        fast.conv2d.forward_relu(x, w, bias, *parameters, output=rectified, **options)
+        if not np.array_equal(rectified, np.maximum(results[0], 0)):
+            raise WrongResult("forward_relu is not the ReLU of forward")
+        bias = np.zeros(weight[0]) if bias is None else bias
         if options:
             x, w, grad_output = map(round_to_bfloat16, (x, w, grad_output))
         if products_of(input, weight, stride, padding) <= LARGEST_IN_LOOPS:
@@ -334,10 +344,7 @@ def draw_norm_with_pooling(rng: np.random.Generator, fast: Any) -> Draw:
 
 def draw_linear(rng: np.random.Generator, fast: Any) -> Draw:
     M, K, N = (int(np.exp(rng.uniform(0, np.log(largest)))) for largest in (150, 700, 150))
-    precision = str(rng.choice(["float32", "float64", "bfloat16"]))
-    # The GPU has no kernels for bfloat16 so far.
-    options = {"bfloat16": True} if precision == "bfloat16" and fast.name == "cpu" else {}
-    dtype = np.dtype("float64" if precision == "float64" else "float32")
+    precision, dtype, options = draw_precision(rng, fast)
     text = f"linear input {(M, K)} weight {(N, K)} {precision}"
 
     def check() -> None:

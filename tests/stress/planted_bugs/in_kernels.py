@@ -38,11 +38,11 @@ FAULTS = [
         TEST_BFLOAT16 + "compiled_form",
     ),
     Fault(
-        "bfloat16: the instruction is used although Numba compiles for another processor",
-        BFLOAT16,
+        "instructions are used although Numba compiles for another processor",
+        "kernels/shared/processor.py",
         "features = numba.config.CPU_FEATURES  # NUMBA_CPU_FEATURES, or None",
         "features = None",
-        TEST_BFLOAT16 + "numba_compiles",
+        "tests/kernels/test_processor.py",
     ),
     Fault(
         "bfloat16: float64 arrays are computed as if nothing had been said",

@@ -317,4 +317,25 @@ FAULTS = [
         "values = work[0]",
         THREADS,
     ),
+    Fault(
+        "winograd: filters are transformed in memory that is freed meanwhile",
+        TILES,
+        "taps = work[get_thread_id(), : R * R * pair * size].reshape(R * R, pair * size)",
+        "taps = np.empty((R * R, pair * size), weight.dtype)",
+        CONV + "memory_that_is_there",
+    ),
+    Fault(
+        "winograd: its ReLU is lost",
+        "kernels/conv2d/cpu.py",
+        "output=output, relu=relu, bfloat16=bfloat16",
+        "output=output, bfloat16=bfloat16",
+        PRODUCTS + "relu_of_a_convolution",
+    ),
+    Fault(
+        "winograd: bfloat16 never takes it",
+        "kernels/conv2d/cpu.py",
+        "groups, weight.dtype, bfloat16)",
+        "groups, weight.dtype, bfloat16) and not bfloat16",
+        CONV + "which_path_is_taken",
+    ),
 ]
