@@ -15,6 +15,9 @@ from minigrad.kernels.shared.threads import jit, parallel_jit
 FILTER_COST = 8
 # A direct sum is simpler: what needs nearly as many multiply-adds is not faster.
 WORTHWHILE = 0.8
+# Layers with a stride are the first ones, with filters of few numbers: their direct sums are short,
+# and so exact that the error of longer lines would be more than twice theirs.
+MOST_PIXELS_OF_STRIDED = 6
 TASK_CHANNELS = 16  # input channels whose filters one task transforms
 
 
@@ -44,7 +47,10 @@ def best_algorithm(output_shape, weight_shape, stride, groups, dtype, bfloat16=F
     """The algorithm of least cost, for a window of 2 to 5 taps when divided by the stride."""
     shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16
     taps = -(-weight_shape[2] // stride[0])
-    return min(algorithms(taps, bfloat16), key=lambda algorithm: _cost(algorithm, *shapes))
+    found = algorithms(taps, bfloat16)
+    if stride != (1, 1) and not bfloat16:
+        found = [a for a in found if a.size <= MOST_PIXELS_OF_STRIDED]
+    return min(found, key=lambda algorithm: _cost(algorithm, *shapes))
 
 
 def _cost(algorithm, output_shape, weight_shape, stride, groups, dtype, bfloat16):
