@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from benchmarks.contestant import FORMS
@@ -112,4 +112,5 @@ def started(
         try:
             yield Contestant(process)
         finally:
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # of a word that a process which has ended did not read
+                process.stdin.close()

@@ -193,6 +193,15 @@ def test_a_contestant_that_ends_is_named(capfd):
     assert "KeyError" in capfd.readouterr().err
 
 
+def test_a_contestant_that_is_killed_is_named():
+    """The word that it did not read is not sent once more when its context ends."""
+    with step.started(step.Entry(OURS), WORK) as contestant:
+        contestant.process.kill()
+        contestant.process.wait()
+        with pytest.raises(step.Failed, match="ended with exit code -9"):
+            contestant.ask("step")
+
+
 def test_the_command(fakes, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(machine, "introduce", lambda torch: {"cpu": "this one"})
     fakes.update(dict.fromkeys([OURS, EAGER.name, EAGER.name + ", keeps pages"], (6.9, 2.0)))
