@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from alexnet import cli, load
 from alexnet.errors import UsageError
 from alexnet.inference.results import Estimate, proportion
+from alexnet.run.checkpoint import LAST
+from alexnet.run.folder import RUN_JSON, precisions
 from alexnet.run.metrics import Row
 from alexnet.style import COLORS, new_figure, plain, save, whole_numbers
 from benchmarks import report
@@ -63,21 +65,24 @@ def read(folder: Path) -> Run:
     Raises:
         CheckpointError: there is no run.
         DataError: its images are not where they were.
-        UsageError: it is not complete, or not in one of the precisions.
+        UsageError: it is not complete, or not in one of the precisions throughout.
     """
-    network = load(folder)
+    network = load(folder / LAST)  # the best epoch may be from before the run was continued
     settings = dict(network.checkpoint.arguments)
-    precision, seed = settings.get("precision"), settings.get("seed")
     rows, epochs = network.metrics, settings.get("epochs")
+    precision = ", then ".join(precisions(folder))
     if precision not in PRECISIONS:
-        raise UsageError(f"{folder} is no run in {FLOAT32} or {BF16}")
+        raise UsageError(
+            f"{folder} is no run in {FLOAT32} or {BF16}: {RUN_JSON} names "
+            f"{precision or 'no precision'}"
+        )
     if len(rows) != epochs:
         raise UsageError(
             f"{folder} has {len(rows)} of {epochs} epochs: continue it with "
             f"{cli.command('python -m alexnet.train', '--resume', folder)}"
         )
     kept = {name: value for name, value in settings.items() if name not in FREE}
-    return Run(folder, precision, seed, kept, rows, len(network.dataset()))
+    return Run(folder, precision, settings.get("seed"), kept, rows, len(network.dataset()))
 
 
 def groups(runs: list[Run]) -> list[list[Run]]:

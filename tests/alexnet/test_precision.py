@@ -12,6 +12,7 @@ from alexnet.errors import UsageError
 from alexnet.inference import inputs
 from alexnet.inference.trained import Trained
 from alexnet.run.checkpoint import LAST
+from alexnet.run.folder import precisions
 from minigrad import BackendError, io
 from minigrad.kernels.shared import bfloat16 as bf16
 from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, rows_of
@@ -72,6 +73,7 @@ def test_a_continued_run_may_have_another_precision(stopped_run, run, undisturbe
     assert "changed   precision: bf16 before, float32 now" in told and "products in" not in told
     assert rows_of(stopped_run)[0] == rows_of(run)[0]
     assert rows_of(stopped_run)[1] not in (rows_of(run)[1], rows_of(undisturbed)[1])
+    assert (precisions(stopped_run), precisions(run)) == (["bf16", "float32"], ["bf16"])
 
 
 def test_validation_has_the_precision_of_the_run(run):
