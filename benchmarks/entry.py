@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
@@ -53,7 +53,7 @@ class Work:
     training: bool
 
 
-def obstacle(form: str, precisions: list[str], training: bool) -> str | None:
+def obstacle(form: str, precisions: Iterable[str], training: bool) -> str | None:
     """Why this program has nothing to show here, in words."""
     if form not in RUNTIMES:
         return None
@@ -62,7 +62,7 @@ def obstacle(form: str, precisions: list[str], training: bool) -> str | None:
     for module in ("onnx", form):
         if importlib.util.find_spec(module) is None:
             return f"{module} is not installed: pip install {module}"
-    if precisions == [BF16] and form == "onnxruntime":
+    if set(precisions) == {BF16} and form == "onnxruntime":
         return "it has no bfloat16 on this CPU"
     return None
 

@@ -193,14 +193,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _peers(arguments: argparse.Namespace, has_torch: bool) -> list[str]:
+def _peers(
+    arguments: argparse.Namespace, precisions: tuple[str, ...], has_torch: bool
+) -> list[str]:
     """The forms to time; one that cannot be is named on stderr if it could have been expected."""
     forms = arguments.forms
     if forms is None:
         forms = [*FORMS, *(RUNTIMES if arguments.inference else [])]
     peers = []
     for form in forms:
-        problem = obstacle(form, arguments.precision, not arguments.inference)
+        problem = obstacle(form, precisions, not arguments.inference)
         if problem:
             print(f"left out: {RUNTIMES[form]}: {problem}", file=sys.stderr)
         elif has_torch or form in RUNTIMES:
@@ -215,7 +217,7 @@ def _run(argv: list[str] | None) -> int:
 
     torch = peer.import_torch()
     about = machine.introduce(torch)
-    peers = _peers(arguments, torch is not None)
+    peers = _peers(arguments, precisions, torch is not None)
     versions = {name: environment.package_version(name) for name in peers if name in RUNTIMES}
     for name, version in versions.items():
         print(f"{name} {version}")

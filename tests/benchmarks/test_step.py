@@ -151,6 +151,19 @@ def test_what_is_not_installed_is_left_out(monkeypatch):
     )
 
 
+def test_a_precision_that_is_named_twice_counts_once(fakes, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "introduce", lambda torch: {})
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    monkeypatch.setattr(entry.importlib.util, "find_spec", {"onnx": 1, "onnxruntime": 1}.get)
+    monkeypatch.setattr(step, "PAUSE", 0)
+    fakes["minigrad bf16"] = 6.9, 1.0
+    options = ["--inference", "--forms", "onnxruntime", "--repeats", "1"]
+    assert step.main([*options, "--precision", "bf16", "bf16"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "left out: onnxruntime: it has no bfloat16 on this CPU\n"
+    assert "onnxruntime" not in printed.out
+
+
 def test_a_busy_program_runs_beside_the_work():
     """It takes seconds of a processor, and it is gone afterwards, also after an error."""
     before = os.times()
