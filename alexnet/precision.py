@@ -3,8 +3,8 @@
 from alexnet.errors import UsageError
 from minigrad import autocast
 
-# tf32 is the GPU's, bf16 the CPU's.
 PRECISIONS = ("float32", "tf32", "bf16")
+CPU_PRECISIONS = ("float32", "bf16")
 
 
 def require_available(precision: str, backend: str) -> None:

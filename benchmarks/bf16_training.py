@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 from alexnet import cli, load
 from alexnet.errors import UsageError
 from alexnet.inference.results import Estimate, proportion
+from alexnet.precision import CPU_PRECISIONS
 from alexnet.run.checkpoint import LAST
 from alexnet.run.folder import RUN_JSON, precisions
 from alexnet.run.metrics import Row
 from alexnet.style import COLORS, new_figure, plain, save, whole_numbers
 from benchmarks import report
-from benchmarks.precision import BF16, FLOAT32, PRECISIONS
+from benchmarks.precision import BF16, FLOAT32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def read(folder: Path) -> Run:
     settings = dict(network.checkpoint.arguments)
     rows, epochs = network.metrics, settings.get("epochs")
     precision = ", then ".join(precisions(folder))
-    if precision not in PRECISIONS:
+    if precision not in CPU_PRECISIONS:
         raise UsageError(
             f"{folder} is no run in {FLOAT32} or {BF16}: {RUN_JSON} names "
             f"{precision or 'no precision'}"
@@ -92,7 +93,9 @@ def groups(runs: list[Run]) -> list[list[Run]]:
         UsageError: runs cannot be compared.
     """
     found: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.data, PRECISIONS.index(run.precision), run.seed)):
+    for run in sorted(
+        runs, key=lambda run: (run.data, CPU_PRECISIONS.index(run.precision), run.seed)
+    ):
         found.setdefault(run.data, []).append(run)
     for first, *others in found.values():
         for run in others:
@@ -101,7 +104,7 @@ def groups(runs: list[Run]) -> list[list[Run]]:
                     f"{first.folder} and {run.folder} differ in {', '.join(different)}: give runs "
                     "that differ in --seed and --precision alone"
                 )
-        seeds = [[r.seed for r in (first, *others) if r.precision == p] for p in PRECISIONS]
+        seeds = [[r.seed for r in (first, *others) if r.precision == p] for p in CPU_PRECISIONS]
         if seeds[0] != seeds[1] or len(set(seeds[0])) < len(seeds[0]):
             raise UsageError(
                 f"the seeds of the runs with {first.data} are {_listed(seeds[0])} in {FLOAT32} and "
@@ -133,7 +136,7 @@ HEADER = (
 def lines(runs: list[Run]) -> list[str]:
     """A table of the runs with one data set: each, and the mean over the seeds."""
     found = []
-    for precision in PRECISIONS:
+    for precision in CPU_PRECISIONS:
         chosen = [run for run in runs if run.precision == precision]
         for few, seed in (*(([run], run.seed) for run in chosen), (chosen, "mean")):
             losses = [mean(few, lambda run, name=name: run.rows[-1][name]) for name in LOSSES]
@@ -161,7 +164,7 @@ def draw(grouped: list[list[Run]], path: Path) -> None:
 
 
 def _draw_losses(axes: Axes, runs: list[Run], name: str) -> None:
-    for precision, color in zip(PRECISIONS, COLORS):
+    for precision, color in zip(CPU_PRECISIONS, COLORS):
         chosen = [run for run in runs if run.precision == precision]
         losses = [[row[name] for row in run.rows] for run in chosen]
         epochs = [row["epoch"] for row in chosen[0].rows]

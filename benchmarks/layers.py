@@ -12,6 +12,7 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import require_available
 from benchmarks import budget, machine, peer, picture, precision
 from benchmarks.passes import FORWARD, INPUT, Layer, Ours, Torch, walk
 from benchmarks.precision import BF16, FLOAT32
@@ -229,7 +230,8 @@ def _run(argv: list[str] | None) -> int:
         layers = [layer for layer in layers if layer.name in arguments.layers]
 
     precisions = tuple(dict.fromkeys(arguments.precision))
-    precision.require(precisions)
+    for of_products in precisions:
+        require_available(of_products, "cpu")
     torch = peer.import_torch()
     about = machine.introduce(torch)
     peaks = machine.measure_peaks(bf16=BF16 in precisions)

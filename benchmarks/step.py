@@ -11,6 +11,7 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import require_available
 from alexnet.run import environment
 from benchmarks import busy, machine, peer, precision
 from benchmarks.contestant import FORMS, OURS
@@ -213,7 +214,8 @@ def _peers(
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     precisions = tuple(dict.fromkeys(arguments.precision))
-    precision.require(precisions)
+    for of_products in precisions:
+        require_available(of_products, "cpu")
 
     torch = peer.import_torch()
     about = machine.introduce(torch)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from alexnet.model import ARCHITECTURES
-from benchmarks import busy, entry, machine, precision, step
+from benchmarks import busy, entry, machine, step
 from benchmarks.contestant import FORMS, OURS, contestant
 from benchmarks.runtimes import RUNTIMES
 from minigrad.kernels.shared import bfloat16
@@ -237,7 +237,7 @@ def test_the_command(fakes, monkeypatch, tmp_path, capsys):
 def test_both_precisions_in_one_run(fakes, monkeypatch, tmp_path, capsys):
     """The first one named is what ratios are of; a program that is not there is named."""
     monkeypatch.setattr(machine, "introduce", lambda torch: {})
-    monkeypatch.setattr(precision, "require", lambda precisions: None)
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
     monkeypatch.setattr(step.peer, "import_torch", lambda: object())
     monkeypatch.setattr(entry.importlib.util, "find_spec", {"onnx": 1, "openvino": 1}.get)
     seconds = {OURS: 3.0, "minigrad bf16": 2.0, "OpenVINO": 4.0, "OpenVINO bf16": 8.0}
