@@ -15,7 +15,7 @@ def require_available(precision: str, backend: str) -> None:
         UsageError: it is not for this backend.
     """
     if precision == "bf16" and backend == "cuda":
-        raise UsageError("--precision bf16 is for --backend cpu, not cuda")
+        raise UsageError("bf16 is a precision of the CPU; the GPU has float32 and tf32")
     with products_in(precision):
         pass
 

@@ -90,7 +90,7 @@ def test_validation_has_the_precision_of_the_run(run):
 def test_a_run_in_bf16_is_not_continued_on_the_gpu(stopped_run, error_of):
     code, message = error_of(resume, stopped_run, "--backend", "cuda")
     assert code == 2
-    assert message == "--precision bf16 is for --backend cpu: the GPU has float32 and tf32"
+    assert message == "bf16 is a precision of the CPU; the GPU has float32 and tf32"
 
 
 def test_a_processor_without_the_instructions(start, error_of, stopped_run, tmp_path, monkeypatch):
@@ -167,4 +167,6 @@ def test_other_precisions(run, monkeypatch):
 
 def test_a_network_on_the_gpu_has_no_bf16(run, cuda, error_of):
     code, message = error_of(evaluate.main, [str(run), "--precision", "bf16", "--backend", "cuda"])
-    assert (code, message) == (2, "--precision bf16 is for --backend cpu, not cuda")
+    assert (code, message) == (2, "bf16 is a precision of the CPU; the GPU has float32 and tf32")
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        alexnet.load(run, precision="bf16", backend="cuda")
