@@ -131,11 +131,12 @@ def test_evaluate_and_predict(run, photos, capsys):
     for options in ((), ("--precision", "float32"), ("--precision", "bf16")):
         assert evaluate.main([str(run), "--json", *options]) == 0
         results = json.loads(capsys.readouterr().out)
-        assert results["precision"] == (options[-1] if options else "float32")
-        loss = results["loss"]
+        loss, named = results["loss"], [results["precision"]]
         image = str(next(photos.rglob("*.png")))
         assert predict.main([str(run), image, "--json", *options]) == 0
-        top = json.loads(capsys.readouterr().out)["images"][0]["top"][0]["probability"]
+        results = json.loads(capsys.readouterr().out)
+        top = results["images"][0]["top"][0]["probability"]
+        assert [*named, results["precision"]] == [options[-1] if options else "float32"] * 2
         found.append((loss, top))
     assert found[0] == found[1]
     for exact, rounded in zip(found[1], found[2]):
