@@ -1,8 +1,8 @@
 """``python -m benchmarks.bf16_training``: is training in bfloat16 as good as in float32?
 
-It compares runs of `alexnet.train` that differ in precision and seed alone, by their last epoch: no
-epoch is chosen, neither is one that was lucky. The mean over the seeds is a share of the same
-images, so its interval is that of so many images.
+It compares runs of `alexnet.train` that differ in precision and seed alone, by their last epoch,
+so that no lucky epoch can be picked. The mean over the seeds is a share of the same images, so its
+interval is that of so many images.
 """
 
 from __future__ import annotations

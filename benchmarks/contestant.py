@@ -5,7 +5,7 @@ others in its caches. It answers each word on stdin with a line of JSON on stdou
 
     check  class scores of the untrained network without dropout and, for training, the norm of
            the gradient of each parameter: what the engines must agree on
-    step   the seconds of one step; a forward pass is timed after others
+    step   the seconds of one step; a forward pass after 0.1 s of others that are not timed
     peak   the most memory it held since its first step, bytes; null where nobody knows
 """
 

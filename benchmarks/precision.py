@@ -19,8 +19,7 @@ def add_option(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=CPU_PRECISIONS,
         default=[FLOAT32],
-        help="of products; several are timed in turn, and ratios are those of the first; "
-        "default: float32",
+        help="of products; several are timed in turn; default: float32",
     )
 
 

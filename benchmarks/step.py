@@ -63,7 +63,8 @@ def measure(
     One that computes something else is named on stderr and left out.
 
     Args:
-        beside_busy: every other turn is beside a program that keeps one core busy.
+        beside_busy: each has two turns in a round: alone, and beside a program that keeps one core
+            busy.
 
     Raises:
         Failed: a contestant cannot run.
@@ -172,7 +173,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.step",
         description="Time whole steps of this engine, of PyTorch and, for inference, of programs "
         "that run ONNX files, in turn, each in a process of its own.",
-        epilog="example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
+        epilog="With several precisions, ratios are those of the first one named.\n\n"
+        "example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
     parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
@@ -187,7 +189,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--busy",
         action="store_true",
-        help="every other turn is beside a program that keeps one core busy",
+        help="each form is timed twice in a round: alone, and beside a program that keeps one core "
+        "busy",
     )
     parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
     add_json_option(parser)

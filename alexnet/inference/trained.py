@@ -55,7 +55,7 @@ class Trained:
         BackendError: the backend is not available, or cannot multiply in this precision.
         CheckpointError: there is no network that can be used.
         DivergedNetwork: its parameters are not finite.
-        UsageError: there can be no such batches, threads or precision, or nothing is done so with
+        UsageError: there can be no such batches, threads or precision, or no such treatment of
             bad images.
     """
 
