@@ -157,6 +157,14 @@ def test_a_network_in_python(run, photos):
         assert not is_on()
 
 
+def test_fit_returns_what_load_brings_back(photos, tmp_path):
+    folder, image = tmp_path / "run", next(photos.rglob("*.png"))
+    options = {"image_size": 67, "batch_size": 4, "max_steps": 1, "precision": "bf16"}
+    network = alexnet.fit(photos, out=folder, **options)
+    of_both = [n.predict(image).probabilities.tobytes() for n in (network, alexnet.load(folder))]
+    assert of_both[0] == of_both[1]
+
+
 def test_other_precisions(run, monkeypatch):
     for precision in ("tf32", "bfloat16", None):
         with pytest.raises(UsageError, match="precision must be 'float32' or 'bf16', got "):
