@@ -233,7 +233,7 @@ def _run(argv: list[str] | None) -> int:
     for of_products in precisions:
         require_available(of_products, "cpu")
     torch = peer.import_torch()
-    about = machine.introduce(torch)
+    about = machine.introduce(peer.versions(torch))
     peaks = machine.measure_peaks(bf16=BF16 in precisions)
     in_bf16 = f", {peaks.bf16_gflops:.0f} in bf16" if peaks.bf16_gflops else ""
     print(

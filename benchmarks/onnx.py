@@ -7,7 +7,6 @@ and the bytes of each network's files.
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from alexnet import cli
 from alexnet.errors import UsageError
@@ -77,21 +76,6 @@ def listed(arch: str, sizes: dict[str, int]) -> str:
     return f"{arch}: {of_files}"
 
 
-def _about() -> dict[str, Any]:
-    """What the benchmark runs on, printed.
-
-    Raises:
-        UsageError: onnx or onnxruntime is not installed.
-    """
-    if problem := obstacle(OTHER, [FLOAT32], training=False):
-        raise UsageError(f"this benchmark needs {OTHER}: {problem}")
-    about = machine.describe() | {OTHER: environment.package_version(OTHER)}
-    for warning in machine.warnings():
-        cli.say(f"warning: {warning}")
-    print("; ".join(f"{name} {value}" for name, value in about.items()))
-    return about
-
-
 def _run(argv: list[str] | None) -> int:
     parser = cli.Parser(
         prog="python -m benchmarks.onnx",
@@ -107,7 +91,9 @@ def _run(argv: list[str] | None) -> int:
     add_json_option(parser)
     arguments = parser.parse_args(argv)
 
-    about = _about()
+    if problem := obstacle(OTHER, [FLOAT32], training=False):
+        raise UsageError(f"this benchmark needs {OTHER}: {problem}")
+    about = machine.introduce({OTHER: environment.package_version(OTHER)})
     print(
         f"forward pass, {about['threads']} threads each, medians of {arguments.repeats}\n{HEADER}"
     )

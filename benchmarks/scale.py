@@ -181,7 +181,7 @@ def _run(argv: list[str] | None) -> int:
     if arguments.processes is not None:
         return _model_of_processes(arguments)
 
-    about = machine.introduce(peer.import_torch())
+    about = machine.introduce(peer.versions(peer.import_torch()))
     most = about["threads"]
     side = ARCHITECTURES[arguments.arch].default_image_size
     sizes = [(n, side, t) for t in sorted({1, most}) for n in arguments.batches]

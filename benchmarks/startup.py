@@ -83,7 +83,7 @@ def _run(argv: list[str] | None) -> int:
     arguments = parser.parse_args(argv)
 
     torch = peer.import_torch()
-    about = machine.introduce(torch)
+    about = machine.introduce(peer.versions(torch))
     imports = {m: import_seconds(m) for m in ("minigrad", *(["torch"] if torch else []))}
     for module, seconds in imports.items():
         print(f"import {module}: {seconds:.2f} s")

@@ -221,11 +221,9 @@ def _run(argv: list[str] | None) -> int:
         require_available(of_products, "cpu")
 
     torch = peer.import_torch()
-    about = machine.introduce(torch)
     peers = _peers(arguments, precisions, torch is not None)
-    versions = {name: environment.package_version(name) for name in peers if name in RUNTIMES}
-    for name, version in versions.items():
-        print(f"{name} {version}")
+    others = {name: environment.package_version(name) for name in peers if name in RUNTIMES}
+    about = machine.introduce(peer.versions(torch) | others)
     what = "inference" if arguments.inference else "training step"
     unnamed = "" if precisions == (FLOAT32,) else "; in float32 where a line names no precision"
     title = f"{what} of {arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}"
@@ -247,7 +245,7 @@ def _run(argv: list[str] | None) -> int:
         "kind": what,
         "arch": arguments.arch,
         "batch": arguments.batch,
-        "about": about | versions,
+        "about": about,
         "results": [result.report() for result in results],
     }
     save(report, arguments.json)

@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ def test_what_is_not_installed_is_left_out(monkeypatch):
 
 
 def test_a_precision_that_is_named_twice_counts_once(fakes, monkeypatch, capsys):
-    monkeypatch.setattr(machine, "introduce", lambda torch: {})
+    monkeypatch.setattr(machine, "introduce", lambda others: {})
     monkeypatch.setattr(bfloat16, "SUPPORTED", True)
     monkeypatch.setattr(entry.importlib.util, "find_spec", {"onnx": 1, "onnxruntime": 1}.get)
     monkeypatch.setattr(step, "PAUSE", 0)
@@ -216,9 +217,9 @@ def test_a_contestant_that_is_killed_is_named():
 
 
 def test_the_command(fakes, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(machine, "introduce", lambda torch: {"cpu": "this one"})
+    monkeypatch.setattr(machine, "introduce", lambda others: {"cpu": "this one"})
     fakes.update(dict.fromkeys([OURS, EAGER.name, EAGER.name + ", keeps pages"], (6.9, 2.0)))
-    monkeypatch.setattr(step.peer, "import_torch", lambda: object())
+    monkeypatch.setattr(step.peer, "import_torch", lambda: SimpleNamespace(__version__="2.13.0"))
     file = tmp_path / "step.json"
     options = ["--arch", "owt", "--batch", "3", "--forms", "eager", "--repeats", "2"]
     assert step.main([*options, "--json", str(file)]) == 0
@@ -236,9 +237,9 @@ def test_the_command(fakes, monkeypatch, tmp_path, capsys):
 
 def test_both_precisions_in_one_run(fakes, monkeypatch, tmp_path, capsys):
     """The first one named is what ratios are of; a program that is not there is named."""
-    monkeypatch.setattr(machine, "introduce", lambda torch: {})
+    monkeypatch.setattr(machine, "introduce", lambda others: {})
     monkeypatch.setattr(bfloat16, "SUPPORTED", True)
-    monkeypatch.setattr(step.peer, "import_torch", lambda: object())
+    monkeypatch.setattr(step.peer, "import_torch", lambda: SimpleNamespace(__version__="2.13.0"))
     monkeypatch.setattr(entry.importlib.util, "find_spec", {"onnx": 1, "openvino": 1}.get)
     seconds = {OURS: 3.0, "minigrad bf16": 2.0, "OpenVINO": 4.0, "OpenVINO bf16": 8.0}
     for name, of_one in seconds.items():
