@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
+from alexnet.errors import Failed
 from benchmarks.contestant import FORMS
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.runtimes import RUNTIMES
@@ -67,10 +68,6 @@ def obstacle(form: str, precisions: Iterable[str], training: bool) -> str | None
     return None
 
 
-class Failed(Exception):
-    """A contestant that does not run."""
-
-
 class Contestant:
     """The process that takes the steps."""
 
@@ -78,7 +75,11 @@ class Contestant:
         self.process = process
 
     def ask(self, word: str):
-        """The answer to "check", "step" or "peak"."""
+        """The answer to "check", "step" or "peak".
+
+        Raises:
+            Failed: the process has ended.
+        """
         try:
             print(word, file=self.process.stdin, flush=True)
             answer = self.process.stdout.readline()

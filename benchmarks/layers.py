@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli
+from alexnet.errors import Failed
 from alexnet.model import ARCHITECTURES
 from alexnet.precision import require_available
 from benchmarks import budget, machine, peer, picture, precision
@@ -55,7 +56,7 @@ class Result:
         }
 
 
-class WrongResult(Exception):
+class WrongResult(Failed):
     """A layer that computes something else than PyTorch is not worth timing."""
 
 
@@ -241,17 +242,13 @@ def _run(argv: list[str] | None) -> int:
         f"{peaks.gbytes:.1f} GB/s (copy)"
     )
     print(f"{arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}\n\n{HEADER}")
-    try:
-        results = measure(
-            layers,
-            arguments.repeats,
-            torch,
-            lambda result: print(_line(result, peaks), flush=True),
-            precisions,
-        )
-    except WrongResult as error:
-        cli.say(f"error: {error}")
-        return 1
+    results = measure(
+        layers,
+        arguments.repeats,
+        torch,
+        lambda result: print(_line(result, peaks), flush=True),
+        precisions,
+    )
     by_precision = {p: [r for r in results if r.precision == p] for p in precisions}
     print("-" * len(HEADER))
     for chosen in by_precision.values():

@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 
 from alexnet import cli
-from alexnet.errors import UsageError
+from alexnet.errors import Failed, UsageError
 from alexnet.export import onnx_file
 from alexnet.export.slim import slim
 from alexnet.model import ARCHITECTURES
 from alexnet.run import environment
 from benchmarks import machine, runtimes, step
 from benchmarks.contestant import OURS
-from benchmarks.entry import Entry, Failed, Work, obstacle
+from benchmarks.entry import Entry, Work, obstacle
 from benchmarks.precision import FLOAT32
 from benchmarks.report import add_json_option, save
 from benchmarks.timing import interval
@@ -100,11 +100,7 @@ def _run(argv: list[str] | None) -> int:
     report = {"kind": "onnx", "about": about, "bytes": {}, "results": []}
     for arch in arguments.arch:
         for batch in arguments.batches:
-            try:
-                results = measure(arch, batch, arguments.repeats)
-            except Failed as error:
-                cli.say(f"error: {error}")
-                return 1
+            results = measure(arch, batch, arguments.repeats)
             print(line(arch, batch, results), flush=True)
             report["results"] += [
                 {"name": f"{arch}, batch {batch}, {r.name}", "seconds": r.sample.seconds}

@@ -15,7 +15,7 @@ from alexnet.precision import require_available
 from alexnet.run import environment
 from benchmarks import busy, machine, peer, precision
 from benchmarks.contestant import FORMS, OURS
-from benchmarks.entry import Contestant, Entry, Failed, Work, obstacle, started
+from benchmarks.entry import Contestant, Entry, Work, obstacle, started
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save
 from benchmarks.runtimes import RUNTIMES
@@ -233,11 +233,7 @@ def _run(argv: list[str] | None) -> int:
     ours = [Entry(OURS, precision=of_products) for of_products in precisions]
     results = []
     for group in groups_for(peers, arguments.arch == "alexnet", precisions):
-        try:
-            measured = measure([*ours, *group], work, arguments.repeats, arguments.busy)
-        except Failed as error:
-            cli.say(f"error: {error}")
-            return 1
+        measured = measure([*ours, *group], work, arguments.repeats, arguments.busy)
         print("\n".join(["", *table(measured, arguments.batch, arguments.busy)]))
         names = {result.name for result in results}
         results += [result for result in measured if result.name not in names]

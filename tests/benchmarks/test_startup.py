@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from alexnet.errors import Failed
 from benchmarks import machine, peer, startup
-from benchmarks.entry import Failed
 
 
 class Fake:

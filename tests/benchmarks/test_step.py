@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from alexnet.errors import Failed
 from alexnet.model import ARCHITECTURES
 from benchmarks import busy, entry, machine, step
 from benchmarks.contestant import FORMS, OURS, contestant
@@ -178,9 +179,9 @@ def test_a_busy_program_runs_beside_the_work():
     assert taken > 0.1, "other programs leave it a part of a core"
 
     def fail():
-        raise step.Failed("ended")
+        raise Failed("ended")
 
-    with pytest.raises(step.Failed):
+    with pytest.raises(Failed):
         busy.beside(fail)
 
 
@@ -202,7 +203,7 @@ def test_the_slowdown_beside_a_busy_program(fakes, monkeypatch):
 def test_a_contestant_that_ends_is_named(capfd):
     work = step.Work("no such network", 1, 227, True)
     with step.started(step.Entry(OURS), work) as contestant:
-        with pytest.raises(step.Failed, match="ended with exit code 1"):
+        with pytest.raises(Failed, match="ended with exit code 1"):
             contestant.ask("check")
     assert "KeyError" in capfd.readouterr().err
 
@@ -212,7 +213,7 @@ def test_a_contestant_that_is_killed_is_named():
     with step.started(step.Entry(OURS), WORK) as contestant:
         contestant.process.kill()
         contestant.process.wait()
-        with pytest.raises(step.Failed, match="ended with exit code -9"):
+        with pytest.raises(Failed, match="ended with exit code -9"):
             contestant.ask("step")
 
 
