@@ -217,30 +217,74 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(argv: list[str] | None) -> int:
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    architecture = ARCHITECTURES[arguments.arch]
-    model = architecture(init="torch")
-    layers = walk(model, architecture.default_image_size, arguments.batch)
+def _chosen_layers(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, model: nn.Module
+) -> list[Layer]:
+    layers = walk(model, ARCHITECTURES[arguments.arch].default_image_size, arguments.batch)
+    if not arguments.layers:
+        return layers
     names = [layer.name for layer in layers]
-    unknown = set(arguments.layers or []).difference(names)
-    if unknown:
+    if unknown := set(arguments.layers).difference(names):
         parser.error(f"unknown layer {min(unknown)!r}: choose from {' '.join(names)}")
-    if arguments.layers:
-        layers = [layer for layer in layers if layer.name in arguments.layers]
+    return [layer for layer in layers if layer.name in arguments.layers]
 
-    precisions = tuple(dict.fromkeys(arguments.precision))
-    for of_products in precisions:
-        require_available(of_products, "cpu")
-    torch = peer.import_torch()
-    about = machine.introduce(peer.versions(torch))
-    peaks = machine.measure_peaks(bf16=BF16 in precisions)
+
+def _limits(peaks: machine.Peaks) -> str:
     in_bf16 = f", {peaks.bf16_gflops:.0f} in bf16" if peaks.bf16_gflops else ""
-    print(
+    return (
         f"limits measured just now: {peaks.gflops:.0f} GFLOP/s (matrix product){in_bf16}, "
         f"{peaks.gbytes:.1f} GB/s (copy)"
     )
+
+
+def _print_sums(
+    model: nn.Module, images: np.ndarray, repeats: int, parts: dict[str, list[Result]]
+) -> dict[str, Sample]:
+    """Print the parts of a step beside the step as a whole, in each precision.
+
+    Returns:
+        the steps.
+    """
+    steps = {}
+    for of_products, results in parts.items():
+        steps[of_products] = budget.whole_step(model, images, repeats, of_products)
+        print(_sum(results, steps[of_products]))
+    return steps
+
+
+def _report(
+    arguments: argparse.Namespace,
+    about: dict[str, Any],
+    peaks: machine.Peaks,
+    results: list[Result],
+    steps: dict[str, Sample],
+) -> dict[str, Any]:
+    """For the file that `--json` writes."""
+    return {
+        "kind": "layers",
+        "arch": arguments.arch,
+        "batch": arguments.batch,
+        "about": about,
+        "peaks": asdict(peaks),
+        "results": [result.report() for result in results],
+        "step_seconds": steps[FLOAT32].seconds if FLOAT32 in steps else None,
+        **({"bf16_step_seconds": steps[BF16].seconds} if BF16 in steps else {}),
+    }
+
+
+def _run(argv: list[str] | None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    model = ARCHITECTURES[arguments.arch](init="torch")
+    layers = _chosen_layers(parser, arguments, model)
+    precisions = tuple(dict.fromkeys(arguments.precision))
+    for of_products in precisions:
+        require_available(of_products, "cpu")
+
+    torch = peer.import_torch()
+    about = machine.introduce(peer.versions(torch))
+    peaks = machine.measure_peaks(bf16=BF16 in precisions)
+    print(_limits(peaks))
     print(f"{arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}\n\n{HEADER}")
     results = measure(
         layers,
@@ -257,21 +301,9 @@ def _run(argv: list[str] | None) -> int:
     if not arguments.layers:
         rest = _loss_and_update(model, layers, arguments.repeats, torch)
         print("\n".join([*(_line(result, peaks) for result in rest), ""]))
-        for of_products, chosen in by_precision.items():
-            step = budget.whole_step(model, layers[0].input, arguments.repeats, of_products)
-            print(_sum(chosen + rest, step))
-            steps[of_products] = step.seconds
-    report = {
-        "kind": "layers",
-        "arch": arguments.arch,
-        "batch": arguments.batch,
-        "about": about,
-        "peaks": asdict(peaks),
-        "results": [result.report() for result in results + rest],
-        "step_seconds": steps.get(FLOAT32),
-        **({"bf16_step_seconds": steps[BF16]} if BF16 in steps else {}),
-    }
-    save(report, arguments.json)
+        parts = {p: chosen + rest for p, chosen in by_precision.items()}
+        steps = _print_sums(model, layers[0].input, arguments.repeats, parts)
+    save(_report(arguments, about, peaks, results + rest, steps), arguments.json)
     if arguments.plot:
         picture.draw(by_precision[precisions[0]], peaks, arguments.plot)
     return 0
