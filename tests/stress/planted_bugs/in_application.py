@@ -77,6 +77,13 @@ FAULTS = [
         "if True:",
         PRECISION + "doctor",
     ),
+    Fault(
+        "bf16: a run that was continued in another precision has the last one alone",
+        "alexnet/run/folder.py",
+        'map(str, [*earlier, run["arguments"]["precision"]])',
+        'map(str, [run["arguments"]["precision"]])',
+        PRECISION + "another_precision",
+    ),
     # Names, and batches without images.
     Fault(
         "a continued run repeats the batch before one that was left out",
