@@ -13,6 +13,7 @@ __all__ = [
     "DataError",
     "Diverged",
     "DivergedNetwork",
+    "Failed",
     "OutOfMemory",
     "Terminated",
     "UsageError",
@@ -39,6 +40,10 @@ class DivergedNetwork(CheckpointError):
     """A checkpoint of no use: its parameters, or what they compute, are not finite numbers."""
 
 
+class Failed(Exception):
+    """A benchmark that cannot be finished: a program that it times ends, or computes wrong."""
+
+
 class OutOfMemory(Exception):
     """More memory is needed than is available; the message says what would fit."""
 
@@ -46,6 +51,8 @@ class OutOfMemory(Exception):
 def exit_code(error: Exception) -> tuple[int, Exception | str] | None:
     """The exit code of an expected error, and what to say of it; None for another one."""
     match error:
+        case Failed():
+            return 1, error
         case UsageError():
             return 2, error
         case DataError():

@@ -131,10 +131,11 @@ def load(
 def fit(data_root: Path | str | None = None, **options: Any) -> Network:
     """Train a network as ``python -m alexnet.train`` does, and return the best one of the run.
 
-    Everything is kept in the run folder, from which `load` brings it back. Ctrl-C, or the
-    interrupt of a notebook, ends the run after the current step and saves it; ``fit(resume=...)``
-    continues it exactly. In another thread than the main one no signal is received. A process
-    trains one network at a time.
+    Everything is kept in the run folder, from which `load` brings it back: the same network, whose
+    products are in float32, whatever the precision of the training. Ctrl-C, or the interrupt of a
+    notebook, ends the run after the current step and saves it; ``fit(resume=...)`` continues it
+    exactly. In another thread than the main one no signal is received. A process trains one network
+    at a time.
 
     Args:
         data_root: the folder with the images, of any kind that training takes; by default the

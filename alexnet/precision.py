@@ -3,8 +3,8 @@
 from alexnet.errors import UsageError
 from minigrad import autocast
 
-# tf32 is the GPU's, bf16 the CPU's.
 PRECISIONS = ("float32", "tf32", "bf16")
+CPU_PRECISIONS = ("float32", "bf16")
 
 
 def require_available(precision: str, backend: str) -> None:
@@ -15,7 +15,7 @@ def require_available(precision: str, backend: str) -> None:
         UsageError: it is not for this backend.
     """
     if precision == "bf16" and backend == "cuda":
-        raise UsageError("--precision bf16 is for --backend cpu, not cuda")
+        raise UsageError("bf16 is a precision of the CPU; the GPU has float32 and tf32")
     with products_in(precision):
         pass
 

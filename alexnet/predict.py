@@ -77,7 +77,8 @@ def _run(argv: list[str] | None) -> int:
         if arguments.picture and len(pictured) < PICTURED_IMAGES:
             pictured.append(result_figures.pictured(prediction, pixels))
     if arguments.json:
-        print(text.as_json({"images": predicted, "failed": failed}))
+        results = {"precision": trained.precision, "images": predicted, "failed": failed}
+        print(text.as_json(results))
     if pictured:
         style.save(result_figures.predictions(pictured), arguments.picture)
         if len(found) - len(failed) > PICTURED_IMAGES:

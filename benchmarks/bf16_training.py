@@ -1,8 +1,8 @@
 """``python -m benchmarks.bf16_training``: is training in bfloat16 as good as in float32?
 
-It compares runs of `alexnet.train` that differ in precision and seed alone, by their last epoch: no
-epoch is chosen, neither is one that was lucky. The mean over the seeds is a share of the same
-images, so its interval is that of so many images.
+It compares runs of `alexnet.train` that differ in precision and seed alone, by their last epoch,
+so that no lucky epoch can be picked. The mean over the seeds is a share of the same images, so its
+interval is that of so many images.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 from alexnet import cli, load
 from alexnet.errors import UsageError
 from alexnet.inference.results import Estimate, proportion
+from alexnet.precision import CPU_PRECISIONS
+from alexnet.run.checkpoint import LAST
+from alexnet.run.folder import RUN_JSON, precisions
 from alexnet.run.metrics import Row
 from alexnet.style import COLORS, new_figure, plain, save, whole_numbers
 from benchmarks import report
-from benchmarks.precision import BF16, FLOAT32, PRECISIONS
+from benchmarks.precision import BF16, FLOAT32
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,21 +66,24 @@ def read(folder: Path) -> Run:
     Raises:
         CheckpointError: there is no run.
         DataError: its images are not where they were.
-        UsageError: it is not complete, or not in one of the precisions.
+        UsageError: it is not complete, or not in one of the precisions throughout.
     """
-    network = load(folder)
+    network = load(folder / LAST)  # the best epoch may be from before the run was continued
     settings = dict(network.checkpoint.arguments)
-    precision, seed = settings.get("precision"), settings.get("seed")
     rows, epochs = network.metrics, settings.get("epochs")
-    if precision not in PRECISIONS:
-        raise UsageError(f"{folder} is no run in {FLOAT32} or {BF16}")
+    precision = ", then ".join(precisions(folder))
+    if precision not in CPU_PRECISIONS:
+        raise UsageError(
+            f"{folder} is no run in {FLOAT32} or {BF16}: {RUN_JSON} names "
+            f"{precision or 'no precision'}"
+        )
     if len(rows) != epochs:
         raise UsageError(
             f"{folder} has {len(rows)} of {epochs} epochs: continue it with "
             f"{cli.command('python -m alexnet.train', '--resume', folder)}"
         )
     kept = {name: value for name, value in settings.items() if name not in FREE}
-    return Run(folder, precision, seed, kept, rows, len(network.dataset()))
+    return Run(folder, precision, settings.get("seed"), kept, rows, len(network.dataset()))
 
 
 def groups(runs: list[Run]) -> list[list[Run]]:
@@ -87,7 +93,9 @@ def groups(runs: list[Run]) -> list[list[Run]]:
         UsageError: runs cannot be compared.
     """
     found: dict[str, list[Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.data, PRECISIONS.index(run.precision), run.seed)):
+    for run in sorted(
+        runs, key=lambda run: (run.data, CPU_PRECISIONS.index(run.precision), run.seed)
+    ):
         found.setdefault(run.data, []).append(run)
     for first, *others in found.values():
         for run in others:
@@ -96,7 +104,7 @@ def groups(runs: list[Run]) -> list[list[Run]]:
                     f"{first.folder} and {run.folder} differ in {', '.join(different)}: give runs "
                     "that differ in --seed and --precision alone"
                 )
-        seeds = [[r.seed for r in (first, *others) if r.precision == p] for p in PRECISIONS]
+        seeds = [[r.seed for r in (first, *others) if r.precision == p] for p in CPU_PRECISIONS]
         if seeds[0] != seeds[1] or len(set(seeds[0])) < len(seeds[0]):
             raise UsageError(
                 f"the seeds of the runs with {first.data} are {_listed(seeds[0])} in {FLOAT32} and "
@@ -128,7 +136,7 @@ HEADER = (
 def lines(runs: list[Run]) -> list[str]:
     """A table of the runs with one data set: each, and the mean over the seeds."""
     found = []
-    for precision in PRECISIONS:
+    for precision in CPU_PRECISIONS:
         chosen = [run for run in runs if run.precision == precision]
         for few, seed in (*(([run], run.seed) for run in chosen), (chosen, "mean")):
             losses = [mean(few, lambda run, name=name: run.rows[-1][name]) for name in LOSSES]
@@ -156,7 +164,7 @@ def draw(grouped: list[list[Run]], path: Path) -> None:
 
 
 def _draw_losses(axes: Axes, runs: list[Run], name: str) -> None:
-    for precision, color in zip(PRECISIONS, COLORS):
+    for precision, color in zip(CPU_PRECISIONS, COLORS):
         chosen = [run for run in runs if run.precision == precision]
         losses = [[row[name] for row in run.rows] for run in chosen]
         epochs = [row["epoch"] for row in chosen[0].rows]

@@ -9,7 +9,8 @@ from types import ModuleType
 
 import numpy as np
 
-from benchmarks.precision import FLOAT32, products
+from alexnet.precision import products_in
+from benchmarks.precision import FLOAT32
 from benchmarks.timing import Sample, interleaved
 from minigrad import Tensor, backend, nn, optim
 from minigrad import functional as F
@@ -47,7 +48,7 @@ def whole_step(
     model.train()
 
     def step() -> None:
-        with products(precision):
+        with products_in(precision):
             scores = model(batch)
         F.cross_entropy(scores, labels).backward()
         optimizer.step()

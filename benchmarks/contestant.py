@@ -5,7 +5,7 @@ others in its caches. It answers each word on stdin with a line of JSON on stdou
 
     check  class scores of the untrained network without dropout and, for training, the norm of
            the gradient of each parameter: what the engines must agree on
-    step   the seconds of one step; a forward pass is timed after others
+    step   the seconds of one step; a forward pass after 0.1 s of others that are not timed
     peak   the most memory it held since its first step, bytes; null where nobody knows
 """
 
@@ -23,8 +23,9 @@ import numba
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import products_in
 from benchmarks import peer, runtimes
-from benchmarks.precision import BF16, products
+from benchmarks.precision import BF16
 from minigrad import PreparedWeights, Tensor, backend, manual_seed, no_grad, optim
 from minigrad import functional as F
 
@@ -50,7 +51,7 @@ def _ours(arch: str, size: int, side: int, training: bool, precision: str) -> tu
     weights = PreparedWeights()  # for inference: the other programs keep theirs prepared, too
 
     def forward():
-        with products(precision):
+        with products_in(precision):
             return model(images)
 
     def infer():

@@ -189,7 +189,7 @@ def _run(argv: list[str] | None) -> int:
     arguments = parser.parse_args(argv)
 
     torch = peer.import_torch()
-    about = machine.introduce(torch)
+    about = machine.introduce(peer.versions(torch))
     with tempfile.TemporaryDirectory() as folder:
         photos, prepared = Path(folder, "photos"), Path(folder, "prepared")
         write_photos(photos, arguments.images)

@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
+from alexnet.errors import Failed
 from benchmarks.contestant import FORMS
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.runtimes import RUNTIMES
@@ -53,7 +54,7 @@ class Work:
     training: bool
 
 
-def obstacle(form: str, precisions: list[str], training: bool) -> str | None:
+def obstacle(form: str, precisions: Iterable[str], training: bool) -> str | None:
     """Why this program has nothing to show here, in words."""
     if form not in RUNTIMES:
         return None
@@ -62,13 +63,9 @@ def obstacle(form: str, precisions: list[str], training: bool) -> str | None:
     for module in ("onnx", form):
         if importlib.util.find_spec(module) is None:
             return f"{module} is not installed: pip install {module}"
-    if precisions == [BF16] and form == "onnxruntime":
+    if set(precisions) == {BF16} and form == "onnxruntime":
         return "it has no bfloat16 on this CPU"
     return None
-
-
-class Failed(Exception):
-    """A contestant that does not run."""
 
 
 class Contestant:
@@ -78,7 +75,11 @@ class Contestant:
         self.process = process
 
     def ask(self, word: str):
-        """The answer to "check", "step" or "peak"."""
+        """The answer to "check", "step" or "peak".
+
+        Raises:
+            Failed: the process has ended.
+        """
         try:
             print(word, file=self.process.stdin, flush=True)
             answer = self.process.stdout.readline()
@@ -112,4 +113,5 @@ def started(
         try:
             yield Contestant(process)
         finally:
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # of a word that a process which has ended did not read
+                process.stdin.close()

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from alexnet import cli
+from alexnet.errors import Failed
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import require_available
 from benchmarks import budget, machine, peer, picture, precision
 from benchmarks.passes import FORWARD, INPUT, Layer, Ours, Torch, walk
 from benchmarks.precision import BF16, FLOAT32
@@ -54,7 +56,7 @@ class Result:
         }
 
 
-class WrongResult(Exception):
+class WrongResult(Failed):
     """A layer that computes something else than PyTorch is not worth timing."""
 
 
@@ -215,41 +217,82 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(argv: list[str] | None) -> int:
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    architecture = ARCHITECTURES[arguments.arch]
-    model = architecture(init="torch")
-    layers = walk(model, architecture.default_image_size, arguments.batch)
+def _chosen_layers(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, model: nn.Module
+) -> list[Layer]:
+    layers = walk(model, ARCHITECTURES[arguments.arch].default_image_size, arguments.batch)
+    if not arguments.layers:
+        return layers
     names = [layer.name for layer in layers]
-    unknown = set(arguments.layers or []).difference(names)
-    if unknown:
+    if unknown := set(arguments.layers).difference(names):
         parser.error(f"unknown layer {min(unknown)!r}: choose from {' '.join(names)}")
-    if arguments.layers:
-        layers = [layer for layer in layers if layer.name in arguments.layers]
+    return [layer for layer in layers if layer.name in arguments.layers]
 
-    precisions = tuple(dict.fromkeys(arguments.precision))
-    precision.require(precisions)
-    torch = peer.import_torch()
-    about = machine.introduce(torch)
-    peaks = machine.measure_peaks(bf16=BF16 in precisions)
+
+def _limits(peaks: machine.Peaks) -> str:
     in_bf16 = f", {peaks.bf16_gflops:.0f} in bf16" if peaks.bf16_gflops else ""
-    print(
+    return (
         f"limits measured just now: {peaks.gflops:.0f} GFLOP/s (matrix product){in_bf16}, "
         f"{peaks.gbytes:.1f} GB/s (copy)"
     )
+
+
+def _print_sums(
+    model: nn.Module, images: np.ndarray, repeats: int, parts: dict[str, list[Result]]
+) -> dict[str, Sample]:
+    """Print the parts of a step beside the step as a whole, in each precision.
+
+    Returns:
+        the steps.
+    """
+    steps = {}
+    for of_products, results in parts.items():
+        steps[of_products] = budget.whole_step(model, images, repeats, of_products)
+        print(_sum(results, steps[of_products]))
+    return steps
+
+
+def _report(
+    arguments: argparse.Namespace,
+    about: dict[str, Any],
+    peaks: machine.Peaks,
+    results: list[Result],
+    steps: dict[str, Sample],
+) -> dict[str, Any]:
+    """For the file that `--json` writes."""
+    return {
+        "kind": "layers",
+        "arch": arguments.arch,
+        "batch": arguments.batch,
+        "about": about,
+        "peaks": asdict(peaks),
+        "results": [result.report() for result in results],
+        "step_seconds": steps[FLOAT32].seconds if FLOAT32 in steps else None,
+        **({"bf16_step_seconds": steps[BF16].seconds} if BF16 in steps else {}),
+    }
+
+
+def _run(argv: list[str] | None) -> int:
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    model = ARCHITECTURES[arguments.arch](init="torch")
+    layers = _chosen_layers(parser, arguments, model)
+    precisions = tuple(dict.fromkeys(arguments.precision))
+    for of_products in precisions:
+        require_available(of_products, "cpu")
+
+    torch = peer.import_torch()
+    about = machine.introduce(peer.versions(torch))
+    peaks = machine.measure_peaks(bf16=BF16 in precisions)
+    print(_limits(peaks))
     print(f"{arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}\n\n{HEADER}")
-    try:
-        results = measure(
-            layers,
-            arguments.repeats,
-            torch,
-            lambda result: print(_line(result, peaks), flush=True),
-            precisions,
-        )
-    except WrongResult as error:
-        cli.say(f"error: {error}")
-        return 1
+    results = measure(
+        layers,
+        arguments.repeats,
+        torch,
+        lambda result: print(_line(result, peaks), flush=True),
+        precisions,
+    )
     by_precision = {p: [r for r in results if r.precision == p] for p in precisions}
     print("-" * len(HEADER))
     for chosen in by_precision.values():
@@ -258,21 +301,9 @@ def _run(argv: list[str] | None) -> int:
     if not arguments.layers:
         rest = _loss_and_update(model, layers, arguments.repeats, torch)
         print("\n".join([*(_line(result, peaks) for result in rest), ""]))
-        for of_products, chosen in by_precision.items():
-            step = budget.whole_step(model, layers[0].input, arguments.repeats, of_products)
-            print(_sum(chosen + rest, step))
-            steps[of_products] = step.seconds
-    report = {
-        "kind": "layers",
-        "arch": arguments.arch,
-        "batch": arguments.batch,
-        "about": about,
-        "peaks": asdict(peaks),
-        "results": [result.report() for result in results + rest],
-        "step_seconds": steps.get(FLOAT32),
-        **({"bf16_step_seconds": steps[BF16]} if BF16 in steps else {}),
-    }
-    save(report, arguments.json)
+        parts = {p: chosen + rest for p, chosen in by_precision.items()}
+        steps = _print_sums(model, layers[0].input, arguments.repeats, parts)
+    save(_report(arguments, about, peaks, results + rest, steps), arguments.json)
     if arguments.plot:
         picture.draw(by_precision[precisions[0]], peaks, arguments.plot)
     return 0

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Any
 
 import numba
@@ -96,13 +95,17 @@ def describe() -> dict[str, Any]:
     return {**environment.versions(), **environment.machine(), "blas": _blas()}
 
 
-def introduce(torch: ModuleType | None) -> dict[str, Any]:
-    """Print what the benchmark runs on, and warn of what would make its figures misleading."""
-    about = {**describe(), "torch": torch.__version__ if torch else None}
+def introduce(others: dict[str, str | None]) -> dict[str, Any]:
+    """Print what the benchmark runs on, and warn of what would make its figures misleading.
+
+    Args:
+        others: the versions of the programs to compare with; None for what is not installed.
+    """
+    about = describe() | others
     for warning in warnings():
         print(f"warning: {warning}", file=sys.stderr)
     print("; ".join(f"{name} {value}" for name, value in about.items()))
-    if not torch:
+    if not any(others.values()):
         print("PyTorch is not installed: nothing to compare with (pip install '.[bench]').")
     return about
 

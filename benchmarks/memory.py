@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 
 from alexnet import cli
+from alexnet.errors import Failed
 from benchmarks import machine
 from benchmarks.report import add_json_option, save
 
@@ -21,10 +22,6 @@ STEPS, IMAGES = 6, 1000
 ESTIMATE = re.compile(r"^memory +about ([\d.]+) GB", re.MULTILINE)
 # Of ru_maxrss: kilobytes on Linux, bytes on macOS.
 UNIT = 1 if sys.platform == "darwin" else 1024
-
-
-class Failed(Exception):
-    """A training that does not run."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,14 @@ def command(batch: int, options: list[str]) -> list[str]:
 
 
 def estimate(training: list[str]) -> float:
-    """The bytes that --dry-run says it takes."""
+    """The bytes that --dry-run says it takes.
+
+    Raises:
+        Failed: it ended with an error.
+    """
     result = subprocess.run([*training, "--dry-run"], capture_output=True, text=True, check=False)
     if result.returncode:
-        raise Failed(result.stderr)
+        raise _failed(result.returncode, result.stderr)
     return 1e9 * float(ESTIMATE.search(result.stdout)[1])
 
 
@@ -62,6 +63,9 @@ def peak(training: list[str], compiles: bool) -> int:
 
     Args:
         compiles: with an empty cache of kernels, so that they are compiled.
+
+    Raises:
+        Failed: it ended with an error.
     """
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as printed:
         environment = os.environ | ({"NUMBA_CACHE_DIR": f"{folder}/cache"} if compiles else {})
@@ -72,8 +76,14 @@ def peak(training: list[str], compiles: bool) -> int:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             printed.seek(0)
-            raise Failed(f"exit code {process.returncode}: {printed.read()}")
+            raise _failed(process.returncode, printed.read())
     return UNIT * usage.ru_maxrss
+
+
+def _failed(code: int, printed: str) -> Failed:
+    """The error of a training, after all that it printed, which may be a traceback."""
+    cli.say(printed.rstrip())
+    return Failed(f"a training ended with exit code {code}, see above")
 
 
 def _run(argv: list[str] | None) -> int:
@@ -96,13 +106,8 @@ def _run(argv: list[str] | None) -> int:
     results = []
     for batch in arguments.batches:
         training = command(batch, arguments.options)
-        try:
-            # First, because it compiles kernels.
-            expected = estimate(training)
-            results.append(Result(batch, expected, peak(training, arguments.cold)))
-        except Failed as error:
-            cli.say(f"error: {error}")
-            return 1
+        expected = estimate(training)  # first, because it compiles kernels
+        results.append(Result(batch, expected, peak(training, arguments.cold)))
         result = results[-1]
         print(
             f"{batch:>6}{result.estimate / 1e9:>13.2f}{result.measured / 1e9:>13.2f}"

@@ -7,17 +7,16 @@ and the bytes of each network's files.
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from alexnet import cli
-from alexnet.errors import UsageError
+from alexnet.errors import Failed, UsageError
 from alexnet.export import onnx_file
 from alexnet.export.slim import slim
 from alexnet.model import ARCHITECTURES
 from alexnet.run import environment
 from benchmarks import machine, runtimes, step
 from benchmarks.contestant import OURS
-from benchmarks.entry import Entry, Failed, Work, obstacle
+from benchmarks.entry import Entry, Work, obstacle
 from benchmarks.precision import FLOAT32
 from benchmarks.report import add_json_option, save
 from benchmarks.timing import interval
@@ -77,21 +76,6 @@ def listed(arch: str, sizes: dict[str, int]) -> str:
     return f"{arch}: {of_files}"
 
 
-def _about() -> dict[str, Any]:
-    """What the benchmark runs on, printed.
-
-    Raises:
-        UsageError: onnx or onnxruntime is not installed.
-    """
-    if problem := obstacle(OTHER, [FLOAT32], training=False):
-        raise UsageError(f"this benchmark needs {OTHER}: {problem}")
-    about = machine.describe() | {OTHER: environment.package_version(OTHER)}
-    for warning in machine.warnings():
-        cli.say(f"warning: {warning}")
-    print("; ".join(f"{name} {value}" for name, value in about.items()))
-    return about
-
-
 def _run(argv: list[str] | None) -> int:
     parser = cli.Parser(
         prog="python -m benchmarks.onnx",
@@ -107,18 +91,16 @@ def _run(argv: list[str] | None) -> int:
     add_json_option(parser)
     arguments = parser.parse_args(argv)
 
-    about = _about()
+    if problem := obstacle(OTHER, [FLOAT32], training=False):
+        raise UsageError(f"this benchmark needs {OTHER}: {problem}")
+    about = machine.introduce({OTHER: environment.package_version(OTHER)})
     print(
         f"forward pass, {about['threads']} threads each, medians of {arguments.repeats}\n{HEADER}"
     )
     report = {"kind": "onnx", "about": about, "bytes": {}, "results": []}
     for arch in arguments.arch:
         for batch in arguments.batches:
-            try:
-                results = measure(arch, batch, arguments.repeats)
-            except Failed as error:
-                cli.say(f"error: {error}")
-                return 1
+            results = measure(arch, batch, arguments.repeats)
             print(line(arch, batch, results), flush=True)
             report["results"] += [
                 {"name": f"{arch}, batch {batch}, {r.name}", "seconds": r.sample.seconds}

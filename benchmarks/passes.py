@@ -10,8 +10,9 @@ from types import ModuleType
 import numpy as np
 
 from alexnet.inference.layers import named_layers
+from alexnet.precision import products_in
 from benchmarks import peer
-from benchmarks.precision import BF16, products
+from benchmarks.precision import BF16
 from minigrad import Tensor, backend, manual_seed, nn
 
 FORWARD, INPUT, WEIGHT = "forward", "d input", "d weight"
@@ -110,7 +111,7 @@ class Ours:
             leaf.grad = None
         manual_seed(0)
         started = time.perf_counter()
-        with products(self.precision):
+        with products_in(self.precision):
             output = self.module(self.input)
         if of == FORWARD:
             return time.perf_counter() - started, [output.numpy()]

@@ -16,6 +16,11 @@ def import_torch() -> ModuleType | None:
         return None
 
 
+def versions(torch: ModuleType | None) -> dict[str, str | None]:
+    """The version of PyTorch by its name, None where it is not installed."""
+    return {"torch": torch.__version__ if torch else None}
+
+
 def layer(torch: ModuleType, module: nn.Module) -> Any:
     """PyTorch's layer with the settings and the weights of ours.
 

@@ -2,13 +2,11 @@
 
 import argparse
 import math
-from collections.abc import Iterable
 
-from minigrad import autocast
+from alexnet.precision import CPU_PRECISIONS
 from minigrad.kernels.shared.bfloat16 import UNIT_ROUNDOFF
 
-FLOAT32, BF16 = "float32", "bf16"
-PRECISIONS = (FLOAT32, BF16)
+FLOAT32, BF16 = CPU_PRECISIONS
 
 # What the transforms of Winograd's algorithm may do to the error of rounded factors: the points in
 # use multiply it by up to 2.7 (docs/precision.md).
@@ -19,27 +17,10 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         nargs="+",
-        choices=PRECISIONS,
+        choices=CPU_PRECISIONS,
         default=[FLOAT32],
-        help="of products; several are timed in turn, and ratios are those of the first; "
-        "default: float32",
+        help="of products; several are timed in turn; default: float32",
     )
-
-
-def products(precision: str) -> autocast:
-    """The context in which our products are computed in a precision."""
-    return autocast("bfloat16", enabled=precision == BF16)
-
-
-def require(precisions: Iterable[str]) -> None:
-    """Find out before anything is timed.
-
-    Raises:
-        BackendError: this processor has no products of bfloat16.
-    """
-    for precision in precisions:
-        with products(precision):
-            pass
 
 
 def tolerance(layers: int) -> float:

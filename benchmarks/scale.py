@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alexnet import cli
-from alexnet.errors import UsageError
+from alexnet.errors import Failed, UsageError
 from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
 from benchmarks import machine, peer, processes
 from benchmarks.contestant import OURS
-from benchmarks.entry import Entry, Failed, Work, started
+from benchmarks.entry import Entry, Work, started
 from benchmarks.report import add_json_option, save, writable
 from benchmarks.timing import Sample
 
@@ -181,23 +181,18 @@ def _run(argv: list[str] | None) -> int:
     if arguments.processes is not None:
         return _model_of_processes(arguments)
 
-    about = machine.introduce(peer.import_torch())
+    about = machine.introduce(peer.versions(peer.import_torch()))
     most = about["threads"]
     side = ARCHITECTURES[arguments.arch].default_image_size
     sizes = [(n, side, t) for t in sorted({1, most}) for n in arguments.batches]
     sizes += [(SIDES_BATCH, s, most) for s in (*SIDES, side)]
     sizes = list(dict.fromkeys(sizes))
     print(f"training step of {arguments.arch}, medians of {2 * arguments.repeats}\n")
-    try:
-        points = measure(arguments.arch, sizes, arguments.repeats)
-    except Failed as error:
-        cli.say(f"error: {error}")
-        return 1
+    points = measure(arguments.arch, sizes, arguments.repeats)
     print("\n".join([HEADER, *map(line, points)]))
     fitted = fit([point for point in points if point.side == side])
     if fitted is None:
-        cli.say("error: a model needs two batch sizes and two threads")
-        return 1
+        raise Failed("a model needs two batch sizes and two threads")
     model, error = fitted
     print(
         f"\nms of a step of N images of {side} pixels on T threads, within {error:.0%}:\n"

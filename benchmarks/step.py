@@ -11,10 +11,11 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import require_available
 from alexnet.run import environment
 from benchmarks import busy, machine, peer, precision
 from benchmarks.contestant import FORMS, OURS
-from benchmarks.entry import Contestant, Entry, Failed, Work, obstacle, started
+from benchmarks.entry import Contestant, Entry, Work, obstacle, started
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save
 from benchmarks.runtimes import RUNTIMES
@@ -62,7 +63,8 @@ def measure(
     One that computes something else is named on stderr and left out.
 
     Args:
-        beside_busy: every other turn is beside a program that keeps one core busy.
+        beside_busy: each has two turns in a round: alone, and beside a program that keeps one core
+            busy.
 
     Raises:
         Failed: a contestant cannot run.
@@ -171,7 +173,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.step",
         description="Time whole steps of this engine, of PyTorch and, for inference, of programs "
         "that run ONNX files, in turn, each in a process of its own.",
-        epilog="example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
+        epilog="With several precisions, ratios are those of the first one named.\n\n"
+        "example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
     )
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
     parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
@@ -186,21 +189,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--busy",
         action="store_true",
-        help="every other turn is beside a program that keeps one core busy",
+        help="each form is timed twice in a round: alone, and beside a program that keeps one core "
+        "busy",
     )
     parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
     add_json_option(parser)
     return parser
 
 
-def _peers(arguments: argparse.Namespace, has_torch: bool) -> list[str]:
+def _peers(
+    arguments: argparse.Namespace, precisions: tuple[str, ...], has_torch: bool
+) -> list[str]:
     """The forms to time; one that cannot be is named on stderr if it could have been expected."""
     forms = arguments.forms
     if forms is None:
         forms = [*FORMS, *(RUNTIMES if arguments.inference else [])]
     peers = []
     for form in forms:
-        problem = obstacle(form, arguments.precision, not arguments.inference)
+        problem = obstacle(form, precisions, not arguments.inference)
         if problem:
             print(f"left out: {RUNTIMES[form]}: {problem}", file=sys.stderr)
         elif has_torch or form in RUNTIMES:
@@ -211,14 +217,13 @@ def _peers(arguments: argparse.Namespace, has_torch: bool) -> list[str]:
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     precisions = tuple(dict.fromkeys(arguments.precision))
-    precision.require(precisions)
+    for of_products in precisions:
+        require_available(of_products, "cpu")
 
     torch = peer.import_torch()
-    about = machine.introduce(torch)
-    peers = _peers(arguments, torch is not None)
-    versions = {name: environment.package_version(name) for name in peers if name in RUNTIMES}
-    for name, version in versions.items():
-        print(f"{name} {version}")
+    peers = _peers(arguments, precisions, torch is not None)
+    others = {name: environment.package_version(name) for name in peers if name in RUNTIMES}
+    about = machine.introduce(peer.versions(torch) | others)
     what = "inference" if arguments.inference else "training step"
     unnamed = "" if precisions == (FLOAT32,) else "; in float32 where a line names no precision"
     title = f"{what} of {arguments.arch}, batch {arguments.batch}, medians of {arguments.repeats}"
@@ -228,11 +233,7 @@ def _run(argv: list[str] | None) -> int:
     ours = [Entry(OURS, precision=of_products) for of_products in precisions]
     results = []
     for group in groups_for(peers, arguments.arch == "alexnet", precisions):
-        try:
-            measured = measure([*ours, *group], work, arguments.repeats, arguments.busy)
-        except Failed as error:
-            cli.say(f"error: {error}")
-            return 1
+        measured = measure([*ours, *group], work, arguments.repeats, arguments.busy)
         print("\n".join(["", *table(measured, arguments.batch, arguments.busy)]))
         names = {result.name for result in results}
         results += [result for result in measured if result.name not in names]
@@ -240,7 +241,7 @@ def _run(argv: list[str] | None) -> int:
         "kind": what,
         "arch": arguments.arch,
         "batch": arguments.batch,
-        "about": about | versions,
+        "about": about,
         "results": [result.report() for result in results],
     }
     save(report, arguments.json)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alexnet import cli
+from alexnet.precision import CPU_PRECISIONS
 from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
-from benchmarks.precision import BF16, FLOAT32, PRECISIONS
+from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save, writable
 from minigrad.kernels.conv2d.winograd_algorithms import INFINITY, Algorithm, algorithms
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
@@ -206,7 +207,7 @@ def _run(argv: list[str] | None) -> int:
     print(HEADER)
     results = []
     for taps in TAPS:
-        for precision in PRECISIONS:
+        for precision in CPU_PRECISIONS:
             measured = measure(taps, precision)
             print("\n".join(lines(measured)), flush=True)
             results += measured

@@ -7,7 +7,8 @@ from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data import options as data_options
 from alexnet.inference import run_data
-from alexnet.inference.trained import BATCH_SIZE, PRECISIONS, WORKERS, Trained
+from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
+from alexnet.precision import CPU_PRECISIONS
 
 
 def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +54,7 @@ def add_precision_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         dest="product_precision",  # --precision of neighbours is another thing: precision@k
-        choices=PRECISIONS,
+        choices=CPU_PRECISIONS,
         default="float32",
         help="of products; bf16 (CPU) is faster and rounds factors to 2 digits; default: float32",
     )

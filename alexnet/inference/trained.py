@@ -21,7 +21,7 @@ from alexnet.inference.evaluation import evaluate, predict
 from alexnet.inference.features import LAYER, features
 from alexnet.inference.inputs import Images, Input, Refuse
 from alexnet.inference.results import Prediction, Predictions, Results
-from alexnet.precision import products_in, require_available
+from alexnet.precision import CPU_PRECISIONS, products_in, require_available
 from alexnet.run import progress
 from alexnet.run.checkpoint import BEST, LAST, find
 from alexnet.run.metrics import Row, read_rows
@@ -29,7 +29,6 @@ from minigrad import PreparedWeights
 from minigrad import backend as backends
 
 BATCH_SIZE, WORKERS = 128, 2
-PRECISIONS = ("float32", "bf16")
 
 
 class Trained:
@@ -56,7 +55,7 @@ class Trained:
         BackendError: the backend is not available, or cannot multiply in this precision.
         CheckpointError: there is no network that can be used.
         DivergedNetwork: its parameters are not finite.
-        UsageError: there can be no such batches, threads or precision, or nothing is done so with
+        UsageError: there can be no such batches, threads or precision, or no such treatment of
             bad images.
     """
 
@@ -79,7 +78,7 @@ class Trained:
             )
         if bad_images not in ("error", "skip"):
             raise UsageError(f"bad_images must be 'error' or 'skip', got {bad_images!r}")
-        if precision not in PRECISIONS:
+        if precision not in CPU_PRECISIONS:
             raise UsageError(f"precision must be 'float32' or 'bf16', got {precision!r}")
         self.device = backends.get(backend)
         require_available(precision, backend)

@@ -19,7 +19,7 @@ from alexnet.inference.results import Results
 from alexnet.inference.trained import Trained
 from alexnet.report.html import text
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.run.folder import RUN_JSON
+from alexnet.run.folder import RUN_JSON, precisions
 from alexnet.run.metrics import Row
 from alexnet.visualize.tuning import mean_circular_variance
 
@@ -82,8 +82,9 @@ class Report:
 
     @property
     def precision(self) -> str:
-        """Of products in training. What the report itself computes is in float32."""
-        return self.checkpoint.arguments.get("precision", "float32")
+        """Of products in training, all where it was changed. The report computes in float32."""
+        stored = self.checkpoint.arguments.get("precision", "float32")
+        return ", then ".join(precisions(self.folder)) or stored
 
     @functools.cached_property
     def rows(self) -> list[Row]:

@@ -230,6 +230,24 @@ def write_run_json(
     return changed
 
 
+def precisions(folder: Path) -> list[str]:
+    """The precisions of products of a run, in the order in which its starts had them.
+
+    A run that is continued may change it; a checkpoint knows that of its own step alone.
+
+    Returns:
+        one, or several where it was changed; none where run.json is lost, damaged, or too old.
+    """
+    try:
+        run = json.loads((folder / RUN_JSON).read_text("utf-8"))
+        changes = [start["changed"].get("precision") for start in run["starts"]]
+        earlier = [change[0] for change in changes if change is not None]
+        named = map(str, [*earlier, run["arguments"]["precision"]])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return []
+    return [name for name, _ in itertools.groupby(named)]
+
+
 def _starts(path: Path) -> list[Any]:
     """The starts so far; none if the file is lost or damaged, which does not prevent continuing."""
     try:

@@ -10,7 +10,6 @@ from alexnet.data.bad_images import Skipping
 from alexnet.data.images import set_max_pixels
 from alexnet.errors import UsageError
 from alexnet.model import ARCHITECTURES
-from alexnet.precision import require_available
 from alexnet.run import progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import data, fine_tuning, memory_plan, processes, resources
@@ -49,7 +48,6 @@ def build_trainer(
     if settings.backend == "cuda":
         choose_gpu(team)
     device = backend.get(settings.backend)
-    require_available(settings.precision, settings.backend)
     set_float32_matmul_precision("high" if settings.precision == "tf32" else "highest")
     set_max_pixels(settings.max_pixels)
     settings = data.with_source(settings)

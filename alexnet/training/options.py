@@ -9,6 +9,7 @@ from typing import Any
 from alexnet import cli
 from alexnet.data import options as data_options
 from alexnet.errors import CheckpointError, UsageError
+from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
 from alexnet.training.recipes import OPTIMIZERS, RECIPES
@@ -151,6 +152,7 @@ def new_run(
         processes: that divide each batch among themselves; by default it has a part for each.
 
     Raises:
+        BackendError: the processor lacks the instructions for the precision.
         UsageError: an option has no effect, or contradicts another one or the checkpoint.
     """
     data_options.require_one_root(cli_options)
@@ -183,6 +185,7 @@ def continued_run(
         processes: see `new_run`; their number may differ from that of the start before.
 
     Raises:
+        BackendError: the processor lacks the instructions for the precision.
         UsageError: an option has no effect, or cannot be changed when a run is continued.
         CheckpointError: the checkpoint does not tell all settings.
         DataError: the data are no longer where they were.
@@ -217,7 +220,12 @@ def continued_run(
 
 
 def _require_consistent(settings: Settings, cli_options: dict[str, Any], processes: int) -> None:
-    """Raise UsageError if an option is given that has no effect with the others."""
+    """Refuse settings that cannot be followed together.
+
+    Raises:
+        BackendError: the processor lacks the instructions for the precision.
+        UsageError: an option has no effect with the others, or contradicts one.
+    """
     for setting in fields(Settings):
         name, schedules = setting.name, setting.metadata["schedules"]
         if cli_options.get(name) is not None and settings.lr_schedule not in schedules:
@@ -241,8 +249,7 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
         )
     if cli_options.get("precision") == "tf32" and settings.backend == "cpu":
         raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 and bf16")
-    if settings.precision == "bf16" and settings.backend == "cuda":
-        raise UsageError("--precision bf16 is for --backend cpu: the GPU has float32 and tf32")
+    require_available(settings.precision, settings.backend)
 
 
 def _require_two_columns(settings: Settings, processes: int) -> None:

@@ -12,6 +12,7 @@ from alexnet.errors import UsageError
 from alexnet.inference import inputs
 from alexnet.inference.trained import Trained
 from alexnet.run.checkpoint import LAST
+from alexnet.run.folder import precisions
 from minigrad import BackendError, io
 from minigrad.kernels.shared import bfloat16 as bf16
 from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, rows_of
@@ -72,6 +73,7 @@ def test_a_continued_run_may_have_another_precision(stopped_run, run, undisturbe
     assert "changed   precision: bf16 before, float32 now" in told and "products in" not in told
     assert rows_of(stopped_run)[0] == rows_of(run)[0]
     assert rows_of(stopped_run)[1] not in (rows_of(run)[1], rows_of(undisturbed)[1])
+    assert (precisions(stopped_run), precisions(run)) == (["bf16", "float32"], ["bf16"])
 
 
 def test_validation_has_the_precision_of_the_run(run):
@@ -88,7 +90,7 @@ def test_validation_has_the_precision_of_the_run(run):
 def test_a_run_in_bf16_is_not_continued_on_the_gpu(stopped_run, error_of):
     code, message = error_of(resume, stopped_run, "--backend", "cuda")
     assert code == 2
-    assert message == "--precision bf16 is for --backend cpu: the GPU has float32 and tf32"
+    assert message == "bf16 is a precision of the CPU; the GPU has float32 and tf32"
 
 
 def test_a_processor_without_the_instructions(start, error_of, stopped_run, tmp_path, monkeypatch):
@@ -129,11 +131,12 @@ def test_evaluate_and_predict(run, photos, capsys):
     for options in ((), ("--precision", "float32"), ("--precision", "bf16")):
         assert evaluate.main([str(run), "--json", *options]) == 0
         results = json.loads(capsys.readouterr().out)
-        assert results["precision"] == (options[-1] if options else "float32")
-        loss = results["loss"]
+        loss, named = results["loss"], [results["precision"]]
         image = str(next(photos.rglob("*.png")))
         assert predict.main([str(run), image, "--json", *options]) == 0
-        top = json.loads(capsys.readouterr().out)["images"][0]["top"][0]["probability"]
+        results = json.loads(capsys.readouterr().out)
+        top = results["images"][0]["top"][0]["probability"]
+        assert [*named, results["precision"]] == [options[-1] if options else "float32"] * 2
         found.append((loss, top))
     assert found[0] == found[1]
     for exact, rounded in zip(found[1], found[2]):
@@ -154,6 +157,14 @@ def test_a_network_in_python(run, photos):
         assert not is_on()
 
 
+def test_fit_returns_what_load_brings_back(photos, tmp_path):
+    folder, image = tmp_path / "run", next(photos.rglob("*.png"))
+    options = {"image_size": 67, "batch_size": 4, "max_steps": 1, "precision": "bf16"}
+    network = alexnet.fit(photos, out=folder, **options)
+    of_both = [n.predict(image).probabilities.tobytes() for n in (network, alexnet.load(folder))]
+    assert of_both[0] == of_both[1]
+
+
 def test_other_precisions(run, monkeypatch):
     for precision in ("tf32", "bfloat16", None):
         with pytest.raises(UsageError, match="precision must be 'float32' or 'bf16', got "):
@@ -165,4 +176,6 @@ def test_other_precisions(run, monkeypatch):
 
 def test_a_network_on_the_gpu_has_no_bf16(run, cuda, error_of):
     code, message = error_of(evaluate.main, [str(run), "--precision", "bf16", "--backend", "cuda"])
-    assert (code, message) == (2, "--precision bf16 is for --backend cpu, not cuda")
+    assert (code, message) == (2, "bf16 is a precision of the CPU; the GPU has float32 and tf32")
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        alexnet.load(run, precision="bf16", backend="cuda")

@@ -19,6 +19,7 @@ from alexnet.report.html import Section, page, pairs, slider, table
 from alexnet.report.run import headline
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.run.folder import RUN_JSON
 from alexnet.visualize import nearest
 from tests.alexnet.runs import CLASSES, OPTIONS, write_images
 
@@ -145,15 +146,22 @@ def test_the_numbers_are_those_of_the_run(original):
     assert machine["system"] in parsed.texts["environment"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_the_precision_of_training_is_named(original, precision):
-    report = __main__.read_run(__main__.parser().parse_args([str(original)]))
-    report.checkpoint.arguments["precision"] = precision
+@pytest.mark.parametrize("precision", ["float32", "bf16", "bf16, then float32"])
+def test_the_precision_of_training_is_named(run, precision):
+    """That of all starts, whichever epoch was the best."""
+    report = __main__.read_run(__main__.parser().parse_args([str(run)]))
+    kept = json.loads((run / RUN_JSON).read_text())
+    *before, now = precision.split(", then ")
+    kept["arguments"]["precision"] = now
+    kept["starts"] += [{"changed": {"precision": [other, now]}} for other in before]
+    (run / RUN_JSON).write_text(json.dumps(kept))
     assert f"median; products in {precision}<" in headline(report)
     assert f"images/s with products in {precision} (median" in network.budget(report)
     # The accuracy is computed for the report, and can differ in the last digits.
-    expected = ", with products in float32; in training they are in bf16"
-    assert (expected in results.accuracy(report)) == (precision == "bf16")
+    expected = f", with products in float32; in training they are in {precision}<"
+    assert (expected in results.accuracy(report)) == (precision != "float32")
+    (run / RUN_JSON).unlink()
+    assert report.precision == "float32", "what the best checkpoint says"
 
 
 def test_names_of_files_are_text(original):

@@ -1,11 +1,15 @@
 """``python -m benchmarks.bf16_training``, for runs that are not made."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from alexnet.errors import UsageError
 from alexnet.inference.results import proportion
+from alexnet.run.checkpoint import LAST
+from alexnet.run.folder import RUN_JSON
 from benchmarks import bf16_training
 from minigrad.io import CheckpointError
 
@@ -13,7 +17,7 @@ IMAGES = 200
 
 
 def stored(precision="float32", seed=0, top1=0.5, epochs=2, **settings):
-    """What `alexnet.load` gives for the folder of a run."""
+    """What `alexnet.load` gives for the last checkpoint of a run."""
     rows = [
         {"epoch": e, "train_loss": 2.0 / e, "val_loss": 3.0 / e + seed, "val_top1": top1 * e / 2}
         for e in (1, 2)
@@ -23,13 +27,24 @@ def stored(precision="float32", seed=0, top1=0.5, epochs=2, **settings):
     return SimpleNamespace(checkpoint=checkpoint, metrics=rows, dataset=lambda: range(IMAGES))
 
 
+def write_run_json(folder, arguments, changed=None):
+    """Of a run that was started, and continued with a change of its settings if one is given."""
+    starts = [{"changed": {}}, *([{"changed": changed}] if changed else [])]
+    Path(folder).mkdir(exist_ok=True)
+    (Path(folder) / RUN_JSON).write_text(json.dumps({"arguments": arguments, "starts": starts}))
+
+
 @pytest.fixture
-def compare(monkeypatch, capsys):
+def compare(tmp_path, monkeypatch, capsys):
     """Run the command on such runs; returns its exit code and what it prints."""
+    monkeypatch.chdir(tmp_path)
 
     def run(*runs, options=()):
         folders = {f"run-{number}": network for number, network in enumerate(runs)}
-        monkeypatch.setattr(bf16_training, "load", lambda folder: folders[str(folder)])
+        for folder, network in folders.items():
+            write_run_json(folder, network.checkpoint.arguments)
+        known = {Path(folder) / LAST: network for folder, network in folders.items()}
+        monkeypatch.setattr(bf16_training, "load", known.__getitem__)
         code = bf16_training.main([*folders, *options])
         printed = capsys.readouterr()
         return code, printed.err if code else printed.out
@@ -77,7 +92,7 @@ def test_files(compare, tmp_path):
         ([stored(), stored("bf16", seed=1)], "are 0 in float32 and 1 in bf16: "),
         ([stored()], "are 0 in float32 and none in bf16: "),
         ([stored(), stored(), stored("bf16"), stored("bf16")], "are 0, 0 in float32"),
-        ([stored("tf32")], "run-0 is no run in float32 or bf16"),
+        ([stored("tf32")], "run-0 is no run in float32 or bf16: run.json names tf32"),
         ([stored(epochs=3)], "run-0 has 2 of 3 epochs: continue it with python -m alexnet.train "),
     ],
 )
@@ -85,6 +100,18 @@ def test_runs_that_cannot_be_compared(compare, runs, message):
     code, said = compare(*runs)
     assert code == 2
     assert message in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("names", [("bf16", "float32"), ("float32", "bf16"), ()])
+def test_a_run_is_in_one_precision(tmp_path, monkeypatch, names):
+    """Whatever its checkpoints say, which have the precision of their own step."""
+    known = stored(names[-1] if names else "float32")
+    monkeypatch.setattr(bf16_training, "load", lambda path: known)
+    if names:
+        write_run_json(tmp_path, known.checkpoint.arguments, {"precision": names})
+    told = ", then ".join(names) or "no precision"
+    with pytest.raises(UsageError, match=f"is no run in float32 or bf16: run.json names {told}$"):
+        bf16_training.read(tmp_path)
 
 
 def test_a_folder_without_a_run(tmp_path, capsys):

@@ -24,6 +24,20 @@ def test_description():
     assert about["cpu"] and about["threads"] >= 1 and about["blas"]
 
 
+def test_what_it_says_before_it_times_anything(monkeypatch, capsys):
+    """On stdout what is compared, on stderr what would mislead."""
+    monkeypatch.setattr(machine, "describe", lambda: {"cpu": "this one"})
+    monkeypatch.setattr(machine, "warnings", lambda: ["a busy machine"])
+    others = {"torch": None, "onnxruntime": "1.32"}
+    assert machine.introduce(others) == {"cpu": "this one"} | others
+    assert capsys.readouterr() == (
+        "cpu this one; torch None; onnxruntime 1.32\n",
+        "warning: a busy machine\n",
+    )
+    machine.introduce({"torch": None})
+    assert "PyTorch is not installed: nothing to compare with" in capsys.readouterr().out
+
+
 def test_a_crippled_blas_and_a_busy_machine_are_named(monkeypatch):
     for name in ("OPENBLAS_CORETYPE", "MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"):
         monkeypatch.delenv(name, raising=False)

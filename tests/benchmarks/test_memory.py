@@ -2,6 +2,7 @@
 
 import pytest
 
+from alexnet.errors import Failed
 from alexnet.model import AlexNet
 from alexnet.training import memory_plan
 from alexnet.training.settings import Settings
@@ -21,6 +22,9 @@ def test_error_is_relative_to_what_was_measured():
 
 def test_a_training_that_fails(capsys):
     assert memory.main(["--batches", "8", "--", "--image-size", "5"]) == 1
-    assert "image_size must be at least 67" in capsys.readouterr().err
-    with pytest.raises(memory.Failed, match="exit code 2: .*image_size"):
+    *_, said, error = capsys.readouterr().err.splitlines()
+    assert "image_size must be at least 67" in said
+    assert error == "error: a training ended with exit code 2, see above"
+    with pytest.raises(Failed, match="exit code 2, see above"):
         memory.peak(memory.command(8, ["--image-size", "5"]), compiles=False)
+    assert "image_size must be at least 67" in capsys.readouterr().err

@@ -55,7 +55,7 @@ def test_the_command(monkeypatch, tmp_path, capsys):
         yield Fake(TRUTH.seconds(work.size, threads) * (work.side / 227) ** 2)
 
     monkeypatch.setattr(scale, "started", started)
-    monkeypatch.setattr(machine, "introduce", lambda torch: {"threads": 2})
+    monkeypatch.setattr(machine, "introduce", lambda others: {"threads": 2})
     files = tmp_path / "scale.json", tmp_path / "scale.png"
     assert scale.main(["--json", str(files[0]), "--plot", str(files[1])]) == 0
     out = capsys.readouterr().out

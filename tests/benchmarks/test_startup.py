@@ -2,11 +2,12 @@
 
 import json
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from alexnet.errors import Failed
 from benchmarks import machine, peer, startup
-from benchmarks.entry import Failed
 
 
 class Fake:
@@ -30,8 +31,8 @@ def test_the_first_step_against_later_ones(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(startup, "started", started)
     monkeypatch.setattr(startup, "import_seconds", lambda module: len(module) / 10)
-    monkeypatch.setattr(machine, "introduce", lambda torch: {})
-    monkeypatch.setattr(peer, "import_torch", lambda: "torch")
+    monkeypatch.setattr(machine, "introduce", lambda others: {})
+    monkeypatch.setattr(peer, "import_torch", lambda: SimpleNamespace(__version__="2.13.0"))
     file = tmp_path / "startup.json"
     assert startup.main(["--json", str(file)]) == 0
     report = json.loads(file.read_text())
@@ -53,7 +54,7 @@ def test_a_process_that_fails(monkeypatch, capsys):
 
     monkeypatch.setattr(startup, "started", started)
     monkeypatch.setattr(startup, "import_seconds", lambda module: 0.0)
-    monkeypatch.setattr(machine, "introduce", lambda torch: {})
+    monkeypatch.setattr(machine, "introduce", lambda others: {})
     assert startup.main([]) == 1
     assert capsys.readouterr().err == "error: a contestant ended\n"
 

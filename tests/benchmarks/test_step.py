@@ -5,12 +5,14 @@ import os
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from alexnet.errors import Failed
 from alexnet.model import ARCHITECTURES
-from benchmarks import busy, entry, machine, precision, step
+from benchmarks import busy, entry, machine, step
 from benchmarks.contestant import FORMS, OURS, contestant
 from benchmarks.runtimes import RUNTIMES
 from minigrad.kernels.shared import bfloat16
@@ -151,6 +153,19 @@ def test_what_is_not_installed_is_left_out(monkeypatch):
     )
 
 
+def test_a_precision_that_is_named_twice_counts_once(fakes, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "introduce", lambda others: {})
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    monkeypatch.setattr(entry.importlib.util, "find_spec", {"onnx": 1, "onnxruntime": 1}.get)
+    monkeypatch.setattr(step, "PAUSE", 0)
+    fakes["minigrad bf16"] = 6.9, 1.0
+    options = ["--inference", "--forms", "onnxruntime", "--repeats", "1"]
+    assert step.main([*options, "--precision", "bf16", "bf16"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "left out: onnxruntime: it has no bfloat16 on this CPU\n"
+    assert "onnxruntime" not in printed.out
+
+
 def test_a_busy_program_runs_beside_the_work():
     """It takes seconds of a processor, and it is gone afterwards, also after an error."""
     before = os.times()
@@ -164,9 +179,9 @@ def test_a_busy_program_runs_beside_the_work():
     assert taken > 0.1, "other programs leave it a part of a core"
 
     def fail():
-        raise step.Failed("ended")
+        raise Failed("ended")
 
-    with pytest.raises(step.Failed):
+    with pytest.raises(Failed):
         busy.beside(fail)
 
 
@@ -188,15 +203,24 @@ def test_the_slowdown_beside_a_busy_program(fakes, monkeypatch):
 def test_a_contestant_that_ends_is_named(capfd):
     work = step.Work("no such network", 1, 227, True)
     with step.started(step.Entry(OURS), work) as contestant:
-        with pytest.raises(step.Failed, match="ended with exit code 1"):
+        with pytest.raises(Failed, match="ended with exit code 1"):
             contestant.ask("check")
     assert "KeyError" in capfd.readouterr().err
 
 
+def test_a_contestant_that_is_killed_is_named():
+    """The word that it did not read is not sent once more when its context ends."""
+    with step.started(step.Entry(OURS), WORK) as contestant:
+        contestant.process.kill()
+        contestant.process.wait()
+        with pytest.raises(Failed, match="ended with exit code -9"):
+            contestant.ask("step")
+
+
 def test_the_command(fakes, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(machine, "introduce", lambda torch: {"cpu": "this one"})
+    monkeypatch.setattr(machine, "introduce", lambda others: {"cpu": "this one"})
     fakes.update(dict.fromkeys([OURS, EAGER.name, EAGER.name + ", keeps pages"], (6.9, 2.0)))
-    monkeypatch.setattr(step.peer, "import_torch", lambda: object())
+    monkeypatch.setattr(step.peer, "import_torch", lambda: SimpleNamespace(__version__="2.13.0"))
     file = tmp_path / "step.json"
     options = ["--arch", "owt", "--batch", "3", "--forms", "eager", "--repeats", "2"]
     assert step.main([*options, "--json", str(file)]) == 0
@@ -214,9 +238,9 @@ def test_the_command(fakes, monkeypatch, tmp_path, capsys):
 
 def test_both_precisions_in_one_run(fakes, monkeypatch, tmp_path, capsys):
     """The first one named is what ratios are of; a program that is not there is named."""
-    monkeypatch.setattr(machine, "introduce", lambda torch: {})
-    monkeypatch.setattr(precision, "require", lambda precisions: None)
-    monkeypatch.setattr(step.peer, "import_torch", lambda: object())
+    monkeypatch.setattr(machine, "introduce", lambda others: {})
+    monkeypatch.setattr(bfloat16, "SUPPORTED", True)
+    monkeypatch.setattr(step.peer, "import_torch", lambda: SimpleNamespace(__version__="2.13.0"))
     monkeypatch.setattr(entry.importlib.util, "find_spec", {"onnx": 1, "openvino": 1}.get)
     seconds = {OURS: 3.0, "minigrad bf16": 2.0, "OpenVINO": 4.0, "OpenVINO bf16": 8.0}
     for name, of_one in seconds.items():

@@ -143,3 +143,22 @@ def test_a_run_that_its_patience_has_ended_is_not_continued(tmp_path, monkeypatc
     assert run_folder.newest_to_continue(None, 3) == Path("runs/1")
     with pytest.raises(UsageError):
         run_folder.newest_to_continue(3, 9)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ('{"arguments": {"precision": "bf16"}, "starts": [{"changed": {}}]}', ["bf16"]),
+        ('{"arguments": {"precision": "tf32"}, "starts": [{"changed": {"lr": [1, 2]}}]}', ["tf32"]),
+        # Of a version that had no such setting.
+        ('{"arguments": {}, "starts": [{"changed": {}}]}', []),
+        ('{"arguments": {"precision": "bf16"}, "starts": [{"changed": {"precision": 1}}]}', []),
+        ('{"arguments": {"precision": "bf16"}, "starts": [[]]}', []),
+        ("[]", []),
+        ("[" * 100000, []),
+        ("{", []),
+    ],
+)
+def test_precisions_as_run_json_has_them(tmp_path, content, found):
+    (tmp_path / run_folder.RUN_JSON).write_text(content)
+    assert run_folder.precisions(tmp_path) == found

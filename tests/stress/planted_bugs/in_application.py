@@ -43,14 +43,14 @@ FAULTS = [
     ),
     Fault(
         "bf16: the GPU is found unable only in the first step",
-        "alexnet/training/options.py",
-        'if settings.precision == "bf16" and settings.backend == "cuda":',
+        "alexnet/precision.py",
+        'if precision == "bf16" and backend == "cuda":',
         "if False:",
         PRECISION + "continued_on_the_gpu",
     ),
     Fault(
         "bf16: the processor is found unable only in the first step",
-        "alexnet/training/build.py",
+        "alexnet/training/options.py",
         "    require_available(settings.precision, settings.backend)\n",
         "",
         PRECISION + "without_the_instructions",
@@ -76,6 +76,13 @@ FAULTS = [
         "with products_in(settings.precision):",
         "if True:",
         PRECISION + "doctor",
+    ),
+    Fault(
+        "bf16: a run that was continued in another precision has the last one alone",
+        "alexnet/run/folder.py",
+        'map(str, [*earlier, run["arguments"]["precision"]])',
+        'map(str, [run["arguments"]["precision"]])',
+        PRECISION + "another_precision",
     ),
     # Names, and batches without images.
     Fault(
