@@ -238,7 +238,7 @@ conv2d((16, 18, 3, 2), (34, 9, 2, 2), groups=2)
 conv2d((16, 33, 2, 2), (3, 33, 2, 2), bias=False, padding=(1, 0))
 conv2d((16, 60, 3, 3), (8, 60, 3, 3), padding=1, label="long sums")
 # These are large enough for Winograd's algorithm, which the layers of AlexNet take.
-conv2d((2, 3, 47, 47), (32, 3, 11, 11), stride=4, label="conv1 of AlexNet", large=True)
+conv2d((6, 3, 39, 40), (32, 3, 11, 11), stride=4, label="conv1 of AlexNet", large=True)
 conv2d((3, 32, 6, 8), (64, 16, 5, 5), padding=2, groups=2, label="conv2", large=True)
 conv2d((4, 32, 8, 9), (32, 32, 3, 3), padding=1, label="conv3", large=True)
 
