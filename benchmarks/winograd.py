@@ -28,7 +28,8 @@ from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TAPS = 3, 5
+TAPS = 2, 3, 4, 5
+DRAWN = 3, 5
 # The same errors at any size: they are relative, and signs are random.
 IMAGES, CHANNELS, SIDE, FILTERS = 2, 64, 24, 32
 # The points of many textbooks, for comparison: numbers, the smallest first.
@@ -48,6 +49,7 @@ class Result:
         used: the kernels have it in their table.
         products: for each output.
         error: relative, root mean square.
+        worst: as error, at the output of a tile where it is largest.
     """
 
     taps: int
@@ -57,6 +59,7 @@ class Result:
     used: bool
     products: float
     error: float
+    worst: float
 
     @property
     def speed(self) -> float:
@@ -73,11 +76,15 @@ def measure(taps: int, precision: str) -> list[Result]:
     exact = direct(images.astype(np.float64), weight.astype(np.float64))
     rounded = round_to_bfloat16 if precision == BF16 else np.asarray
 
-    def error(output: np.ndarray) -> float:
-        return float(np.sqrt(np.square(output - exact).mean() / np.square(exact).mean()))
+    def errors(output: np.ndarray, outputs: int) -> tuple[float, float]:
+        """That of all outputs, and of those at one place in their tiles of outputs x outputs."""
+        squares = np.square(output - exact).mean((0, 3)) / np.square(exact).mean()
+        places = [squares[i::outputs, j::outputs] for i, j in np.ndindex(outputs, outputs)]
+        worst = max(float(place.mean()) for place in places)
+        return float(squares.mean()) ** 0.5, worst**0.5
 
-    of_direct = error(direct(rounded(images), rounded(weight)))
-    results = [Result(taps, precision, "direct", "", True, taps**2, of_direct)]
+    of_direct = errors(direct(rounded(images), rounded(weight)), 1)
+    results = [Result(taps, precision, "direct", "", True, taps**2, *of_direct)]
     used = algorithms(taps, bfloat16=precision == BF16)
     common = [Algorithm(s + 1 - taps, taps, (*NUMBERS[: s - 1], INFINITY)) for s in SIZES]
     others = [a for a in common if a.outputs > 1 and a not in used]
@@ -91,7 +98,7 @@ def measure(taps: int, precision: str) -> list[Result]:
                 ", ".join(map(point_name, algorithm.points)),
                 algorithm in used,
                 (algorithm.products / algorithm.outputs) ** 2,
-                error(output),
+                *errors(output, algorithm.outputs),
             )
         )
     return results
@@ -142,16 +149,16 @@ def _in_both_directions(matrix: np.ndarray, array: np.ndarray) -> np.ndarray:
 
 HEADER = (
     f"{'taps':<6}{'precision':<11}{'':<9}{'points':<40}{'products':>9}{'speed':>7}"
-    f"{'error':>10}{'/ direct':>10}"
+    f"{'error':>10}{'/ direct':>10}{'worst':>7}"
 )
 
 
 def lines(results: list[Result]) -> list[str]:
-    """A table of the results of one precision, the direct sum first."""
+    """A table of the results of one precision, the direct sum first: both errors over its own."""
     return [
         f"{r.taps}x{r.taps:<4}{r.precision:<11}{r.name:<9}{r.points:<40}{r.products:>9.2f}"
         f"{r.speed:>7.2f}{r.error:>10.1e}{r.error / results[0].error:>10.1f}"
-        + ("" if r.used else "  not used")
+        f"{r.worst / results[0].error:>7.1f}" + ("" if r.used else "  not used")
         for r in results
     ]
 
@@ -159,7 +166,7 @@ def lines(results: list[Result]) -> list[str]:
 def draw(results: list[Result], path: Path) -> None:
     """The speed that the products allow, over the error: a dot for each set of points."""
     figure = new_figure(4.5, width=11, layout="constrained")
-    for axes, taps in zip(figure.subplots(1, len(TAPS), sharey=True), TAPS):
+    for axes, taps in zip(figure.subplots(1, len(DRAWN), sharey=True), DRAWN):
         _draw_taps(axes, [result for result in results if result.taps == taps])
         axes.set(title=f"{taps} x {taps} taps", xlabel="relative error", xscale="log")
     figure.axes[0].set_ylabel("speed at most (direct float32 sum = 1)")

@@ -3,7 +3,7 @@
 Every command that uses a network goes through `Trained`, and so does Python's `alexnet.load`.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,11 +141,9 @@ class Trained:
             refuse: called with the name of an image that cannot be used, and the error.
         """
         batches = self._batches(found, views, refuse)
-        # These hold while the generator runs, and not for what the caller does meanwhile. Weights
-        # are kept for one call: until the next one the caller may change the model.
-        kept = PreparedWeights().in_use()(predict)
-        passes = products_in(self.precision)(kept)(self.model, batches, self.device)
-        for batch, log_probabilities in passes:
+        # These hold while the generator runs, and not for what the caller does meanwhile.
+        computed = self._computing(predict, len(found) * views)(self.model, batches, self.device)
+        for batch, log_probabilities in computed:
             for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
                 image = found[index]
                 middle = batch.images[i * views + (4 if views == 10 else 0)]
@@ -170,8 +168,8 @@ class Trained:
         self.require_layer(layer)
         found, single = inputs.collect(images, self.classes)
         batches = self._batches(found, 1, inputs.raise_error)
-        with products_in(self.precision), PreparedWeights().in_use():
-            values = features(self.model, batches, len(found), self.device, layer).values
+        compute = self._computing(features, len(found))
+        values = compute(self.model, batches, len(found), self.device, layer).values
         return values[0] if single else values
 
     def require_layer(self, layer: str) -> None:
@@ -179,6 +177,16 @@ class Trained:
         known = layers.stages(self.model)
         if layer not in known:
             raise UsageError(f"no layer {layer!r}; choose from {', '.join(known)}")
+
+    def _computing(self, function: Callable, count: int) -> Callable:
+        """A function that computes `count` images, with products in the precision of this network.
+
+        Weights are prepared for all batches together; for a single one it would take longer than
+        it saves. They are kept for one call: until the next the caller may change the model.
+        """
+        if count > self.batch_size:
+            function = PreparedWeights().in_use()(function)
+        return products_in(self.precision)(function)
 
     def _batches(self, found: list[Input], views: int, refuse: Refuse) -> Generator[Batch]:
         return inputs.batches(
@@ -216,8 +224,9 @@ class Trained:
         dataset = self.dataset(split, data)
         loader = self.loader(dataset, views)
         shown = progress.for_this_terminal()(split, len(dataset), 0)
-        with shown as report, products_in(self.precision), PreparedWeights().in_use():
-            results = evaluate(self.model, loader, self.device, report)
+        compute = self._computing(evaluate, len(dataset) * views)
+        with shown as report:
+            results = compute(self.model, loader, self.device, report)
         images = cli.counted(len(results), f"{split} image")
         rounded = ", products in bf16" if self.precision == "bf16" else ""
         return replace(results, title=f"{images}, {cli.counted(views, 'view')}{rounded}")

@@ -13,10 +13,10 @@ The memory of a run is estimated as
 All of it is what one process needs: of a team, each has its share of the parts. A process that has
 one column of the network needs about as much: half of nearly all, and the whole for checkpoints.
 
-No part shrinks before the run ends: freed memory is kept for later arrays of about the same size.
-So what counts is not what is alive at one moment, but all blocks that ever existed: those of the
-outputs, of the layers' gradients and of packed panels (WORKING_FACTOR), and those of the watch,
-which uses the same blocks where the batch is not smaller than its number of images.
+Freed memory is kept for later arrays of about the same size. So what counts is not what is alive
+at one moment, but all blocks that were kept: those of the outputs, of the layers' gradients and of
+packed panels (WORKING_FACTOR), and those of the watch, which uses the same blocks where the batch
+is not smaller than its number of images.
 
 The kernels of a convolution hold its transformed filters, or as many sums of its weight gradient:
 up to 121 / 9 numbers for a weight (`kernels/conv2d/cpu_winograd.py`), and some tiles. The next one
@@ -40,9 +40,9 @@ from alexnet.training.watch import PROBE_IMAGES
 from minigrad import nn
 
 # Python, NumPy, Numba with the compiled kernels, and Matplotlib.
-LIBRARY_BYTES = 263e6
+LIBRARY_BYTES = 215e6
 KERNEL_FACTOR = 16
-WORKING_FACTOR = 2.5
+WORKING_FACTOR = 2.1
 # Arrays of the parameters' size that an optimizer keeps.
 OPTIMIZER_STATES = {"sgd": 1, "lars": 1, "adam": 2}
 FLOAT_BYTES = 4

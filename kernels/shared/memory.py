@@ -4,6 +4,7 @@ The first touch of fresh memory costs ten times more than its use (the operating
 and clears every page), and every training step needs the same sizes again.
 """
 
+import contextlib
 import math
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 class MemoryPool:
     """Makes arrays in blocks of memory that were freed by earlier arrays.
 
-    A block is free again when the last view of its array is gone.
+    A block is free again when the last view of its array is gone. Where only smaller ones are free,
+    the new one takes the place of one that it can stand in for.
     """
 
     SMALLEST = 1 << 18  # bytes; below this malloc does the same job
@@ -26,14 +28,23 @@ class MemoryPool:
         size = math.prod(shape) * dtype.itemsize
         if size < self.SMALLEST:
             return np.empty(shape, dtype)
-        # A block up to twice as large will do: the last batch of an epoch is a smaller one.
-        fitting = [s for s, blocks in list(self._free.items()) if blocks and size <= s <= 2 * size]
-        try:
-            block = self._free[min(fitting)].pop() if fitting else _aligned_bytes(size)
-        except (IndexError, KeyError):  # another thread has just taken it, or released all
-            block = _aligned_bytes(size)
+        block = self._take(size)
         owner = _BlockOwner(block, self._free.setdefault(block.size, []))
         return np.asarray(owner)[:size].view(dtype).reshape(shape)
+
+    def _take(self, size: int) -> np.ndarray:
+        """A free block, or a new one."""
+        free = [s for s, blocks in list(self._free.items()) if blocks]
+        # A block up to twice as large will do: the last batch of an epoch is a smaller one.
+        fitting = [s for s in free if size <= s <= 2 * size]
+        # The new block will serve the arrays of this one, too.
+        replaced = [s for s in free if size <= 2 * s < 2 * size]
+        with contextlib.suppress(IndexError, KeyError):  # another thread has just taken it
+            if fitting:
+                return self._free[min(fitting)].pop()
+            if replaced:
+                self._free[max(replaced)].pop()
+        return _aligned_bytes(size)
 
     def release(self) -> None:
         """Return all free blocks to the operating system."""

@@ -18,6 +18,7 @@ from alexnet.errors import BadImage, CheckpointError, DataError, UsageError
 from alexnet.inference.inputs import UNKNOWN
 from alexnet.run.checkpoint import LAST, Checkpoint
 from minigrad import BackendError, Tensor
+from minigrad.kernels.conv2d import cpu_direct, cpu_winograd
 from minigrad.kernels.shared import bfloat16
 from minigrad.random import random_keys
 from tests.alexnet.runs import CLASSES, ROOT, STEPS_PER_EPOCH, assert_same_run, rows_of
@@ -107,14 +108,33 @@ def test_the_same_image_in_every_form(network, image):
 def test_a_changed_model_is_used_as_it_is(precision, undisturbed, image, monkeypatch):
     """A number that is changed to see what it does: weights are kept for one call only."""
     monkeypatch.setattr(bfloat16, "SUPPORTED", True)
-    changed, fresh = (alexnet.load(undisturbed, precision=precision) for _ in range(2))
+    changed, fresh = (
+        alexnet.load(undisturbed, precision=precision, batch_size=1) for _ in range(2)
+    )
     before = changed.predict([image, image])[0].probabilities
     for network in (changed, fresh):
         dict(network.model.named_parameters())["features.4.weight"].data[1, 0, 1, 1] = 9
     after = changed.predict([image, image])[0].probabilities
     assert not np.array_equal(after, before)
     np.testing.assert_array_equal(after, fresh.predict([image, image])[0].probabilities)
-    np.testing.assert_array_equal(changed.features(image), fresh.features(image))
+    features = [network.features([image, image]) for network in (changed, fresh)]
+    np.testing.assert_array_equal(*features)
+
+
+def test_weights_are_prepared_once_for_several_batches(undisturbed, image, monkeypatch):
+    prepared = []
+    transform, pack = cpu_winograd.transform_filters, cpu_direct._weight_panels
+    monkeypatch.setattr(
+        cpu_winograd, "transform_filters", lambda *a: prepared.append(a) or transform(*a)
+    )
+    monkeypatch.setattr(cpu_direct, "_weight_panels", lambda *a: prepared.append(a) or pack(*a))
+    network = alexnet.load(undisturbed, batch_size=1)
+    counts = []
+    for images in ([image] * 2, [image] * 4, [image]):
+        prepared.clear()
+        network.predict(images)
+        counts.append(len(prepared))
+    assert counts == [5, 5, 5], "once for each convolution in each call"
 
 
 def test_many_images_along_an_axis_or_in_a_folder(network, photos, image):

@@ -35,6 +35,7 @@ def test_errors_are_those_of_the_formats(monkeypatch):
         within = result.error < precision.AMPLIFICATION * direct.error
         assert within == result.used, "what is in use is within benchmarks.precision.tolerance"
     direct, *others = winograd.measure(3, "float32")
+    assert all(result.error <= result.worst < 8 * direct.error for result in others if result.used)
     assert direct.error < 5e-7 and max(r.error for r in others if r.used) < 4 * direct.error
     (textbook,) = [r for r in others if r.name == "F(4, 3)" and not r.used]
     assert textbook.products == 2.25 and textbook.speed == 4
@@ -56,10 +57,10 @@ def test_the_command(monkeypatch, tmp_path, capsys):
     header, *rows = capsys.readouterr().out.splitlines()
     assert len(rows) == len(results) and picture.stat().st_size > 5000
     assert {(r["taps"], r["precision"]) for r in results} == (
-        {(taps, p) for taps in (3, 5) for p in ("float32", "bf16")}
+        {(taps, p) for taps in winograd.TAPS for p in ("float32", "bf16")}
     )
     direct = [row.split() for row in rows if " direct " in row]
-    assert [row[-1] for row in direct] == ["1.0"] * 4
+    assert [row[-2:] for row in direct] == [["1.0", "1.0"]] * 8
     assert [len(row) for row in rows if "not used" not in row] == [len(header)] * sum(
         r["used"] for r in results
     )

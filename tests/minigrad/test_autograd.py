@@ -177,6 +177,19 @@ def test_pool_gives_the_memory_of_freed_arrays_out_again():
     assert address in (smaller.ctypes.data, again.ctypes.data)
 
 
+def test_pool_gives_up_a_smaller_block_for_one_that_can_stand_in_for_it():
+    pool = memory.MemoryPool()
+    for size in (100, 60, 90, 130, 80):  # each freed again
+        pool.empty((size << 12,), np.uint8)
+    assert {size >> 12: len(blocks) for size, blocks in pool._free.items() if blocks} == {130: 1}
+    both = [pool.empty((size << 12,), np.uint8) for size in (130, 100)]
+    del both
+    for _ in range(3):  # what is needed at once stays
+        both = [pool.empty((size << 12,), np.uint8) for size in (100, 130)]
+        del both
+    assert sum(len(blocks) for blocks in pool._free.values()) == 2
+
+
 def test_pool_never_gives_the_same_memory_out_twice():
     pool = memory.MemoryPool()
     arrays = [pool.empty((1 << 17,), np.float32) for _ in range(4)]

@@ -58,9 +58,8 @@ FAULTS = [
     Fault(
         "bf16: what a caller computes between two predictions is rounded",
         "alexnet/inference/trained.py",
-        "passes = products_in(self.precision)(kept)(self.model, batches, self.device)",
-        "products_in(self.precision).__enter__()\n"
-        "        passes = kept(self.model, batches, self.device)",
+        "        return products_in(self.precision)(function)",
+        "        products_in(self.precision).__enter__()\n        return function",
         PRECISION + "in_python",
     ),
     Fault(

@@ -662,8 +662,9 @@ FAULTS = [
     Fault(
         "prepared weights: a network keeps them, whatever is done to its model",
         "alexnet/inference/trained.py",
-        "kept = PreparedWeights().in_use()",
-        'kept = self.__dict__.setdefault("kept", PreparedWeights()).in_use()',
+        "function = PreparedWeights().in_use()(function)",
+        'kept = self.__dict__.setdefault("kept", PreparedWeights())\n'
+        "            function = kept.in_use()(function)",
         "tests/alexnet/test_network.py -k changed_model",
     ),
 ]
