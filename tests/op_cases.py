@@ -239,8 +239,8 @@ conv2d((16, 33, 2, 2), (3, 33, 2, 2), bias=False, padding=(1, 0))
 conv2d((16, 60, 3, 3), (8, 60, 3, 3), padding=1, label="long sums")
 # These are large enough for Winograd's algorithm, which the layers of AlexNet take.
 conv2d((6, 3, 39, 40), (32, 3, 11, 11), stride=4, label="conv1 of AlexNet", large=True)
-conv2d((3, 32, 6, 8), (64, 16, 5, 5), padding=2, groups=2, label="conv2", large=True)
-conv2d((4, 32, 8, 9), (32, 32, 3, 3), padding=1, label="conv3", large=True)
+conv2d((4, 32, 6, 8), (64, 16, 5, 5), padding=2, groups=2, label="conv2", large=True)
+conv2d((4, 32, 12, 11), (32, 32, 3, 3), padding=1, label="conv3", large=True)
 
 
 conv2d((1, 2, 6, 5), (3, 2, 3, 2), dilation=2)
@@ -268,7 +268,7 @@ def conv2d_relu(input, weight, *bias, large=False, **parameters):
 conv2d_relu((2, 3, 5, 4), (4, 3, 3, 2), (4,), padding=1)
 conv2d_relu((1, 4, 6, 5), (6, 2, 2, 3), stride=2, groups=2)
 conv2d_relu((1, 2, 4, 5), (3, 2, 2, 2), (3,), dilation=(2, 3), padding=1)
-conv2d_relu((2, 32, 8, 8), (32, 32, 3, 3), (32,), padding=1, large=True)
+conv2d_relu((4, 32, 8, 8), (32, 32, 3, 3), (32,), padding=1, large=True)
 
 # -- pooling ------------------------------------------------------------------------------
 

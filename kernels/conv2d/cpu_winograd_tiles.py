@@ -11,8 +11,9 @@ from minigrad.kernels.shared.addresses import address, call, clear, copy
 from minigrad.kernels.shared.microkernel import GATHERED_ROWS, lanes_of, panel_width
 from minigrad.kernels.shared.threads import jit, parallel_jit
 
-# What reading a transformed filter takes, in multiply-adds; it is made once for many tiles.
-FILTER_COST = 8
+# What making and reading a transformed filter takes, in multiply-adds; it is made once for many
+# tiles.
+FILTER_COST = 12
 # A direct sum is simpler: what needs nearly as many multiply-adds is not faster.
 WORTHWHILE = 0.8
 # Layers with a stride are the first ones, with filters of few numbers: their direct sums are short,
