@@ -20,9 +20,8 @@ from minigrad.kernels.max_pool2d.window import gradient_row, keep_larger, start_
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.threads import parallel_jit
 
-_TASK_ROWS = (
-    8  # of the output, at most; where windows overlap, rows between two tasks are done twice
-)
+# Of the output, at most. Where windows overlap, the rows between two tasks are done twice.
+_TASK_ROWS = 8
 
 
 def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output, argmax):
