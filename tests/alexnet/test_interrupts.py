@@ -26,6 +26,8 @@ def test_ctrl_c_while_a_command_is_imported(module, tmp_path):
         [sys.executable, "-m", module, "--help"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        # A script that runs tests in the background has made all that it starts ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         capture_output=True,
         text=True,
     )
