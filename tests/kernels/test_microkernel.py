@@ -29,18 +29,22 @@ def run_panel(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_strid
 
 
 @jit
-def run_gathered(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate):
+def run_gathered(
+    a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate, wide
+):
     gathered_product(
         a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth,
-        c, c_start, c_stride, accumulate, False,
+        c, c_start, c_stride, accumulate, wide,
     )  # fmt: skip
 
 
 @jit
-def run_wide(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate):
-    gathered_product(
+def run_vectors(
+    a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate, wide
+):
+    vector_product(
         a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth,
-        c, c_start, c_stride, accumulate, True,
+        c, c_start, c_stride, accumulate, wide,
     )  # fmt: skip
 
 
@@ -58,31 +62,13 @@ def run_half(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride
     )
 
 
-@jit
-def run_vectors(a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate):
-    vector_product(
-        a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth,
-        c, c_start, c_stride, accumulate, False,
-    )  # fmt: skip
-
-
-@jit
-def run_vectors_wide(
-    a, a_start, a_taps, b, b_start, b_taps, depth, c, c_start, c_stride, accumulate
-):
-    vector_product(
-        a, a_start, a_taps, b, b_start, b_taps, b_taps.size, depth,
-        c, c_start, c_stride, accumulate, True,
-    )  # fmt: skip
-
-
-# How each form is run, and its vectors.
+# How each form is run: the function, the vectors of B, and whether B is wide where either can be.
 FORMS = {
     "panel": (run_panel, 2),
-    "panel of vectors": (run_vectors, 2),
-    "panel of vectors, wide": (run_vectors_wide, 3),
-    "gathered": (run_gathered, 2),
-    "gathered wide": (run_wide, 3),
+    "panel of vectors": (run_vectors, 2, False),
+    "panel of vectors, wide": (run_vectors, 3, True),
+    "gathered": (run_gathered, 2, False),
+    "gathered wide": (run_gathered, 3, True),
     "gathered narrow": (run_narrow, 1),
     "gathered half": (run_half, 0.5),
 }
@@ -122,7 +108,7 @@ def as_numbers(bits):
 @pytest.mark.parametrize("taps, depth", [(1, 1), (1, 7), (3, 1), (4, 5)])
 @pytest.mark.parametrize("kind", TYPES)
 def test_tile(form, taps, depth, accumulate, kind, rng):
-    run, vectors = FORMS[form]
+    run, vectors, *wide = FORMS[form]
     dtype = np.dtype(TYPES[kind][1])
     rows, lanes = ROWS if form == "panel" else GATHERED_ROWS, lanes_of(dtype, vectors)
     a_start, b_start, c_start, c_stride = 3, 5, 2, lanes + 3
@@ -153,7 +139,7 @@ def test_tile(form, taps, depth, accumulate, kind, rng):
             expected[position] = total + (float(c[position]) if accumulate else 0)
 
     arrays = a, a_start, a_taps, b, b_start, b_taps.copy()
-    run(*arrays, depth, c, c_start, c_stride, accumulate)
+    run(*arrays, depth, c, c_start, c_stride, accumulate, *wide)
     np.testing.assert_allclose(c, expected, rtol=0, atol=50 * np.finfo(dtype).eps)
     outside = np.ones(c.size, bool)
     for i in range(rows):
