@@ -12,9 +12,7 @@ from typing import Any
 
 import numpy as np
 
-# Numbers of a weight that are looked at, to notice a change: a prime, so that they are of many
-# channels and taps.
-_SAMPLES = 61
+_SAMPLES = 61  # numbers of a weight that are looked at, to notice a change
 
 _changes = 0
 
@@ -45,7 +43,8 @@ class PreparedWeights:
     def get(self, weight: np.ndarray, form: Hashable, make: Callable[[], Any]) -> Any:
         """What `make` returned for this weight and form before, or returns now."""
         forms, key = self._forms, (id(weight), form)
-        sample = weight.reshape(-1)[:: max(1, weight.size // _SAMPLES)].tobytes()
+        # An odd step: with a power of two all samples could be of one channel.
+        sample = weight.reshape(-1)[:: weight.size // _SAMPLES | 1].tobytes()
         state = _changes, sample
         kept = forms.get(key)
         if kept is None or kept[1] != state:

@@ -40,6 +40,14 @@ def test_fingerprint_sees_an_array_that_was_overwritten(shape, rng):
     assert fingerprint(array) != before
 
 
+def test_fingerprint_looks_at_many_channels():
+    """Of one alone no change could be seen, as where ReLU has made it zero."""
+    array = np.zeros((512, 64), np.float32)
+    before = backend.get("cpu").fingerprint(array)
+    array[:, 1:] = 1
+    assert backend.get("cpu").fingerprint(array) != before
+
+
 @pytest.mark.parametrize("threads, text", [(1, "cpu (1 thread)"), (8, "cpu (8 threads)")])
 def test_description(monkeypatch, threads, text):
     monkeypatch.setattr(numba, "get_num_threads", lambda: threads)
