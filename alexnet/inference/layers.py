@@ -15,18 +15,23 @@ import numpy as np
 
 from alexnet.data.loader import Loader
 from alexnet.errors import DivergedNetwork
+from alexnet.model.layers import ColumnNorm, ConstantNorm, WithinChannelNorm
 from minigrad import Tensor, nn, no_grad, summary
 from minigrad.backend import Backend
 from minigrad.summary import LayerSummary
 
 _LEARNED = (nn.Conv2d, nn.Linear)
-_STAGE_KINDS = (*_LEARNED, nn.LocalResponseNorm, nn.MaxPool2d)
+_ACTIVATIONS = (nn.ReLU, nn.Tanh)
+NORMS = (nn.LocalResponseNorm, ColumnNorm, WithinChannelNorm, ConstantNorm)
+_STAGE_KINDS = (*_LEARNED, *NORMS, nn.MaxPool2d, nn.AvgPool2d)
 _SHORT_NAMES = {
     nn.Conv2d: "conv",
     nn.Linear: "fc",
     nn.ReLU: "relu",
-    nn.LocalResponseNorm: "norm",
+    nn.Tanh: "tanh",
+    **dict.fromkeys(NORMS, "norm"),
     nn.MaxPool2d: "pool",
+    nn.AvgPool2d: "pool",
     nn.AdaptiveAvgPool2d: "avgpool",
     nn.Dropout: "drop",
 }
@@ -75,7 +80,7 @@ def stages(model: nn.Module) -> dict[str, nn.Sequential]:
             stage = name
             modules[stage] = [*between, module]
             between = []
-        elif isinstance(module, nn.ReLU):
+        elif isinstance(module, _ACTIVATIONS):
             modules[stage].append(module)
         else:
             between.append(module)

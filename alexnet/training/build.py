@@ -1,15 +1,17 @@
 """From the settings of a run to its trainer: network, optimizer, schedule, data."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from alexnet import cli
 from alexnet.columns import Column
 from alexnet.data.bad_images import Skipping
 from alexnet.data.images import set_max_pixels
 from alexnet.errors import UsageError
-from alexnet.model import ARCHITECTURES
+from alexnet.inference.layers import named_layers
+from alexnet.model import ARCHITECTURES, layer_values
 from alexnet.run import progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import data, fine_tuning, memory_plan, processes, resources
@@ -100,6 +102,7 @@ def _build_network(settings: Settings, num_classes: int) -> nn.Module:
             settings.image_size,
             dropout=settings.dropout,
             init=settings.init,
+            bias_init=settings.bias_init,
             **(settings.network or {}),
         )
     except ValueError as error:
@@ -113,16 +116,34 @@ def _build_optimizer(model: nn.Module, settings: Settings) -> optim.Optimizer:
     The rate of LARS is none for them; that of SGD is smaller by the trust coefficient.
     """
     named = list(model.named_parameters())
-    weights = {"params": [p for name, p in named if not name.endswith("bias")]}
     biases = {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0}
-    lr, weight_decay = settings.lr, settings.weight_decay
+    lr, groups = settings.lr, [*_weights(model, settings.weight_decay), biases]
+    weight_decay = layer_values.of_layer(settings.weight_decay, layer_values.DEFAULT)
     if settings.optimizer == "adam":
-        return optim.Adam([weights, biases], lr, weight_decay=weight_decay)
+        return optim.Adam(groups, lr, weight_decay=weight_decay)
     if settings.optimizer == "lars":
         biases |= {"trust_coefficient": None, "lr": 2 * lr * TRUST_COEFFICIENT}
-        return optim.LARS([weights, biases], lr, settings.momentum, weight_decay, TRUST_COEFFICIENT)
+        return optim.LARS(groups, lr, settings.momentum, weight_decay, TRUST_COEFFICIENT)
     biases["lr"] = 2 * lr
-    return optim.SGD([weights, biases], lr, settings.momentum, weight_decay, form="paper")
+    return optim.SGD(groups, lr, settings.momentum, weight_decay, form="paper")
+
+
+def _weights(model: nn.Module, weight_decay: layer_values.LayerValues) -> list[dict[str, Any]]:
+    """A group of all weights, and one for each layer whose decay is another one.
+
+    Raises:
+        UsageError: the network has no such layer.
+    """
+    layers = {n: m for n, m in named_layers(model).items() if isinstance(m, nn.Conv2d | nn.Linear)}
+    try:
+        layer_values.require("--weight-decay", weight_decay, layers, math.inf)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    single = weight_decay if isinstance(weight_decay, Mapping) else {}
+    groups = [{"params": [layer.weight for name, layer in layers.items() if name not in single]}]
+    for name in (name for name in layers if name in single):
+        groups.append({"params": [layers[name].weight], "weight_decay": single[name]})
+    return groups
 
 
 def _build_schedule(

@@ -59,7 +59,7 @@ def with_image_size(settings: Settings, train: Skipping) -> Settings:
         return settings
     size = ARCHITECTURES[settings.arch].default_image_size
     if shorter_side(_first_image(train)) < SMALL_IMAGE_PIXELS:
-        size = SIZE_FOR_SMALL_IMAGES
+        size = min(size, SIZE_FOR_SMALL_IMAGES)
     return replace(settings, image_size=size)
 
 

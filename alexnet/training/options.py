@@ -9,11 +9,18 @@ from typing import Any
 from alexnet import cli
 from alexnet.data import options as data_options
 from alexnet.errors import CheckpointError, UsageError
+from alexnet.model import chosen_variants
 from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
-from alexnet.training.recipes import OPTIMIZERS, RECIPES
-from alexnet.training.settings import Invocation, Settings, option_name, options
+from alexnet.training.recipes import ARCHITECTURE_SETTINGS, OPTIMIZERS, RECIPES
+from alexnet.training.settings import (
+    Invocation,
+    NetworkOptions,
+    Settings,
+    option_name,
+    options,
+)
 
 COMMAND = "python -m alexnet.train"
 EXAMPLES = f"""\
@@ -37,10 +44,14 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
         *("data", "data_root", "train_root", "val_root", "subset", "image_size", "augmentation"),
         *("color_noise", "mean", "scale", "bad_images", "max_bad_images", "max_pixels", "workers"),
     ],
-    "network and training; the recipe decides what is left out": [
-        *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
-        *("lr_patience", "warmup", "optimizer", "momentum", "weight_decay", "dropout", "init"),
-        *("seed", "patience", "accumulate", "columns"),
+    "network": [
+        *("arch", "activation", "norm", "norm_gain", "pooling", "groups", "width", "without"),
+        *("dropout", "init", "bias_init"),
+    ],
+    "training; the recipe decides what is left out": [
+        *("recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
+        *("lr_patience", "warmup", "optimizer", "momentum", "weight_decay", "seed", "patience"),
+        *("accumulate", "columns"),
     ],
     "run": [
         *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
@@ -166,8 +177,18 @@ def new_run(
             )
     parts = {"accumulate": 1 if cli_options.get("columns") == 2 else processes}
     optimizer = OPTIMIZERS[cli_options.get("optimizer", Settings.optimizer)]
-    given = {**cli_options, **inherited}
-    settings = replace(Settings(), **{**parts, **recipe, **optimizer, **given})
+    chosen, others = _network_options(cli_options)
+    given = {**others, **inherited}
+    architecture = ARCHITECTURE_SETTINGS.get(given.get("arch", Settings.arch), {})
+    values = {**parts, **architecture, **recipe, **optimizer, **given}
+    settings = replace(Settings(), **values)
+    if pretrained is None:
+        settings = replace(settings, network=_variants(chosen, settings) or None)
+    elif chosen:
+        raise UsageError(
+            f"{option_name(next(iter(chosen)))} does not go with --init-from, whose network is "
+            "taken as it is"
+        )
     if "data_root" in cli_options and "data" not in cli_options:
         settings = replace(settings, data="auto")
     if "train_root" in cli_options:
@@ -191,6 +212,8 @@ def continued_run(
         DataError: the data are no longer where they were.
     """
     stored = checkpoint.arguments
+    chosen, cli_options = _network_options(cli_options)
+    _require_same_network(chosen, stored)
     for setting in fields(Settings):
         name = setting.name
         if name not in cli_options or setting.metadata["free_on_resume"]:
@@ -207,9 +230,9 @@ def continued_run(
     elif "train_root" in cli_options:
         values |= {"data_root": None, "val_root": cli_options.get("val_root")}
     data_options.require_one_root(values)
-    # A checkpoint from before there was a setting lacks it.
-    free = {setting.name for setting in fields(Settings) if setting.metadata["free_on_resume"]}
-    names = [s.name for s in fields(Settings) if s.name in values or s.name not in free]
+    # A checkpoint from before there was a setting lacks it; None is what there was before.
+    later = {s.name for s in fields(Settings) if s.metadata["free_on_resume"] or s.default is None}
+    names = [s.name for s in fields(Settings) if s.name in values or s.name not in later]
     if missing := sorted(name for name in names if name not in values):
         raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
     settings = Settings(**{name: values[name] for name in names})
@@ -217,6 +240,40 @@ def continued_run(
         checkpoint.require_data_roots()
     _require_consistent(settings, cli_options, processes)
     return settings
+
+
+def _network_options(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that choose a variant of the network, and the others."""
+    names = {option.name for option in fields(NetworkOptions)}
+    chosen = {name: value for name, value in given.items() if name in names}
+    return chosen, {name: value for name, value in given.items() if name not in names}
+
+
+def _require_same_network(chosen: dict[str, Any], stored: dict[str, Any]) -> None:
+    """Raise UsageError if options choose another network than that of a run that is continued."""
+    if not chosen:
+        return
+    known = {name: stored[name] for name in ("arch", "scale") if name in stored}
+    variants, own = _variants(chosen, replace(Settings(), **known)), stored.get("network") or {}
+    for option, value in chosen.items():
+        name = "norm" if option == "norm_gain" else option
+        if variants.get(name) != own.get(name):
+            raise UsageError(
+                f"{option_name(option)} {value} cannot be changed by --resume: the network is "
+                f"another one, {own or 'without such options'}"
+            )
+
+
+def _variants(chosen: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The arguments of the network for the options that choose a variant of it.
+
+    Raises:
+        UsageError: there is no such network.
+    """
+    try:
+        return chosen_variants(settings.arch, chosen, settings.scale)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _require_consistent(settings: Settings, cli_options: dict[str, Any], processes: int) -> None:
@@ -253,8 +310,9 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
 
 
 def _require_two_columns(settings: Settings, processes: int) -> None:
-    if settings.arch != "alexnet":
-        raise UsageError(f"--columns 2 is for --arch alexnet: {settings.arch} has one column")
+    if settings.arch != "alexnet" or (settings.network or {}).get("groups") == 1:
+        network = settings.arch if settings.arch != "alexnet" else "the network with --groups 1"
+        raise UsageError(f"--columns 2 is for --arch alexnet: {network} has one column")
     # Others may take the norm of a whole layer, of which a process has half.
     if settings.optimizer not in ("sgd", "adam"):
         raise UsageError(f"--columns 2 is for --optimizer sgd or adam, not {settings.optimizer}")

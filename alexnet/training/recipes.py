@@ -21,6 +21,13 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
 }
 
+# What a network replaces of a recipe: the small one has no hidden layer to drop units of.
+ARCHITECTURE_SETTINGS: dict[str, dict[str, Any]] = {
+    "alexnet": {},
+    "owt": {},
+    "cifar": {"batch_size": 128, "dropout": 0.0},
+}
+
 # What an optimizer replaces of a recipe. The rate of LARS is no rate of SGD: a step changes each
 # layer by about a thousandth of its norm times the rate.
 OPTIMIZERS: dict[str, dict[str, Any]] = {"sgd": {}, "lars": {"lr": 5.0}, "adam": {}}

@@ -14,7 +14,8 @@ from alexnet.cli import Option
 from alexnet.data import options as data_options
 from alexnet.data.images import MAX_PIXELS
 from alexnet.data.transforms import COLOR_NOISE_FORMS
-from alexnet.model import ARCHITECTURES, INITIALIZERS
+from alexnet.model import ARCHITECTURES, INITIALIZERS, layer_values
+from alexnet.model.variants import REMOVABLE
 from alexnet.precision import PRECISIONS
 from alexnet.training.recipes import OPTIMIZERS, RECIPES
 
@@ -192,8 +193,12 @@ class Settings:
         0.9, type=cli.fraction, metavar="M", help="of sgd and lars", free_on_resume=True
     )
     # Biases are not decayed.
-    weight_decay: float = setting(
-        5e-4, type=cli.at_least_zero, metavar="D", help="of the weights", free_on_resume=True
+    weight_decay: layer_values.LayerValues = setting(
+        5e-4,
+        type=layer_values.parser(cli.at_least_zero),
+        metavar="D[,LAYER=D...]",
+        help="of the weights; 0.004,fc8=1: of those of fc8 another one",
+        free_on_resume=True,
     )
     optimizer: str = setting(
         "sgd",
@@ -235,6 +240,12 @@ class Settings:
         0.5, type=cli.fraction, metavar="P", help="in the hidden layers", free_on_resume=True
     )
     init: str = setting("default", choices=INITIALIZERS, help="how the parameters begin")
+    bias_init: float | None = setting(
+        None,
+        type=cli.at_least_zero,
+        metavar="B",
+        help="of the biases that the paper begins with 1; default: as --init has it",
+    )
     mean: str = setting(
         "channel",
         choices=("channel", "image"),
@@ -249,6 +260,52 @@ class Settings:
     def without_mean_image(self) -> "Settings":
         """The same run with the mean of each channel, which is found without reading all images."""
         return replace(self, mean="channel")
+
+
+def _removed(text: str) -> list[str]:
+    """The type of an option: names of layers, separated by commas."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in REMOVABLE:
+            raise argparse.ArgumentTypeError(f"expected {' or '.join(REMOVABLE)}, got {name!r}")
+    return names
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Options that choose a variant of the network; together they make `Settings.network`."""
+
+    activation: str | None = setting(
+        None, choices=("relu", "tanh"), help="of the hidden layers; default: relu"
+    )
+    norm: str | None = setting(
+        None,
+        choices=tuple(dict.fromkeys(n for kind in ARCHITECTURES.values() for n in kind.norms)),
+        help="lrn: the paper's, for --arch cifar that of its authors' network with 11%% error; "
+        "code2012: each column by itself, as in their code; caffe: its constants; within: over "
+        "pixels, not channels; default: lrn, and within for --arch cifar",
+    )
+    norm_gain: float | None = setting(
+        None, type=cli.positive, metavar="G", help="what --norm constant multiplies by"
+    )
+    pooling: str | None = setting(
+        None,
+        choices=("overlapping", "plain"),
+        help="plain: windows of 2x2 pixels instead of 3x3 (default)",
+    )
+    groups: int | None = setting(
+        None, type=int, choices=(1, 2), help="columns of conv2, conv4 and conv5; default: 2"
+    )
+    width: layer_values.LayerValues | None = setting(
+        None,
+        type=layer_values.parser(cli.positive),
+        metavar="W[,LAYER=W...]",
+        help="factor on the number of channels and hidden units; 0.5,conv5=1: half of them, but "
+        "all in conv5",
+    )
+    without: list[str] | None = setting(
+        None, type=_removed, metavar="LAYERS", help="leave out conv3, conv4 or both: conv3,conv4"
+    )
 
 
 @dataclass(frozen=True)
@@ -294,7 +351,7 @@ def option_name(setting_name: str) -> str:
 def options() -> dict[str, Option]:
     """The options of all settings that the command line can give, by the name of the field."""
     found = {}
-    for declared in (*fields(Settings), *fields(Invocation)):
+    for declared in (*fields(Settings), *fields(NetworkOptions), *fields(Invocation)):
         option, keywords = declared.metadata["option"], declared.metadata["keywords"]
         if option is not None:
             found[declared.name] = Option(*option.flags, **{**option.keywords, **keywords})

@@ -1,7 +1,7 @@
 """The layers: each holds its parameters and calls one function of `minigrad.functional`.
 
 Weights and biases are initialized as in PyTorch, uniform in +-1 / sqrt(fan_in). A network may
-initialize them otherwise (see `alexnet/model.py`).
+initialize them otherwise (see `alexnet/model/`).
 """
 
 import math
@@ -166,6 +166,14 @@ class AvgPool2d(_Pool2d):
     def forward(self, input: Tensor) -> Tensor:
         window = self.kernel_size, self.stride, self.padding, self.ceil_mode
         return F.avg_pool2d(input, *window, self.count_include_pad, self.divisor_override)
+
+    def describe(self) -> str:
+        divisor = self.divisor_override
+        return (
+            super().describe()
+            + ("" if self.count_include_pad else ", count_include_pad=False")
+            + ("" if divisor is None else f", divisor_override={divisor}")
+        )
 
 
 class AdaptiveAvgPool2d(Module):

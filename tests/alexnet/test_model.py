@@ -126,8 +126,11 @@ def test_variants_have_the_same_parameters():
         ({"norm": {"size": 5.0}}, "norm: size cannot be 5.0"),
         ({"norm": {"size": 10**400}}, "norm: size cannot be 1000"),
         ({"norm": {"size": 0}}, "norm: size cannot be 0"),
-        ({"norm": {"gamma": 1.0}}, "norm must have values for some of size, alpha, beta, k, got"),
-        ({"norm": 2.0}, "norm must have values for some of size, alpha, beta, k, got 2.0"),
+        (
+            {"norm": {"gamma": 1.0}},
+            "norm must have values for some of kind, size, alpha, beta, k, got",
+        ),
+        ({"norm": 2.0}, "norm must have values for some of kind, size, alpha, beta, k, got 2.0"),
         ({"pool_before_norm": 1}, "pool_before_norm must be True or False, got 1"),
     ],
 )
@@ -139,7 +142,7 @@ def test_senseless_variants_are_refused(variant, message):
 
 
 def test_a_variant_belongs_to_its_architecture():
-    for name, variant in (("owt", {"norm": {}}), ("alexnet", {"width": 9}), ("vgg", {"k": 1})):
+    for name, variant in (("owt", {"norm": {}}), ("alexnet", {"depth": 9}), ("vgg", {"k": 1})):
         with pytest.raises(ValueError, match=f"'{name}' has no variants in"):
             require_variant(name, variant)
 

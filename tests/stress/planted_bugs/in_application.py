@@ -418,9 +418,9 @@ FAULTS = [
     ),
     Fault(
         "the network pools before it normalizes in any case",
-        "alexnet/model.py",
-        "if pool_before_norm else",
-        "if True else",
+        "alexnet/model/paper.py",
+        "elif pool_before_norm:",
+        "elif True:",
         "tests/alexnet/test_model.py -k before_or_after",
     ),
     # Several processes.
