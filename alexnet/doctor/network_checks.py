@@ -15,8 +15,9 @@ from minigrad import functional as F
 WARNING_LOSS_FACTOR, PROBLEM_LOSS_FACTOR = 1.5, 3
 # Standard deviation of the class scores over the images, as a share of their size.
 WARNING_IMAGE_SHARE, PROBLEM_IMAGE_SHARE = 0.02, 0.002
-# How much more a response normalization divides by than where there is no signal; 1.0 is usual.
-MAX_NORMALIZATION_FACTOR = 1.1
+# How much more a response normalization divides by than where there is no signal: up to 1.5 before
+# a training, and more where the layers before it have learned to be large.
+MAX_NORMALIZATION_FACTOR = 4.0
 # What one step changes, mean |lr * gradient| / mean |weight|.
 MIN_STEP_RATIO = 1e-8
 

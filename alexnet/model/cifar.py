@@ -33,6 +33,7 @@ class CifarNet(ImageClassifier):
         dropout: probability before the fully connected layer; the original has none.
         init: a name in `INITIALIZERS`.
         bias_init: value of the biases of conv2 and conv3.
+        input_std: as for `AlexNet`.
         norm: the kind of both normalizations, which follow the first two poolings, and those of its
             constants that are not cuda-convnet's; see `AlexNet`.
         activation: "relu" or "tanh".
@@ -62,6 +63,7 @@ class CifarNet(ImageClassifier):
         dropout: float = 0.0,
         init: str = "default",
         bias_init: float | None = None,
+        input_std: float = 1.0,
         *,
         norm: Mapping[str, Any] = WITHIN_NORM,
         activation: str = "relu",
@@ -105,7 +107,7 @@ class CifarNet(ImageClassifier):
                 nn.Dropout(dropout),
                 nn.Linear(feature_count(self.features, image_size), num_classes),
             )
-        initialize(self, init, bias_init)
+        initialize(self, init, bias_init, input_std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, image_size, image_size) to class scores (N, num_classes)."""

@@ -22,7 +22,7 @@ def layer_initialization(init: str) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if init == "torch" else fill.skipped()
 
 
-def _default(model: ImageClassifier) -> None:
+def _default(model: ImageClassifier, input_std: float) -> None:
     """He et al. (2015) for every layer but the last, zero biases, a small last layer.
 
     Keeps the scale of the activations from layer to layer in training, where dropout scales up the
@@ -35,7 +35,7 @@ def _default(model: ImageClassifier) -> None:
     1 and ten classes a rate of 0.01 with momentum 0.9 is at the edge of stability or beyond it,
     and the loss explodes before it falls.
     """
-    *_, last_hidden, last = learned_layers(model)
+    first, *_, last_hidden, last = learned_layers(model)
     small = min(1, math.sqrt(UNITS_PER_CLASS * len(last.weight) / last.weight.shape[1]))
     kept = 1.0  # fraction of its inputs that dropout keeps
     passed = 1.0 if any(isinstance(m, nn.Tanh) for _, m in model.named_modules()) else 0.5
@@ -44,21 +44,25 @@ def _default(model: ImageClassifier) -> None:
             kept = 1 - layer.p
         elif isinstance(layer, nn.Conv2d | nn.Linear):
             gain = math.sqrt(0.5 / passed * kept)
-            fill.kaiming_normal_(layer.weight, gain * (small if layer is last_hidden else 1))
+            if layer is first:
+                gain /= input_std
+            elif layer is last_hidden:
+                gain *= small
+            fill.kaiming_normal_(layer.weight, gain)
             if layer.bias is not None:
                 fill.constant_(layer.bias, 0)
             kept = 1.0
     fill.normal_(last.weight, std=0.001)
 
 
-def _paper(model: ImageClassifier) -> None:
+def _paper(model: ImageClassifier, input_std: float) -> None:
     """Section 5: N(0, 0.01^2), bias 1 in conv2, conv4, conv5 and the hidden layers."""
     for layer in learned_layers(model):
         fill.normal_(layer.weight, std=0.01)
     _fill_biases(model, 1)
 
 
-def _code2012(model: ImageClassifier) -> None:
+def _code2012(model: ImageClassifier, input_std: float) -> None:
     """The deviations of the authors' configuration: for AlexNet 0.03 in conv3-5.
 
     Biases of 0.1 instead of 1: with few classes a bias of 1 makes the last layer unstable.
@@ -68,12 +72,12 @@ def _code2012(model: ImageClassifier) -> None:
     _fill_biases(model, 0.1)
 
 
-def _torch(model: ImageClassifier) -> None:
+def _torch(model: ImageClassifier, input_std: float) -> None:
     """PyTorch's default, that of the layers themselves: uniform in +-1 / sqrt(fan_in)."""
 
 
 # Each fills every parameter, but "torch" leaves them as the layers filled them.
-INITIALIZERS: dict[str, Callable[[ImageClassifier], None]] = {
+INITIALIZERS: dict[str, Callable[[ImageClassifier, float], None]] = {
     "default": _default,
     "paper": _paper,
     "code2012": _code2012,
@@ -81,15 +85,19 @@ INITIALIZERS: dict[str, Callable[[ImageClassifier], None]] = {
 }
 
 
-def initialize(model: ImageClassifier, name: str, bias: float | None = None) -> None:
+def initialize(
+    model: ImageClassifier, name: str, bias: float | None = None, input_std: float = 1.0
+) -> None:
     """Fill the parameters of a network as an entry of `INITIALIZERS` does.
 
     Args:
         bias: instead of its values, for the biases that the paper begins with 1.
+        input_std: standard deviation of the network's input; "default" makes the first layer's
+            output as large as that of the others for it.
     """
     if name not in INITIALIZERS:
         raise ValueError(f"unknown init {name!r}: expected one of {', '.join(INITIALIZERS)}")
-    INITIALIZERS[name](model)
+    INITIALIZERS[name](model, input_std)
     if bias is not None:
         _fill_biases(model, bias)
 

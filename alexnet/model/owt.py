@@ -37,6 +37,7 @@ class AlexNetOWT(ImageClassifier):
         dropout: float = 0.5,
         init: str = "default",
         bias_init: float | None = None,
+        input_std: float = 1.0,
         *,
         width: LayerValues = 1.0,
     ):
@@ -66,7 +67,7 @@ class AlexNetOWT(ImageClassifier):
                 nn.ReLU(inplace=True),
                 nn.Linear(fc7, num_classes),
             )
-        initialize(self, init, bias_init)
+        initialize(self, init, bias_init, input_std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, image_size, image_size) to class scores (N, num_classes)."""

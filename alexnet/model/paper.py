@@ -32,6 +32,7 @@ class AlexNet(ImageClassifier):
         dropout: probability after fc6 and fc7 (section 4.2).
         init: a name in `INITIALIZERS`.
         bias_init: value of the biases that the paper begins with 1; by default that of `init`.
+        input_std: standard deviation of the input, which the "default" of `init` allows for.
         norm: the kind of both normalizations and those of its constants that are not the paper's,
             see `NORM_KINDS`. Alpha belongs to input in gray levels; for other input it
             has to be divided by the square of its scale. As in `nn.LocalResponseNorm`, it is then
@@ -71,6 +72,7 @@ class AlexNet(ImageClassifier):
         dropout: float = 0.5,
         init: str = "default",
         bias_init: float | None = None,
+        input_std: float = 1.0,
         *,
         norm: Mapping[str, Any] = PAPER_NORM,
         pool_before_norm: bool = False,
@@ -138,7 +140,7 @@ class AlexNet(ImageClassifier):
                 nn.Dropout(dropout),
                 nn.Linear(fc7, num_classes),
             )
-        initialize(self, init, bias_init)
+        initialize(self, init, bias_init, input_std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, image_size, image_size) to class scores (N, num_classes)."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from alexnet import cli
 from alexnet.columns import Column
 from alexnet.data.bad_images import Skipping
@@ -20,6 +22,7 @@ from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
 from minigrad.distributed import Team, choose_gpu
 
+GRAY_LEVELS_STD = 64  # of natural images, about
 TRUST_COEFFICIENT = 0.001  # of LARS, as in its paper
 
 
@@ -103,6 +106,7 @@ def _build_network(settings: Settings, num_classes: int) -> nn.Module:
             dropout=settings.dropout,
             init=settings.init,
             bias_init=settings.bias_init,
+            input_std=GRAY_LEVELS_STD * float(np.mean(settings.scale)),
             **(settings.network or {}),
         )
     except ValueError as error:

@@ -9,19 +9,20 @@ from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.options import SECTIONS, continued_run, new_run, parse
 from alexnet.training.recipes import RECIPES
-from alexnet.training.settings import Invocation, Settings, options
+from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
 
 # In the order of run.json, which programs and people read.
 STORED = """
     backend precision data data_root train_root val_root subset augmentation color_noise bad_images
     max_bad_images max_pixels image_size arch network recipe seed workers init_from keep save_every
     accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs lr momentum
-    weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init mean scale
+    weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init
+    bias_init mean scale
 """.split()
 # Of these the checkpoint's state is made: another value would not continue the same run.
 FIXED = """
     data subset image_size recipe seed init_from batch_size optimizer lr_schedule lr_step lr_gamma
-    lr_patience warmup init mean scale
+    lr_patience warmup init bias_init mean scale
 """.split()
 
 
@@ -45,9 +46,10 @@ def test_every_option_stands_in_one_section_of_help():
         for name in names:
             listed.update([name] if isinstance(name, str) else name)
     assert listed == Counter(options().keys())
-    of_checkpoints = {"network"}  # with --init-from
-    names = {f.name for f in (*fields(Settings), *fields(Invocation))}
-    assert names - of_checkpoints == listed.keys()
+    made_of_others = {"network"}
+    kinds = Settings, NetworkOptions, Invocation
+    names = {field.name for kind in kinds for field in fields(kind)}
+    assert names - made_of_others == listed.keys()
 
 
 def test_lars_has_a_rate_of_its_own():
@@ -86,6 +88,8 @@ def test_stored_paths_mean_the_same_from_everywhere(tmp_path, monkeypatch):
 def test_options_replace_settings_of_the_recipe(recipe):
     settings = new_run({"recipe": recipe, "epochs": 3, "data_root": "photos"})
     expected = {**asdict(Settings()), **RECIPES[recipe], "recipe": recipe, "epochs": 3}
+    if expected["scale"] != 1:
+        expected["network"] = {"norm": {"alpha": 5e-4 / expected["scale"] ** 2}}
     assert asdict(settings) == {**expected, "data_root": "photos", "data": "auto"}
     with pytest.raises(FrozenInstanceError):
         settings.epochs = 4
@@ -120,3 +124,47 @@ def test_options_of_other_schedules(schedule, used):
     else:
         with pytest.raises(UsageError, match="--lr-gamma is for --lr-schedule step or plateau"):
             new_run(given)
+
+
+def test_options_of_the_network_make_one_setting():
+    given = {"scale": 0.5, "activation": "tanh", "norm": "caffe", "without": ["conv3"]}
+    settings = new_run(given)
+    norm = {"alpha": 1e-4 / 0.25, "k": 1.0}
+    assert settings.network == {"activation": "tanh", "without": ["conv3"], "norm": norm}
+    assert new_run({"scale": 1.0}).network is None
+    assert new_run({"arch": "owt"}).network is None
+    small = new_run({"arch": "cifar", "norm": "constant", "norm_gain": 0.5})
+    assert small.network == {"norm": {"kind": "constant", "gain": 0.5}}
+    assert (small.batch_size, small.dropout) == (128, 0)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"arch": "owt", "norm": "lrn"}, "'owt' has no normalization 'lrn': it has none"),
+        ({"norm": "within"}, "has no normalization 'within': it has lrn, code2012, caffe"),
+        ({"norm": "constant"}, "'constant' needs a gain: --norm-gain"),
+        ({"norm_gain": 0.5}, "--norm-gain is for --norm constant"),
+        ({"arch": "cifar", "groups": 1}, "the network 'cifar' has no variants in 'groups'"),
+        ({"width": {"default": 1.0, "conv9": 2.0}}, "width: there is no layer 'conv9', only conv1"),
+    ],
+)
+def test_a_network_that_there_is_not(given, message):
+    with pytest.raises(UsageError, match=message):
+        new_run(given)
+
+
+def test_a_continued_run_keeps_its_network():
+    checkpoint = stored(network={"activation": "tanh"}, scale=1.0)
+    network = {"activation": "tanh"}
+    assert continued_run({}, checkpoint).network == network
+    assert continued_run({"activation": "tanh", "norm": "lrn"}, checkpoint).network == network
+    with pytest.raises(UsageError, match="--activation relu cannot be changed by --resume"):
+        continued_run({"activation": "relu"}, checkpoint)
+    with pytest.raises(UsageError, match="--norm none cannot be changed by --resume"):
+        continued_run({"norm": "none"}, checkpoint)
+    # From before alpha followed the scale, and before there was a setting.
+    old = stored(network=None, scale=1 / 64)
+    del old.arguments["bias_init"]
+    settings = continued_run({}, old)
+    assert settings.network is None and settings.bias_init is None
