@@ -11,6 +11,7 @@ from alexnet.data.commands.inspection import find_copies, inspect
 from alexnet.data.loader import Batch, Loader
 from alexnet.data.resizing import central_square
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
+from alexnet.training.settings import Settings
 
 DATA_CHECK_HINT = "python -m alexnet.data check says more"
 # Images of the largest class for each one of the smallest, and images of every class.
@@ -24,13 +25,14 @@ THUMBNAIL_PIXELS = 16
 # Labels agree more often than by chance if, over at least this many images, the agreement is this
 # many standard deviations above chance.
 MIN_AGREEMENT_IMAGES, MIN_AGREEMENT_DEVIATIONS = 200, 4
-# Standard deviations of the input, lowest and highest, that an initialization is made for: unit
-# variance, or the paper's gray levels of 0 to 255.
-INPUT_DEVIATIONS = {
-    "default": (0.2, 5),
-    "torch": (0.2, 5),
-    "paper": (10, 200),
-    "code2012": (10, 200),
+# Standard deviations of the input, lowest and highest, that an initialization is made for, and a
+# scale that gives such input. The default one allows for the scale, but conv1 learns the faster the
+# larger its input is.
+INPUTS = {
+    "default": (0.2, 20, Settings.scale),
+    "torch": (0.2, 5, 1 / 64),
+    "paper": (10, 200, 1.0),
+    "code2012": (10, 200, 1.0),
 }
 
 
@@ -185,14 +187,13 @@ def network_input(images: np.ndarray, init: str) -> Finding:
         return Finding(PROBLEM, "input", f"{seen}: all images are the same", DATA_CHECK_HINT)
     if abs(mean) > deviation:
         return Finding(WARNING, "input", f"{seen}: not centered", "subtracting the mean")
-    lowest, highest = INPUT_DEVIATIONS[init]
+    lowest, highest, scale = INPUTS[init]
     if not lowest <= deviation <= highest:
-        good = 1 / 64 if highest < 10 else 1
         return Finding(
             WARNING,
             "input",
             f"{seen}; --init {init} is made for {lowest:g} to {highest:g}",
-            f"--scale {good:.3g}",
+            f"--scale {scale:.3g}",
         )
     return Finding(OK, "input", seen)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
 from alexnet.inference.layers import named_layers, outputs
+from alexnet.training.settings import Settings
 from alexnet.training.watch import MAX_DEAD_SHARE, dead_units
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
@@ -116,7 +117,7 @@ def table(found: list[Signal]) -> str:
 
 def layers(found: list[Signal]) -> Finding:
     """Does the signal reach the last layer, and the gradient the first?"""
-    help_start = "--init default with --scale 0.0156"
+    help_start = f"--init default with --scale {Settings.scale:.3g}"
     for signal in found:
         if not signal.size > 0:
             seen = f"the output of {signal.layer} is zero for all images"
@@ -160,7 +161,7 @@ def initial_loss(scores: np.ndarray, labels: np.ndarray, num_classes: int) -> Fi
             verdict,
             "initial loss",
             f"{seen}: the network starts out sure of wrong answers",
-            "a smaller --scale (0.0156 gives unit input), or --init default",
+            "a smaller --scale, or --init default",
         )
     return Finding(OK, "initial loss", seen)
 

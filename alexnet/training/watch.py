@@ -134,7 +134,7 @@ class Watch(Observer):
                 "explosion",
                 f"the loss of the last {EXPLOSION_STEPS} steps is {recent:.3g}, where guessing has "
                 f"{guessing:.3g}: the steps are too large",
-                f"--lr {step.lr / 10:.1g} instead of {step.lr:.1g}, --init default, --scale 0.0156",
+                f"--lr {step.lr / 10:.1g} instead of {step.lr:.1g}, --init default",
             )
         if step.number <= trainer.schedule.warmup_steps:
             return
