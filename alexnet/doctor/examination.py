@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from alexnet.doctor import data_checks, network_checks, training_checks
 from alexnet.doctor.finding import Finding
 from alexnet.inference import layers
@@ -33,6 +35,8 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     signals, scores = network_checks.signals(model, images, labels, rate)
     say(network_checks.table(signals))
     yield network_checks.layers(signals)
+    scale = float(np.mean(loader.preprocessing.scale))
+    yield network_checks.normalization(model, images, scale)
     yield network_checks.initial_loss(scores, labels, len(loader.dataset.classes))
     yield network_checks.image_share(scores)
     if isinstance(optimizer, optim.SGD):

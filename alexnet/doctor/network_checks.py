@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
+from alexnet.inference import normalizations
 from alexnet.inference.layers import named_layers, outputs
+from alexnet.model import PAPER_NORM
 from alexnet.training.settings import Settings
 from alexnet.training.watch import MAX_DEAD_SHARE, dead_units
 from minigrad import Tensor, nn, optim
@@ -16,9 +18,9 @@ from minigrad import functional as F
 WARNING_LOSS_FACTOR, PROBLEM_LOSS_FACTOR = 1.5, 3
 # Standard deviation of the class scores over the images, as a share of their size.
 WARNING_IMAGE_SHARE, PROBLEM_IMAGE_SHARE = 0.02, 0.002
-# How much more a response normalization divides by than where there is no signal: up to 1.5 before
-# a training, and more where the layers before it have learned to be large.
-MAX_NORMALIZATION_FACTOR = 4.0
+# How much more a response normalization divides by than where there is no signal. With alpha for
+# the scale of the input, norm1 has 1.0 to 2.5 at the start, and 4 to 8 with ten times that alpha.
+MAX_NORMALIZATION_FACTOR = 3.5
 # What one step changes, mean |lr * gradient| / mean |weight|.
 MIN_STEP_RATIO = 1e-8
 
@@ -134,6 +136,43 @@ def layers(found: list[Signal]) -> Finding:
         seen = f"the gradient hardly reaches {smallest}: step/weight {steps[smallest]:.0e}"
         return Finding(PROBLEM, "layers", seen, help_start)
     return Finding(OK, "layers", f"step/weight {min(steps.values()):.0e} or more in every layer")
+
+
+def normalization(model: nn.Module, images: Any, scale: float) -> Finding:
+    """Does a response normalization normalize, or do all of them only multiply by a constant?
+
+    The first one sees the scale of the input. A later one may be a constant at the start: so is
+    norm2 of the paper, with weights of N(0, 0.01^2), until they have grown.
+
+    Args:
+        scale: of the input: what gray levels were multiplied by.
+    """
+    norms = {
+        name: layer
+        for name, layer in named_layers(model).items()
+        # Without alpha or beta it is a constant because somebody wants one.
+        if isinstance(layer, nn.LocalResponseNorm) and layer.alpha and layer.beta
+    }
+    found = [pairs for pairs in normalizations.pairs(model, images) if pairs.layer in norms]
+    if not all(pairs.is_constant for pairs in found) or not found:
+        seen = f"{' and '.join(norms)} depend on the activations" if found else "there is none"
+        return Finding(OK, "normalization", seen)
+    alpha = min(layer.alpha for layer in norms.values())
+    wanted = PAPER_NORM["alpha"] / scale**2
+    seen = f"{' and '.join(norms)} multiply by {found[0].constant:.3f} and do nothing else"
+    if alpha < wanted:
+        return Finding(
+            WARNING,
+            "normalization",
+            f"{seen}: alpha {alpha:.2g} is too small for gray levels times {scale:.3g}",
+            f"alpha {wanted:.3g}, the paper's {PAPER_NORM['alpha']:g} / {scale:.3g}²",
+        )
+    return Finding(
+        WARNING,
+        "normalization",
+        f"{seen}: the activations are too small for alpha {alpha:.2g}",
+        "--init default with --scale 0.0156: larger weights in conv1",
+    )
 
 
 def initial_loss(scores: np.ndarray, labels: np.ndarray, num_classes: int) -> Finding:

@@ -7,7 +7,16 @@ returns the exit code.
 import sys
 
 from alexnet import cli
-from alexnet.visualize import activations, curves, filters, map, neighbors, responses, saliency
+from alexnet.visualize import (
+    activations,
+    curves,
+    filters,
+    map,
+    neighbors,
+    normalization,
+    responses,
+    saliency,
+)
 
 COMMANDS = {
     "filters": filters,
@@ -15,6 +24,7 @@ COMMANDS = {
     "curves": curves,
     "neighbours": neighbors,
     "activations": activations,
+    "normalization": normalization,
     "saliency": saliency,
     "map": map,
 }

@@ -24,6 +24,7 @@ from alexnet.visualize import (
     filters,
     map,
     neighbors,
+    normalization,
     pictures,
     responses,
     result_figures,
@@ -160,6 +161,22 @@ class TrainedWithFigures(Trained):
             raise UsageError(f"image: the feature maps of one are shown, not of {len(chosen)}")
         (prepared,) = pictures.prepare_images(self, chosen)
         return activations.activations(self, prepared, names, maps)
+
+    def show_normalization(
+        self,
+        images: Images | Dataset | None = None,
+        *,
+        count: int = normalization.IMAGES,
+        seed: int = 0,
+    ) -> Figure:
+        """What the response normalizations do to activations of images: output over input.
+
+        Args:
+            seed: decides also which activations are taken.
+        """
+        normalization.require_normalization(self)
+        chosen = pictures.choose_images(self, images, count, seed)
+        return normalization.overview(self, normalization.measure(self, chosen, seed))
 
     def show_saliency(
         self,

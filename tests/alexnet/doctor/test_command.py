@@ -45,8 +45,9 @@ def test_good_settings(diagnosis):
     assert code == 0
     assert {verdict for verdict, _ in findings.values()} == {OK}
     assert list(findings) == [
-        *("data", "images", "labels", "input", "parameters", "layers", "initial loss"),
-        *("image share", "stability", "evaluation", "preparation", "overfitting", "speed"),
+        *("data", "images", "labels", "input", "parameters", "layers", "normalization"),
+        *("initial loss", "image share", "stability", "evaluation", "preparation"),
+        *("overfitting", "speed"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Twelve mistakes, each named by the doctor as what it is; ten settings that are all right."""
+"""Fifteen mistakes, each named by the doctor as what it is; eleven settings that are all right."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from alexnet.data import Subset
 from alexnet.data.bad_images import underlying
 from alexnet.data.transforms import Augmentation
 from alexnet.doctor import OK, PROBLEM, WARNING, examine
-from alexnet.model import ARCHITECTURES, learned_layers
+from alexnet.model import ARCHITECTURES, PAPER_NORM, learned_layers
 from alexnet.training import watch
 from alexnet.training.build import build_trainer
 from alexnet.training.options import new_run
@@ -24,6 +24,8 @@ from tests.alexnet.narrow import NarrowAlexNet
 pytestmark = pytest.mark.usefixtures("narrow")
 CLASSES, IMAGES = 4, 60
 EPOCHS = 6
+# The paper's alpha, for gray levels divided by 64.
+UNIT_ALPHA = PAPER_NORM["alpha"] * 64**2
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,12 @@ def validation_within_training(trainer: Trainer) -> None:
 
 
 def strong_normalization(trainer: Trainer) -> None:
-    trainer.model.features[2].alpha *= 1000
+    trainer.model.features[2].alpha = 1000 * UNIT_ALPHA
+
+
+def normalization_of_gray_levels(trainer: Trainer) -> None:
+    for layer in (trainer.model.features[2], trainer.model.features[6]):
+        layer.alpha = PAPER_NORM["alpha"]
 
 
 class Mistake(NamedTuple):
@@ -172,6 +179,10 @@ MISTAKES = {
     "normalization 1000 times too strong": Mistake(
         "layers", WARNING, "norm1 divides by", "smaller alpha",
         strong_normalization,
+    ),
+    "normalization for another scale": Mistake(
+        "normalization", WARNING, "norm1 and norm2 multiply by 0.595", "alpha 2.05",
+        normalization_of_gray_levels,
     ),
 }  # fmt: skip
 

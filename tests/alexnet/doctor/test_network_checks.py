@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from alexnet.doctor import OK, PROBLEM, network_checks, training_checks
-from alexnet.model import ARCHITECTURES, learned_layers
+from alexnet.doctor import OK, PROBLEM, WARNING, network_checks, training_checks
+from alexnet.model import ARCHITECTURES, PAPER_NORM, learned_layers
 from alexnet.training.settings import Settings
 from minigrad import nn, optim
-from tests.alexnet.narrow import NarrowAlexNet
+from tests.alexnet.narrow import NarrowAlexNet, NarrowOWT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -32,14 +32,63 @@ def test_relu_on_the_scores(images, labels):
     assert finding.helps == "removing the ReLU after the last layer"
 
 
-def test_normalization_that_is_too_strong(images, labels):
-    model = NarrowAlexNet(3, 67)
-    assert (
-        network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0]).verdict == OK
-    )
-    model.features[2].alpha *= 1000
+# The paper's alpha, for input of unit size: gray levels divided by 64.
+UNIT_SCALE = 1 / 64
+UNIT_ALPHA = PAPER_NORM["alpha"] / UNIT_SCALE**2
+
+
+@pytest.mark.parametrize("factor, warns", [(1, False), (10, True), (1000, True)])
+def test_normalization_that_is_too_strong(images, labels, factor, warns):
+    model = NarrowAlexNet(3, 67, norm={"alpha": factor * UNIT_ALPHA})
     finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
-    assert "norm1 divides by" in finding.seen
+    assert ("norm1 divides by" in finding.seen, finding.verdict == WARNING) == (warns, warns)
+
+
+@pytest.mark.parametrize(
+    "norm, scale, init, helps",
+    [
+        # The paper's, and the same for other scales.
+        ({"alpha": 5e-4}, 1.0, "paper", ""),
+        ({"alpha": 1e-4}, 1.0, "code2012", ""),
+        ({"alpha": UNIT_ALPHA}, UNIT_SCALE, "default", ""),
+        ({"alpha": UNIT_ALPHA / 5, "k": 1.0}, UNIT_SCALE, "default", ""),
+        # Copies of the constants alone.
+        ({"alpha": 5e-4}, UNIT_SCALE, "default", "alpha 2.05, the paper's 0.0005 / 0.0156²"),
+        ({"alpha": 1e-4}, 1 / 255, "default", "alpha 32.5, the paper's 0.0005 / 0.00392²"),
+        ({"alpha": UNIT_ALPHA}, UNIT_SCALE, "tiny", "larger weights in conv1"),
+        # Somebody wants none.
+        ({"alpha": 0.0}, UNIT_SCALE, "default", ""),
+        ({"beta": 0.0}, UNIT_SCALE, "default", ""),
+    ],
+)
+def test_a_normalization_that_is_a_constant(rng, norm, scale, init, helps):
+    model = NarrowAlexNet(3, 67, init="default" if init == "tiny" else init, norm=norm)
+    if init == "tiny":
+        model.features[0].weight.data *= 1e-3
+    grays = rng.normal(0, 60, (8, 3, 9, 9)).repeat(8, 2).repeat(8, 3)[:, :, :67, :67]
+    finding = network_checks.normalization(model, (scale * grays).astype(np.float32), scale)
+    assert (finding.verdict == WARNING) == bool(helps), finding
+    assert helps in finding.helps
+    assert ("norm1 and norm2 multiply by 0.595" in finding.seen) == bool(helps)
+
+
+def test_one_normalization_that_normalizes_is_enough(images):
+    """norm2 of the paper's own start is a constant until its weights have grown."""
+    model = NarrowAlexNet(3, 67, norm={"alpha": UNIT_ALPHA})
+    for constant, verdict in ((6, OK), (2, WARNING)):
+        model.features[constant].alpha = 1e-4
+        assert network_checks.normalization(model, images, UNIT_SCALE).verdict == verdict
+
+
+def test_networks_in_which_nothing_can_normalize(images):
+    assert network_checks.normalization(NarrowOWT(3, 67), images, 1.0) == (
+        *(OK, "normalization", "there is none"),
+        "",
+    )
+    model = NarrowAlexNet(3, 67, norm={"alpha": UNIT_ALPHA})
+    for layer in learned_layers(model):
+        layer.weight.data[...] = 0
+    assert network_checks.normalization(model, images, UNIT_SCALE).verdict == OK
 
 
 def test_a_frozen_layer(images, labels):

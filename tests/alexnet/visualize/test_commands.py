@@ -1,4 +1,4 @@
-"""``python -m alexnet.visualize`` neighbors, activations, saliency and map."""
+"""``python -m alexnet.visualize`` neighbors, activations, normalization, saliency and map."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from alexnet.visualize import pictures
 from tests.alexnet.runs import OPTIONS, write_images
 
 pytestmark = pytest.mark.usefixtures("narrow")
-ON_IMAGES = ("neighbours", "activations", "saliency", "map")
+ON_IMAGES = ("neighbours", "activations", "normalization", "saliency", "map")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_an_image_of_the_training_set_is_its_own_neighbor(run, tmp_path, capsys)
     assert (tmp_path / "n.svg").read_text().startswith("<?xml")
 
 
-@pytest.mark.parametrize("command", ["neighbours", "activations", "saliency"])
+@pytest.mark.parametrize("command", ["neighbours", "activations", "normalization", "saliency"])
 def test_images_of_any_kind(run, tmp_path, command):
     pixels = np.random.default_rng(0).integers(0, 256, (50, 60, 4), np.uint8)
     folder = tmp_path / "all"

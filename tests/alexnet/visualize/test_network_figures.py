@@ -73,6 +73,7 @@ SAME_PICTURES = {
     "activations --layers conv1 pool2 --maps 3": lambda network: network.show_activations(
         layers=["conv1", "pool2"], maps=3
     ),
+    "normalization --count 2 --seed 1": lambda network: network.show_normalization(count=2, seed=1),
     "saliency --count 2 --square 40 --seed 1": lambda network: network.show_saliency(
         count=2, square=40, seed=1
     ),

@@ -6,6 +6,7 @@ DOWNLOADS = "tests/alexnet/data/test_downloads.py"
 IMAGES = "tests/alexnet/data/test_images.py -k "
 MEMORY = "tests/alexnet/training/test_memory_plan.py -k "
 NETWORK = "tests/alexnet/test_network.py -k "
+NORMALIZATIONS = "tests/alexnet/inference/test_normalizations.py -k "
 PROCESSES = "tests/alexnet/processes/"
 FOLDER = "tests/alexnet/run/test_folder.py -k "
 PRECISION = "tests/alexnet/test_precision.py -k "
@@ -663,5 +664,41 @@ FAULTS = [
         "            all_views += ten_views(pixels, preprocessing)\n",
         "            all_views += 10 * [central_view(pixels, preprocessing)]\n",
         "tests/alexnet/visualize/test_network_figures.py -k ten_views",
+    ),
+    # Normalizations that are constants.
+    Fault(
+        "normalizations: their input is taken to be that of the network",
+        "alexnet/inference/normalizations.py",
+        "        before = after\n",
+        "",
+        NORMALIZATIONS + "around",
+    ),
+    Fault(
+        "normalizations: a median of 1 is taken for a constant",
+        "alexnet/inference/normalizations.py",
+        "np.quantile(self.gain, 0.01)",
+        "np.quantile(self.gain, 0.5)",
+        NORMALIZATIONS + "99_of_100",
+    ),
+    Fault(
+        "doctor: one normalization that is a constant is one too many",
+        "alexnet/doctor/network_checks.py",
+        "if not all(pairs.is_constant for pairs in found)",
+        "if not any(pairs.is_constant for pairs in found)",
+        "tests/alexnet/doctor/test_network_checks.py -k is_enough",
+    ),
+    Fault(
+        "doctor: alpha follows the scale and not its square",
+        "alexnet/doctor/network_checks.py",
+        'PAPER_NORM["alpha"] / scale**2',
+        'PAPER_NORM["alpha"] / scale',
+        "tests/alexnet/doctor/test_network_checks.py -k is_a_constant",
+    ),
+    Fault(
+        "visualize normalization: outputs are those of other activations",
+        "alexnet/visualize/normalization.py",
+        "output=pairs.output[chosen]",
+        "output=pairs.output[: len(chosen)]",
+        "tests/alexnet/visualize/test_normalization.py -k each_image",
     ),
 ]
