@@ -423,6 +423,28 @@ FAULTS = [
         "if True else",
         "tests/alexnet/test_model.py -k before_or_after",
     ),
+    # Random views of images.
+    Fault(
+        "views: after a skipped image, each image gets the view of the one before",
+        "alexnet/data/loader.py",
+        "views_of(position, image)",
+        "views_of(len(used) - 1, image)",
+        "tests/alexnet/data/test_loader.py -k skipped_images",
+    ),
+    Fault(
+        "views: colors are shifted along rows of the eigenvectors",
+        "alexnet/data/transforms.py",
+        "np.asarray(preprocessing.eigenvectors) @ shifts[:, :, np.newaxis]",
+        "np.asarray(preprocessing.eigenvectors).T @ shifts[:, :, np.newaxis]",
+        "tests/alexnet/data/test_transforms.py -k bit_for_bit",
+    ),
+    Fault(
+        "views: numbers that are left in the generator's buffer are used for the next image",
+        "alexnet/data/transforms.py",
+        '"buffer_pos": 4,',
+        '"buffer_pos": self._philox.state["buffer_pos"],',
+        "tests/alexnet/data/test_transforms.py -k bit_for_bit",
+    ),
     # Several processes.
     Fault(
         "processes: a share is read by the wrong process",
