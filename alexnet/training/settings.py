@@ -21,6 +21,8 @@ from alexnet.training.recipes import OPTIMIZERS, RECIPES
 # Names on the command line for `alexnet.data.transforms.Augmentation`.
 AUGMENTATIONS = {
     "paper": {"crop": "random", "flip": True},
+    "crops": {"crop": "random", "flip": False},
+    "flips": {"crop": "center", "flip": True},
     "resized": {"crop": "resized", "flip": True},
     "none": {"crop": "center", "flip": False},
 }
@@ -82,7 +84,8 @@ class Settings:
     augmentation: str = setting(
         "paper",
         choices=AUGMENTATIONS,
-        help="paper (default): random crops and mirroring; resized: crops of any size",
+        help="paper (default): random crops and mirroring; crops, flips: one of them; resized: "
+        "crops of any size, and mirroring",
         free_on_resume=True,
     )
     color_noise: str = setting(

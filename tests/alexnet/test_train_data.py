@@ -47,6 +47,8 @@ def test_mean_image_and_forms_of_augmentation(narrow, photos, tmp_path):
     "options, expected",
     [
         ([], {"crop": "random", "flip": True, "color_noise_form": "2012", "color_noise": 0.1}),
+        (["--augmentation", "crops"], {"crop": "random", "flip": False, "color_noise": 0.1}),
+        (["--augmentation", "flips"], {"crop": "center", "flip": True, "color_noise": 0.1}),
         (["--augmentation", "none"], {"crop": "center", "flip": False}),
         (["--augmentation", "resized"], {"crop": "resized", "flip": True}),
         (["--color-noise", "paper"], {"color_noise_form": "paper", "color_noise": 0.1}),
