@@ -33,6 +33,11 @@ _SHAPES = {
 }
 
 
+def default_resize(image_size: int) -> int:
+    """Height and width of the central square, in the paper's proportion to those of the crop."""
+    return round(image_size * 256 / 227)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """How every image becomes the network's input; checkpoints store it.
@@ -61,7 +66,7 @@ class Preprocessing:
 
     def __post_init__(self):
         if self.resize is None:
-            object.__setattr__(self, "resize", round(self.image_size * 256 / 227))
+            object.__setattr__(self, "resize", default_resize(self.image_size))
         if not 1 <= self.image_size <= self.resize:
             raise ValueError(
                 f"cannot crop {self.image_size} pixels from images resized to {self.resize}; "

@@ -34,8 +34,9 @@ examples:
 # The sections of --help and their options, in this order. Of those in a tuple one can be given.
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "data": [
-        *("data", "data_root", "train_root", "val_root", "subset", "image_size", "augmentation"),
-        *("color_noise", "mean", "scale", "bad_images", "max_bad_images", "max_pixels", "workers"),
+        *("data", "data_root", "train_root", "val_root", "subset", "image_size", "resize"),
+        *("augmentation", "color_noise", "mean", "scale", "bad_images", "max_bad_images"),
+        *("max_pixels", "workers"),
     ],
     "network and training; the recipe decides what is left out": [
         *("arch", "recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
@@ -190,7 +191,8 @@ def continued_run(
         CheckpointError: the checkpoint does not tell all settings.
         DataError: the data are no longer where they were.
     """
-    stored = checkpoint.arguments
+    # A run from before there was --resize did not store it.
+    stored = {"resize": checkpoint.preprocessing.resize, **checkpoint.arguments}
     for setting in fields(Settings):
         name = setting.name
         if name not in cli_options or setting.metadata["free_on_resume"]:

@@ -109,6 +109,14 @@ class Settings:
         metavar="PIXELS",
         help="default: the network's own; 115 for images of less than 64 pixels",
     )
+    # None: in the paper's proportion to the size of the crops.
+    resize: int | None = setting(
+        None,
+        type=cli.count,
+        metavar="PIXELS",
+        help="height and width of the central square that crops are taken from; default: "
+        "--image-size times 256/227",
+    )
     # The checkpoint itself refuses another network.
     arch: str = setting(
         "alexnet", choices=ARCHITECTURES, help="default: alexnet", free_on_resume=True

@@ -425,6 +425,27 @@ FAULTS = [
     ),
     # Random views of images.
     Fault(
+        "views: --resize is stored, and not used",
+        "alexnet/training/data.py",
+        "        resize=settings.resize,\n",
+        "",
+        "tests/alexnet/test_train_data.py -k resize_says",
+    ),
+    Fault(
+        "views: a run that has no --resize stored is continued with the default one",
+        "alexnet/training/options.py",
+        '{"resize": checkpoint.preprocessing.resize, **checkpoint.arguments}',
+        '{"resize": None, **checkpoint.arguments}',
+        "tests/alexnet/training/test_options.py -k before_there_was_resize",
+    ),
+    Fault(
+        "views: --augmentation flips crops at random places",
+        "alexnet/training/settings.py",
+        '"flips": {"crop": "center", "flip": True}',
+        '"flips": {"crop": "random", "flip": True}',
+        "tests/alexnet/test_train_data.py -k options_say",
+    ),
+    Fault(
         "views: after a skipped image, each image gets the view of the one before",
         "alexnet/data/loader.py",
         "views_of(position, image)",
