@@ -38,6 +38,7 @@ EXIT_CODES = [
     ("alexnet.train", "--init-from {folder}", 4),
     ("alexnet.train", "--backend cuda --out {folder}/run", 8),
     ("alexnet.train", "--subset 8 --image-size 67 --batch-size 1000000000", 6),
+    ("alexnet.train", "--subset 8 --image-size 67 --resize 66", 2),
     ("alexnet.train", "--subset 8 --image-size 67 --out /proc/run", 7),
     ("alexnet.evaluate", "", 2),
     ("alexnet.evaluate", "{folder}", 4),

@@ -23,12 +23,12 @@ from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
     Augmentation,
+    KeyedGenerator,
     Preprocessing,
+    RandomViews,
     View,
     central_view,
-    random_generator,
     ten_views,
-    training_view,
 )
 from alexnet.errors import DataError
 from minigrad.backend import Backend
@@ -75,7 +75,7 @@ class Batch:
         return cls(
             np.stack(crops),
             np.array(flips, np.bool_),
-            np.stack(color_shifts),
+            np.array(color_shifts),
             labels,
             indices,
             preprocessing,
@@ -282,7 +282,7 @@ class Loader:
     def _order(self, epoch: int) -> np.ndarray:
         if not self.shuffle:
             return np.arange(len(self.dataset))
-        return random_generator(self.seed, ORDER_STREAM, epoch).permutation(len(self.dataset))
+        return KeyedGenerator(self.seed, ORDER_STREAM).at(epoch).permutation(len(self.dataset))
 
     def _load(self, epoch: int, jobs: list[Job]) -> Generator[list[Batch | None]]:
         """What `_load_batch` makes of each pair of a job."""
@@ -298,15 +298,17 @@ class Loader:
         self, epoch: int, number: int, indices: np.ndarray, stop: threading.Event | None = None
     ) -> Batch | None:
         """A batch, or a part of it, with these images; None where every one is skipped."""
+        indices = indices.tolist()  # integers of Python, which are faster one by one
+        views_of = self._views(epoch, indices)
         used, views = [], []
-        for index in indices:
+        for position, index in enumerate(indices):
             if stop is not None and stop.is_set():
                 raise CancelledError  # nobody waits for this batch any more
             try:
                 image = self.dataset.image(index, self._square)
                 if image is not None:
                     used.append(index)
-                    views += self._views(image, epoch, index)
+                    views += views_of(position, image)
             except DataError:
                 raise  # its message is complete
             except Exception as error:
@@ -320,14 +322,15 @@ class Loader:
             views, self.dataset.labels[used], np.array(used), self.preprocessing, number
         )
 
-    def _views(self, image: np.ndarray, epoch: int, index: int) -> list[View]:
+    def _views(self, epoch: int, indices: list[int]) -> Callable[[int, np.ndarray], list[View]]:
+        """A function from a position in `indices` and its image to the views of the image."""
+        preprocessing, augmentation = self.preprocessing, self.augmentation
         if self.ten_views:
-            return ten_views(image, self.preprocessing)
-        if self.augmentation is None:
-            return [central_view(image, self.preprocessing)]
-        return [
-            training_view(image, self.preprocessing, self.augmentation, self.seed, epoch, index)
-        ]
+            return lambda position, image: ten_views(image, preprocessing)
+        if augmentation is None:
+            return lambda position, image: [central_view(image, preprocessing)]
+        random_views = RandomViews(preprocessing, augmentation, self.seed, epoch, indices)
+        return lambda position, image: [random_views.view(position, image)]
 
 
 def _loaded_ahead(

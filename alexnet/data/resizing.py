@@ -10,6 +10,8 @@ def central_square(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
     An image of Pillow is cut and scaled before it becomes an array: the rest is never copied.
     """
     height, width = _shape(image)
+    if height == width == size:
+        return np.asarray(image)
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     if isinstance(image, Image.Image):

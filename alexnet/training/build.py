@@ -37,7 +37,7 @@ def build_trainer(
     """The trainer of a run, and what the run needs.
 
     The trainer's settings are those given, with what follows from the data filled in: the source,
-    and the size of the images.
+    and the sizes of the images.
 
     Args:
         make_folder: gives the run's folder; called last, when nothing can be wrong any more.
@@ -63,7 +63,7 @@ def build_trainer(
     bad_images = data.collect_bad_images(settings, train, validation)
     train, validation = Skipping(train, bad_images), Skipping(validation, bad_images)
     # What takes long to find out one process finds out.
-    settings = team.from_leader(lambda: data.with_image_size(settings, train))
+    settings = team.from_leader(lambda: data.with_sizes(settings, train))
     # Both columns compute all of a batch.
     sharing = Team() if settings.columns == 2 else team
     network = _build_network(settings, len(train.classes))

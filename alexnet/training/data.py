@@ -10,8 +10,13 @@ from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
 from alexnet.data.resizing import shorter_side
 from alexnet.data.statistics import color_statistics, mean_image
-from alexnet.data.transforms import Augmentation, Preprocessing, central_view
-from alexnet.errors import DataError
+from alexnet.data.transforms import (
+    Augmentation,
+    Preprocessing,
+    central_view,
+    default_resize,
+)
+from alexnet.errors import DataError, UsageError
 from alexnet.model import ARCHITECTURES
 from alexnet.training.settings import AUGMENTATIONS, Settings
 from minigrad.distributed import Team
@@ -53,14 +58,25 @@ def with_source(settings: Settings) -> Settings:
     return replace(settings, data=recognize(settings.data_root))
 
 
-def with_image_size(settings: Settings, train: Skipping) -> Settings:
-    """The settings with an image size that suits the images, unless they have one."""
-    if settings.image_size is not None:
-        return settings
-    size = ARCHITECTURES[settings.arch].default_image_size
-    if shorter_side(_first_image(train)) < SMALL_IMAGE_PIXELS:
-        size = min(size, SIZE_FOR_SMALL_IMAGES)
-    return replace(settings, image_size=size)
+def with_sizes(settings: Settings, train: Skipping) -> Settings:
+    """The settings with an image size that suits the images, and a square for it, unless given.
+
+    Raises:
+        UsageError: the square is smaller than the crops.
+    """
+    size, resize = settings.image_size, settings.resize
+    if size is None:
+        size = ARCHITECTURES[settings.arch].default_image_size
+        if shorter_side(_first_image(train)) < SMALL_IMAGE_PIXELS:
+            size = min(size, SIZE_FOR_SMALL_IMAGES)
+    if resize is None:
+        resize = default_resize(size)
+    if resize < size:
+        raise UsageError(
+            f"--resize {resize} is too small for crops of {size} pixels: give at least {size}, or "
+            "a smaller --image-size"
+        )
+    return replace(settings, image_size=size, resize=resize)
 
 
 def _first_image(dataset: Skipping) -> np.ndarray:
@@ -83,6 +99,7 @@ def make_preprocessing(settings: Settings, train: Skipping) -> Preprocessing:
     """What turns images into the network's input, with the statistics of the training set."""
     preprocessing = Preprocessing(
         image_size=settings.image_size,
+        resize=settings.resize,
         scale=settings.scale,
         **color_statistics(train)._asdict(),
     )

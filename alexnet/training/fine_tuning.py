@@ -18,6 +18,7 @@ def inherited_settings(pretrained: Checkpoint) -> dict[str, Any]:
         "arch": pretrained.architecture,
         "network": pretrained.network or None,
         "image_size": preprocessing.image_size,
+        "resize": preprocessing.resize,
         "scale": list(scale) if isinstance(scale, tuple) else scale,
         "mean": "channel" if preprocessing.mean_image is None else "image",
     }

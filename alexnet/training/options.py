@@ -41,8 +41,9 @@ examples:
 # The sections of --help and their options, in this order. Of those in a tuple one can be given.
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "data": [
-        *("data", "data_root", "train_root", "val_root", "subset", "image_size", "augmentation"),
-        *("color_noise", "mean", "scale", "bad_images", "max_bad_images", "max_pixels", "workers"),
+        *("data", "data_root", "train_root", "val_root", "subset", "image_size", "resize"),
+        *("augmentation", "color_noise", "mean", "scale", "bad_images", "max_bad_images"),
+        *("max_pixels", "workers"),
     ],
     "network": [
         *("arch", "activation", "norm", "norm_gain", "pooling", "groups", "width", "without"),
@@ -211,7 +212,8 @@ def continued_run(
         CheckpointError: the checkpoint does not tell all settings.
         DataError: the data are no longer where they were.
     """
-    stored = checkpoint.arguments
+    # A run from before there was --resize did not store it.
+    stored = {"resize": checkpoint.preprocessing.resize, **checkpoint.arguments}
     chosen, cli_options = _network_options(cli_options)
     _require_same_network(chosen, stored)
     for setting in fields(Settings):

@@ -22,6 +22,8 @@ from alexnet.training.recipes import OPTIMIZERS, RECIPES
 # Names on the command line for `alexnet.data.transforms.Augmentation`.
 AUGMENTATIONS = {
     "paper": {"crop": "random", "flip": True},
+    "crops": {"crop": "random", "flip": False},
+    "flips": {"crop": "center", "flip": True},
     "resized": {"crop": "resized", "flip": True},
     "none": {"crop": "center", "flip": False},
 }
@@ -83,7 +85,8 @@ class Settings:
     augmentation: str = setting(
         "paper",
         choices=AUGMENTATIONS,
-        help="paper (default): random crops and mirroring; resized: crops of any size",
+        help="paper (default): random crops and mirroring; crops, flips: one of them; resized: "
+        "crops of any size, and mirroring",
         free_on_resume=True,
     )
     color_noise: str = setting(
@@ -106,6 +109,14 @@ class Settings:
         type=cli.count,
         metavar="PIXELS",
         help="default: the network's own; 115 for images of less than 64 pixels",
+    )
+    # None: in the paper's proportion to the size of the crops.
+    resize: int | None = setting(
+        None,
+        type=cli.count,
+        metavar="PIXELS",
+        help="height and width of the central square that crops are taken from; default: "
+        "--image-size times 256/227",
     )
     # The checkpoint itself refuses another network.
     arch: str = setting(

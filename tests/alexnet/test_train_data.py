@@ -26,6 +26,7 @@ def test_data_are_recognized_and_small_images_get_a_small_network(narrow, tmp_pa
     kept = Checkpoint.load(folder / LAST)
     assert kept.arguments["data"] == "folder"
     assert kept.arguments["image_size"] == kept.preprocessing.image_size == 115
+    assert kept.arguments["resize"] == kept.preprocessing.resize == 130
 
 
 def test_mean_image_and_forms_of_augmentation(narrow, photos, tmp_path):
@@ -43,10 +44,37 @@ def test_mean_image_and_forms_of_augmentation(narrow, photos, tmp_path):
     assert np.array_equal(Checkpoint.load(folder / LAST).preprocessing.mean_image, kept.mean_image)
 
 
+def test_crops_are_taken_from_a_square_of_the_size_that_resize_says(
+    narrow, photos, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(data, "Loader", lambda *a, **k: made.append(Loader(*a, **k)) or made[-1])
+    folder = tmp_path / "run"
+    command = [*OPTIONS, "--data-root", str(photos), "--out", str(folder), "--mean", "image"]
+    assert train.main([*command, "--resize", "67", "--max-steps", "1"]) == 0
+    kept = Checkpoint.load(folder / LAST)
+    assert kept.arguments["resize"] == kept.preprocessing.resize == 67
+    assert resume(folder, "--max-steps", "2") == 0
+    assert Checkpoint.load(folder / LAST).preprocessing == kept.preprocessing
+    assert [loader.preprocessing.resize for loader in made] == [67] * 4
+
+
+def test_a_square_smaller_than_the_crops(photos, tmp_path, error_of):
+    command = [*OPTIONS, "--data-root", str(photos), "--out", str(tmp_path / "run")]
+    assert error_of(train.main, [*command, "--resize", "66"]) == (
+        2,
+        "--resize 66 is too small for crops of 67 pixels: give at least 67, or a smaller "
+        "--image-size",
+    )
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     "options, expected",
     [
         ([], {"crop": "random", "flip": True, "color_noise_form": "2012", "color_noise": 0.1}),
+        (["--augmentation", "crops"], {"crop": "random", "flip": False, "color_noise": 0.1}),
+        (["--augmentation", "flips"], {"crop": "center", "flip": True, "color_noise": 0.1}),
         (["--augmentation", "none"], {"crop": "center", "flip": False}),
         (["--augmentation", "resized"], {"crop": "resized", "flip": True}),
         (["--color-noise", "paper"], {"color_noise_form": "paper", "color_noise": 0.1}),

@@ -15,9 +15,9 @@ from alexnet.data.statistics import color_statistics
 from alexnet.data.transforms import (
     Augmentation,
     Preprocessing,
+    RandomViews,
     central_view,
     color_deviations,
-    training_view,
 )
 from alexnet.style import (
     DOTS_PER_INCH,
@@ -100,8 +100,8 @@ def _draw_samples(
         image = dataset.image(index)
         row[0].imshow(image)
         for epoch, axes in enumerate(row[1:]):
-            view = training_view(image, preprocessing, Augmentation(), seed, epoch, index)
-            axes.imshow(shown(*view))
+            views = RandomViews(preprocessing, Augmentation(), seed, epoch, [index])
+            axes.imshow(shown(*views.view(0, image)))
 
 
 def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Preprocessing) -> None:

@@ -208,7 +208,8 @@ class Cifar:
             if file_labels.min() < 0 or file_labels.max() >= len(classes):
                 raise DataError(f"{path}: damaged, it has a label beyond 0 to {len(classes) - 1}")
             labels.append(file_labels)
-            self._pixels.append(pixels)
+            # Slices of a plain array are cheaper to make than those of a memmap.
+            self._pixels.append(np.asarray(pixels).reshape(len(pixels), 3, 32 * 32))
         labels = np.concatenate(labels).astype(np.int64)
         self._order = np.argsort(labels, kind="stable")
         self.labels = labels[self._order]
@@ -218,8 +219,10 @@ class Cifar:
 
     def image(self, index: int, square: int | None = None) -> np.ndarray:
         file, record = self._place(index)
-        planes = self._pixels[file][record].reshape(3, 32, 32)
-        return np.ascontiguousarray(planes.transpose(1, 2, 0))
+        pixels = np.empty((32 * 32, 3), np.uint8)
+        # Color by color: a transposed copy takes half as long again.
+        pixels[:, 0], pixels[:, 1], pixels[:, 2] = self._pixels[file][record]
+        return pixels.reshape(32, 32, 3)
 
     def name(self, index: int) -> str:
         file, record = self._place(index)

@@ -8,7 +8,7 @@ import pytest
 
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader, Timed
-from alexnet.data.transforms import Augmentation, Preprocessing, ten_views
+from alexnet.data.transforms import CROPS, Augmentation, Preprocessing, RandomViews, ten_views
 from alexnet.errors import BadImage, DataError
 from minigrad import backend
 from minigrad.distributed import Team
@@ -220,6 +220,27 @@ def test_skipped_images_make_their_batches_smaller(workers):
     for batch, whole in zip(loader.batches(0), Loader(Images(), PREPROCESSING, 4).batches(0)):
         kept = np.isin(whole.labels, batch.labels)
         assert np.array_equal(batch.images, whole.images[kept])
+
+
+@pytest.mark.parametrize("crop", CROPS)
+def test_skipped_images_do_not_change_the_views_of_others(crop):
+    dataset, augmentation = Damaged(), Augmentation(crop=crop)
+    loader = Loader(
+        Skipping(dataset, BadImages(skip=True, limit=4)),
+        PREPROCESSING,
+        4,
+        seed=3,
+        augmentation=augmentation,
+        shuffle=True,
+    )
+    for batch in loader.batches(5):
+        for place, index in enumerate(batch.indices.tolist()):
+            view = RandomViews(PREPROCESSING, augmentation, 3, 5, [index]).view(
+                0, dataset.images[index]
+            )
+            assert np.array_equal(batch.images[place], view.crop)
+            assert batch.flips[place] == view.flip
+            assert np.array_equal(batch.color_shift[place], view.color_shift)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

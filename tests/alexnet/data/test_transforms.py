@@ -1,19 +1,27 @@
 """The geometry of views, and the random draws."""
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from alexnet.data.resizing import central_square, resized
 from alexnet.data.transforms import (
+    AREA_SHARE,
+    ASPECT_RATIO,
+    AUGMENTATION_STREAM,
+    COLOR_NOISE_FORMS,
+    CROPS,
     Augmentation,
+    KeyedGenerator,
     Preprocessing,
+    RandomViews,
+    View,
     central_view,
     color_deviations,
-    random_generator,
     ten_views,
-    training_view,
 )
 from tests.alexnet.data.images import numbered
 
@@ -78,10 +86,8 @@ def test_ten_views_are_corners_and_middle_each_mirrored():
 def draws(augmentation, count=3000, shape=(8, 9), seed=1, epoch=2):
     """top, left, flip and color shift of many views of `numbered`."""
     image = numbered(*shape)
-    views = [
-        training_view(image, PREPROCESSING, augmentation, seed, epoch, index)
-        for index in range(count)
-    ]
+    random_views = RandomViews(PREPROCESSING, augmentation, seed, epoch, list(range(count)))
+    views = [random_views.view(number, image) for number in range(count)]
     assert {view.crop.shape for view in views} == {(5, 5, 3)}
     columns = zip(*[(*view.crop[0, 0, :2], view.flip, view.color_shift) for view in views])
     return [np.array(column) for column in columns]
@@ -100,8 +106,9 @@ def test_crops_reach_every_place_of_the_square_evenly_and_flips_are_half():
 def test_resized_crops_are_rectangles_of_any_size_and_place():
     augmentation = Augmentation(crop="resized", flip=False, color_noise=0)
     boxes = []
-    for index in range(400):
-        crop, _, _ = training_view(numbered(200, 150), PREPROCESSING, augmentation, 0, 0, index)
+    random_views = RandomViews(PREPROCESSING, augmentation, 0, 0, list(range(400)))
+    for number in range(400):
+        crop, _, _ = random_views.view(number, numbered(200, 150))
         assert crop.shape == (5, 5, 3)
         rows, columns = crop[:, 0, 0].astype(float), crop[0, :, 1].astype(float)
         # Five samples, each the middle of a fifth of the rectangle, but for filters at its ends.
@@ -120,8 +127,8 @@ def test_resized_crops_are_rectangles_of_any_size_and_place():
 
 
 def test_resized_crop_of_an_image_that_no_rectangle_fits():
-    augmentation = Augmentation(crop="resized")
-    crop, _, _ = training_view(numbered(1, 90), PREPROCESSING, augmentation, 0, 0, 0)
+    random_views = RandomViews(PREPROCESSING, Augmentation(crop="resized"), 0, 0, [0])
+    crop, _, _ = random_views.view(0, numbered(1, 90))
     assert crop.shape == (5, 5, 3)
 
 
@@ -153,12 +160,64 @@ def test_parts_can_be_turned_off_one_by_one():
             assert np.array_equal(full[column], others[column])
 
 
+def plain_view(image, preprocessing, augmentation, seed, epoch, index):
+    """The definition of a random view: a new generator for each image, one number at a time."""
+    counter = np.array([0, 0, epoch, index], np.uint64)
+    key = np.array([seed % 2**64, AUGMENTATION_STREAM], np.uint64)
+    generator = np.random.Generator(np.random.Philox(counter=counter, key=key))
+    down, right, side = (generator.random() for _ in range(3))
+    factors = augmentation.color_noise * np.array([generator.standard_normal() for _ in range(3)])
+    deviations = factors * color_deviations(preprocessing, augmentation.color_noise_form)
+    shift = (np.array(preprocessing.eigenvectors) @ deviations).astype(np.float32)
+    (height, width), size = image.shape[:2], preprocessing.image_size
+    if augmentation.crop == "resized":
+        box = (min(height, width),) * 2
+        for _ in range(10):
+            area = height * width * generator.uniform(*AREA_SHARE)
+            ratio = math.exp(generator.uniform(*np.log(ASPECT_RATIO)))
+            candidate = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+            if 1 <= candidate[0] <= height and 1 <= candidate[1] <= width:
+                box = candidate
+                break
+    else:
+        image, box = central_square(image, preprocessing.resize), (size, size)
+    places = image.shape[0] - box[0] + 1, image.shape[1] - box[1] + 1
+    if augmentation.crop == "center":
+        top, left = (places[0] - 1) // 2, (places[1] - 1) // 2
+    else:
+        top, left = int(down * places[0]), int(right * places[1])
+    crop = resized(image[top : top + box[0], left : left + box[1]], size, size)
+    return View(crop, augmentation.flip and side < 0.5, shift)
+
+
+@pytest.mark.parametrize("form", COLOR_NOISE_FORMS)
+@pytest.mark.parametrize("crop", CROPS)
+def test_views_are_bit_for_bit_those_of_a_generator_for_each_image(crop, form):
+    """Runs that are continued by another version see the same images."""
+    rng = np.random.default_rng(0)
+    # Not symmetric, so that rows and columns cannot be mixed up.
+    eigenvectors = tuple(map(tuple, rng.standard_normal((3, 3)).tolist()))
+    preprocessing = replace(PREPROCESSING, eigenvectors=eigenvectors)
+    augmentation = Augmentation(crop=crop, flip=form != "paper", color_noise_form=form)
+    indices = [7, 0, 2**40, 3, *rng.permutation(1000)[:100].tolist()]
+    for seed, epoch in ((0, 0), (5, 90), (-1, 2**40)):
+        random_views = RandomViews(preprocessing, augmentation, seed, epoch, indices)
+        # In an order of their own, and with shapes that few rectangles fit.
+        for number in reversed(range(len(indices))):
+            image = rng.integers(0, 256, (8, 8 + 6 * (number % 5), 3), np.uint8)
+            view = random_views.view(number, image)
+            expected = plain_view(image, preprocessing, augmentation, seed, epoch, indices[number])
+            assert np.array_equal(view.crop, expected.crop)
+            assert view.flip == expected.flip
+            assert view.color_shift.tobytes() == expected.color_shift.tobytes()
+
+
 @pytest.mark.parametrize("crop", ["random", "resized"])
 def test_a_view_is_a_function_of_its_arguments(crop):
     image, augmentation = numbered(50, 60), Augmentation(crop=crop)
 
     def flat(seed, epoch, index):
-        view = training_view(image, PREPROCESSING, augmentation, seed, epoch, index)
+        view = RandomViews(PREPROCESSING, augmentation, seed, epoch, [index]).view(0, image)
         return view.crop.tobytes(), view.flip, *view.color_shift.tolist()
 
     assert flat(1, 2, 3) == flat(1, 2, 3)
@@ -170,5 +229,8 @@ def test_generators_share_no_numbers():
     arguments = [
         (1, stream, epoch, index) for stream in (0, 1) for epoch in (0, 1) for index in (0, 1)
     ]
-    numbers = np.concatenate([random_generator(*one).random(1000) for one in arguments])
+    numbers = [
+        KeyedGenerator(seed, stream).at(epoch, index).random(1000)
+        for seed, stream, epoch, index in arguments
+    ]
     assert len(np.unique(numbers)) == 8000

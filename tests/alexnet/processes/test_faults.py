@@ -13,7 +13,7 @@ from tests.alexnet.runs import OPTIONS, STEPS_PER_EPOCH, assert_same_run, resume
 MODULE = "tests.alexnet.processes.disturbed_train"
 # Of each of 2 processes, in the second epoch of two: its third step, and its first read image.
 STEP = ("alexnet.training.trainer", "Trainer.step", STEPS_PER_EPOCH + 3)
-READING = ("alexnet.data.loader", "training_view", 2 * STEPS_PER_EPOCH)
+READING = ("alexnet.data.loader", "RandomViews.view", 2 * STEPS_PER_EPOCH)
 SAVE = ("alexnet.run.checkpoint_files", "save", 2)
 
 UNEXPECTED = "raise RuntimeError('unexpected')"

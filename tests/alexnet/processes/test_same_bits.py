@@ -9,7 +9,7 @@ import pytest
 from alexnet import train
 from alexnet.data import __main__ as data_command
 from alexnet.data import load
-from alexnet.data.transforms import ORDER_STREAM, random_generator
+from alexnet.data.transforms import ORDER_STREAM, KeyedGenerator
 from alexnet.run.checkpoint import LAST, Checkpoint
 from tests.alexnet.runs import OPTIONS, assert_same_run, resume
 
@@ -28,7 +28,7 @@ def damaged(photos, tmp_path_factory):
     shutil.copytree(photos, root)
     dataset = load("folder", root)["train"]
     assert len(dataset) == 18
-    order = random_generator(0, ORDER_STREAM, 0).permutation(18)
+    order = KeyedGenerator(0, ORDER_STREAM).at(0).permutation(18)
     for index in (*order[2:5], *order[8:16]):
         (root / dataset.name(index)).write_bytes(b"damaged")
     return root

@@ -33,7 +33,12 @@ def test_fine_tuning(start, undisturbed, tmp_path, capfd, error_of):
     assert began_anew == {2}
     assert start(tmp_path / "same", "--init-from", str(undisturbed), "--max-steps", "1") == 0
     assert "16 of 16 parameters taken\n" in capfd.readouterr().err
-    for wrong in (("--arch", "owt"), ("--image-size", "99"), ("--scale", "0.5")):
+    for wrong in (
+        ("--arch", "owt"),
+        ("--image-size", "99"),
+        ("--resize", "99"),
+        ("--scale", "0.5"),
+    ):
         code, message = error_of(train.main, [*common, *options, *wrong])
         assert code == 2
         assert f"{' '.join(wrong)} does not go with --init-from: the checkpoint has " in message

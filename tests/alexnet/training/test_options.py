@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, asdict, fields
 
 import pytest
 
+from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.options import SECTIONS, continued_run, new_run, parse
@@ -14,21 +15,22 @@ from alexnet.training.settings import Invocation, NetworkOptions, Settings, opti
 # In the order of run.json, which programs and people read.
 STORED = """
     backend precision data data_root train_root val_root subset augmentation color_noise bad_images
-    max_bad_images max_pixels image_size arch network recipe seed workers init_from keep save_every
-    accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs lr momentum
-    weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init
+    max_bad_images max_pixels image_size resize arch network recipe seed workers init_from keep
+    save_every accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs
+    lr momentum weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init
     bias_init mean scale
 """.split()
 # Of these the checkpoint's state is made: another value would not continue the same run.
 FIXED = """
-    data subset image_size recipe seed init_from batch_size optimizer lr_schedule lr_step lr_gamma
-    lr_patience warmup init bias_init mean scale
+    data subset image_size resize recipe seed init_from batch_size optimizer lr_schedule lr_step
+    lr_gamma lr_patience warmup init bias_init mean scale
 """.split()
 
 
 def stored(**changes):
     """A checkpoint with the settings of a run."""
-    return Checkpoint("alexnet", [], None, arguments={**asdict(Settings()), **changes})
+    preprocessing = Preprocessing(image_size=67, resize=70, mean=(0, 0, 0))
+    return Checkpoint("alexnet", [], preprocessing, arguments={**asdict(Settings()), **changes})
 
 
 def test_stored_settings_keep_their_names_and_their_order():
@@ -107,6 +109,15 @@ def test_a_continued_run_keeps_what_it_was_started_with():
     del checkpoint.arguments["seed"]
     with pytest.raises(CheckpointError, match="does not tell the run's seed"):
         continued_run({}, checkpoint)
+
+
+def test_a_run_from_before_there_was_resize_keeps_its_square():
+    checkpoint = stored(image_size=67)
+    del checkpoint.arguments["resize"]
+    assert continued_run({}, checkpoint).resize == 70
+    assert continued_run({"resize": 70}, checkpoint).resize == 70
+    with pytest.raises(UsageError, match="--resize 76 cannot be changed by --resume: .* has 70"):
+        continued_run({"resize": 76}, checkpoint)
 
 
 def test_a_run_whose_data_were_moved(tmp_path):

@@ -21,7 +21,8 @@ from tests.alexnet.runs import (
     "changed",
     [
         *(("--batch-size", "8"), ("--seed", "3"), ("--optimizer", "adam"), ("--mean", "image")),
-        *(("--image-size", "99"), ("--subset", "10"), ("--init", "paper"), ("--data", "demo")),
+        *(("--image-size", "99"), ("--resize", "99")),
+        *(("--subset", "10"), ("--init", "paper"), ("--data", "demo")),
     ],
 )
 def test_a_continued_run_keeps_its_options(error_of, undisturbed, changed):

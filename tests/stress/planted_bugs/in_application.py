@@ -424,6 +424,49 @@ FAULTS = [
         "elif True:",
         "tests/alexnet/test_model.py -k before_or_after",
     ),
+    # Random views of images.
+    Fault(
+        "views: --resize is stored, and not used",
+        "alexnet/training/data.py",
+        "        resize=settings.resize,\n",
+        "",
+        "tests/alexnet/test_train_data.py -k resize_says",
+    ),
+    Fault(
+        "views: a run that has no --resize stored is continued with the default one",
+        "alexnet/training/options.py",
+        '{"resize": checkpoint.preprocessing.resize, **checkpoint.arguments}',
+        '{"resize": None, **checkpoint.arguments}',
+        "tests/alexnet/training/test_options.py -k before_there_was_resize",
+    ),
+    Fault(
+        "views: --augmentation flips crops at random places",
+        "alexnet/training/settings.py",
+        '"flips": {"crop": "center", "flip": True}',
+        '"flips": {"crop": "random", "flip": True}',
+        "tests/alexnet/test_train_data.py -k options_say",
+    ),
+    Fault(
+        "views: after a skipped image, each image gets the view of the one before",
+        "alexnet/data/loader.py",
+        "views_of(position, image)",
+        "views_of(len(used) - 1, image)",
+        "tests/alexnet/data/test_loader.py -k skipped_images",
+    ),
+    Fault(
+        "views: colors are shifted along rows of the eigenvectors",
+        "alexnet/data/transforms.py",
+        "np.asarray(preprocessing.eigenvectors) @ shifts[:, :, np.newaxis]",
+        "np.asarray(preprocessing.eigenvectors).T @ shifts[:, :, np.newaxis]",
+        "tests/alexnet/data/test_transforms.py -k bit_for_bit",
+    ),
+    Fault(
+        "views: numbers that are left in the generator's buffer are used for the next image",
+        "alexnet/data/transforms.py",
+        '"buffer_pos": 4,',
+        '"buffer_pos": self._philox.state["buffer_pos"],',
+        "tests/alexnet/data/test_transforms.py -k bit_for_bit",
+    ),
     # Several processes.
     Fault(
         "processes: a share is read by the wrong process",

@@ -21,7 +21,7 @@ from alexnet.data.commands import prepare, shard_writer
 from alexnet.data.commands.prepare import reduced
 from alexnet.data.readers import shards
 from alexnet.data.statistics import color_statistics, mean_image
-from alexnet.data.transforms import Augmentation, Preprocessing, central_view, training_view
+from alexnet.data.transforms import Augmentation, Preprocessing, RandomViews, central_view
 from alexnet.errors import DataError
 
 ROOT = Path(__file__).parents[4]
@@ -72,7 +72,7 @@ def require_same_views(before, after, image_size, resize, exact=True):
             views = [
                 (
                     central_view(pixels, preprocessing),
-                    training_view(pixels, preprocessing, Augmentation(), 3, 1, i),
+                    RandomViews(preprocessing, Augmentation(), 3, 1, [i]).view(0, pixels),
                 )
                 for pixels in (image, prepared)
             ]
