@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).with_name("command_lines.json")
 COMMANDS = [
     *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "summary", "convert")),
-    *(f"alexnet.{name}.__main__" for name in ("visualize", "report", "doctor", "data")),
+    *(
+        f"alexnet.{name}.__main__"
+        for name in ("visualize", "report", "doctor", "data", "experiments")
+    ),
     "alexnet.__main__",
     *(f"benchmarks.{name}" for name in ("layers", "step", "scale", "startup", "memory", "data")),
     *("benchmarks.onnx", "benchmarks.winograd", "benchmarks.bf16_training"),
