@@ -166,7 +166,7 @@ def test_file_is_not_too_long(path):
 # What only some commands need, and what takes long to import or is an extra.
 HEAVY = {
     *("cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"),
-    *("onnx", "onnxruntime", "scipy"),
+    *("onnx", "onnxruntime", "scipy.stats"),
 }
 
 

@@ -63,6 +63,10 @@ EXIT_CODES = [
     ("alexnet.convert", "{folder} --out a.safetensors --classes missing", 2),
     ("alexnet.convert", "{folder} --out a.safetensors", 4),
     ("alexnet.convert", "missing --out a.safetensors", 4),
+    ("alexnet.experiments.__main__", "nothing", 2),
+    ("alexnet.experiments.__main__", "cifar10", 2),
+    ("alexnet.experiments.__main__", "cifar10 --table", 2),
+    ("alexnet.experiments.__main__", "cifar10 --data-root {folder}", 3),
     ("alexnet.__main__", "nothing", 2),
     ("benchmarks.step", "--batch x", 2),
     ("benchmarks.compare", "{folder}/a.json {folder}/b.json", 3),
@@ -129,7 +133,7 @@ def test_commands_and_options_are_those_stored():
     assert command_lines() == json.loads(STORED.read_text())
 
 
-VALUES = ("2", "0.5", "1h", "9,9,9", "a.png", "a.html", "a.gif", "a.onnx")
+VALUES = ("2", "0.5", "1h", "9,9,9", "a.png", "a.html", "a.gif", "a.onnx", "a:0")
 
 
 def _words(action):

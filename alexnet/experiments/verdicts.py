@@ -115,7 +115,8 @@ def _ratio(comparison: Ratio, slower: list[RunRow], faster: list[RunRow]) -> Out
     interval = intervals.welch(*logs)
     verdict = _side(interval, 1)
     if verdict == NOT_RESOLVED:
-        verdict = _not_resolved(logs, None if size is None else math.log(size), _factor)
+        log_size = None if size is None else math.log(size)
+        verdict = _not_resolved(logs, log_size, lambda log: f"a ratio of {_factor(log)}")
     return outcome._replace(interval=_interval(interval, _factor), verdict=verdict)
 
 
