@@ -82,7 +82,7 @@ def _difference(comparison: Difference, arm: list[RunRow], against: list[RunRow]
     if min(map(len, values)) < 2:
         return outcome._replace(verdict=ONE_RUN)
     interval = intervals.welch(*values)
-    verdict = _side(interval, sign)
+    verdict = _side(interval, sign, size, shown)
     if verdict == NOT_RESOLVED:
         verdict = _not_resolved(values, size, _points if measure.is_share else _number)
     return outcome._replace(interval=_interval(interval, shown), verdict=verdict)
@@ -112,19 +112,19 @@ def _ratio(comparison: Ratio, slower: list[RunRow], faster: list[RunRow]) -> Out
     outcome = outcome._replace(here=f"{ratio:.2f}")
     if min(map(len, epochs)) < 2:
         return outcome._replace(verdict=ONE_RUN)
-    interval = intervals.welch(*logs)
-    verdict = _side(interval, 1)
+    interval, log_size = intervals.welch(*logs), None if size is None else math.log(size)
+    verdict = _side(interval, 1, log_size, _factor)
     if verdict == NOT_RESOLVED:
-        log_size = None if size is None else math.log(size)
         verdict = _not_resolved(logs, log_size, lambda log: f"a ratio of {_factor(log)}")
     return outcome._replace(interval=_interval(interval, _factor), verdict=verdict)
 
 
 def _ten_views(comparison: TenViews, rows: list[RunRow]) -> Outcome:
-    shown, size = partial(_points, signed=True), comparison.size
+    shown = partial(_points, signed=True)
+    size = None if comparison.size is None else -comparison.size
     outcome = Outcome(
         f"test error: ten views minus one, the same networks of {comparison.arm}",
-        _claim(None if size is None else -size, shown, -1),
+        _claim(size, shown, -1),
     )
     if not rows:
         return outcome
@@ -139,9 +139,8 @@ def _ten_views(comparison: TenViews, rows: list[RunRow]) -> Outcome:
     if len(rows) < 2:
         return outcome._replace(verdict=f"no interval: one run alone; {tests}")
     interval = intervals.paired_difference(one, ten, images)
-    return outcome._replace(
-        interval=_interval(interval, shown), verdict=f"{_side(interval, -1)}; {tests}"
-    )
+    verdict = f"{_side(interval, -1, size, shown)}; {tests}"
+    return outcome._replace(interval=_interval(interval, shown), verdict=verdict)
 
 
 def _color_columns(comparison: ColorColumns, rows: list[RunRow]) -> Outcome:
@@ -166,14 +165,22 @@ def _color_columns(comparison: ColorColumns, rows: list[RunRow]) -> Outcome:
     return outcome._replace(interval=_interval(interval, "{:.0%}".format), verdict=verdict)
 
 
-def _side(interval: Estimate, sign: int) -> str:
-    """The verdict on a difference of which the paper has the sign; without one, that of ours."""
+def _side(interval: Estimate, sign: int, size: float | None, shown: Shown) -> str:
+    """The verdict on a difference of which the paper has the sign; without one, that of ours.
+
+    Args:
+        size: what the paper says, with its sign; a verdict that it holds tells if it is not this.
+    """
     if interval.low <= 0 <= interval.high:
         return NOT_RESOLVED
     here = 1 if interval.low > 0 else -1
     if sign == 0:
         return "higher" if here > 0 else "lower"
-    return HOLDS if here == sign else DOES_NOT
+    if here != sign:
+        return DOES_NOT
+    if size is not None and not interval.low <= size <= interval.high:
+        return f"{HOLDS}, but {shown(size)} is outside the interval"
+    return HOLDS
 
 
 def _not_resolved(values: list[list[float]], size: float | None, shown: Shown) -> str:

@@ -33,6 +33,11 @@ def test_a_difference_on_the_side_of_the_paper_holds(tmp_path):
     assert (found.here, found.paper, found.verdict) == ("-2.67 points", "-2.00 points", "holds")
 
 
+def test_a_difference_of_another_size_than_the_papers_holds_with_a_note(tmp_path):
+    found = outcome(tmp_path, LOWER, *accuracies([0.80, 0.80, 0.801], [0.79, 0.79, 0.791]))
+    assert found.verdict == "holds, but -2.00 points is outside the interval"
+
+
 def test_a_difference_on_the_other_side_does_not(tmp_path):
     found = outcome(tmp_path, LOWER, *accuracies([0.78, 0.77, 0.78], [0.80, 0.81, 0.80]))
     assert found.verdict == "does not"
@@ -107,7 +112,7 @@ def test_ten_views_are_compared_on_the_same_networks(tmp_path):
     ]
     found = outcome(tmp_path, VIEWS, *rows)
     assert (found.here, found.paper) == ("-3.70 points", "-1.50 points")
-    assert found.verdict.startswith("holds; McNemar's p of each network: ")
+    assert found.verdict.startswith("holds, but -1.50 points is outside the interval; McNemar's p ")
     p = stats.binomtest(20, 80).pvalue
     assert f"{p:.2g}" in found.verdict
     alone = outcome(tmp_path / "alone", VIEWS)
