@@ -109,7 +109,7 @@ def run_missing(request: Request, started: float) -> int:
     with _kept_in(request):
         try:
             if missing:
-                validation_set = validation_digest(request.single(*missing[0]).settings())
+                validation_set = validation_digest(request.single(*missing[0]))
                 record.require_validation_set(validation_set)
             for arm, seed in missing:
                 cli.say(f"run {order.index((arm, seed)) + 1} of {len(order)}: {arm}, seed {seed}")
@@ -208,7 +208,7 @@ def repeat(request: Request, arm: str, seed: int) -> int:
         folder = Path(tempfile.mkdtemp(prefix=files.UNFINISHED, dir=request.out))
         try:
             single = request.single(arm, seed, folder / "run")
-            validation_set = validation_digest(single.settings())
+            validation_set = validation_digest(single)
             record.require_validation_set(validation_set)
             now = _make(single, validation_set, time.monotonic())
         except Stopped as stop:

@@ -8,9 +8,8 @@ from typing import Any
 
 import minigrad
 from alexnet import files
-from alexnet.data import Dataset
 from alexnet.data.identity import identity
-from alexnet.errors import CheckpointError, Diverged, UsageError
+from alexnet.errors import CheckpointError, DataError, Diverged, UsageError
 from alexnet.experiments import arm_settings, measures
 from alexnet.experiments.arm_settings import Computing
 from alexnet.experiments.experiment import Experiment
@@ -25,6 +24,8 @@ from alexnet.training.settings import Settings
 from minigrad.distributed import Team
 
 SETTINGS = "experiment.json"
+# Digests of the validation sets, the same whatever the form of the data.
+DATA_SETS = {"cifar10": "0e309c624dc1", "imagenette": "89754c9c466a"}
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,20 @@ def row_of(single: SingleRun, ending: Ending | Diverged, validation_set: str) ->
     )
 
 
-def validation_digest(settings: Settings) -> str:
+def validation_digest(single: SingleRun) -> str:
     """Twelve hexadecimal digits of the classes and labels of the validation set.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or are not those of the experiment.
     """
-    validation: Dataset = load_sets(settings)[1]
-    return identity(validation)["sha256"][:12]
+    _, validation = load_sets(single.settings())
+    digest, name = identity(validation)["sha256"][:12], single.experiment.data
+    if DATA_SETS.get(name, digest) != digest:
+        raise DataError(
+            f"{single.computing.data_root}: these images are not {name}, which "
+            f"{single.experiment.name} is about: give the folder that holds {name}"
+        )
+    return digest
 
 
 def remove_checkpoints(folder: Path, keep_last: bool) -> None:

@@ -131,6 +131,22 @@ def test_no_run_is_begun_when_the_time_is_over(run_tiny, tmp_path, monkeypatch, 
     assert "0 of 4 runs" in capsys.readouterr().out
 
 
+def test_a_run_ends_saved_when_the_time_is_over(run_tiny, complete, tmp_path, monkeypatch, capsys):
+    folder, run, times = tmp_path / "out", single_run.run, []
+
+    def timed(options, invocation, team, started):
+        times.append((started, invocation.max_time))
+        stop = {"max_steps": 7} if len(times) == 2 else {}  # as if the time were over then
+        return run(options, replace(invocation, **stop), team, started)
+
+    monkeypatch.setattr(single_run, "run", timed)
+    assert run_tiny(folder, "--max-time", "1h") == 0
+    assert times == [(times[0][0], 3600)] * 2
+    assert "1 of 4 runs" in capsys.readouterr().out
+    assert run_tiny(folder) == 0
+    assert results(folder) == results(complete)
+
+
 def test_a_run_that_diverges_is_a_row(run_tiny, experiments, tmp_path):
     arms = {"slow": {"lr": 0.001}, "fast": {"lr": 1e9}}
     experiments[NAME] = experiment = replace(TINY, arms=arms)
@@ -203,6 +219,14 @@ def test_rows_of_other_images_are_refused(run_tiny, complete, photos, tmp_path, 
         path.unlink()
     code, line = error_of(run_tiny, complete, "--seeds", "3", "--data-root", str(other))
     assert code == 2 and "other images" in line
+
+
+def test_other_data_than_the_experiment_is_about_are_refused(
+    run_tiny, experiments, tmp_path, error_of
+):
+    experiments[NAME] = replace(TINY, data="cifar10")
+    code, line = error_of(run_tiny, tmp_path / "out")
+    assert code == 3 and "these images are not cifar10, which tiny is about" in line
 
 
 def test_an_unfinished_run_with_other_settings_is_refused(
