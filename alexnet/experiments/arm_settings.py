@@ -100,20 +100,21 @@ def difference(recorded: dict[str, Any], now: dict[str, Any]) -> str | None:
     return None
 
 
-def command(settings: Settings, computing: Computing, epochs: int) -> str:
+def command(given: dict[str, Any], settings: Settings, epochs: int) -> str:
     """The training as a command with every option, whatever the defaults of a later version.
 
     Args:
+        given: the options of the run by keyword, which also choose the network.
+        settings: that follow from them.
         epochs: that were made, which may be fewer than the settings allow.
     """
+    schedules = {setting.name: setting.metadata["schedules"] for setting in fields(Settings)}
+    values = {**asdict(settings), **given, "epochs": epochs}
+    values["data"] = given.get("data")  # else the folder tells
     words: list[str] = []
-    values = {**asdict(settings), "data_root": computing.data_root, "epochs": epochs}
-    if settings.data != "demo":  # else the folder tells
-        del values["data"]
-    known = options()
-    for setting in fields(Settings):
-        name, value = setting.name, values.get(setting.name)
-        has_effect = settings.lr_schedule in setting.metadata["schedules"]
-        if value is not None and has_effect and name in known and name not in NOT_IN_COMMAND:
+    for name in options():
+        value = values.get(name)
+        has_effect = settings.lr_schedule in schedules.get(name, [settings.lr_schedule])
+        if value is not None and has_effect and name not in NOT_IN_COMMAND:
             words += [option_name(name), str(value)]
     return cli.command(COMMAND, *words)

@@ -46,6 +46,10 @@ class SingleRun:
     def title(self) -> str:
         return f"{self.arm}, seed {self.seed}"
 
+    def keywords(self) -> dict[str, Any]:
+        """Its options; see `arm_settings.keywords` for what may be wrong."""
+        return arm_settings.keywords(self.experiment, self.arm, self.seed, self.computing)
+
     def settings(self) -> Settings:
         """Its settings; see `arm_settings.resolved` for what may be wrong."""
         return arm_settings.resolved(self.experiment, self.arm, self.seed, self.computing)
@@ -84,9 +88,8 @@ def train(single: SingleRun, started: float, max_time: int | None = None) -> End
 def _train_to(single: SingleRun, epochs: int, started: float, max_time: int | None) -> Ending:
     """Train until this many epochs of the run are complete."""
     folder = single.folder
-    keywords = arm_settings.keywords(
-        single.experiment, single.arm, single.seed, single.computing
-    ) | {"epochs": epochs, "max_time": f"{max_time}s" if max_time else None}
+    time = f"{max_time}s" if max_time else None
+    keywords = {**single.keywords(), "epochs": epochs, "max_time": time}
     if checkpoint_files.holds_run(folder):
         options, invocation = from_keywords({**keywords, "resume": str(folder)})
     else:
@@ -148,7 +151,7 @@ def row_of(single: SingleRun, ending: Ending | Diverged, validation_set: str) ->
         threads=environment.machine()["threads"],
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         validation_set=validation_set,
-        command=arm_settings.command(settings, single.computing, epochs),
+        command=arm_settings.command(single.keywords(), settings, epochs),
         values=values,
         settings=deciding,
         curves=measures.curves(rows),

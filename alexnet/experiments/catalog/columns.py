@@ -21,7 +21,7 @@ COLUMNS = Experiment(
     arms={
         "two": {"groups": 2},
         # Half as many kernels, but for the last convolution and the hidden layers (footnote 2).
-        "half": {"groups": 1, "channels": "24,64,96,96,128"},
+        "half": {"groups": 1, "width": "0.25,conv5=0.5,fc6=0.5,fc7=0.5"},
         # As many kernels as in the two columns, each of which sees all channels.
         "full": {"groups": 1},
     },

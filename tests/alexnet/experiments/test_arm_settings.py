@@ -20,7 +20,8 @@ def deciding(experiment=TINY, arm="fast", seed=0, computing=HERE):
 
 def test_the_command_has_every_option():
     settings = arm_settings.resolved(TINY, "fast", 3, HERE)
-    command = arm_settings.command(settings, HERE, epochs=5)
+    given = arm_settings.keywords(TINY, "fast", 3, HERE)
+    command = arm_settings.command(given, settings, epochs=5)
     assert "--data-root photos " in command
     options, _ = parse(shlex.split(command)[3:])
     again = new_run(options)

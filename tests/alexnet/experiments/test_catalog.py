@@ -8,6 +8,8 @@ from alexnet.errors import UsageError
 from alexnet.experiments import arm_settings
 from alexnet.experiments.arm_settings import Computing
 from alexnet.experiments.catalog import EXPERIMENTS
+from alexnet.experiments.experiment import Difference
+from alexnet.experiments.measures import MEASURES
 from alexnet.training.options import new_run, parse
 
 # Their options come with the small network of CIFAR-10 and the variants of AlexNet.
@@ -33,7 +35,8 @@ def test_options_of_every_arm_are_those_of_the_training(name, is_quick):
     for arm in experiment.arms:
         computing = Computing("data")
         settings = arm_settings.resolved(experiment, arm, 0, computing)
-        command = arm_settings.command(settings, computing, settings.epochs)
+        given = arm_settings.keywords(experiment, arm, 0, computing)
+        command = arm_settings.command(given, settings, settings.epochs)
         again = new_run(parse(shlex.split(command)[3:])[0])
         deciding = [arm_settings.deciding(experiment, each) for each in (settings, again)]
         assert deciding[0] == deciding[1]
@@ -43,5 +46,8 @@ def test_options_of_every_arm_are_those_of_the_training(name, is_quick):
 def test_names_and_claims(name):
     experiment = EXPERIMENTS[name]
     assert experiment.name == name and not experiment.is_quick
+    for comparison in experiment.comparisons:
+        if isinstance(comparison, Difference):
+            assert comparison.measure in MEASURES
     assert bool(experiment.claims) == bool(experiment.section) == bool(experiment.comparisons)
     assert not set(experiment.rate_seeds) & set(range(experiment.seeds))
