@@ -85,12 +85,14 @@ class Record:
         return sorted((r for r in self.rows.values() if r.arm == arm), key=lambda row: row.seed)
 
     def append(self, row: RunRow) -> None:
-        """Add a row.
+        """Add a row; if another command has recorded the same run meanwhile, its row stays.
 
         Raises:
-            OSError: the file cannot be written; it is as before.
+            DataError: the file has been damaged meanwhile.
+            OSError: it cannot be written; it is as before.
         """
-        with_row = {**self.rows, row.key: row}
+        meanwhile = Record(self.path, self._experiment).rows
+        with_row = {**meanwhile, row.key: meanwhile.get(row.key, row)}
         text = io.StringIO()
         writer = csv.DictWriter(text, self._columns, lineterminator="\n")
         writer.writeheader()

@@ -102,30 +102,41 @@ def run_missing(request: Request, started: float) -> int:
         BackendError, CheckpointError, DataError, OSError, OutOfMemory, UsageError: what is wrong.
     """
     record = recorded(request.experiment, request.rows)
-    order = [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
     for arm in request.experiment.arms:
         record.require_settings(arm, request.single(arm, 0).deciding_settings())
+    order = [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
     missing = [key for key in order if key not in record.rows]
-    with _kept_in(request):
-        try:
-            if missing:
-                validation_set = validation_digest(request.single(*missing[0]))
-                record.require_validation_set(validation_set)
-            for arm, seed in missing:
-                cli.say(f"run {order.index((arm, seed)) + 1} of {len(order)}: {arm}, seed {seed}")
-                single = request.single(arm, seed)
-                row = _make(single, validation_set, started, request.max_time)
-                record.append(row)
-                remove_checkpoints(single.folder, request.keep_networks)
-                print(f"{single.title}: {summary(row)}", flush=True)
-        except Stopped as stop:
-            print(f"{_progress(request, record)}; the same command continues")
-            if stop.signal is None:
-                return 0
-            cli.say(interrupts.word(stop.signal))
-            return 128 + stop.signal
+    try:
+        if missing:
+            _make_all(request, record, missing, started)
+    except Stopped as stop:
+        print(f"{_progress(request, record)}; the same command continues")
+        if stop.signal is None:
+            return 0
+        cli.say(interrupts.word(stop.signal))
+        return 128 + stop.signal
     print(_progress(request, record))
     return 0
+
+
+def _make_all(
+    request: Request, record: Record, missing: list[tuple[str, int]], started: float
+) -> None:
+    """Make runs and record each when it is complete.
+
+    Raises:
+        Stopped: see `_make`.
+    """
+    validation_set = validation_digest(request.single(*missing[0]))
+    record.require_validation_set(validation_set)
+    with _kept_in(request):
+        for number, (arm, seed) in enumerate(missing, start=1):
+            single = request.single(arm, seed)
+            cli.say(f"run {number} of {len(missing)}: {single.title}")
+            row = _make(single, validation_set, started, request.max_time)
+            record.append(row)
+            remove_checkpoints(single.folder, request.keep_networks)
+            print(f"{single.title}: {summary(row)}", flush=True)
 
 
 def _make(
@@ -204,12 +215,12 @@ def repeat(request: Request, arm: str, seed: int) -> int:
         raise UsageError(f"{request.rows} has no row of {arm}, seed {seed}")
     record.require_settings(arm, request.single(arm, seed).deciding_settings())
     before = record.rows[arm, seed]
+    validation_set = validation_digest(request.single(arm, seed))
+    record.require_validation_set(validation_set)
     with _kept_in(request):
         folder = Path(tempfile.mkdtemp(prefix=files.UNFINISHED, dir=request.out))
         try:
             single = request.single(arm, seed, folder / "run")
-            validation_set = validation_digest(single)
-            record.require_validation_set(validation_set)
             now = _make(single, validation_set, time.monotonic())
         except Stopped as stop:
             assert stop.signal is not None  # there is no limit of time

@@ -33,6 +33,14 @@ def test_the_command_has_every_option():
     assert said - options.keys() - derived == not_deciding | of_other_schedules
 
 
+def test_the_command_has_what_chooses_the_network():
+    """Options of which none is a setting of its own; given as they were declared."""
+    settings = arm_settings.resolved(TINY, "fast", 3, HERE)
+    given = {**arm_settings.keywords(TINY, "fast", 3, HERE), "max_steps": "7"}
+    words = shlex.split(arm_settings.command(given, settings, epochs=5))
+    assert words[words.index("--max-steps") + 1] == "7"
+
+
 @pytest.mark.parametrize(
     "change",
     [

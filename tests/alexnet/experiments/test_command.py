@@ -109,13 +109,14 @@ def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, caps
         ([NAME, "--repeat", "fast"], 2, "is no ARM:SEED"),
         ([NAME, "--repeat", "fast:0", "--table"], 2, "give one"),
         ([NAME, "--data-root", "missing"], 3, "missing: no such folder"),
-        ([NAME, "--data-root", ".", "--out", "/proc/out"], 7, "/proc"),
+        ([NAME, "--quick", "--out", "/proc/out"], 7, "/proc"),
     ],
 )
 def test_wrong_use_is_a_line(experiments, tmp_path, monkeypatch, error_of, options, code, text):
     monkeypatch.chdir(tmp_path)
     found, line = error_of(command.main, options)
     assert found == code and text in line
+    assert not list(tmp_path.iterdir())
 
 
 def test_rows_of_the_experiment_and_of_its_quick_form_do_not_mix(

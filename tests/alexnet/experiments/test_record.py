@@ -33,6 +33,17 @@ def test_a_row_of_an_arm_in_the_order_of_seeds(tmp_path):
     assert [row.seed for row in record.of_arm("one")] == [0, 2]
 
 
+def test_rows_that_another_command_adds_stay(tmp_path):
+    records = [Record(tmp_path / "rows.csv", COMPARED) for _ in range(2)]
+    first = row("one", 0, val_top1=0.5)
+    records[0].append(first)
+    records[1].append(row("other", 0))
+    records[1].append(row("one", 0, val_top1=0.75))
+    again = Record(tmp_path / "rows.csv", COMPARED).rows
+    assert list(again) == [("one", 0), ("other", 0)]
+    assert again["one", 0] == records[1].rows["one", 0] == first
+
+
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     record = record_with(tmp_path, full_row())
     before = record.path.read_bytes()

@@ -109,10 +109,31 @@ FAULTS = [
     Fault(
         "experiments: checkpoints go before the row is written",
         "alexnet/experiments/runner.py",
-        "                record.append(row)\n                remove_checkpoints(single.folder,",
-        "                remove_checkpoints(single.folder, False)\n"
-        "                record.append(row)\n                remove_checkpoints(single.folder,",
+        "            record.append(row)\n            remove_checkpoints(single.folder,",
+        "            remove_checkpoints(single.folder, False)\n"
+        "            record.append(row)\n            remove_checkpoints(single.folder,",
         FOLDER + "test_kills.py -k writing",
+    ),
+    Fault(
+        "experiments: a row that another command has added is lost",
+        "alexnet/experiments/record.py",
+        "with_row = {**meanwhile, row.key: meanwhile.get(row.key, row)}",
+        "with_row = {**self.rows, row.key: row}",
+        FOLDER + "test_record.py -k another_command",
+    ),
+    Fault(
+        "experiments: commands of rows leave out what chooses the network",
+        "alexnet/experiments/arm_settings.py",
+        "values = {**asdict(settings), **given, ",
+        "values = {**asdict(settings), **{k: given[k] for k in ('data_root',)}, ",
+        FOLDER + "test_arm_settings.py -k chooses_the_network",
+    ),
+    Fault(
+        "experiments: other data than those of the claim are taken",
+        "alexnet/experiments/single_run.py",
+        "    if DATA_SETS.get(name, digest) != digest:",
+        "    if False:",
+        RUNNER + "other_data",
     ),
     Fault(
         "experiments: numbers of the record are rounded",
