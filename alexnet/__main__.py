@@ -17,6 +17,7 @@ COMMANDS = {
     "data": "fetch, check and prepare images",
     "convert": "networks from and for other programs",
     "summary": "what each layer of a network computes, and what it costs",
+    "experiments": "repeat the claims of the paper, with seeds, intervals and verdicts",
 }
 
 
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments and arguments[0] in COMMANDS:
         # Only this command's modules are imported: some take a second.
         module = f"alexnet.{arguments[0]}"
-        if arguments[0] in ("visualize", "report", "doctor", "data"):
+        if arguments[0] in ("visualize", "report", "doctor", "data", "experiments"):
             module += ".__main__"
         return importlib.import_module(module).main(arguments[1:])
 

@@ -30,6 +30,7 @@ ROOMS_OF_ALEXNET = [
     ("doctor",),
     ("report",),
     ("export",),
+    ("experiments",),
     ("train", "evaluate", "predict", "summary", "convert", "network"),
     ("__init__", "__main__"),
 ]
@@ -165,7 +166,7 @@ def test_file_is_not_too_long(path):
 # What only some commands need, and what takes long to import or is an extra.
 HEAVY = {
     *("cupy", "torch", "matplotlib", "pyarrow", "tensorboardX", "mpi4py", "PIL.JpegImagePlugin"),
-    *("onnx", "onnxruntime"),
+    *("onnx", "onnxruntime", "scipy.stats"),
 }
 
 

@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).with_name("command_lines.json")
 COMMANDS = [
     *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "summary", "convert")),
-    *(f"alexnet.{name}.__main__" for name in ("visualize", "report", "doctor", "data")),
+    *(
+        f"alexnet.{name}.__main__"
+        for name in ("visualize", "report", "doctor", "data", "experiments")
+    ),
     "alexnet.__main__",
     *(f"benchmarks.{name}" for name in ("layers", "step", "scale", "startup", "memory", "data")),
     *("benchmarks.onnx", "benchmarks.winograd", "benchmarks.bf16_training"),
@@ -61,6 +64,10 @@ EXIT_CODES = [
     ("alexnet.convert", "{folder} --out a.safetensors --classes missing", 2),
     ("alexnet.convert", "{folder} --out a.safetensors", 4),
     ("alexnet.convert", "missing --out a.safetensors", 4),
+    ("alexnet.experiments.__main__", "nothing", 2),
+    ("alexnet.experiments.__main__", "cifar10", 2),
+    ("alexnet.experiments.__main__", "cifar10 --table", 2),
+    ("alexnet.experiments.__main__", "cifar10 --data-root {folder}", 3),
     ("alexnet.__main__", "nothing", 2),
     ("benchmarks.step", "--batch x", 2),
     ("benchmarks.compare", "{folder}/a.json {folder}/b.json", 3),
@@ -127,7 +134,7 @@ def test_commands_and_options_are_those_stored():
     assert command_lines() == json.loads(STORED.read_text())
 
 
-VALUES = ("2", "0.5", "1h", "9,9,9", "a.png", "a.html", "a.gif", "a.onnx")
+VALUES = ("2", "0.5", "1h", "9,9,9", "a.png", "a.html", "a.gif", "a.onnx", "a:0")
 
 
 def _words(action):

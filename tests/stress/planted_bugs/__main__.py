@@ -13,6 +13,7 @@ from tests.stress.planted_bugs import (
     in_application,
     in_cuda,
     in_engine,
+    in_experiments,
     in_export,
     in_formats,
     in_kernels,
@@ -30,6 +31,7 @@ FAULTS = [
     *in_application.FAULTS,
     *in_formats.FAULTS,
     *in_export.FAULTS,
+    *in_experiments.FAULTS,
 ]
 
 

@@ -1,0 +1,186 @@
+"""``python -m alexnet.experiments``: repeat the claims of the paper, with seeds and intervals."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from alexnet import cli, style
+from alexnet.data import options as data_options
+from alexnet.errors import UsageError
+from alexnet.experiments.arm_settings import Computing
+from alexnet.experiments.catalog import EXPERIMENTS
+from alexnet.experiments.experiment import Experiment
+from alexnet.experiments.figure import experiment_figure
+from alexnet.experiments.listing import listing
+from alexnet.experiments.runner import Request, recorded, repeat, run_missing
+from alexnet.experiments.tables import page
+from alexnet.precision import PRECISIONS
+from alexnet.run.folder import RUNS
+
+NAME = "python -m alexnet.experiments"
+EXAMPLES = f"""\
+examples:
+  {NAME}
+      list the experiments
+  {NAME} figure1 --quick
+      a tiny form on the demo set, to see that everything works
+  {NAME} figure1 --data-root data --max-time 2h
+      make what is missing of the runs; the same command continues later
+  {NAME} figure1 --table --plot figure1.png
+      the results so far
+  {NAME} figure1 --data-root data --repeat relu:0
+      make a run anew and compare it digit for digit: exit code 1 if it differs
+"""
+ROWS = "rows.csv"
+
+
+def _arms(text: str) -> tuple[str, ...]:
+    """An argparse type: names between commas."""
+    return tuple(text.split(","))
+
+
+def _run_name(text: str) -> tuple[str, int]:
+    """An argparse type: ARM:SEED."""
+    arm, _, seed = text.partition(":")
+    if not seed.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no ARM:SEED, such as relu:0")
+    return arm, int(seed)
+
+
+def _parser() -> cli.Parser:
+    parser = cli.Parser(prog=NAME, usage=f"{NAME} [NAME] [options]", description=EXAMPLES)
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="an experiment; without one they are listed"
+    )
+    runs = parser.add_argument_group("runs")
+    runs.add_argument(
+        "--seeds", type=cli.count, metavar="N", help="of each arm; default: as the list says"
+    )
+    runs.add_argument("--arms", type=_arms, metavar="A,B", help="these alone; default: all")
+    runs.add_argument(
+        "--quick",
+        action="store_true",
+        help="a tiny form, with rows of its own; without --data-root on the demo set",
+    )
+    runs.add_argument(
+        "--max-time", type=cli.duration, metavar="TIME", help="stop, saved, after a time like 2h30m"
+    )
+    data_options.DATA_ROOT.add_to(runs)
+    cli.BACKEND.add_to(runs, default="cpu")
+    runs.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="of products in training; rows of two precisions do not mix; default: float32",
+    )
+    data_options.WORKERS.add_to(runs, default=2)
+    runs.add_argument(
+        "--out", type=cli.path, metavar="DIR", help=f"default: {RUNS / 'experiments'}/NAME"
+    )
+    runs.add_argument(
+        "--rows", type=cli.path, metavar="FILE", help=f"the record, CSV; default: DIR/{ROWS}"
+    )
+    runs.add_argument(
+        "--keep-networks",
+        action="store_true",
+        help="keep the network of the last epoch of each run; default: remove it after the row",
+    )
+    results = parser.add_argument_group("results, instead of running")
+    results.add_argument("--table", action="store_true", help="print the tables in Markdown")
+    results.add_argument("--plot", type=cli.picture, metavar="FILE", help="draw, as .png or .svg")
+    results.add_argument(
+        "--repeat",
+        type=_run_name,
+        metavar="ARM:SEED",
+        help="make a run of the record anew, and compare every measure",
+    )
+    return parser
+
+
+def _run(argv: list[str] | None) -> int:
+    started = time.monotonic()
+    arguments = _parser().parse_args(argv)
+    if arguments.name is None:
+        print(listing(EXPERIMENTS, {name: _folder(name) / ROWS for name in EXPERIMENTS}))
+        return 0
+    request = _request(arguments)
+    shows = arguments.table or arguments.plot is not None
+    if shows and arguments.repeat:
+        raise UsageError("--repeat makes a run, --table and --plot show what there is: give one")
+    if shows:
+        _show(request, arguments.table, arguments.plot)
+        return 0
+    if arguments.repeat:
+        return repeat(request, *arguments.repeat)
+    return run_missing(request, started)
+
+
+def _folder(name: str) -> Path:
+    return RUNS / "experiments" / name
+
+
+def _request(arguments: argparse.Namespace) -> Request:
+    """What the options ask for.
+
+    Raises:
+        UsageError: there is no such experiment, arm or seed.
+    """
+    if arguments.name not in EXPERIMENTS:
+        raise UsageError(
+            f"there is no experiment {arguments.name!r}: choose from {', '.join(EXPERIMENTS)}"
+        )
+    experiment = EXPERIMENTS[arguments.name]
+    if arguments.quick:
+        experiment = experiment.quick_form(has_data=arguments.data_root is not None)
+    arms = _chosen_arms(experiment, arguments.arms)
+    seeds = arguments.seeds or experiment.seeds
+    if chosen := [seed for seed in experiment.rate_seeds if seed < seeds]:
+        raise UsageError(
+            f"--seeds {seeds}: the rates were chosen with seed {chosen[0]}, so that it cannot "
+            "count as a result"
+        )
+    out = arguments.out or _folder(experiment.name)
+    root = None if arguments.data_root is None else str(arguments.data_root)
+    computing = Computing(root, arguments.backend, arguments.workers, arguments.precision)
+    rows = arguments.rows or out / ROWS
+    return Request(
+        experiment,
+        out,
+        rows,
+        computing,
+        seeds,
+        arms,
+        arguments.max_time,
+        arguments.keep_networks,
+    )
+
+
+def _chosen_arms(experiment: Experiment, names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The arms of these names, in the order of the experiment."""
+    for name in names or ():
+        if name not in experiment.arms:
+            raise UsageError(
+                f"{experiment.name} has no arm {name!r}: choose from {', '.join(experiment.arms)}"
+            )
+    return tuple(arm for arm in experiment.arms if names is None or arm in names)
+
+
+def _show(request: Request, table: bool, plot: Path | None) -> None:
+    """Print the tables and draw the figure of the rows there are."""
+    record = recorded(request.experiment, request.rows)
+    if not record.rows:
+        raise UsageError(f"{request.rows} has no rows yet: leave out --table and --plot to run")
+    if table:
+        print(cli.printable(page(request.experiment, record)))
+    if plot is not None:
+        style.save(experiment_figure(request.experiment, record), plot)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return cli.exit_code(lambda: _run(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""The record of an experiment: a CSV file with a row for each run that is complete."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from alexnet import cli, files
+from alexnet.errors import DataError, UsageError
+from alexnet.experiments import measures
+from alexnet.experiments.arm_settings import difference
+from alexnet.experiments.experiment import Epochs, Experiment
+from alexnet.experiments.measures import Values
+
+DONE, DIVERGED = "done", "diverged"
+BEFORE_MEASURES = (
+    *("experiment", "arm", "seed", "state", "digest", "version", "commit", "backend", "threads"),
+    *("date", "validation_set", "command"),
+)
+AFTER_MEASURES = ("settings", "curves")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run that is complete, or has diverged.
+
+    Attributes:
+        state: `DONE` or `DIVERGED`.
+        digest: of `settings`, see `arm_settings.digest`.
+        commit: of the source, where it is a repository.
+        date: of its end, UTC.
+        validation_set: twelve hexadecimal digits of its classes and labels.
+        command: that repeats the training.
+        values: by the names of `measures.names`; None for what is not measured.
+        settings: see `arm_settings.deciding`.
+        curves: see `measures.curves`.
+    """
+
+    experiment: str
+    arm: str
+    seed: int
+    state: str
+    digest: str
+    version: str
+    commit: str | None
+    backend: str
+    threads: int
+    date: str
+    validation_set: str
+    command: str
+    values: Values = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.arm, self.seed
+
+
+class Record:
+    """The rows of an experiment in a file.
+
+    A row is on the disk when `append` returns, and the file is complete at any moment.
+
+    Attributes:
+        rows: in the order of the file, by arm and seed.
+
+    Raises:
+        DataError: the file is damaged, or of another experiment.
+    """
+
+    def __init__(self, path: Path, experiment: Experiment):
+        self.path = path
+        self._experiment = experiment
+        self._columns = (*BEFORE_MEASURES, *measures.names(experiment), *AFTER_MEASURES)
+        self.rows: dict[tuple[str, int], RunRow] = {}
+        if path.exists():
+            self._read()
+
+    def of_arm(self, arm: str) -> list[RunRow]:
+        """The rows of an arm, the seeds in order."""
+        return sorted((r for r in self.rows.values() if r.arm == arm), key=lambda row: row.seed)
+
+    def append(self, row: RunRow) -> None:
+        """Add a row; if another command has recorded the same run meanwhile, its row stays.
+
+        Raises:
+            DataError: the file has been damaged meanwhile.
+            OSError: it cannot be written; it is as before.
+        """
+        meanwhile = Record(self.path, self._experiment).rows
+        with_row = {**meanwhile, row.key: meanwhile.get(row.key, row)}
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(_cells, with_row.values()))
+        files.write(self.path, text.getvalue().encode())
+        self.rows = with_row
+
+    def require_settings(self, arm: str, deciding_settings: dict[str, Any]) -> None:
+        """Raise UsageError if a row of an arm was made with other settings."""
+        for row in self.of_arm(arm):
+            if changed := difference(row.settings, deciding_settings):
+                raise UsageError(
+                    f"{self.path}: the row of {row.arm}, seed {row.seed}, was made with other "
+                    f"settings, which must not mix: {changed}; choose another --rows FILE"
+                )
+
+    def require_validation_set(self, digest: str) -> None:
+        """Raise UsageError if a row was made with other images."""
+        for row in self.rows.values():
+            if row.validation_set != digest:
+                raise UsageError(
+                    f"{self.path}: the row of {row.arm}, seed {row.seed}, was made with other "
+                    "images for validation, which must not mix: give their --data-root DIR, or "
+                    "choose another --rows FILE"
+                )
+
+    def _read(self) -> None:
+        try:
+            with open(self.path, encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file, strict=True)
+                if tuple(reader.fieldnames or ()) != self._columns:
+                    raise DataError(
+                        f"{self.path} is no record of {self._experiment.name}: its columns are "
+                        "others; choose another --rows FILE"
+                    )
+                rows = [_row(cells) for cells in reader]
+        except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+            raise DataError(f"{self.path} is damaged: {error}") from error
+        for row in rows:
+            if row.experiment != self._experiment.name:
+                raise DataError(
+                    f"{self.path} is the record of {cli.one_line(row.experiment)}, not of "
+                    f"{self._experiment.name}: choose another --rows FILE"
+                )
+            if row.key in self.rows:
+                raise DataError(
+                    f"{self.path} has two rows of {row.arm}, seed {row.seed}: remove one"
+                )
+            self.rows[row.key] = row
+
+
+def done(rows: Iterable[RunRow]) -> list[RunRow]:
+    """The runs among them that have not diverged."""
+    return [row for row in rows if row.state == DONE]
+
+
+def _cells(row: RunRow) -> dict[str, str]:
+    """A row as text, from which `_row` makes the same numbers digit for digit."""
+    cells = {name: _text(getattr(row, name)) for name in BEFORE_MEASURES}
+    cells |= {name: _text(value) for name, value in row.values.items()}
+    return cells | {name: json.dumps(getattr(row, name)) for name in AFTER_MEASURES}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _row(cells: dict[str, str]) -> RunRow:
+    values = {
+        name: _value(name, text)
+        for name, text in cells.items()
+        if name not in (*BEFORE_MEASURES, *AFTER_MEASURES)
+    }
+    known: dict[str, Any] = {name: cells[name] for name in BEFORE_MEASURES}
+    known["seed"], known["threads"] = int(known["seed"]), int(known["threads"])
+    known["commit"] = known["commit"] or None
+    if known["state"] not in (DONE, DIVERGED):
+        raise ValueError(f"state {known['state']!r}")
+    return RunRow(
+        **known, values=values, **{name: json.loads(cells[name]) for name in AFTER_MEASURES}
+    )
+
+
+def _value(name: str, text: str) -> Any:
+    if text == "":
+        return None
+    if name.startswith("epochs_to_"):
+        return Epochs(float(text.removeprefix(">")), text.startswith(">"))
+    return int(text) if name in measures.COUNTS else float(text)

@@ -1,0 +1,76 @@
+"""Settings of arms: what decides a result, and the command that repeats it."""
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from alexnet.experiments import arm_settings
+from alexnet.experiments.arm_settings import Computing
+from alexnet.training.options import new_run, parse
+from tests.alexnet.experiments.tiny import TINY
+
+HERE = Computing("photos")
+
+
+def deciding(experiment=TINY, arm="fast", seed=0, computing=HERE):
+    settings = arm_settings.resolved(experiment, arm, seed, computing)
+    return arm_settings.deciding(experiment, settings)
+
+
+def test_the_command_has_every_option():
+    settings = arm_settings.resolved(TINY, "fast", 3, HERE)
+    given = arm_settings.keywords(TINY, "fast", 3, HERE)
+    command = arm_settings.command(given, settings, epochs=5)
+    assert "--data-root photos " in command
+    options, _ = parse(shlex.split(command)[3:])
+    again = new_run(options)
+    assert again == replace(settings, epochs=5, keep=again.keep)
+    said = {name for name, value in vars(settings).items() if value not in (None, False)}
+    not_deciding = {"workers", "bad_images", "max_pixels"}
+    of_other_schedules = {"lr_gamma", "lr_patience"}
+    derived = {"data", "network"}  # from the folder, and from several options
+    assert said - options.keys() - derived == not_deciding | of_other_schedules
+
+
+def test_the_command_has_what_chooses_the_network():
+    """Options of which none is a setting of its own; given as they were declared."""
+    settings = arm_settings.resolved(TINY, "fast", 3, HERE)
+    given = {**arm_settings.keywords(TINY, "fast", 3, HERE), "max_steps": "7"}
+    words = shlex.split(arm_settings.command(given, settings, epochs=5))
+    assert words[words.index("--max-steps") + 1] == "7"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"computing": Computing("elsewhere")},
+        {"computing": Computing("photos", workers=0)},
+    ],
+)
+def test_what_does_not_decide_the_result(change):
+    assert arm_settings.digest(deciding(**change)) == arm_settings.digest(deciding())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"arm": "slow"},
+        {"experiment": replace(TINY, settings={**TINY.settings, "epochs": 3})},
+        {"experiment": replace(TINY, settings={**TINY.settings, "momentum": 0.8})},
+        {"experiment": TINY.quick_form(has_data=True)},
+        {"experiment": replace(TINY, data="other photos")},
+    ],
+)
+def test_what_decides_the_result(change):
+    assert arm_settings.digest(deciding(**change)) != arm_settings.digest(deciding())
+    assert arm_settings.difference(deciding(**change), deciding())
+
+
+def test_a_younger_option_had_its_default():
+    now = deciding()
+    recorded = {name: value for name, value in now.items() if name != "momentum"}
+    assert arm_settings.difference(recorded, now) is None
+    changed = arm_settings.difference(recorded, {**now, "momentum": 0.8})
+    assert changed == "momentum was 0.9, and is 0.8 now"

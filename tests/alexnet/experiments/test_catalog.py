@@ -1,0 +1,53 @@
+"""The experiments of the catalog: their options exist, and fit each other."""
+
+import shlex
+
+import pytest
+
+from alexnet.errors import UsageError
+from alexnet.experiments import arm_settings
+from alexnet.experiments.arm_settings import Computing
+from alexnet.experiments.catalog import EXPERIMENTS
+from alexnet.experiments.experiment import Difference
+from alexnet.experiments.measures import MEASURES
+from alexnet.training.options import new_run, parse
+
+# Their options come with the small network of CIFAR-10 and the variants of AlexNet.
+AWAITING_OPTIONS = {"figure1", "normalization", "augmentation", "dropout", "columns"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=[pytest.mark.xfail(raises=(TypeError, UsageError), strict=True)]
+            * (name in AWAITING_OPTIONS),
+        )
+        for name in EXPERIMENTS
+    ],
+)
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_options_of_every_arm_are_those_of_the_training(name, is_quick):
+    experiment = EXPERIMENTS[name]
+    if is_quick:
+        experiment = experiment.quick_form(has_data=True)
+    for arm in experiment.arms:
+        computing = Computing("data")
+        settings = arm_settings.resolved(experiment, arm, 0, computing)
+        given = arm_settings.keywords(experiment, arm, 0, computing)
+        command = arm_settings.command(given, settings, settings.epochs)
+        again = new_run(parse(shlex.split(command)[3:])[0])
+        deciding = [arm_settings.deciding(experiment, each) for each in (settings, again)]
+        assert deciding[0] == deciding[1]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_names_and_claims(name):
+    experiment = EXPERIMENTS[name]
+    assert experiment.name == name and not experiment.is_quick
+    for comparison in experiment.comparisons:
+        if isinstance(comparison, Difference):
+            assert comparison.measure in MEASURES
+    assert bool(experiment.claims) == bool(experiment.section) == bool(experiment.comparisons)
+    assert not set(experiment.rate_seeds) & set(range(experiment.seeds))

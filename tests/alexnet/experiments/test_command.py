@@ -1,0 +1,133 @@
+"""The command: the list, the tables, the figure, the quick form, and wrong use."""
+
+import importlib.util
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from alexnet.experiments import __main__ as command
+from alexnet.experiments.record import Record
+from tests.alexnet.experiments.made_up import COMPARED, LEVEL, epochs, record_with, row
+from tests.alexnet.experiments.tiny import NAME, TINY
+
+
+def test_without_a_name_the_experiments_are_listed(experiments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    experiments["made-up"] = COMPARED
+    folder = tmp_path / "runs/experiments/made-up"
+    folder.mkdir(parents=True)
+    record_with(folder, row("one"), row("other"))
+    assert command.main([]) == 0
+    assert capsys.readouterr().out == (
+        "tiny: Tiny\n"
+        "  results alone, no claim of the paper\n"
+        "  photos; 2 arms (slow, fast), 2 seeds\n"
+        "  rows: 0 of 4; about 0.1 min a run, 0.0067 h in all, on two cores\n"
+        "\n"
+        "made-up: Made up\n"
+        "  Section 0\n"
+        "  photos; 2 arms (one, other), 3 seeds\n"
+        "  rows: 2 of 6; cost unknown\n"
+    )
+
+
+@pytest.fixture
+def made_up(experiments, tmp_path, monkeypatch):
+    """The folder of a record with rows that fit the settings of their experiment."""
+    experiments["made-up"] = COMPARED
+    monkeypatch.setattr("alexnet.experiments.runner.deciding", lambda *arguments: {"lr": 0.01})
+    folder = tmp_path / "made-up"
+    folder.mkdir()
+    rows = []
+    for arm, top1, reached in (
+        ("one", [0.80, 0.81, 0.80], epochs(6.0, 7.0, 6.5)),
+        ("other", [0.78, 0.77, 0.78], epochs(30.0, ">60", 33.0)),
+    ):
+        for seed in range(3):
+            values = {"val_top1": top1[seed], LEVEL.column: reached[seed], "color_p": 0.01}
+            values |= {"ten_views_top1": 0.82, "only_one_view": 10, "only_ten_views": 30}
+            rows.append(row(arm, seed, **values))
+    record_with(folder, *rows)
+    return folder
+
+
+def test_tables_for_a_page(made_up, capsys):
+    assert command.main(["made-up", "--out", str(made_up), "--table"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith('Section 0: "A claim."\n\n| arm | runs | test error | 95% interval |')
+    assert "| one | 3 | 19.67% ± 0.58 | 18.23% to 21.10% | 50.00% ± 0.00 | 18.00% ± 0.00 |" in text
+    assert "| > 39.02 (1 of 3 never) |" in text
+    assert (
+        "| epochs to 25% training error: other over one | 6 | > 6.01 |  | no interval: 1 of" in text
+    )
+    assert text.count("\n| ") == 2 + 2 + 2 + 5
+    assert "5 comparisons: of twenty 95% intervals, one misses" in text
+    assert "The rates were chosen with other seeds than those that count: 1000." in text
+
+
+def test_the_figure_is_drawn(made_up, tmp_path):
+    for name in ("figure.png", "figure.svg"):
+        assert command.main(["made-up", "--out", str(made_up), "--plot", str(tmp_path / name)]) == 0
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width == 1110
+    text = (tmp_path / "figure.svg").read_text()
+    assert "epochs to 25% training error: other over one:" in text
+
+
+def test_tables_need_scipy(made_up, error_of, monkeypatch):
+    find_spec = importlib.util.find_spec
+    missing = lambda name, *others: None if name == "scipy" else find_spec(name, *others)  # noqa: E731
+    monkeypatch.setattr(importlib.util, "find_spec", missing)
+    code, line = error_of(command.main, ["made-up", "--out", str(made_up), "--table"])
+    assert (code, line) == (2, "intervals need SciPy, which is not installed: pip install scipy")
+
+
+def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, capsys):
+    """With rows of its own, beside those of the experiment."""
+    monkeypatch.chdir(tmp_path)
+    experiments[NAME] = experiment = replace(TINY, ten_views=False)
+    assert command.main([NAME, "--quick", "--seeds", "1", "--arms", "fast"]) == 0
+    folder = tmp_path / "runs/experiments/tiny-quick"
+    (row,) = Record(folder / "rows.csv", experiment.quick_form(has_data=False)).rows.values()
+    assert (row.experiment, row.settings["subset"], row.settings["data"]) == (
+        "tiny-quick", 10, "demo"
+    )  # fmt: skip
+    capsys.readouterr()
+    assert command.main([NAME, "--quick", "--table"]) == 0
+    assert "This is the quick form" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, code, text",
+    [
+        (["nothing"], 2, "there is no experiment 'nothing': choose from tiny"),
+        ([NAME], 2, "tiny needs the folder with photos: give --data-root DIR"),
+        ([NAME, "--arms", "fast,third"], 2, "tiny has no arm 'third': choose from slow, fast"),
+        ([NAME, "--seeds", "1001"], 2, "the rates were chosen with seed 1000"),
+        ([NAME, "--table"], 2, "has no rows yet"),
+        ([NAME, "--repeat", "fast"], 2, "is no ARM:SEED"),
+        ([NAME, "--repeat", "fast:0", "--table"], 2, "give one"),
+        ([NAME, "--data-root", "missing"], 3, "missing: no such folder"),
+        ([NAME, "--quick", "--out", "/proc/out"], 7, "/proc"),
+    ],
+)
+def test_wrong_use_is_a_line(experiments, tmp_path, monkeypatch, error_of, options, code, text):
+    monkeypatch.chdir(tmp_path)
+    found, line = error_of(command.main, options)
+    assert found == code and text in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_the_experiment_and_of_its_quick_form_do_not_mix(
+    run_tiny, complete, tmp_path, error_of
+):
+    rows = complete / "rows.csv"
+    code, line = error_of(run_tiny, tmp_path / "out", "--quick", "--rows", str(rows))
+    assert code == 3 and "is the record of tiny, not of tiny-quick" in line
+
+
+def test_an_experiment_without_comparisons_has_one_table(run_tiny, experiments, complete, capsys):
+    experiments[NAME] = replace(TINY, comparisons=())
+    assert run_tiny(complete, "--table") == 0
+    assert capsys.readouterr().out.count("\n| --- |") == 1

@@ -1,0 +1,21 @@
+"""An experiment on a few images that is run within a second or two."""
+
+from alexnet.experiments.experiment import Difference, EpochsTo, Experiment
+
+LEVEL = EpochsTo(0.5)
+NAME = "tiny"
+TINY = Experiment(
+    name=NAME,
+    title="Tiny",
+    data="photos",
+    settings={"image_size": 67, "batch_size": 4, "epochs": 2, "weight_decay": 0},
+    arms={"slow": {"lr": 0.001}, "fast": {"lr": 0.01}},
+    seeds=2,
+    rate_seeds=(1000,),
+    epochs_to=(LEVEL,),
+    ten_views=True,
+    color_columns=True,
+    comparisons=(Difference("fast", "slow", "val_error", sign=-1),),
+    minutes=0.1,
+    quick={"subset": 10, "epochs": 1},
+)
