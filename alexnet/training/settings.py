@@ -265,7 +265,7 @@ class Settings:
     # Natural images have a standard deviation of about 64 gray levels: unit input. A list of three,
     # for red, green and blue, where the network that --init-from names has it.
     scale: float | list[float] = setting(
-        1 / 64, type=cli.positive, metavar="F", help="factor on gray levels of 0 to 255"
+        1 / 16, type=cli.positive, metavar="F", help="factor on gray levels of 0 to 255"
     )
 
     def without_mean_image(self) -> "Settings":

@@ -84,7 +84,7 @@ def test_the_start_of_the_paper(diagnosis):
 
 
 def test_weights_of_zero(diagnosis, monkeypatch):
-    def zero(model):
+    def zero(model, input_std):
         for layer in learned_layers(model):
             layer.weight.data[...] = layer.bias.data[...] = 0
 
@@ -99,11 +99,12 @@ def test_weights_of_zero(diagnosis, monkeypatch):
 def test_scale_of_the_input(diagnosis, scale):
     _, findings = diagnosis("--scale", scale)
     assert findings["input"][0] == WARNING
-    assert findings["input"][1].endswith("what helps: --scale 0.0156")
+    assert findings["input"][1].endswith("what helps: --scale 0.0625")
 
 
 def test_scale_of_gray_levels_is_a_problem_for_a_start_made_for_unit_input(diagnosis):
-    code, findings = diagnosis("--scale", "1")
+    code, findings = diagnosis("--scale", "30", "--init", "torch", "--norm", "none")
+    assert findings["input"][1].endswith("what helps: --scale 0.0156")
     assert code == FOUND_A_PROBLEM
 
 

@@ -142,7 +142,7 @@ MISTAKES = {
         relu_on_the_scores,
     ),
     "rate 100 times too high": Mistake(
-        "stability", PROBLEM, "rate * curvature", "--lr 0.0", options={"lr": 1.0}
+        "stability", PROBLEM, "rate * curvature", "--lr 0.1", options={"lr": 1.0}
     ),
     "rate 100 times too low": Mistake(
         "overfitting", WARNING, "--lr 0.0001 is too small", "--lr 0.001", options={"lr": 1e-4}

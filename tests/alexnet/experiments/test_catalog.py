@@ -4,7 +4,6 @@ import shlex
 
 import pytest
 
-from alexnet.errors import UsageError
 from alexnet.experiments import arm_settings
 from alexnet.experiments.arm_settings import Computing
 from alexnet.experiments.catalog import EXPERIMENTS
@@ -12,21 +11,8 @@ from alexnet.experiments.experiment import Difference
 from alexnet.experiments.measures import MEASURES
 from alexnet.training.options import new_run, parse
 
-# Their options come with the small network of CIFAR-10 and the variants of AlexNet.
-AWAITING_OPTIONS = {"figure1", "normalization", "augmentation", "dropout", "columns"}
 
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=[pytest.mark.xfail(raises=(TypeError, UsageError), strict=True)]
-            * (name in AWAITING_OPTIONS),
-        )
-        for name in EXPERIMENTS
-    ],
-)
+@pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("is_quick", [False, True])
 def test_options_of_every_arm_are_those_of_the_training(name, is_quick):
     experiment = EXPERIMENTS[name]
