@@ -29,6 +29,15 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "pooling": ("overlapping", "plain"),
     "groups": (1, 2),
 }
+# What the networks do without being asked, but for their normalizations.
+DEFAULTS: dict[str, Any] = {
+    "pool_before_norm": False,
+    "activation": "relu",
+    "pooling": "overlapping",
+    "groups": 2,
+    "width": 1.0,
+    "without": [],
+}
 # Convolutions that a network can do without: those that no normalization or pooling follows.
 REMOVABLE = ("conv3", "conv4")
 
@@ -87,3 +96,5 @@ def _require_norm(norm: Any) -> None:
         is_positive = is_number and (value > 0 or (value == 0 and name in ("alpha", "beta")))
         if not is_positive or value > LARGEST_CONSTANT:
             raise ValueError(f"norm: {name} cannot be {value!r}")
+    if kind == "constant" and "gain" not in norm:
+        raise ValueError("norm: the kind 'constant' needs a gain")
