@@ -200,9 +200,7 @@ def _norm_constants(layer: nn.LocalResponseNorm | ColumnNorm) -> dict[str, Any]:
     return {**constants, "bias": float(layer.k), "size": layer.size}
 
 
-def _add_column_norm(
-    graph: _Graph, name: str, layer: ColumnNorm, values: str, shape: Shape
-) -> str:
+def _add_column_norm(graph: _Graph, name: str, layer: ColumnNorm, values: str, shape: Shape) -> str:
     columns = []
     for part in graph.split(f"{name}.input", values, layer.columns, shape):
         column = shape[0] // layer.columns, *shape[1:]

@@ -9,19 +9,20 @@ from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.options import SECTIONS, continued_run, new_run, parse
 from alexnet.training.recipes import RECIPES
-from alexnet.training.settings import Invocation, Settings, options
+from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
 
 # In the order of run.json, which programs and people read.
 STORED = """
     backend precision data data_root train_root val_root subset augmentation color_noise bad_images
     max_bad_images max_pixels image_size arch network recipe seed workers init_from keep save_every
     accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs lr momentum
-    weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init mean scale
+    weight_decay optimizer lr_schedule lr_step lr_gamma lr_patience warmup dropout init bias_init
+    mean scale
 """.split()
 # Of these the checkpoint's state is made: another value would not continue the same run.
 FIXED = """
     data subset image_size recipe seed init_from batch_size optimizer lr_schedule lr_step lr_gamma
-    lr_patience warmup init mean scale
+    lr_patience warmup init bias_init mean scale
 """.split()
 
 
@@ -45,9 +46,9 @@ def test_every_option_stands_in_one_section_of_help():
         for name in names:
             listed.update([name] if isinstance(name, str) else name)
     assert listed == Counter(options().keys())
-    of_checkpoints = {"network"}  # with --init-from
-    names = {f.name for f in (*fields(Settings), *fields(Invocation))}
-    assert names - of_checkpoints == listed.keys()
+    made_of_others = {"network"}
+    names = {f.name for kind in (Settings, NetworkOptions, Invocation) for f in fields(kind)}
+    assert names - made_of_others == listed.keys()
 
 
 def test_lars_has_a_rate_of_its_own():
@@ -86,6 +87,8 @@ def test_stored_paths_mean_the_same_from_everywhere(tmp_path, monkeypatch):
 def test_options_replace_settings_of_the_recipe(recipe):
     settings = new_run({"recipe": recipe, "epochs": 3, "data_root": "photos"})
     expected = {**asdict(Settings()), **RECIPES[recipe], "recipe": recipe, "epochs": 3}
+    if expected["scale"] != 1:  # alpha is that of gray levels
+        expected["network"] = {"norm": {"alpha": 5e-4 / expected["scale"] ** 2}}
     assert asdict(settings) == {**expected, "data_root": "photos", "data": "auto"}
     with pytest.raises(FrozenInstanceError):
         settings.epochs = 4
