@@ -71,6 +71,7 @@ class Column(nn.Module):
         if team.size != 2:
             raise ValueError(f"Column: two columns need a team of 2 processes, got {team.size}")
         self.team = team
+        self.layer_names = network.layer_names
         self.num_classes = len(network.classifier[-1].bias)
         self.features = nn.Sequential(*(self._half(step) for step in network.features.steps))
         self.classifier = nn.Sequential(*map(self._half, network.classifier))
