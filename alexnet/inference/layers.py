@@ -96,6 +96,11 @@ def stages(model: nn.Module) -> dict[str, nn.Sequential]:
     return {name: nn.Sequential(*parts) for name, parts in modules.items()}
 
 
+def last_hidden(model: nn.Module) -> str:
+    """The stage whose output the last layer classifies: fc7 of AlexNet."""
+    return list(stages(model))[-2]
+
+
 def up_to(model: nn.Module, layer: str) -> nn.Sequential:
     """The part of a network from its input to the output of a layer.
 

@@ -53,6 +53,7 @@ class CifarNet(ImageClassifier):
     hidden_layers = tuple(KERNELS)
     layer_names = (*hidden_layers, "fc4")
     code2012_deviations = dict(zip(layer_names, (0.0001, 0.01, 0.01, 0.01)))
+    code2012_bias = 0.0
     positive_biases = ("conv2", "conv3")
 
     def __init__(
