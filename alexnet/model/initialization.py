@@ -61,7 +61,8 @@ def _paper(model: ImageClassifier) -> None:
 def _code2012(model: ImageClassifier) -> None:
     """The deviations of the authors' configuration: for AlexNet 0.03 in conv3-5.
 
-    AlexNet's biases are 0.1 instead of 1: with few classes a bias of 1 makes the last layer unstable.
+    AlexNet's biases are 0.1 instead of 1: with few classes a bias of 1 makes the last layer
+    unstable.
     """
     for name, layer in zip(model.layer_names, learned_layers(model), strict=True):
         fill.normal_(layer.weight, std=model.code2012_deviations[name])
