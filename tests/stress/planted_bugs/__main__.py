@@ -16,6 +16,7 @@ from tests.stress.planted_bugs import (
     in_export,
     in_formats,
     in_kernels,
+    in_variants,
     in_winograd,
 )
 
@@ -30,6 +31,7 @@ FAULTS = [
     *in_application.FAULTS,
     *in_formats.FAULTS,
     *in_export.FAULTS,
+    *in_variants.FAULTS,
 ]
 
 
