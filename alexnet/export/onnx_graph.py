@@ -154,7 +154,7 @@ def _add_layer(
         case nn.MaxPool2d():
             window = _window(layer) | {"ceil_mode": int(layer.ceil_mode)}
             return graph.node("MaxPool", name, [values], output_shape, **window)
-        # ONNX divides by what a padded window holds, PyTorch not by what hangs over the padding.
+        # Programs differ in what they divide by where windows hang over the padding.
         case nn.AvgPool2d(divisor_override=None) if not (
             layer.ceil_mode and layer.count_include_pad
         ):

@@ -260,8 +260,9 @@ def _require_same_network(chosen: dict[str, Any], stored: dict[str, Any]) -> Non
     for option, value in chosen.items():
         name = "norm" if option == "norm_gain" else option
         if variants.get(name) != own.get(name):
+            shown = ",".join(value) if isinstance(value, list) else value
             raise UsageError(
-                f"{option_name(option)} {value} cannot be changed by --resume: the network is "
+                f"{option_name(option)} {shown} cannot be changed by --resume: the network is "
                 f"another one, {own or 'without such options'}"
             )
 

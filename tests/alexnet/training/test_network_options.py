@@ -50,7 +50,7 @@ def test_the_checkpoint_tells_the_network(variant):
         (("--norm", "constant", "--norm-gain", "2"), "--norm constant"),
         (("--activation", "relu"), "--activation relu"),
         (("--groups", "2"), "--groups 2"),
-        (("--without", "conv3,conv4"), "--without ['conv3', 'conv4']"),
+        (("--without", "conv3,conv4"), "--without conv3,conv4"),
         (("--pooling", "plain"), "--pooling plain"),
         (("--width", "0.5"), "--width 0.5"),
     ],
