@@ -13,9 +13,11 @@ process; before the others the two exchange what they have:
 The way back exchanges gradients of the same shapes, except for the scores: both processes compute
 the loss of all classes, and each goes back from its own ones.
 
-The result is that of the grouped network (`alexnet.model.AlexNet`), whose normalization runs across
-the boundary of the columns. The paper's GPUs normalized within theirs: section 3.5 lets them
-communicate only at conv3 and the fully connected layers.
+The result is that of the grouped network (`alexnet.model.AlexNet`), in all its variants with two
+groups; without conv3 no process sees the other's channels before fc6. By default its normalization
+runs across the boundary of the columns. The paper's GPUs normalized within theirs: section 3.5 lets
+them communicate only at conv3 and the fully connected layers. So does a network with `ColumnNorm`
+(--norm code2012), in which each process normalizes its own channels and nothing is exchanged.
 """
 
 import copy
@@ -25,6 +27,7 @@ import numpy as np
 
 from alexnet.errors import DataError
 from alexnet.model import AlexNet
+from alexnet.model.layers import ColumnNorm
 from minigrad import Tensor, nn
 from minigrad import functional as F
 from minigrad.autograd import Function
@@ -71,6 +74,7 @@ class Column(nn.Module):
         if team.size != 2:
             raise ValueError(f"Column: two columns need a team of 2 processes, got {team.size}")
         self.team = team
+        self.layer_names = network.layer_names
         self.num_classes = len(network.classifier[-1].bias)
         self.features = nn.Sequential(*(self._half(step) for step in network.features.steps))
         self.classifier = nn.Sequential(*map(self._half, network.classifier))
@@ -152,7 +156,9 @@ class Column(nn.Module):
         column = copy.copy(layer)
         for name, parameter in layer.named_parameters():
             setattr(column, name, nn.Parameter(half(parameter.data, self.team.rank).copy()))
-        if isinstance(column, nn.Conv2d):
+        if isinstance(column, ColumnNorm):
+            column.columns = 1
+        elif isinstance(column, nn.Conv2d):
             column.in_channels //= column.groups
             column.out_channels, column.groups = len(column.weight), 1
         elif isinstance(column, nn.Linear):

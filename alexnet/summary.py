@@ -6,7 +6,8 @@ import sys
 from alexnet import cli
 from alexnet.errors import UsageError
 from alexnet.inference.layers import layer_costs
-from alexnet.model import ARCHITECTURES
+from alexnet.model import ARCHITECTURES, chosen_variants
+from alexnet.training.settings import NetworkOptions, options
 from minigrad import nn
 
 NAME = "python -m alexnet.summary"
@@ -15,6 +16,8 @@ examples:
   {NAME}
       the paper's network with a batch of 128 images
   {NAME} --arch owt --classes 10 --batch-size 64
+  {NAME} --groups 1 --width 0.5,conv5=1 --without conv3,conv4
+      a variant of it, by the options of python -m alexnet.train
 """
 
 
@@ -50,7 +53,11 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog=NAME, description=EXAMPLES)
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
-    parser.add_argument("--classes", type=cli.count, default=1000, metavar="N")
+    for option in options(NetworkOptions).values():
+        option.add_to(parser)
+    parser.add_argument(
+        "--classes", type=cli.count, metavar="N", help="default: 1000, and 10 for --arch cifar"
+    )
     parser.add_argument(
         "--image-size", type=cli.count, metavar="PIXELS", help="default: the network's own"
     )
@@ -62,8 +69,12 @@ def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     architecture = ARCHITECTURES[arguments.arch]
     image_size = arguments.image_size or architecture.default_image_size
+    classes = {} if arguments.classes is None else {"num_classes": arguments.classes}
+    given = {name: getattr(arguments, name) for name in options(NetworkOptions)}
+    chosen = {name: value for name, value in given.items() if value is not None}
     try:
-        model = architecture(arguments.classes, image_size, init="torch")
+        variants = chosen_variants(arguments.arch, chosen)
+        model = architecture(**classes, image_size=image_size, init="torch", **variants)
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(table(model, image_size, arguments.batch_size))

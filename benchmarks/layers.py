@@ -14,7 +14,7 @@ from alexnet import cli
 from alexnet.errors import Failed
 from alexnet.model import ARCHITECTURES
 from alexnet.precision import require_available
-from benchmarks import budget, machine, peer, picture, precision
+from benchmarks import NETWORKS, budget, machine, peer, picture, precision
 from benchmarks.passes import FORWARD, INPUT, Layer, Ours, Torch, walk
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save, writable
@@ -202,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Time each pass of each layer; with PyTorch side by side if it is installed.",
         epilog="example: python -m benchmarks.layers --batch 128 --layers conv2 norm1 fc6",
     )
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--arch", choices=NETWORKS, default="alexnet")
     parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
     parser.add_argument("--layers", nargs="+", metavar="NAME", help="such as conv1; default: all")
     parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")

@@ -14,7 +14,7 @@ from alexnet.export import onnx_file
 from alexnet.export.slim import slim
 from alexnet.model import ARCHITECTURES
 from alexnet.run import environment
-from benchmarks import machine, runtimes, step
+from benchmarks import NETWORKS, machine, runtimes, step
 from benchmarks.contestant import OURS
 from benchmarks.entry import Entry, Work, obstacle
 from benchmarks.precision import FLOAT32
@@ -82,7 +82,7 @@ def _run(argv: list[str] | None) -> int:
         description="Time the forward pass of this engine and of onnxruntime, in turn.",
     )
     parser.add_argument(
-        "--arch", choices=ARCHITECTURES, nargs="+", default=list(ARCHITECTURES), help="default: all"
+        "--arch", choices=NETWORKS, nargs="+", default=list(NETWORKS), help="default: all"
     )
     parser.add_argument(
         "--batches", type=cli.count, nargs="+", default=BATCHES, metavar="N", help="of images"

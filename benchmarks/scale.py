@@ -17,7 +17,7 @@ from alexnet import cli
 from alexnet.errors import Failed, UsageError
 from alexnet.model import ARCHITECTURES, AlexNet
 from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
-from benchmarks import machine, peer, processes
+from benchmarks import NETWORKS, machine, peer, processes
 from benchmarks.contestant import OURS
 from benchmarks.entry import Entry, Work, started
 from benchmarks.report import add_json_option, save, writable
@@ -157,7 +157,7 @@ def _run(argv: list[str] | None) -> int:
         prog="python -m benchmarks.scale",
         description="Time training steps over batch size, image size and threads, and fit a model.",
     )
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--arch", choices=NETWORKS, default="alexnet")
     parser.add_argument(
         "--repeats",
         type=cli.count,

@@ -13,7 +13,7 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.model import ARCHITECTURES
-from benchmarks import machine, peer
+from benchmarks import NETWORKS, machine, peer
 from benchmarks.contestant import OURS
 from benchmarks.entry import Contestant, Entry, Work, started
 from benchmarks.report import add_json_option, save
@@ -77,7 +77,7 @@ def _run(argv: list[str] | None) -> int:
         description="Time imports, and the first training step with and without compiled kernels.",
         epilog="example: python -m benchmarks.startup --batch 32",
     )
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--arch", choices=NETWORKS, default="alexnet")
     parser.add_argument("--batch", type=cli.count, default=32, metavar="N", help="default: 32")
     add_json_option(parser)
     arguments = parser.parse_args(argv)

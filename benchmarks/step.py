@@ -13,7 +13,7 @@ from alexnet import cli
 from alexnet.model import ARCHITECTURES
 from alexnet.precision import require_available
 from alexnet.run import environment
-from benchmarks import busy, machine, peer, precision
+from benchmarks import NETWORKS, busy, machine, peer, precision
 from benchmarks.contestant import FORMS, OURS
 from benchmarks.entry import Contestant, Entry, Work, obstacle, started
 from benchmarks.precision import BF16, FLOAT32
@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="With several precisions, ratios are those of the first one named.\n\n"
         "example: python -m benchmarks.step --arch owt --batch 32 --forms compiled",
     )
-    parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
+    parser.add_argument("--arch", choices=NETWORKS, default="alexnet")
     parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
     parser.add_argument("--inference", action="store_true", help="only the forward pass")
     parser.add_argument(

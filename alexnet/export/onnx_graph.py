@@ -17,6 +17,7 @@ import numpy as np
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import UsageError
 from alexnet.inference.layers import outputs
+from alexnet.model.layers import ColumnNorm, ConstantNorm, WithinChannelNorm
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
 from minigrad.checks import pair
@@ -84,6 +85,18 @@ class _Graph:
         self._shapes[name] = shape
         return name
 
+    def split(self, name: str, values: str, parts: int, shape: Shape) -> list[str]:
+        """Add a node that divides the channels into equal parts; returns the names of the parts.
+
+        Args:
+            shape: of all channels of one image.
+        """
+        names = [f"{name}.{part}" for part in range(parts)]
+        node = self._onnx.helper.make_node("Split", [values], names, name=f"{name}.split", axis=1)
+        self._nodes.append(node)
+        self._shapes |= dict.fromkeys(names, (shape[0] // parts, *shape[1:]))
+        return names
+
     def rename_last(self, name: str) -> None:
         """Give the output of the last node another name."""
         (output,) = self._nodes[-1].output
@@ -141,16 +154,30 @@ def _add_layer(
         case nn.MaxPool2d():
             window = _window(layer) | {"ceil_mode": int(layer.ceil_mode)}
             return graph.node("MaxPool", name, [values], output_shape, **window)
+        # Programs differ in what they divide by where windows hang over the padding.
+        case nn.AvgPool2d(divisor_override=None) if not (
+            layer.ceil_mode and layer.count_include_pad
+        ):
+            window = _window(layer) | {"ceil_mode": int(layer.ceil_mode)}
+            window["count_include_pad"] = int(layer.count_include_pad)
+            del window["dilations"]
+            return graph.node("AveragePool", name, [values], output_shape, **window)
         # ONNX places windows of an even size otherwise.
         case nn.LocalResponseNorm() if layer.size % 2:
-            # A whole number would become an attribute of another type.
-            constants = {"alpha": float(layer.alpha), "beta": float(layer.beta)}
-            constants |= {"bias": float(layer.k), "size": layer.size}
-            return graph.node("LRN", name, [values], output_shape, **constants)
+            return graph.node("LRN", name, [values], output_shape, **_norm_constants(layer))
+        case ColumnNorm() if layer.size % 2:
+            return _add_column_norm(graph, name, layer, values, shape)
+        case WithinChannelNorm():
+            return _add_norm_within(graph, name, layer, values, shape)
+        case ConstantNorm():
+            gain = graph.constant(f"{name}.gain", layer.gain)
+            return graph.node("Mul", name, [values, gain], output_shape)
         case nn.AdaptiveAvgPool2d():
             return _add_average(graph, name, values, shape, output_shape)
         case nn.ReLU():
             return graph.node("Relu", name, [values], output_shape)
+        case nn.Tanh():
+            return graph.node("Tanh", name, [values], output_shape)
         case nn.Flatten(start_dim=1, end_dim=-1):
             return graph.node("Flatten", name, [values], output_shape, axis=1)
         case nn.Dropout():
@@ -166,7 +193,39 @@ def _parameters(graph: _Graph, name: str, layer: nn.Conv2d | nn.Linear) -> list[
     ]
 
 
-def _window(layer: nn.Conv2d | nn.MaxPool2d) -> dict[str, Any]:
+def _norm_constants(layer: nn.LocalResponseNorm | ColumnNorm) -> dict[str, Any]:
+    """The constants of a normalization as attributes of a node of the operator LRN."""
+    # A whole number would become an attribute of another type.
+    constants = {"alpha": float(layer.alpha), "beta": float(layer.beta)}
+    return {**constants, "bias": float(layer.k), "size": layer.size}
+
+
+def _add_column_norm(graph: _Graph, name: str, layer: ColumnNorm, values: str, shape: Shape) -> str:
+    columns = []
+    for part in graph.split(f"{name}.input", values, layer.columns, shape):
+        column = shape[0] // layer.columns, *shape[1:]
+        output = part.replace(".input.", ".column.")
+        columns.append(graph.node("LRN", output, [part], column, **_norm_constants(layer)))
+    return graph.node("Concat", name, columns, shape, axis=1)
+
+
+def _add_norm_within(
+    graph: _Graph, name: str, layer: WithinChannelNorm, values: str, shape: Shape
+) -> str:
+    """input / (k + alpha * mean of input^2)^beta, a node for each operation."""
+    window = {"kernel_shape": [layer.size] * 2, "pads": [layer.size // 2] * 4}
+    squares = graph.node("Mul", f"{name}.squares", [values, values], shape)
+    divisor = graph.node(
+        "AveragePool", f"{name}.mean", [squares], shape, **window, count_include_pad=1
+    )
+    for operator, constant in (("Mul", "alpha"), ("Add", "k"), ("Pow", "beta")):
+        number = graph.constant(f"{name}.{constant}", getattr(layer, constant))
+        result = f"{name}.{operator.lower()}"
+        divisor = graph.node(operator, result, [divisor, number], shape)
+    return graph.node("Div", name, [values, divisor], shape)
+
+
+def _window(layer: nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d) -> dict[str, Any]:
     """Kernel size, stride, padding and dilation as attributes of a node."""
     kind = type(layer).__name__
     return {

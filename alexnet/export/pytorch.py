@@ -12,6 +12,38 @@ from alexnet.formats.load import HEAD_BYTES
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
 
+# Layers that PyTorch does not have, by the names that they have here.
+CLASSES = {
+    "ColumnNorm": """\
+class ColumnNorm(nn.Module):
+    def __init__(self, columns, size, alpha, beta, k):
+        super().__init__()
+        self.columns = columns
+        self.norm = nn.LocalResponseNorm(size, alpha, beta, k)
+
+    def forward(self, input):
+        return torch.cat([self.norm(column) for column in input.chunk(self.columns, dim=1)], dim=1)
+""",
+    "WithinChannelNorm": """\
+class WithinChannelNorm(nn.Module):
+    def __init__(self, size, alpha, beta, k):
+        super().__init__()
+        self.mean = nn.AvgPool2d(size, stride=1, padding=size // 2)
+        self.alpha, self.beta, self.k = alpha, beta, k
+
+    def forward(self, input):
+        return input / (self.k + self.alpha * self.mean(input * input)) ** self.beta
+""",
+    "ConstantNorm": """\
+class ConstantNorm(nn.Module):
+    def __init__(self, gain):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, input):
+        return input * self.gain
+""",
+}
 IMPORTS = "from collections import OrderedDict\n\nimport torch\nfrom torch import nn\n"
 
 
@@ -19,8 +51,11 @@ def code(model: nn.Module) -> str:
     """Statements that make the same network, with other parameters, and call it `network`.
 
     They follow the layers of the model, so they hold for every variant of it, and its parameters
-    have the names that they have here. They need `IMPORTS`.
+    have the names that they have here. Layers that PyTorch does not have come first, as classes.
+    They need `IMPORTS`.
     """
+    kinds = dict.fromkeys(type(layer).__name__ for _, layer in model.named_modules())
+    classes = "".join(f"\n{CLASSES[kind]}\n" for kind in kinds if kind in CLASSES)
     lines = ["network = nn.Sequential(", "    OrderedDict("]
     for name, child in model.named_children():
         if isinstance(child, nn.Sequential):
@@ -28,12 +63,15 @@ def code(model: nn.Module) -> str:
             lines += [f"        {name}=nn.Sequential(", *layers, "        ),"]
         else:
             lines.append(f"        {name}={_layer(child)},")
-    return "\n".join([*lines, "    )", ")"]) + "\n"
+    network = "\n".join([*lines, "    )", ")"]) + "\n"
+    return f"{classes}\n{network}" if classes else network
 
 
 def _layer(layer: nn.Module) -> str:
-    # All others are described by the arguments of their namesakes in PyTorch.
-    return "nn.ReLU()" if isinstance(layer, nn.ReLU) else f"nn.{layer!r}"
+    if isinstance(layer, nn.ReLU):
+        return "nn.ReLU()"
+    # All others are described by the arguments of their namesakes.
+    return repr(layer) if type(layer).__name__ in CLASSES else f"nn.{layer!r}"
 
 
 def compare(checkpoint: Checkpoint, parameters: Mapping[str, Any], images: np.ndarray) -> Parity:

@@ -14,7 +14,8 @@ from alexnet.export import readme_code
 from alexnet.export.slim import ROUNDED_TO
 from alexnet.inference.layers import layer_costs
 from alexnet.inference.results import proportion
-from alexnet.model import parameter_count
+from alexnet.model import ARCHITECTURES, parameter_count
+from alexnet.model.variants import DEFAULTS
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
 
@@ -23,6 +24,7 @@ LISTED_CLASSES = 100
 NETWORKS = {
     "alexnet": "AlexNet (Krizhevsky, Sutskever and Hinton 2012), its two columns as groups",
     "owt": 'the AlexNet of "One weird trick" (Krizhevsky 2014), with the layers of torchvision\'s',
+    "cifar": "the network for CIFAR-10 of cuda-convnet (Krizhevsky 2011)",
 }
 NOT_KNOWN = "Not known: the file that this one was made from does not tell."
 
@@ -69,7 +71,7 @@ def as_markdown(checkpoint: Checkpoint, file: Path, names: str = "own") -> str:
         FIRST_LINE,
         f"# {_escaped(file.name)}",
         f"A network that tells {len(checkpoint.classes):,} classes of images apart: "
-        f"{NETWORKS[checkpoint.architecture]}{_variant(checkpoint.network)}. It has "
+        f"{NETWORKS[checkpoint.architecture]}{_variant(checkpoint)}. It has "
         f"{parameter_count(model):,} {parameters} and takes color images of {size}x{size} pixels.",
         _layer_table(model, size),
         "## Classes",
@@ -91,17 +93,39 @@ def as_markdown(checkpoint: Checkpoint, file: Path, names: str = "own") -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _variant(network: dict[str, Any]) -> str:
+def _variant(checkpoint: Checkpoint) -> str:
     """In what a network differs from the one that its architecture has by default."""
+    default = ARCHITECTURES[checkpoint.architecture].default_norm.get("kind")
     differences = []
-    for name, value in network.items():
-        if value is False:
+    for name, value in checkpoint.network.items():
+        if value == DEFAULTS.get(name):
             continue
-        what = name.replace("_", " ")
-        if isinstance(value, dict):
-            what += f" with {', '.join(f'{key} {number:g}' for key, number in value.items())}"
-        differences.append(what)
+        match name:
+            case "pool_before_norm":
+                differences.append("pool before norm")
+            case "norm":
+                differences.append(_norm(value, default))
+            case "width" if isinstance(value, dict):
+                others = [f"{layer} {number:g}" for layer, number in value.items()][1:]
+                differences.append(f"width {value['default']:g} ({', '.join(others)})")
+            case "groups":
+                differences.append("both as one")
+            case "without":
+                differences.append(f"without {' and '.join(value)}")
+            case _:
+                differences.append(f"{name} {value}")
     return f", but {' and '.join(differences)}" if differences else ""
+
+
+def _norm(norm: dict[str, Any], default: str | None) -> str:
+    """The kind of a normalization, where it is not the default one, and its constants."""
+    kind = norm.get("kind", default)
+    constants = {name: number for name, number in norm.items() if name != "kind"}
+    numbers = ", ".join(f"{name} {number:g}" for name, number in constants.items())
+    if kind == "none":
+        return "without norm"
+    name = "norm" if kind == default else f"norm of the kind {kind}"
+    return f"{name} with {numbers}" if numbers else name
 
 
 def _layer_table(model: nn.Module, image_size: int) -> str:

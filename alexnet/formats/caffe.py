@@ -160,7 +160,8 @@ def _variant(path: Path, chain: list[Layer]) -> dict[str, Any]:
             f"{path} is no AlexNet: it does not normalize across an odd number of channels"
         )
     kinds = [layer.kind for layer in chain]
-    variant: dict[str, Any] = {} if constants[0] == PAPER_NORM else {"norm": constants[0]}
+    is_paper = {"kind": "across", **constants[0]} == PAPER_NORM
+    variant: dict[str, Any] = {} if is_paper else {"norm": constants[0]}
     if "Pooling" in kinds[: kinds.index("LRN")]:
         variant["pool_before_norm"] = True
     return variant

@@ -22,7 +22,11 @@ from minigrad import nn
 
 # What programs put before every name: the wrappers of several GPUs, and of a compiled network.
 PREFIXES = ("module.", "_orig_mod.", "model.")
-TITLES = {"alexnet": "the paper's AlexNet", "owt": "torchvision's AlexNet"}
+TITLES = {
+    "alexnet": "the paper's AlexNet",
+    "owt": "torchvision's AlexNet",
+    "cifar": "cuda-convnet's network for CIFAR-10",
+}
 
 # Of torchvision's networks: the image is resized to 256 pixels for a crop of 224, and the colors,
 # from 0 to 1, are standardized with these means and standard deviations.

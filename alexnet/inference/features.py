@@ -13,7 +13,6 @@ from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
 # The last hidden layer: the paper compares images by its 4096 activations (section 6.1).
-LAYER = "fc7"
 
 
 class Features(NamedTuple):
@@ -31,18 +30,24 @@ class Features(NamedTuple):
 
 
 def features(
-    model: nn.Module, batches: Generator[Batch], count: int, backend: Backend, layer: str = LAYER
+    model: nn.Module,
+    batches: Generator[Batch],
+    count: int,
+    backend: Backend,
+    layer: str | None = None,
 ) -> Features:
     """The activations of a layer for all images of some batches, in evaluation mode.
 
     Args:
         batches: with one view of each image.
         count: of the images, those that are skipped included.
+        layer: by default the last hidden one.
 
     Raises:
         DivergedNetwork: an activation is not finite.
     """
     model.eval()
+    layer = layer or layers.last_hidden(model)
     network = layers.up_to(model, layer)
     values = None
     labels, indices, done = [], [], 0

@@ -7,6 +7,7 @@ conv1 to conv5 and fc6 to fc8, the normalizations, and the poolings.
 """
 
 import contextlib
+import string
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -44,11 +45,14 @@ def named_layers(model: nn.Module) -> dict[str, nn.Module]:
     called by their type; a second one of a kind with the same number gets "_2" after its name.
     """
     layers: dict[str, nn.Module] = {}
+    # A network without conv3 goes on with conv4.
+    numbers = map(_number, getattr(model, "layer_names", ()))
     number = 0
     for _, module in model.named_modules():
         if list(module.named_children()):
             continue
-        number += isinstance(module, _LEARNED)
+        if isinstance(module, _LEARNED):
+            number = next(numbers, number + 1)
         kind = type(module)
         name = base = f"{_SHORT_NAMES.get(kind, kind.__name__.lower())}{number}"
         count = 1
@@ -57,6 +61,11 @@ def named_layers(model: nn.Module) -> dict[str, nn.Module]:
             name = f"{base}_{count}"
         layers[name] = module
     return layers
+
+
+def _number(name: str) -> int:
+    """4 of "conv4"."""
+    return int(name.lstrip(string.ascii_letters))
 
 
 def steps(model: nn.Module) -> list[nn.Module]:
@@ -85,6 +94,11 @@ def stages(model: nn.Module) -> dict[str, nn.Sequential]:
         else:
             between.append(module)
     return {name: nn.Sequential(*parts) for name, parts in modules.items()}
+
+
+def last_hidden(model: nn.Module) -> str:
+    """The stage whose output the last layer classifies: fc7 of AlexNet."""
+    return list(stages(model))[-2]
 
 
 def up_to(model: nn.Module, layer: str) -> nn.Sequential:
@@ -137,9 +151,9 @@ def columns(model: nn.Module, name: str) -> int:
     If the convolution, or the next one, which takes its channels, has groups, the channels belong
     to the columns in equal parts and in order: the first 48 of conv1's 96 to column 1.
     """
-    layers = list(convolutions(model).values())
-    number = int(name.removeprefix("conv")) - 1
-    return max(layer.groups for layer in layers[number : number + 2])
+    layers = convolutions(model)
+    position = list(layers).index(name)
+    return max(layer.groups for layer in list(layers.values())[position : position + 2])
 
 
 def require_finite(output: np.ndarray, layer: str) -> None:

@@ -18,7 +18,7 @@ from alexnet.formats.given import Given
 from alexnet.formats.load import load
 from alexnet.inference import inputs, layers, run_data
 from alexnet.inference.evaluation import evaluate, predict
-from alexnet.inference.features import LAYER, features
+from alexnet.inference.features import features
 from alexnet.inference.inputs import Images, Input, Refuse
 from alexnet.inference.results import Prediction, Predictions, Results
 from alexnet.precision import CPU_PRECISIONS, products_in, require_available
@@ -149,13 +149,14 @@ class Trained:
                 middle = batch.images[i * views + (4 if views == 10 else 0)]
                 yield Prediction(image.name, self.classes, row, image.label), middle
 
-    def features(self, images: Images, layer: str = LAYER) -> np.ndarray:
+    def features(self, images: Images, layer: str | None = None) -> np.ndarray:
         """What a layer computes of images, in evaluation mode.
 
         Args:
             images: as for `predict`.
-            layer: conv1 to conv5, norm1, pool1 and so on, fc6 to fc8; by default fc7, the 4096
-                numbers by which the paper compares images (section 6.1).
+            layer: conv1 to conv5, norm1, pool1 and so on, fc6 to fc8; by default the last
+                hidden one, fc7 with the 4096 numbers by which the paper compares images
+                (section 6.1).
 
         Returns:
             float32 (N, 4096), or (N, C, H, W) of a convolutional layer; for one image without N.
@@ -165,18 +166,23 @@ class Trained:
             DivergedNetwork: an activation is not finite.
             UsageError: there is no such layer, or `images` is nothing that can be an image.
         """
-        self.require_layer(layer)
+        layer = self.chosen_layer(layer)
         found, single = inputs.collect(images, self.classes)
         batches = self._batches(found, 1, inputs.raise_error)
         compute = self._computing(features, len(found))
         values = compute(self.model, batches, len(found), self.device, layer).values
         return values[0] if single else values
 
-    def require_layer(self, layer: str) -> None:
-        """Raise UsageError unless the network has a stage of this name."""
+    def chosen_layer(self, layer: str | None = None) -> str:
+        """The name of a stage, by default the last hidden one.
+
+        Raises:
+            UsageError: the network has no such stage.
+        """
         known = layers.stages(self.model)
-        if layer not in known:
+        if layer is not None and layer not in known:
             raise UsageError(f"no layer {layer!r}; choose from {', '.join(known)}")
+        return layer or layers.last_hidden(self.model)
 
     def _computing(self, function: Callable, count: int) -> Callable:
         """A function that computes `count` images, with products in the precision of this network.

@@ -9,7 +9,7 @@ from alexnet.model.cifar import CifarNet
 from alexnet.model.initialization import INITIALIZERS, UNITS_PER_CLASS, learned_layers
 from alexnet.model.owt import AlexNetOWT
 from alexnet.model.paper import PAPER_NORM, AlexNet
-from alexnet.model.variants import require_argument
+from alexnet.model.variants import DEFAULTS, require_argument
 from minigrad import nn
 
 __all__ = [
@@ -49,6 +49,8 @@ def chosen_variants(
 ) -> dict[str, Any]:
     """The arguments of a network for what is chosen by name; see `require_variant`.
 
+    Those that the network has by default are left out.
+
     Args:
         options: values of arguments in `variants` of the network's class by name, but "norm" is a
             key of its `norms`, by default the first one; and "norm_gain", of the norm "constant".
@@ -63,7 +65,7 @@ def chosen_variants(
     if norm:
         chosen["norm"] = norm
     require_variant(architecture, chosen)
-    return chosen
+    return {name: value for name, value in chosen.items() if value != DEFAULTS.get(name)}
 
 
 def _named_norm(

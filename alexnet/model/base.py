@@ -19,6 +19,7 @@ class ImageClassifier(nn.Module):
         hidden_layers: names of the layers with parameters, but the last.
         layer_names: names of all layers with parameters, as they are applied.
         code2012_deviations: of the initial weights by layer, in the authors' configuration.
+        code2012_bias: initial value, in that configuration, of the biases in `positive_biases`.
         positive_biases: the layers whose biases the paper begins with 1.
     """
 
@@ -30,4 +31,5 @@ class ImageClassifier(nn.Module):
     hidden_layers: tuple[str, ...]
     layer_names: tuple[str, ...]
     code2012_deviations: ClassVar[Mapping[str, float]]
+    code2012_bias: float = 0.1
     positive_biases: tuple[str, ...]

@@ -29,7 +29,7 @@ class CifarNet(ImageClassifier):
 
     Args:
         num_classes: 2 or more.
-        image_size: height and width of the input, at least 8 pixels.
+        image_size: height and width of the input, at least 12 pixels.
         dropout: probability before the fully connected layer; the original has none.
         init: a name in `INITIALIZERS`.
         bias_init: value of the biases of conv2 and conv3.
@@ -42,7 +42,7 @@ class CifarNet(ImageClassifier):
     """
 
     default_image_size = 32
-    minimum_image_size = 8
+    minimum_image_size = 12
     variants = ("norm", "activation", "pooling", "width")
     norms = {
         "within": {},
@@ -54,6 +54,7 @@ class CifarNet(ImageClassifier):
     hidden_layers = tuple(KERNELS)
     layer_names = (*hidden_layers, "fc4")
     code2012_deviations = dict(zip(layer_names, (0.0001, 0.01, 0.01, 0.01)))
+    code2012_bias = 0.0
     positive_biases = ("conv2", "conv3")
 
     def __init__(

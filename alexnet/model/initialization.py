@@ -65,11 +65,12 @@ def _paper(model: ImageClassifier, input_std: float) -> None:
 def _code2012(model: ImageClassifier, input_std: float) -> None:
     """The deviations of the authors' configuration: for AlexNet 0.03 in conv3-5.
 
-    Biases of 0.1 instead of 1: with few classes a bias of 1 makes the last layer unstable.
+    AlexNet's biases are 0.1 instead of 1: with few classes a bias of 1 makes the last layer
+    unstable.
     """
     for name, layer in zip(model.layer_names, learned_layers(model), strict=True):
         fill.normal_(layer.weight, std=model.code2012_deviations[name])
-    _fill_biases(model, 0.1)
+    _fill_biases(model, model.code2012_bias)
 
 
 def _torch(model: ImageClassifier, input_std: float) -> None:

@@ -3,6 +3,8 @@
 from minigrad import Tensor, nn
 from minigrad import functional as F
 
+LARGEST_SQUARE = 31
+
 
 class ColumnNorm(nn.Module):
     """`functional.local_response_norm` in each column of the channels by itself.
@@ -37,10 +39,15 @@ class WithinChannelNorm(nn.Module):
 
         output = input / (k + alpha / size^2 * sum input^2)^beta
 
-    cuda-convnet's `rnorm` layer, Caffe's region WITHIN_CHANNEL.
+    cuda-convnet's `rnorm` layer, Caffe's region WITHIN_CHANNEL. Raises ValueError unless the square
+    has a pixel in its middle and at most 31 in a row.
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        if size % 2 == 0 or size > LARGEST_SQUARE:
+            raise ValueError(
+                f"norm: size must be odd and at most {LARGEST_SQUARE} within channels, got {size}"
+            )
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, input: Tensor) -> Tensor:

@@ -29,6 +29,15 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "pooling": ("overlapping", "plain"),
     "groups": (1, 2),
 }
+# What the networks do without being asked, but for their normalizations.
+DEFAULTS: dict[str, Any] = {
+    "pool_before_norm": False,
+    "activation": "relu",
+    "pooling": "overlapping",
+    "groups": 2,
+    "width": 1.0,
+    "without": [],
+}
 # Convolutions that a network can do without: those that no normalization or pooling follows.
 REMOVABLE = ("conv3", "conv4")
 
@@ -65,7 +74,7 @@ def require_argument(name: str, value: Any, layers: Iterable[str]) -> None:
     elif name == "width":
         layer_values.require(name, value, layers, LARGEST_WIDTH)
     elif name == "without":
-        if not isinstance(value, list | tuple) or not set(value) <= set(REMOVABLE):
+        if not isinstance(value, list | tuple) or any(n not in REMOVABLE for n in value):
             raise ValueError(f"without must name some of {', '.join(REMOVABLE)}, got {value!r}")
     else:
         choices = _CHOICES[name]
@@ -87,3 +96,5 @@ def _require_norm(norm: Any) -> None:
         is_positive = is_number and (value > 0 or (value == 0 and name in ("alpha", "beta")))
         if not is_positive or value > LARGEST_CONSTANT:
             raise ValueError(f"norm: {name} cannot be {value!r}")
+    if kind == "constant" and "gain" not in norm:
+        raise ValueError("norm: the kind 'constant' needs a gain")

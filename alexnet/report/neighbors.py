@@ -7,7 +7,7 @@ from alexnet.data import Dataset
 from alexnet.data.dataset import Subset
 from alexnet.errors import CheckpointError
 from alexnet.inference import options
-from alexnet.inference.features import LAYER, Features
+from alexnet.inference.features import Features
 from alexnet.report.content import REPORT, Missing, Report
 from alexnet.report.html import figure, picture
 from alexnet.visualize import nearest, neighbors
@@ -33,8 +33,9 @@ def similar_images(report: Report) -> str:
     )
     return figure(
         picture(neighbors.show(report.trained, found), alt, "jpg"),
-        f"Images of the {arguments.split} set, and the training images whose {LAYER} activations "
-        "are nearest to theirs. Blue: of the same class; dashed orange: of another.",
+        f"Images of the {arguments.split} set, and the training images whose activations in "
+        f"{report.trained.chosen_layer()} are nearest to theirs. Blue: of the same "
+        "class; dashed orange: of another.",
     )
 
 
@@ -43,7 +44,8 @@ def training_index(report: Report, training: Dataset) -> Features:
     path = report.folder / neighbors.INDEX
     if path.exists():
         try:
-            return nearest.load(path, nearest.identity(report.checkpoint, training, LAYER))
+            layer = report.trained.chosen_layer()
+            return nearest.load(path, nearest.identity(report.checkpoint, training, layer))
         except (nearest.OtherIndex, CheckpointError):
             pass  # of a network before this one
     some = Subset(training, min(INDEXED_IMAGES, len(training)))

@@ -172,7 +172,8 @@ class Checkpoint:
             values["preprocessing"] = Preprocessing.from_metadata(
                 values["preprocessing"], _mean_image(arrays, metadata, values["preprocessing"])
             )
-            require_variant(values["architecture"], values["network"])
+            if values["architecture"] in ARCHITECTURES:  # `build` says which one it is otherwise
+                require_variant(values["architecture"], values["network"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path} has damaged metadata ({error})") from error
         model = _part(arrays, MODEL) or arrays  # plain names have no prefix

@@ -255,13 +255,16 @@ def _require_same_network(chosen: dict[str, Any], stored: dict[str, Any]) -> Non
     """Raise UsageError if options choose another network than that of a run that is continued."""
     if not chosen:
         return
-    known = {name: stored[name] for name in ("arch", "scale") if name in stored}
+    known = {"arch": stored.get("arch", Settings.arch), "scale": stored.get("scale")}
+    if not isinstance(known["scale"], int | float):  # one for each color: of another network
+        known["scale"] = 1.0
     variants, own = _variants(chosen, replace(Settings(), **known)), stored.get("network") or {}
     for option, value in chosen.items():
         name = "norm" if option == "norm_gain" else option
         if variants.get(name) != own.get(name):
+            shown = ",".join(value) if isinstance(value, list) else value
             raise UsageError(
-                f"{option_name(option)} {value} cannot be changed by --resume: the network is "
+                f"{option_name(option)} {shown} cannot be changed by --resume: the network is "
                 f"another one, {own or 'without such options'}"
             )
 

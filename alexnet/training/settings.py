@@ -354,15 +354,23 @@ class Invocation:
     )
 
 
+# The classes whose fields are options of the training.
+OPTION_KINDS = (Settings, NetworkOptions, Invocation)
+
+
 def option_name(setting_name: str) -> str:
     """How a setting is called on the command line: "--batch-size" for "batch_size"."""
     return "--" + setting_name.replace("_", "-")
 
 
-def options() -> dict[str, Option]:
-    """The options of all settings that the command line can give, by the name of the field."""
+def options(*kinds: type) -> dict[str, Option]:
+    """The options of settings that the command line can give, by the name of the field.
+
+    Args:
+        kinds: the classes that declare them; by default all.
+    """
     found = {}
-    for declared in (*fields(Settings), *fields(NetworkOptions), *fields(Invocation)):
+    for declared in (f for kind in kinds or OPTION_KINDS for f in fields(kind)):
         option, keywords = declared.metadata["option"], declared.metadata["keywords"]
         if option is not None:
             found[declared.name] = Option(*option.flags, **{**option.keywords, **keywords})

@@ -21,7 +21,7 @@ from alexnet.precision import products_in
 from alexnet.run import checkpoint_files, progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.metrics import MetricsLog, Row, topk_correct
-from alexnet.training import divergence
+from alexnet.training import divergence, optimizer_state
 from alexnet.training.settings import Settings
 from alexnet.training.state import PartResult, Step, TrainingState
 from minigrad import Tensor, backend, nn
@@ -375,7 +375,7 @@ class Trainer:
             random_keys={"seed": random_keys.seed, "call": random_keys.call},
             network=self.settings.network or {},
             model=self.network.state_dict(),
-            optimizer=whole_state(self.model, self.optimizer.state_dict()),
+            optimizer=whole_state(self.model, optimizer_state.get(self.model, self.optimizer)),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -389,7 +389,7 @@ class Trainer:
         checkpoint = checkpoint.converted(partial(own_state, self.model))
         checkpoint.restore(self.model)
         try:
-            self.optimizer.load_state_dict(checkpoint.optimizer)
+            optimizer_state.load(self.model, self.optimizer, checkpoint.optimizer)
             self.schedule.load_state_dict(checkpoint.schedule)
             self.state = TrainingState.from_metadata(checkpoint.training)
             random_keys.seed = checkpoint.random_keys["seed"]

@@ -33,7 +33,6 @@ from minigrad import Tensor
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 MAPS = 48
 COLUMNS = 16
 TILE = 32  # pixels of a map in the picture, at least
@@ -49,9 +48,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers",
         nargs="+",
-        default=LAYERS,
         metavar="LAYER",
-        help=f"conv1, norm1, pool1 and so on; default: {' '.join(LAYERS)}",
+        help="conv1, norm1, pool1 and so on; default: all convolutions",
     )
     parser.add_argument(
         "--maps",
@@ -67,27 +65,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     trained = options.network(arguments)
     path = destination(arguments, "activations.png")
-    require_maps(trained, arguments.layers)
+    names = chosen_layers(trained, arguments.layers)
     images = pictures.select_images(arguments, trained)
     for image in pictures.prepare_images(trained, images):
         file = pictures.numbered(path, image.index, len(images))
-        save(activations(trained, image, arguments.layers, arguments.maps), file)
+        save(activations(trained, image, names, arguments.maps), file)
         print(cli.printable(f"{image.name}: {file}"))
     return 0
 
 
-def require_maps(trained: Trained, names: Sequence[str]) -> None:
-    """Raise UsageError unless the network has layers of these names with feature maps."""
+def chosen_layers(trained: Trained, names: Sequence[str] | None = None) -> list[str]:
+    """Layers with feature maps, by default all convolutions.
+
+    Raises:
+        UsageError: the network has no such layer.
+    """
+    if names is None:
+        return list(layers.convolutions(trained.model))
     known = [name for name in layers.stages(trained.model) if not name.startswith("fc")]
     if not names:
         raise UsageError(f"no layer is given; choose from {', '.join(known)}")
     for name in names:
         if name not in known:
             raise UsageError(f"no layer {name!r} with feature maps; choose from {', '.join(known)}")
+    return list(names)
 
 
 def activations(
-    trained: Trained, image: Prepared, names: Sequence[str] = LAYERS, count: int = MAPS
+    trained: Trained, image: Prepared, names: Sequence[str], count: int = MAPS
 ) -> Figure:
     """What some layers compute for an image, see `activations_figure`."""
     maps = layers.activations(trained.model, Tensor(image.inputs), list(names))
@@ -141,8 +146,8 @@ def _draw_header(figure: Figure, picture: Picture, name: str) -> None:
     title = f"Feature maps{f' of “{name}”' if name else ''}"
     add_text(figure, left, 0.2, title, fontsize=11, weight="bold")
     explanation = (
-        "Each layer's maps share one scale: black is 0, the lightest color\n"
-        "the value beside the bar or more (99.9% of the layer are below it)."
+        "Each layer's maps share one scale: black is 0 or less, the lightest\n"
+        "color the value beside the bar or more (99.9% of the layer are below)."
     )
     add_text(figure, left, 0.5, explanation, fontsize=NORMAL, linespacing=1.4)
 

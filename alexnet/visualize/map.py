@@ -12,7 +12,7 @@ from alexnet import cli
 from alexnet.data.dataset import Dataset
 from alexnet.errors import UsageError
 from alexnet.inference import options
-from alexnet.inference.features import LAYER, features
+from alexnet.inference.features import features
 from alexnet.inference.trained import Trained
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.style import (
@@ -49,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.add_checkpoint_option(parser)
     options.add_data_options(parser)
     pictures.add_image_options(parser, default=COUNT)
-    parser.add_argument("--layer", default=LAYER, help=f"default: {LAYER}")
+    parser.add_argument("--layer", help="default: the last hidden one, fc7 of AlexNet")
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="default: tsne")
     parser.add_argument(
         "--perplexity",
@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     trained = options.network(arguments)
     path = destination(arguments, "map.png")
-    trained.require_layer(arguments.layer)
+    trained.chosen_layer(arguments.layer)
     images = pictures.select_images(arguments, trained)
     found = place(
         trained,
@@ -102,7 +102,7 @@ def place(
     trained: Trained,
     images: Dataset,
     *,
-    layer: str = LAYER,
+    layer: str | None = None,
     method: str = METHODS[0],
     perplexity: float = PERPLEXITY,
     seed: int = 0,
@@ -110,6 +110,7 @@ def place(
     """Give images places on a map by the activations of a layer.
 
     Args:
+        layer: by default the last hidden one.
         method: one of `METHODS`.
         perplexity: of t-SNE: about how many neighbors of an image count; above 1.
         seed: of t-SNE.
@@ -117,7 +118,7 @@ def place(
     Raises:
         UsageError: there is no such layer, or there are fewer than 4 images.
     """
-    trained.require_layer(layer)
+    layer = trained.chosen_layer(layer)
     batches = trained.loader(images).batches(0)
     found = features(trained.model, batches, len(images), trained.device, layer)
     count = len(found.values)

@@ -39,6 +39,8 @@ def identity(checkpoint: Checkpoint, dataset: Dataset, layer: str) -> dict[str, 
     if checkpoint.preprocessing.mean_image is not None:
         arrays["mean_image"] = checkpoint.preprocessing.mean_image
     settings = [checkpoint.architecture, checkpoint.preprocessing.to_metadata()]
+    if checkpoint.network:
+        settings.append(checkpoint.network)
     network.update(json.dumps(settings).encode())
     for name, array in sorted(arrays.items()):
         network.update(f"{name} {array.dtype} {array.shape}".encode())

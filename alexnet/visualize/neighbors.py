@@ -14,7 +14,7 @@ from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
 from alexnet.inference import options
-from alexnet.inference.features import LAYER, Features, features
+from alexnet.inference.features import Features, features
 from alexnet.inference.inputs import UNKNOWN
 from alexnet.inference.trained import Trained
 from alexnet.style import (
@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
         training = Subset(training, arguments.subset)
     index = kept_index(trained, training, arguments.index)
     found = find(trained, queries, training, index, arguments.k, arguments.distance)
-    results = {"k": arguments.k, "distance": arguments.distance, "layer": LAYER}
+    results = {"k": arguments.k, "distance": arguments.distance}
+    results["layer"] = trained.chosen_layer()
     results["queries"] = _listed(found)
     if arguments.precision:
         whole = options.dataset(arguments, trained)
@@ -159,7 +160,8 @@ def find(
 def set_features(trained: Trained, dataset: Dataset) -> Features:
     """The features of the images of a set, by which they are compared."""
     batches = trained.loader(dataset).batches(0)
-    return features(trained.model, batches, len(dataset), trained.device)
+    found = features(trained.model, batches, len(dataset), trained.device)
+    return found._replace(values=found.values.reshape(len(found.values), -1))
 
 
 def kept_index(trained: Trained, training: Dataset, path: Path | None = None) -> Features:
@@ -169,14 +171,14 @@ def kept_index(trained: Trained, training: Dataset, path: Path | None = None) ->
         path: by default `INDEX` in the run folder.
     """
     path = path or trained.folder / INDEX
-    belongs_to = nearest.identity(trained.checkpoint, training, LAYER)
+    belongs_to = nearest.identity(trained.checkpoint, training, trained.chosen_layer())
     if path.exists():
         try:
             return nearest.load(path, belongs_to)
         except nearest.OtherIndex as other:
             cli.say(f"{other}: it is replaced")
     cli.writable(path)
-    cli.say(f"computing {LAYER} of {len(training):,} training images, kept in {path}")
+    cli.say(f"computing {belongs_to['layer']} of {len(training):,} training images, kept in {path}")
     index = set_features(trained, training)
     nearest.save(path, index, belongs_to)
     return index
@@ -263,7 +265,7 @@ def show(trained: Trained, found: Neighbors) -> Figure:
         found.distances,
         trained.classes,
         f"Nearest of {len(index.values):,} training images by "
-        f"{found.distance.replace('euclid', 'Euclid')} distance in {LAYER}",
+        f"{found.distance.replace('euclid', 'Euclid')} distance in {trained.chosen_layer()}",
     )
 
 

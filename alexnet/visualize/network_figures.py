@@ -14,7 +14,6 @@ import numpy as np
 
 from alexnet.data import Dataset
 from alexnet.errors import UsageError
-from alexnet.inference.features import LAYER
 from alexnet.inference.inputs import Images
 from alexnet.inference.results import Results
 from alexnet.inference.trained import Trained
@@ -142,7 +141,7 @@ class TrainedWithFigures(Trained):
     def show_activations(
         self,
         image: Images | None = None,
-        layers: Sequence[str] = activations.LAYERS,
+        layers: Sequence[str] | None = None,
         *,
         maps: int = activations.MAPS,
     ) -> Figure:
@@ -150,11 +149,10 @@ class TrainedWithFigures(Trained):
 
         Args:
             image: by default one of the validation set of the run.
-            layers: conv1 to conv5, norm1, pool1 and so on.
+            layers: conv1 to conv5, norm1, pool1 and so on; by default all convolutions.
             maps: of each layer, those with the largest mean.
         """
-        names = [layers] if isinstance(layers, str) else layers
-        activations.require_maps(self, names)
+        names = activations.chosen_layers(self, [layers] if isinstance(layers, str) else layers)
         require_count("maps", maps)
         chosen = pictures.choose_images(self, image, 1)
         if len(chosen) > 1:
@@ -212,7 +210,9 @@ class TrainedWithFigures(Trained):
         k: int = neighbors.NEIGHBORS,
         distance: str = DISTANCES[0],
     ) -> Figure:
-        """Images, each with the training images that are nearest to it in fc7 (figure 4, right).
+        """Images, each with the training images that are nearest to it (figure 4, right).
+
+        They are compared by the last hidden layer, fc7 of AlexNet.
 
         What is computed of the training images is kept in index.safetensors in the run folder. At
         most 50 images, and 10 neighbors of each, are shown.
@@ -234,7 +234,7 @@ class TrainedWithFigures(Trained):
         *,
         count: int = map.COUNT,
         seed: int = 0,
-        layer: str = LAYER,
+        layer: str | None = None,
         method: str = map.METHODS[0],
         perplexity: float = map.PERPLEXITY,
         thumbnails: bool = False,
@@ -250,7 +250,7 @@ class TrainedWithFigures(Trained):
         require_choice("method", method, map.METHODS)
         if not perplexity > 1:
             raise UsageError(f"perplexity: {perplexity!r} is not a number above 1")
-        self.require_layer(layer)
+        layer = self.chosen_layer(layer)
         chosen = pictures.choose_images(self, images, count, seed)
         found = map.place(
             self, chosen, layer=layer, method=method, perplexity=perplexity, seed=seed

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from alexnet.model.layers import WithinChannelNorm
 from minigrad import nn
 from minigrad.kernels.shared.shapes import output_length
 
@@ -15,36 +16,48 @@ class Box(NamedTuple):
     right: int
 
 
-def windows(part: nn.Sequential) -> list[tuple[int, int, int]]:
-    """Size, stride and padding of the convolutions and poolings, from input to output."""
+class Window(NamedTuple):
+    """What a layer looks at, a square of pixels; as the arguments of a pooling."""
+
+    size: int
+    stride: int = 1
+    padding: int = 0
+    ceil_mode: bool = False
+
+
+def windows(part: nn.Sequential) -> list[Window]:
+    """Of all layers that look at more than a pixel, from input to output."""
     found = []
     for module in part:
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d):
-            size = module.kernel_size
-            size = size if isinstance(size, int) else size[0]
-            found.append((size, module.stride, module.padding))
+        if isinstance(module, nn.Conv2d):
+            found.append(Window(module.kernel_size[0], module.stride, module.padding))
+        elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
+            size, stride, padding = module.kernel_size, module.stride, module.padding
+            found.append(Window(size, stride, padding, module.ceil_mode))
+        elif isinstance(module, WithinChannelNorm):
+            found.append(Window(module.size, padding=module.size // 2))
     return found
 
 
 def receptive_field(
-    windows: list[tuple[int, int, int]], row: int, column: int, image_size: int | None = None
+    windows: list[Window], row: int, column: int, image_size: int | None = None
 ) -> Box:
     """The pixels of the input that an output at a position depends on.
 
     Args:
-        windows: size, stride and padding of each layer, from input to output; all are square.
+        windows: of the layers, from input to output.
         row, column: the position in the output of the last layer.
         image_size: height and width of the input. Without it the image has no borders, and the
             box may begin at negative numbers: all boxes have the same size.
     """
     sizes = [image_size]
-    for size, stride, padding in windows if image_size else []:
-        sizes.append(output_length(sizes[-1], size, stride, padding))
+    for window in windows if image_size else []:
+        sizes.append(output_length(sizes[-1], *window))
 
     def extent(position: int) -> tuple[int, int]:
         first = last = position
         for number in reversed(range(len(windows))):
-            size, stride, padding = windows[number]
+            size, stride, padding, _ = windows[number]
             first = first * stride - padding
             last = last * stride - padding + size - 1
             if image_size:  # what is beyond a border is zero, whatever the image is

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from alexnet import cli
-from alexnet.model import ARCHITECTURES
+from benchmarks import NETWORKS
 from benchmarks.gpu_check import (
     compiled,
     counters,
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         "--minutes", type=cli.positive, default=9, metavar="M", help="in all; default: 9"
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
-    parser.add_argument("--arch", choices=ARCHITECTURES, help="only this network; default: all")
+    parser.add_argument("--arch", choices=NETWORKS, help="only this network; default: all")
     parser.add_argument("--batch", type=cli.count, metavar="N", help="default: 128")
     parser.add_argument(
         "--image-size", type=cli.count, metavar="PIXELS", help="default: each network's own"
@@ -125,7 +125,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     sizes = {**(SMALL if arguments.small else FULL), **given}
     return Options(
         out=str(arguments.out.resolve()),
-        architectures=(arguments.arch,) if arguments.arch else tuple(ARCHITECTURES),
+        architectures=(arguments.arch,) if arguments.arch else NETWORKS,
         **{name: sizes[name] for name in ("batch", "image_size", "width", "repeats", "calls")},
         **{name: sizes[name] for name in ("workers", "data_root", "small")},
     )

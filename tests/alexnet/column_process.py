@@ -10,14 +10,19 @@ import numpy as np
 import minigrad as mg
 from alexnet import precision
 from alexnet.columns import Column, whole_state
+from alexnet.model import AlexNet
 from minigrad import Tensor, distributed, no_grad, optim
 from minigrad import functional as F
 from minigrad.kernels.shared import bfloat16
 from minigrad.random import random_keys
-from tests.alexnet.narrow import NarrowAlexNet
+from tests.alexnet.variants import VARIANTS
 
 CLASSES = 5  # an odd number, which the columns cannot divide evenly
 STEPS = 3
+VARIANTS_OF_TWO_COLUMNS = (
+    *("norm columns", "norm within, pooled first", "norm constant", "norm none", "tanh"),
+    *("without conv3", "without both"),
+)
 # The float types, and another order of layers with windows of 4 and of 1 channels.
 NETWORKS = {
     "float32": (np.float32, {}),
@@ -25,12 +30,17 @@ NETWORKS = {
     "float64": (np.float64, {}),
     "float64, pooled first": (np.float64, {"norm": {"size": 4}, "pool_before_norm": True}),
     "float64, channels apart": (np.float64, {"norm": {"size": 1, "alpha": 0.5}}),
+    **{
+        f"float64, {name}": (np.float64, VARIANTS[name].network) for name in VARIANTS_OF_TWO_COLUMNS
+    },
+    "float32, norm columns": (np.float32, VARIANTS["norm columns"].network),
 }
 
 
 def network(dtype, variant=None):
     mg.manual_seed(0)
-    return NarrowAlexNet(CLASSES, image_size=67, **(variant or {})).to(dtype)
+    # An odd number of channels in a column: 5 of conv1, 13 of conv2.
+    return AlexNet(CLASSES, image_size=67, **{"width": 0.1, **(variant or {})}).to(dtype)
 
 
 def computed(model, dtype, kind):

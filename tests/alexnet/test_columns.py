@@ -8,6 +8,7 @@ import pytest
 
 from alexnet.columns import Column, half
 from alexnet.errors import DataError, UsageError
+from alexnet.inference.layers import named_layers
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
 from alexnet.run.filter_snapshots import load
 from alexnet.training.options import new_run
@@ -16,6 +17,7 @@ from minigrad.distributed import Team
 from minigrad.kernels.shared.bfloat16 import UNIT_ROUNDOFF
 from tests.alexnet import column_process
 from tests.alexnet.runs import OPTIONS, STEPS_PER_EPOCH, assert_same_run, resume, rows_of
+from tests.alexnet.variants import VARIANTS
 from tests.mpi import mpiexec, needs_mpi
 
 CONV1 = "features.0.weight"
@@ -86,6 +88,7 @@ class HalfATeam(Team):
 def test_layers_have_the_names_and_half_of_the_parameters_of_the_network():
     network = column_process.network(np.float32)
     column = Column(network, HalfATeam())
+    assert list(named_layers(column)) == list(named_layers(network))
     whole = network.state_dict()
     for name, array in column.state_dict().items():
         assert np.array_equal(array, whole.pop(name)[-len(array) :])
@@ -96,6 +99,39 @@ def test_layers_have_the_names_and_half_of_the_parameters_of_the_network():
     assert (conv2.in_channels, conv2.out_channels, conv2.groups) == (5, 13, 1)
     assert (conv3.in_channels, conv3.out_channels, conv3.groups) == (26, 19, 1)
     assert (fc8.in_features, fc8.out_features) == (410, 2)
+
+
+@pytest.mark.parametrize("name", column_process.VARIANTS_OF_TWO_COLUMNS)
+def test_what_is_exchanged(name):
+    """Normalizations within a column need nothing of the other one."""
+
+    class Counting(HalfATeam):
+        exchanged = 0
+
+        def exchange(self, array, other):
+            Counting.exchanged += 1
+            return array
+
+    Counting.gather = lambda self, value: [value, value]
+    network = column_process.network(np.float32, VARIANTS[name].network)
+    has_conv3, normalized = "without" not in name, name in ("tanh", "without conv3", "without both")
+    column = Column(network, Counting())
+    assert list(named_layers(column)) == list(named_layers(network))
+    column.eval()(Tensor(np.zeros((1, 3, 67, 67), np.float32)))
+    assert Counting.exchanged == 4 + has_conv3 + 2 * normalized
+
+
+def test_variants_that_columns_can_have_and_cannot(start, error_of, tmp_path):
+    settings = new_run({"columns": 2, "norm": "code2012", "activation": "tanh"}, processes=2)
+    assert settings.network["norm"]["kind"] == "columns"
+    options = "--columns", "2", "--groups", "1"
+    code, message = error_of(start, tmp_path / "run", *options)
+    assert code == 2
+    assert (
+        message == "--columns 2 is for --arch alexnet: the network with --groups 1 has one column"
+    )
+    code, message = error_of(start, tmp_path / "run", "--columns", "2", "--arch", "cifar")
+    assert code == 2 and message.endswith("--arch alexnet: cifar has one column")
 
 
 def whole_shape(network, name):

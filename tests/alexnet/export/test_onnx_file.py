@@ -23,7 +23,9 @@ from alexnet.run.checkpoint import Checkpoint
 from minigrad import Tensor, nn, optim
 from minigrad import functional as F
 from tests import files_of_docs
+from tests.alexnet import variants
 from tests.alexnet.runs import ROOT
+from tests.alexnet.variants import VARIANTS
 
 ODD_SIZES = 67, 115
 TOLERANCE = 1e-5  # of the largest logit
@@ -146,6 +148,30 @@ def test_variants_of_the_network(narrow, network, tmp_path):
     onnx_file.save(checkpoint, path)
     onnx.checker.check_model(path, full_check=True)
     require_parity(checkpoint, path, parity.demo_images(checkpoint.preprocessing))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_of_the_networks(name, monkeypatch, tmp_path):
+    monkeypatch.setitem(ARCHITECTURES, "alexnet", AlexNet)  # with a width of its own
+    monkeypatch.setitem(ARCHITECTURES, "owt", AlexNetOWT)
+    checkpoint, path = variants.checkpoint(name), tmp_path / "network.onnx"
+    onnx_file.save(checkpoint, path)
+    onnx.checker.check_model(path, full_check=True)
+    require_parity(checkpoint, path, parity.demo_images(checkpoint.preprocessing))
+
+
+@pytest.mark.parametrize("size", [32, 12, 37])
+@pytest.mark.parametrize("pooling", ["overlapping", "plain"])
+def test_averages_over_the_pixels_inside_in_onnx_itself(size, pooling, tmp_path):
+    """ONNX's own evaluator beside ours: windows that hang over the edges."""
+    checkpoint = checkpoint_of("cifar", size, {"pooling": pooling}, scale=1 / 64)
+    path = tmp_path / "network.onnx"
+    onnx_file.save(checkpoint, path)
+    images = parity.demo_images(checkpoint.preprocessing, 2)
+    require_parity(checkpoint, path, images)
+    own = parity.logits(checkpoint, images)
+    (logits,) = ReferenceEvaluator(str(path)).run(["logits"], {"images": images})
+    assert parity.Parity.of("ReferenceEvaluator", own, logits).relative < TOLERANCE
 
 
 @pytest.mark.parametrize("size", [63, 90, 127])

@@ -9,7 +9,9 @@ from alexnet.export import parity, pytorch
 from alexnet.model import ARCHITECTURES
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
+from tests.alexnet import variants
 from tests.alexnet.narrow import NarrowAlexNet, NarrowOWT
+from tests.alexnet.variants import VARIANTS
 
 PREPROCESSING = Preprocessing(image_size=99, mean=(120, 130, 90), scale=1 / 64)
 
@@ -41,6 +43,28 @@ def test_another_parameter_is_seen(torch, checkpoint):
     changed["features.0.weight"] = 1.01 * changed["features.0.weight"]
     images = parity.demo_images(PREPROCESSING, 3)
     assert pytorch.compare(checkpoint, changed, images).relative > 1e-4
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_code_of_a_variant_is_the_same_network(torch, name):
+    saved = variants.checkpoint(name)
+    images = parity.demo_images(saved.preprocessing, 3)
+    found = pytorch.compare(saved, tensors(torch, saved), images)
+    assert found.relative < 1e-5 and found.same_top1 == 3
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_classes_are_printed_only_where_they_are_needed(name):
+    code = pytorch.code(variants.build(name))
+    needed = {kind for kind in pytorch.CLASSES if f"            {kind}(" in code}
+    kind = VARIANTS[name].network.get("norm", {}).get("kind")
+    own = {"columns": "ColumnNorm", "within": "WithinChannelNorm", "constant": "ConstantNorm"}
+    if name.startswith("cifar") and kind is None:
+        kind = "within"
+    assert needed == ({own[kind]} if kind in own else set())
+    assert {line[6:].split("(")[0] for line in code.splitlines() if line[:6] == "class "} == needed
+    assert code.count("class ") == len(needed)
+    assert max(map(len, code.splitlines())) <= 102
 
 
 def test_every_constant_of_a_layer_is_in_the_code():

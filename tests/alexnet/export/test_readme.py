@@ -17,8 +17,9 @@ from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.export import parity, readme
 from alexnet.export.save import save
 from alexnet.export.slim import slim
-from alexnet.model import ARCHITECTURES, PAPER_NORM
+from alexnet.model import ARCHITECTURES, PAPER_NORM, AlexNet
 from alexnet.run.checkpoint import Checkpoint
+from tests.alexnet import variants
 from tests.alexnet.narrow import NarrowAlexNet, NarrowOWT
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -105,6 +106,42 @@ def test_the_code_for_a_variant(torch, tmp_path, monkeypatch):
     assert "nn.LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1.0)," in page
     assert page.index("nn.MaxPool2d") < page.index("nn.LocalResponseNorm")
     assert_same_prediction(saved, pixels, *run(page))
+
+
+@pytest.mark.parametrize("name", ["all at once", "norm constant", "cifar", "cifar, tanh"])
+@pytest.mark.parametrize("suffix", [".pth", ".onnx"])
+def test_the_code_for_other_networks(torch, tmp_path, monkeypatch, name, suffix):
+    monkeypatch.setitem(ARCHITECTURES, "alexnet", AlexNet)
+    monkeypatch.chdir(tmp_path)
+    pixels = DemoDataset("validation").image(2)
+    Image.fromarray(pixels).save("image.png")
+    saved = save(variants.checkpoint(name), tmp_path / f"a{suffix}")
+    page = readme.as_markdown(saved, tmp_path / f"a{suffix}")
+    assert_same_prediction(saved, pixels, *run(page))
+
+
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        (
+            "all at once",
+            "but norm of the kind columns with size 3, alpha 0.5, beta 0.75, k 1.5 and pool before "
+            "norm and activation tanh and both as one and width 0.05 (conv5 0.1, fc7 0.02) and "
+            "without conv4. It has",
+        ),
+        ("norm constant", "but width 0.05 and norm of the kind constant with gain 0.625. It has"),
+        ("norm none", "as groups, but width 0.05 and without norm. It has"),
+        ("without both", "as groups, but width 0.05 and without conv3 and conv4. It has"),
+        ("plain pooling", "as groups, but width 0.05 and pooling plain. It has"),
+        ("cifar", "the network for CIFAR-10 of cuda-convnet (Krizhevsky 2011). It has 82,403"),
+        ("cifar, norm across", "but norm of the kind across with size 5, alpha 0.5, beta 0.75, k"),
+        ("cifar, norm within", "but norm with size 3, alpha 0.5, beta 0.75, k 1.5 and width 0.25"),
+    ],
+)
+def test_the_page_tells_the_variant(monkeypatch, name, expected):
+    monkeypatch.setitem(ARCHITECTURES, "alexnet", AlexNet)
+    page = readme.as_markdown(variants.checkpoint(name), Path("a.pth"))
+    assert expected in page
 
 
 def assert_same_prediction(saved, pixels, namespace, printed):

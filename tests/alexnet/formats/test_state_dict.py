@@ -9,6 +9,7 @@ from alexnet.data import labels
 from alexnet.errors import CheckpointError
 from alexnet.formats import state_dict
 from alexnet.formats.given import Given
+from alexnet.model import CifarNet
 from tests.alexnet.narrow import NarrowAlexNet, NarrowOWT
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -148,6 +149,26 @@ def test_paper_network_for_images_of_another_size(paper):
     )
     given = Given(mean=GRAY.mean, std=GRAY.std, image_size=99)
     assert state_dict.checkpoint(PATH, arrays, given).preprocessing.image_size == 99
+
+
+def test_the_small_network_is_recognized_and_takes_no_other_file():
+    arrays = CifarNet(10).state_dict()
+    assert refusal(arrays).startswith(
+        " does not say how images become the input of cuda-convnet's network for CIFAR-10: give"
+    )
+    found = state_dict.checkpoint(PATH, arrays, GRAY)
+    assert (found.architecture, len(found.classes)) == ("cifar", 10)
+    assert found.preprocessing.image_size == 32
+    assert all(np.array_equal(found.build().state_dict()[name], arrays[name]) for name in arrays)
+    # Two layers of AlexNet are two of the small network, too.
+    few = {
+        name: array for name, array in arrays.items() if name[:10] in ("features.0", "features.4")
+    }
+    assert "of the 16 parameters of the paper's AlexNet" in refusal(few)
+    del arrays["features.0.bias"]
+    assert "does not fit cuda-convnet's network for CIFAR-10 for 32x32 pixels: it lacks" in refusal(
+        arrays, GRAY
+    )
 
 
 def test_network_of_another_kind_is_no_alexnet():

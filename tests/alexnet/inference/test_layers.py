@@ -9,7 +9,7 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.errors import BadImage, DivergedNetwork
 from alexnet.inference import layers
 from alexnet.inference.features import features
-from alexnet.model import AlexNet, AlexNetOWT
+from alexnet.model import AlexNet, AlexNetOWT, CifarNet
 from minigrad import Tensor, backend, nn, no_grad
 from minigrad import functional as F
 
@@ -22,9 +22,15 @@ class PoolBeforeNorm(AlexNet):
         super().__init__(*arguments, **options, pool_before_norm=True)
 
 
+class WithoutConv3(AlexNet):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options, without=["conv3"], norm={"kind": "columns"})
+
+
 NAMES = {
     AlexNet: "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
     PoolBeforeNorm: "conv1 pool1 norm1 conv2 pool2 norm2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
+    WithoutConv3: "conv1 norm1 pool1 conv2 norm2 pool2 conv4 conv5 pool5 fc6 fc7 fc8",
     AlexNetOWT: "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8",
 }
 
@@ -36,6 +42,10 @@ LAYERS = {
     """,
     PoolBeforeNorm: """
         conv1 relu1 pool1 norm1 conv2 relu2 pool2 norm2 conv3 relu3 conv4 relu4 conv5 relu5 pool5
+        flatten5 fc6 relu6 drop6 fc7 relu7 drop7 fc8
+    """,
+    WithoutConv3: """
+        conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv4 relu4 conv5 relu5 pool5
         flatten5 fc6 relu6 drop6 fc7 relu7 drop7 fc8
     """,
     AlexNetOWT: """
@@ -108,6 +118,43 @@ def test_every_layer_has_the_numbers_it_has_in_the_network(model, images):
     for name, output in found.items():
         if name != "fc8":
             assert (output >= 0).all() and output.any(), name
+
+
+def test_layers_of_the_small_network(images):
+    """Its first ReLU follows the pooling, and belongs to it."""
+    model = CifarNet(3, 67, activation="tanh").eval()
+    names = "conv1 pool1 norm1 conv2 pool2 norm2 conv3 pool3 fc4"
+    assert " ".join(layers.stages(model)) == names
+    assert " ".join(layers.named_layers(model)) == (
+        "conv1 pool1 tanh1 norm1 conv2 tanh2 pool2 norm2 conv3 tanh3 pool3 flatten3 drop3 fc4"
+    )
+    found = layers.activations(model, images, names.split())
+    with no_grad():
+        np.testing.assert_array_equal(found["fc4"], model(images).numpy())
+        conv1 = model.features[0](images)
+        np.testing.assert_array_equal(found["conv1"], conv1.numpy())
+        np.testing.assert_array_equal(found["pool1"], F.tanh(model.features[1](conv1)).numpy())
+
+
+def test_the_last_hidden_layer_is_that_of_the_features(model, images):
+    assert layers.last_hidden(model) == "fc7"
+    assert layers.last_hidden(CifarNet(2)) == "pool3"
+
+
+@pytest.mark.parametrize(
+    "kind, options, expected",
+    [
+        (AlexNet, {}, [2, 2, 2, 2, 2]),
+        (AlexNet, {"groups": 1}, [1, 1, 1, 1, 1]),
+        # conv2's channels are those that conv4 takes in two groups.
+        (AlexNet, {"without": ["conv3"]}, [2, 2, 2, 2]),
+        (AlexNet, {"without": ["conv4"]}, [2, 2, 2, 2]),
+        (CifarNet, {}, [1, 1, 1]),
+    ],
+)
+def test_columns(kind, options, expected):
+    model = kind(2, 67, init="torch", width=0.1, **options)
+    assert [layers.columns(model, name) for name in layers.convolutions(model)] == expected
 
 
 def test_an_unknown_layer(model):

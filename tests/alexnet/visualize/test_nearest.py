@@ -113,7 +113,7 @@ def test_an_index_comes_back_for_the_same_network_and_images(checkpoint, index, 
 
 
 @pytest.mark.parametrize(
-    "what", ["weight", "mean", "mean image", "label", "name", "fewer", "layer"]
+    "what", ["weight", "mean", "mean image", "variant", "label", "name", "fewer", "layer"]
 )
 def test_an_index_of_something_else_is_refused(what, checkpoint, index, tmp_path):
     path = tmp_path / "index.safetensors"
@@ -127,6 +127,8 @@ def test_an_index_of_something_else_is_refused(what, checkpoint, index, tmp_path
     elif what == "mean image":
         image = np.zeros((3, 67, 67), np.float32)
         checkpoint.preprocessing = dataclasses.replace(preprocessing, mean_image=image)
+    elif what == "variant":
+        checkpoint.network = {"norm": {"kind": "none"}}
     elif what == "layer":
         layer, expected = "fc6", "layer"
     else:

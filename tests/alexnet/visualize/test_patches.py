@@ -8,6 +8,7 @@ from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.inference import layers
 from alexnet.model import AlexNet
 from alexnet.visualize.patches import UNSEEN, patch, strongest
+from alexnet.visualize.receptive_fields import Window
 from minigrad import Tensor, backend, manual_seed, no_grad
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -72,19 +73,19 @@ def test_fewer_images_than_places(model):
 def test_patch_is_cut_from_the_image_in_its_own_colors():
     images = Images()
     crop = central_view(images.images[3], PREPROCESSING).crop
-    assert np.array_equal(patch(images, 3, (2, 5), [(11, 4, 0)], PREPROCESSING),
+    assert np.array_equal(patch(images, 3, (2, 5), [Window(11, 4)], PREPROCESSING),
                           crop[8:19, 20:31])  # fmt: skip
 
 
 def test_what_was_not_seen_is_gray():
     images = Images()
     crop = central_view(images.images[3], PREPROCESSING).crop
-    corner = patch(images, 3, (0, 0), [(11, 4, 2)], PREPROCESSING)
+    corner = patch(images, 3, (0, 0), [Window(11, 4, 2)], PREPROCESSING)
     assert (corner[:2] == UNSEEN).all()
     assert (corner[:, :2] == UNSEEN).all()
     assert np.array_equal(corner[2:, 2:], crop[:9, :9])
     # A receptive field larger than the image: the image, as far as it is seen.
-    wide = patch(images, 3, (0, 0), [(101, 4, 50)], PREPROCESSING)
+    wide = patch(images, 3, (0, 0), [Window(101, 4, 50)], PREPROCESSING)
     assert wide.shape == (SIZE, SIZE, 3)
     assert np.array_equal(wide[:51, :51], crop[:51, :51])
     assert (wide[51:] == UNSEEN).all()

@@ -207,8 +207,8 @@ FAULTS = [
     Fault(
         "ONNX: a normalization of an even size is written as it is",
         GRAPH,
-        "if layer.size % 2:",
-        "if layer.size:",
+        "case nn.LocalResponseNorm() if layer.size % 2:",
+        "case nn.LocalResponseNorm() if layer.size:",
         ONNX + "no_operator",
     ),
     Fault(
