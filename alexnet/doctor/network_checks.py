@@ -9,6 +9,7 @@ from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
 from alexnet.inference import normalizations
 from alexnet.inference.layers import named_layers, outputs
 from alexnet.model import PAPER_NORM
+from alexnet.model.layers import RESPONSE_NORMS
 from alexnet.training.settings import Settings
 from alexnet.training.watch import MAX_DEAD_SHARE, dead_units
 from minigrad import Tensor, nn, optim
@@ -21,6 +22,8 @@ WARNING_IMAGE_SHARE, PROBLEM_IMAGE_SHARE = 0.02, 0.002
 # How much more a response normalization divides by than where there is no signal. With alpha for
 # the scale of the input, norm1 has 1.0 to 2.5 at the start, and 4 to 8 with ten times that alpha.
 MAX_NORMALIZATION_FACTOR = 3.5
+# The smallest alpha that a form of the normalization has, as a part of the paper's.
+MIN_ALPHA_DIVISOR = 20
 # What one step changes, mean |lr * gradient| / mean |weight|.
 MIN_STEP_RATIO = 1e-8
 
@@ -98,7 +101,7 @@ def signals(
             if gradient is not None and (mean := np.abs(weight).mean()):
                 step = float(rate * np.abs(gradient.numpy()).mean() / mean)
         divided = 1.0
-        if isinstance(layer, nn.LocalResponseNorm) and size:
+        if isinstance(layer, RESPONSE_NORMS) and size:
             divided = found[-1].size / size / layer.k**layer.beta
         dead = dead_units(values) if isinstance(layer, nn.ReLU) else 0.0
         found.append(Signal(name, size, spread / size if size else 0.0, dead, step, divided))
@@ -151,7 +154,7 @@ def normalization(model: nn.Module, images: Any, scale: float) -> Finding:
         name: layer
         for name, layer in named_layers(model).items()
         # Without alpha or beta it is a constant because somebody wants one.
-        if isinstance(layer, nn.LocalResponseNorm) and layer.alpha and layer.beta
+        if isinstance(layer, RESPONSE_NORMS) and layer.alpha and layer.beta
     }
     found = [pairs for pairs in normalizations.pairs(model, images) if pairs.layer in norms]
     if not all(pairs.is_constant for pairs in found) or not found:
@@ -160,7 +163,7 @@ def normalization(model: nn.Module, images: Any, scale: float) -> Finding:
     alpha = min(layer.alpha for layer in norms.values())
     wanted = PAPER_NORM["alpha"] / scale**2
     seen = f"{' and '.join(norms)} multiply by {found[0].constant:.3f} and do nothing else"
-    if alpha < wanted:
+    if alpha < wanted / MIN_ALPHA_DIVISOR:
         return Finding(
             WARNING,
             "normalization",

@@ -16,14 +16,13 @@ import numpy as np
 
 from alexnet.data.loader import Loader
 from alexnet.errors import DivergedNetwork
-from alexnet.model.layers import ColumnNorm, ConstantNorm, WithinChannelNorm
+from alexnet.model.layers import NORMS
 from minigrad import Tensor, nn, no_grad, summary
 from minigrad.backend import Backend
 from minigrad.summary import LayerSummary
 
 _LEARNED = (nn.Conv2d, nn.Linear)
 _ACTIVATIONS = (nn.ReLU, nn.Tanh)
-NORMS = (nn.LocalResponseNorm, ColumnNorm, WithinChannelNorm, ConstantNorm)
 _STAGE_KINDS = (*_LEARNED, *NORMS, nn.MaxPool2d, nn.AvgPool2d)
 _SHORT_NAMES = {
     nn.Conv2d: "conv",

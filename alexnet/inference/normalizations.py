@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alexnet.inference.layers import outputs
+from alexnet.model.layers import RESPONSE_NORMS
 from minigrad import Tensor, nn
 
 # A normalization is a constant if 99% of its activations keep this share of k ** -beta, or more.
@@ -45,7 +46,7 @@ def pairs(model: nn.Module, images: Any) -> Iterator[Pairs]:
     """Those of each normalization, for N prepared images (N, 3, S, S), in evaluation mode."""
     before = Tensor(images)
     for name, layer, after in outputs(model, images):
-        if isinstance(layer, nn.LocalResponseNorm):
+        if isinstance(layer, RESPONSE_NORMS):
             inputs = before.numpy()
             active = inputs != 0
             constant = layer.k**-layer.beta

@@ -70,3 +70,8 @@ class ConstantNorm(nn.Module):
 
     def describe(self) -> str:
         return f"gain={self.gain}"
+
+
+# Normalizations that look at their input, and all of them.
+RESPONSE_NORMS = (nn.LocalResponseNorm, ColumnNorm, WithinChannelNorm)
+NORMS = (*RESPONSE_NORMS, ConstantNorm)

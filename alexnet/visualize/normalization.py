@@ -14,11 +14,11 @@ from alexnet.errors import UsageError
 from alexnet.inference import layers, normalizations, options
 from alexnet.inference.normalizations import Pairs
 from alexnet.inference.trained import Trained
+from alexnet.model.layers import RESPONSE_NORMS
 from alexnet.style import save
 from alexnet.visualize import pictures
 from alexnet.visualize.normalization_figures import described, normalization_figure
 from alexnet.visualize.output import add_out_option, destination, run_name
-from minigrad import nn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ class Measured(NamedTuple):
 def require_normalization(trained: Trained) -> None:
     """Raise UsageError unless the network has a response normalization."""
     found = layers.named_layers(trained.model).values()
-    if not any(isinstance(layer, nn.LocalResponseNorm) for layer in found):
+    if not any(isinstance(layer, RESPONSE_NORMS) for layer in found):
         raise UsageError(
             f"{cli.one_line(str(trained.source))} has no response normalization; choose a network "
             "of --arch alexnet"
