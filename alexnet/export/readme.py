@@ -109,7 +109,7 @@ def _variant(checkpoint: Checkpoint) -> str:
                 others = [f"{layer} {number:g}" for layer, number in value.items()][1:]
                 differences.append(f"width {value['default']:g} ({', '.join(others)})")
             case "groups":
-                differences.append("both as one")
+                differences.append("the columns as one")
             case "without":
                 differences.append(f"without {' and '.join(value)}")
             case _:

@@ -27,6 +27,26 @@ def test_options(capsys):
     assert next(line.split() for line in lines if line.startswith("fc8"))[2] == "10"
 
 
+def test_a_variant(capsys):
+    """The options are those of the training; what they make is what it would train."""
+    options = "--groups", "1", "--width", "0.5,conv5=1", "--without", "conv3", "--norm", "code2012"
+    assert summary.main([*options, "--activation", "tanh", "--classes", "10"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    found = {row[0]: row[1:] for row in rows if row}
+    assert "conv3" not in found and "relu1" not in found
+    assert found["tanh1"][0] == "Tanh" and found["norm1"][0] == "ColumnNorm"
+    # 3x3 windows of 128 channels of conv2, and a bias, for each of 192 channels.
+    assert found["conv4"][1:3] == ["192x13x13", f"{192 * (9 * 128 + 1):,}"]
+    assert found["conv5"][1] == "256x13x13" and found["fc7"][1] == "2048"
+
+
+def test_the_small_network_has_its_own_number_of_classes(capsys):
+    assert summary.main(["--arch", "cifar"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert next(row for row in rows if row[:1] == ["total"])[1] == "89,578"
+    assert next(row for row in rows if row[:1] == ["norm2"])[1:3] == ["WithinChannelNorm", "32x8x8"]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_left_as_it_was(training):
     model = AlexNet(2, image_size=67, width=0.05).train(training)
@@ -40,6 +60,8 @@ def test_the_network_is_left_as_it_was(training):
     [
         (["--classes", "1"], "num_classes must be at least 2"),
         (["--image-size", "20"], "image_size must be at least 67"),
+        (["--arch", "owt", "--norm", "lrn"], "the network 'owt' has no normalization 'lrn'"),
+        (["--pooling", "plain", "--image-size", "115"], "size at which it does not is 102"),
         (["--batch-size", "0"], "'0' is not a whole number of at least 1"),
     ],
 )

@@ -126,8 +126,8 @@ def test_the_code_for_other_networks(torch, tmp_path, monkeypatch, name, suffix)
         (
             "all at once",
             "but norm of the kind columns with size 3, alpha 0.5, beta 0.75, k 1.5 and pool before "
-            "norm and activation tanh and both as one and width 0.05 (conv5 0.1, fc7 0.02) and "
-            "without conv4. It has",
+            "norm and activation tanh and the columns as one and width 0.05 (conv5 0.1, fc7 0.02) "
+            "and without conv4. It has",
         ),
         ("norm constant", "but width 0.05 and norm of the kind constant with gain 0.625. It has"),
         ("norm none", "as groups, but width 0.05 and without norm. It has"),
