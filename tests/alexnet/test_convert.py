@@ -13,6 +13,7 @@ import pytest
 from alexnet import convert, evaluate, predict, train
 from alexnet.export import check, parity, readme
 from alexnet.run.checkpoint import BEST, LAST, Checkpoint
+from alexnet.training.settings import Settings
 from alexnet.visualize import __main__ as visualize
 from minigrad import io
 from tests.alexnet.formats import caffe_files
@@ -52,7 +53,7 @@ def test_what_is_said(undisturbed, tmp_path, capsys):
     read, written, *found, page = capsys.readouterr().out.splitlines()
     assert read.startswith(f"read      {undisturbed}, a run: alexnet, ")
     assert ", 3 classes from 'blue' on; images resized to 76 pixels and cropped to 67x67" in read
-    assert read.endswith(", times 0.01562")
+    assert read.endswith(f", times {Settings.scale:.4g}")
     assert written.startswith(f"written   {out}: ") and written.endswith(", bfloat16")
     assert [line.split(":")[0] for line in found] == [
         "parity    against the file as it is read back",

@@ -15,6 +15,7 @@ from alexnet.model import ARCHITECTURES, PAPER_NORM, learned_layers
 from alexnet.training import watch
 from alexnet.training.build import build_trainer
 from alexnet.training.options import new_run
+from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from alexnet.training.watch import Watch
 from minigrad import nn
@@ -181,7 +182,8 @@ MISTAKES = {
         strong_normalization,
     ),
     "normalization for another scale": Mistake(
-        "normalization", WARNING, "norm1 and norm2 multiply by 0.595", "alpha 2.05",
+        "normalization", WARNING, "norm1 and norm2 multiply by 0.595",
+        f"alpha {PAPER_NORM['alpha'] / Settings.scale**2:.3g}",
         normalization_of_gray_levels,
     ),
 }  # fmt: skip

@@ -9,7 +9,9 @@ from alexnet import train
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import LAST, Checkpoint, CheckpointError
 from alexnet.run.filter_snapshots import FOLDER
+from alexnet.training.build import GRAY_LEVELS_STD
 from alexnet.training.epoch_results import FilterSnapshots
+from alexnet.training.settings import Settings
 from minigrad import manual_seed
 from tests.alexnet.narrow import NarrowAlexNet
 from tests.alexnet.runs import OPTIONS, STEPS_PER_EPOCH
@@ -35,8 +37,8 @@ def test_epochs_of_a_run(start):
     kernels = filter_snapshots.load(run)
     assert list(kernels) == [0, 1, 2]
     manual_seed(0)
-    initial = NarrowAlexNet(3, 67).features[0].weight.numpy()
-    assert np.array_equal(kernels[0], initial)
+    network = NarrowAlexNet(3, 67, input_std=GRAY_LEVELS_STD * Settings.scale)
+    assert np.array_equal(kernels[0], network.features[0].weight.numpy())
     assert np.array_equal(kernels[2], Checkpoint.load(run / LAST).model["features.0.weight"])
     assert not np.array_equal(kernels[1], kernels[2])
 

@@ -1,10 +1,12 @@
 """Options that choose another network: trained, continued, and what does not go with them."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from alexnet import train
+from alexnet.data.transforms import Preprocessing
 from alexnet.run.checkpoint import LAST, Checkpoint
 from alexnet.training.options import continued_run, new_run, parse
 from alexnet.training.settings import Settings
@@ -12,7 +14,7 @@ from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume
 
 VARIANT = "--norm", "code2012", "--activation", "tanh", "--groups", "1", "--without", "conv3"
 NETWORK = {
-    "norm": {"kind": "columns", "alpha": 1e-4 * 64**2},
+    "norm": {"kind": "columns", "alpha": 1e-4 / Settings.scale**2},
     "activation": "tanh",
     "groups": 1,
     "without": ["conv3"],
@@ -70,14 +72,15 @@ def test_the_same_options_are_accepted_and_the_bits_are_those_of_a_whole_run(var
 def test_runs_from_before_there_were_variants():
     """Their alpha is that of gray levels, whatever their scale; they lack the latest settings."""
     arguments = {name: value for name, value in vars(Settings()).items() if name != "bias_init"}
-    old = Checkpoint("alexnet", [], None, arguments=arguments)
+    preprocessing = Preprocessing(image_size=67, mean=(0, 0, 0))
+    old = Checkpoint("alexnet", [], preprocessing, arguments=arguments)
     settings = continued_run({}, old)
     assert settings.network is None and settings.bias_init is None
     assert continued_run({"activation": "relu", "groups": 2}, old) == settings
     with pytest.raises(Exception, match="--norm lrn cannot be changed .* without such options"):
         continued_run({"norm": "lrn"}, old)
     of_a_file = {**arguments, "scale": [0.01, 0.02, 0.03], "init_from": "a.pth"}
-    assert continued_run({"norm": "lrn"}, Checkpoint("alexnet", [], None, arguments=of_a_file))
+    assert continued_run({"norm": "lrn"}, replace(old, arguments=of_a_file))
 
 
 def test_the_network_of_init_from_is_taken_as_it_is(start, undisturbed, error_of, tmp_path):
@@ -126,5 +129,5 @@ def test_the_small_network_is_trained_on_small_images(photos, tmp_path):
     options = "--arch", "cifar", "--data-root", str(photos), "--image-size", "32", "-b", "4"
     assert train.main([*options, "--epochs", "1", "--out", str(folder)]) == 0
     stored = Checkpoint.load(folder / LAST)
-    assert stored.network == {"norm": {"alpha": 5e-5 * 64**2}}
+    assert stored.network == {"norm": {"alpha": 5e-5 / Settings.scale**2}}
     assert stored.build().features[0].weight.shape == (32, 3, 5, 5)
