@@ -15,7 +15,7 @@ from alexnet.training.trainer import Trainer
 from minigrad import Tensor, nn, no_grad, optim
 from minigrad import functional as F
 
-OVERFIT_STEPS, OVERFIT_WARMUP_STEPS = 200, 10
+OVERFIT_STEPS, OVERFIT_WARMUP_STEPS = 400, 10
 # Loss of the overfitted batch as a share of its first loss: memorized below, not learned above.
 MEMORIZED_LOSS_SHARE, UNLEARNED_LOSS_SHARE = 0.1, 0.9
 # Multiple of the rate that is tried where the rate itself does not memorize a batch.
