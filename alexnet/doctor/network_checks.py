@@ -132,7 +132,9 @@ def layers(found: list[Signal]) -> Finding:
             return Finding(PROBLEM, "layers", seen, help_start)
         if signal.divided > MAX_NORMALIZATION_FACTOR:
             seen = f"{signal.layer} divides by {signal.divided:.2g} times its constant"
-            return Finding(WARNING, "layers", seen, "a smaller alpha, or a smaller --scale")
+            return Finding(
+                WARNING, "layers", seen, f"a smaller alpha, as with --scale {Settings.scale:.3g}"
+            )
     steps = {signal.layer: signal.step for signal in found if signal.step is not None}
     smallest = min(steps, key=steps.get)
     if steps[smallest] < MIN_STEP_RATIO:
@@ -157,18 +159,22 @@ def normalization(model: nn.Module, images: Any, scale: float) -> Finding:
         if isinstance(layer, RESPONSE_NORMS) and layer.alpha and layer.beta
     }
     found = [pairs for pairs in normalizations.pairs(model, images) if pairs.layer in norms]
-    if not all(pairs.is_constant for pairs in found) or not found:
-        seen = f"{' and '.join(norms)} depend on the activations" if found else "there is none"
+    alive = [pairs.layer for pairs in found if not pairs.is_constant]
+    if alive or not found:
+        seen = "there is none"
+        if alive:
+            seen = f"the output of {' and of '.join(alive)} depends on the activations around"
         return Finding(OK, "normalization", seen)
     alpha = min(layer.alpha for layer in norms.values())
-    wanted = PAPER_NORM["alpha"] / scale**2
+    for_gray_levels = getattr(model, "default_norm", PAPER_NORM)["alpha"]
+    wanted = for_gray_levels / scale**2
     seen = f"{' and '.join(norms)} multiply by {found[0].constant:.3f} and do nothing else"
     if alpha < wanted / MIN_ALPHA_DIVISOR:
         return Finding(
             WARNING,
             "normalization",
             f"{seen}: alpha {alpha:.2g} is too small for gray levels times {scale:.3g}",
-            f"alpha {wanted:.3g}, the paper's {PAPER_NORM['alpha']:g} / {scale:.3g}²",
+            f"alpha {wanted:.3g}, the authors' {for_gray_levels:g} / {scale:.3g}²",
         )
     return Finding(
         WARNING,

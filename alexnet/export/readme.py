@@ -14,7 +14,8 @@ from alexnet.export import readme_code
 from alexnet.export.slim import ROUNDED_TO
 from alexnet.inference.layers import layer_costs
 from alexnet.inference.results import proportion
-from alexnet.model import ARCHITECTURES, parameter_count
+from alexnet.model import ARCHITECTURES, chosen_variants, parameter_count
+from alexnet.model.layer_values import DEFAULT
 from alexnet.model.variants import DEFAULTS
 from alexnet.run.checkpoint import Checkpoint
 from minigrad import nn
@@ -96,9 +97,12 @@ def as_markdown(checkpoint: Checkpoint, file: Path, names: str = "own") -> str:
 def _variant(checkpoint: Checkpoint) -> str:
     """In what a network differs from the one that its architecture has by default."""
     default = ARCHITECTURES[checkpoint.architecture].default_norm.get("kind")
+    scale = checkpoint.preprocessing.scale
+    usual = {} if isinstance(scale, tuple) else chosen_variants(checkpoint.architecture, {}, scale)
+    usual_norm = usual.get("norm")
     differences = []
     for name, value in checkpoint.network.items():
-        if value == DEFAULTS.get(name):
+        if value == DEFAULTS.get(name) or (name == "norm" and value == usual_norm):
             continue
         match name:
             case "pool_before_norm":
@@ -106,7 +110,7 @@ def _variant(checkpoint: Checkpoint) -> str:
             case "norm":
                 differences.append(_norm(value, default))
             case "width" if isinstance(value, dict):
-                others = [f"{layer} {number:g}" for layer, number in value.items()][1:]
+                others = [f"{n} {number:g}" for n, number in value.items() if n != DEFAULT]
                 differences.append(f"width {value['default']:g} ({', '.join(others)})")
             case "groups":
                 differences.append("the columns as one")

@@ -12,8 +12,6 @@ from alexnet.inference import layers
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend
 
-# The last hidden layer: the paper compares images by its 4096 activations (section 6.1).
-
 
 class Features(NamedTuple):
     """The features of N images.

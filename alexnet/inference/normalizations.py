@@ -1,7 +1,8 @@
 """What the response normalizations of a network do to the activations of real images.
 
 A normalization divides an activation by (k + alpha / size * sum of squares) ** beta, the sum over
-`size` adjacent channels. Where the sum is small, that is a multiplication by k ** -beta.
+`size` adjacent channels, or over pixels of the same channel. Where the sum is small, that is a
+multiplication by k ** -beta.
 """
 
 from collections.abc import Iterator

@@ -75,7 +75,7 @@ def _named_norm(
     if name is None and kind.norms:
         name = next(iter(kind.norms))
     if name is not None and name not in kind.norms:
-        known = f"it has {', '.join(kind.norms)}" if kind.norms else "it has none"
+        known = f"it has {', '.join(kind.norms)}" if kind.norms else "it has none at all"
         raise ValueError(f"the network {architecture!r} has no normalization {name!r}: {known}")
     if name == "constant" and gain is None:
         raise ValueError("the normalization 'constant' needs a gain: --norm-gain")

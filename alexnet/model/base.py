@@ -1,6 +1,6 @@
 """What all networks for images have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from minigrad import nn
@@ -25,7 +25,7 @@ class ImageClassifier(nn.Module):
 
     default_image_size: int
     minimum_image_size: int
-    variants: tuple[str, ...]
+    variants: Sequence[str]
     norms: ClassVar[Mapping[str, dict[str, Any]]] = {}
     default_norm: ClassVar[Mapping[str, Any]] = {}
     hidden_layers: tuple[str, ...]

@@ -63,9 +63,9 @@ class CifarNet(ImageClassifier):
         image_size: int = 32,
         dropout: float = 0.0,
         init: str = "default",
+        *,
         bias_init: float | None = None,
         input_std: float = 1.0,
-        *,
         norm: Mapping[str, Any] = WITHIN_NORM,
         activation: str = "relu",
         pooling: str = "overlapping",
@@ -84,7 +84,7 @@ class CifarNet(ImageClassifier):
             return nn.ReLU() if activation == "relu" else nn.Tanh()
 
         def normalize() -> list[nn.Module]:
-            layer = normalization({**defaults, **norm})
+            layer = normalization({**defaults, **norm}, columns=1)
             return [] if layer is None else [layer]
 
         def convolution(inputs: int, outputs: int) -> list[nn.Module]:

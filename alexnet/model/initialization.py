@@ -38,12 +38,13 @@ def _default(model: ImageClassifier, input_std: float) -> None:
     first, *_, last_hidden, last = learned_layers(model)
     small = min(1, math.sqrt(UNITS_PER_CLASS * len(last.weight) / last.weight.shape[1]))
     kept = 1.0  # fraction of its inputs that dropout keeps
-    passed = 1.0 if any(isinstance(m, nn.Tanh) for _, m in model.named_modules()) else 0.5
+    has_tanh = any(isinstance(module, nn.Tanh) for _, module in model.named_modules())
+    variance = 0.5 if has_tanh else 1.0  # as a multiple of He's
     for _, layer in model.named_modules():
         if isinstance(layer, nn.Dropout):
             kept = 1 - layer.p
         elif isinstance(layer, nn.Conv2d | nn.Linear):
-            gain = math.sqrt(0.5 / passed * kept)
+            gain = math.sqrt(variance * kept)
             if layer is first:
                 gain /= input_std
             elif layer is last_hidden:
@@ -59,7 +60,7 @@ def _paper(model: ImageClassifier, input_std: float) -> None:
     """Section 5: N(0, 0.01^2), bias 1 in conv2, conv4, conv5 and the hidden layers."""
     for layer in learned_layers(model):
         fill.normal_(layer.weight, std=0.01)
-    _fill_biases(model, 1)
+    _fill_biases(model, 1, others=0)
 
 
 def _code2012(model: ImageClassifier, input_std: float) -> None:
@@ -70,7 +71,7 @@ def _code2012(model: ImageClassifier, input_std: float) -> None:
     """
     for name, layer in zip(model.layer_names, learned_layers(model), strict=True):
         fill.normal_(layer.weight, std=model.code2012_deviations[name])
-    _fill_biases(model, model.code2012_bias)
+    _fill_biases(model, model.code2012_bias, others=0)
 
 
 def _torch(model: ImageClassifier, input_std: float) -> None:
@@ -103,8 +104,9 @@ def initialize(
         _fill_biases(model, bias)
 
 
-def _fill_biases(model: ImageClassifier, value: float) -> None:
-    """Fill the biases that the paper begins with 1 with a value, and the others with 0."""
+def _fill_biases(model: ImageClassifier, value: float, others: float | None = None) -> None:
+    """Fill the biases that the paper begins with 1; the others, too, unless that is None."""
     for name, layer in zip(model.layer_names, learned_layers(model), strict=True):
-        if layer.bias is not None:
-            fill.constant_(layer.bias, value if name in model.positive_biases else 0)
+        filled = value if name in model.positive_biases else others
+        if layer.bias is not None and filled is not None:
+            fill.constant_(layer.bias, filled)

@@ -31,7 +31,7 @@ def parser(number: Callable[[str], float]) -> Callable[[str], LayerValues]:
     return parse
 
 
-def of_layer(values: LayerValues, name: str) -> float:
+def layer_value(values: LayerValues, name: str) -> float:
     """The number of a layer."""
     if isinstance(values, Mapping):
         return values.get(name, values[DEFAULT])

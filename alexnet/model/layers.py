@@ -1,4 +1,4 @@
-"""Layers of the networks that no framework has: forms of the normalization of section 3.3."""
+"""Forms of the normalization of section 3.3 that are no layers of the engine."""
 
 from minigrad import Tensor, nn
 from minigrad import functional as F

@@ -36,9 +36,9 @@ class AlexNetOWT(ImageClassifier):
         image_size: int = 224,
         dropout: float = 0.5,
         init: str = "default",
+        *,
         bias_init: float | None = None,
         input_std: float = 1.0,
-        *,
         width: LayerValues = 1.0,
     ):
         require_size(self, num_classes, image_size)

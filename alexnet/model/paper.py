@@ -48,9 +48,7 @@ class AlexNet(ImageClassifier):
 
     default_image_size = 227
     minimum_image_size = 67
-    variants = (
-        *("norm", "pool_before_norm", "activation", "pooling", "groups", "width", "without"),
-    )
+    variants = "norm pool_before_norm activation pooling groups width without".split()
     norms = {
         "lrn": {},
         "code2012": {"kind": "columns", "alpha": 1e-4},
@@ -71,9 +69,9 @@ class AlexNet(ImageClassifier):
         image_size: int = 227,
         dropout: float = 0.5,
         init: str = "default",
+        *,
         bias_init: float | None = None,
         input_std: float = 1.0,
-        *,
         norm: Mapping[str, Any] = PAPER_NORM,
         pool_before_norm: bool = False,
         activation: str = "relu",
@@ -84,10 +82,12 @@ class AlexNet(ImageClassifier):
     ):
         require_size(self, num_classes, image_size)
         given = {"norm": norm, "pool_before_norm": pool_before_norm, "activation": activation}
-        given |= {"pooling": pooling, "groups": groups, "width": width, "without": without}
+        given |= {"pooling": pooling, "groups": groups, "width": width}
+        require_argument("without", without, self.hidden_layers)
+        hidden_layers = tuple(name for name in self.hidden_layers if name not in without)
         for name, value in given.items():
-            require_argument(name, value, self.hidden_layers)
-        self.layer_names = tuple(n for n in (*self.hidden_layers, "fc8") if n not in without)
+            require_argument(name, value, hidden_layers)
+        self.layer_names = (*hidden_layers, "fc8")
         channels = {name: scaled(KERNELS[name], width, name) for name in KERNELS}
         fc6, fc7 = (scaled(HIDDEN_UNITS, width, name) for name in ("fc6", "fc7"))
         constants = {**PAPER_NORM, **norm}
@@ -100,7 +100,7 @@ class AlexNet(ImageClassifier):
             layers.extend([nn.Fused(conv, nn.ReLU())] if is_relu else [conv, nn.Tanh()])
 
         def norm_and_pool() -> None:
-            normalize = normalization(constants)
+            normalize = normalization(constants, columns=groups)
             pool = nn.MaxPool2d(window, stride=2)
             if normalize is None:
                 layers.append(pool)

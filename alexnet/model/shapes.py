@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from alexnet.model.layer_values import LayerValues, of_layer
+from alexnet.model.layer_values import LayerValues, layer_value
 from minigrad import nn
 
 
@@ -20,7 +20,7 @@ def require_size(model: Any, num_classes: int, image_size: int) -> None:
 
 def scaled(channels: int, width: LayerValues, name: str) -> int:
     """Channels of a layer at this width: even, because two groups share them, and at least 8."""
-    return max(8, 2 * round(channels * of_layer(width, name) / 2))
+    return max(8, 2 * round(channels * layer_value(width, name) / 2))
 
 
 def feature_shape(features: nn.Sequential, image_size: int) -> tuple[int, int, int, int]:

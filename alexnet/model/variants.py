@@ -42,7 +42,7 @@ DEFAULTS: dict[str, Any] = {
 REMOVABLE = ("conv3", "conv4")
 
 
-def normalization(norm: Mapping[str, Any], columns: int = 2) -> nn.Module | None:
+def normalization(norm: Mapping[str, Any], columns: int) -> nn.Module | None:
     """The layer of a normalization; None for the kind "none".
 
     Args:

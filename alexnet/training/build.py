@@ -122,7 +122,7 @@ def _build_optimizer(model: nn.Module, settings: Settings) -> optim.Optimizer:
     named = list(model.named_parameters())
     biases = {"params": [p for name, p in named if name.endswith("bias")], "weight_decay": 0.0}
     lr, groups = settings.lr, [*_weights(model, settings.weight_decay), biases]
-    weight_decay = layer_values.of_layer(settings.weight_decay, layer_values.DEFAULT)
+    weight_decay = layer_values.layer_value(settings.weight_decay, layer_values.DEFAULT)
     if settings.optimizer == "adam":
         return optim.Adam(groups, lr, weight_decay=weight_decay)
     if settings.optimizer == "lars":

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _value(option: cli.Option, name: str, given: Any) -> Any:
         return given
     kind, choices = option.keywords.get("type", str), option.keywords.get("choices")
     try:
-        value = kind(str(given))
+        value = kind(_text(given))
     except argparse.ArgumentTypeError as error:
         raise UsageError(f"{name}: {error}") from error
     except ValueError as error:
@@ -113,6 +114,14 @@ def _value(option: cli.Option, name: str, given: Any) -> Any:
     if choices is not None and value not in choices:
         raise UsageError(f"{name}: {given!r} is none of {', '.join(map(repr, choices))}")
     return value
+
+
+def _text(given: Any) -> str:
+    """An argument as it would be typed: a list with commas, numbers of layers as 0.5,conv5=1."""
+    if isinstance(given, Mapping):
+        others = [f"{name}={value}" for name, value in given.items() if name != "default"]
+        return ",".join([str(given.get("default", "")), *others])
+    return ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
 
 
 def _divided(given: dict[str, Any]) -> tuple[dict[str, Any], Invocation]:
@@ -185,10 +194,9 @@ def new_run(
     settings = replace(Settings(), **values)
     if pretrained is None:
         settings = replace(settings, network=_variants(chosen, settings) or None)
-    elif chosen:
+    elif taken := [name for name in (*chosen, "bias_init") if cli_options.get(name) is not None]:
         raise UsageError(
-            f"{option_name(next(iter(chosen)))} does not go with --init-from, whose network is "
-            "taken as it is"
+            f"{option_name(taken[0])} does not go with --init-from, whose network is taken as it is"
         )
     if "data_root" in cli_options and "data" not in cli_options:
         settings = replace(settings, data="auto")
@@ -212,8 +220,13 @@ def continued_run(
         CheckpointError: the checkpoint does not tell all settings.
         DataError: the data are no longer where they were.
     """
-    # A run from before there was --resize did not store it.
-    stored = {"resize": checkpoint.preprocessing.resize, **checkpoint.arguments}
+    # Runs from before there were these settings did not store them.
+    stored = {
+        "resize": checkpoint.preprocessing.resize,
+        "network": checkpoint.network or None,
+        "bias_init": None,
+        **checkpoint.arguments,
+    }
     chosen, cli_options = _network_options(cli_options)
     _require_same_network(chosen, stored)
     for setting in fields(Settings):
@@ -232,9 +245,8 @@ def continued_run(
     elif "train_root" in cli_options:
         values |= {"data_root": None, "val_root": cli_options.get("val_root")}
     data_options.require_one_root(values)
-    # A checkpoint from before there was a setting lacks it; None is what there was before.
-    later = {s.name for s in fields(Settings) if s.metadata["free_on_resume"] or s.default is None}
-    names = [s.name for s in fields(Settings) if s.name in values or s.name not in later]
+    free = {setting.name for setting in fields(Settings) if setting.metadata["free_on_resume"]}
+    names = [s.name for s in fields(Settings) if s.name in values or s.name not in free]
     if missing := sorted(name for name in names if name not in values):
         raise CheckpointError(f"the checkpoint does not tell the run's {', '.join(missing)}")
     settings = Settings(**{name: values[name] for name in names})

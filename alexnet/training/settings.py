@@ -28,6 +28,8 @@ AUGMENTATIONS = {
     "none": {"crop": "center", "flip": False},
 }
 LR_SCHEDULES = ("cosine", "plateau", "step", "constant")
+# Alpha of a normalization is divided by the square.
+_scale = cli.number(float, lambda scale: 1e-4 <= scale <= 1e4, "a number from 0.0001 to 10000")
 
 
 def setting(
@@ -265,7 +267,7 @@ class Settings:
     # Natural images have a standard deviation of about 64 gray levels: unit input. A list of three,
     # for red, green and blue, where the network that --init-from names has it.
     scale: float | list[float] = setting(
-        1 / 16, type=cli.positive, metavar="F", help="factor on gray levels of 0 to 255"
+        1 / 16, type=_scale, metavar="F", help="factor on gray levels of 0 to 255"
     )
 
     def without_mean_image(self) -> "Settings":
@@ -275,11 +277,11 @@ class Settings:
 
 def _removed(text: str) -> list[str]:
     """The type of an option: names of layers, separated by commas."""
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
+    given = [name.strip() for name in text.split(",")]
+    for name in given:
         if name not in REMOVABLE:
             raise argparse.ArgumentTypeError(f"expected {' or '.join(REMOVABLE)}, got {name!r}")
-    return names
+    return [name for name in REMOVABLE if name in given]
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,8 @@ class NetworkOptions:
         choices=tuple(dict.fromkeys(n for kind in ARCHITECTURES.values() for n in kind.norms)),
         help="lrn: the paper's, for --arch cifar that of its authors' network with 11%% error; "
         "code2012: each column by itself, as in their code; caffe: its constants; within: over "
-        "pixels, not channels; default: lrn, and within for --arch cifar",
+        "pixels, not channels; constant: a multiplication by --norm-gain; "
+        "default: lrn, and within for --arch cifar",
     )
     norm_gain: float | None = setting(
         None, type=cli.positive, metavar="G", help="what --norm constant multiplies by"

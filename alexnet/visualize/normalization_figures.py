@@ -45,14 +45,16 @@ def described(pairs: Pairs) -> str:
 
 
 def draw_density(axes: Axes, pairs: Pairs) -> None:
-    """Output over input: how many pairs lie where, and the line of the constant."""
+    """Output over input: how many pairs lie where, and the line of the constant.
+
+    Without their signs, which a normalization keeps.
+    """
     from matplotlib.colors import LogNorm
 
-    reach = float(np.quantile(pairs.input, DRAWN_SHARE)) if len(pairs.input) else 1.0
+    inputs, outputs = np.abs(pairs.input), np.abs(pairs.output)
+    reach = float(np.quantile(inputs, DRAWN_SHARE)) if len(inputs) else 1.0
     extent = (0.0, reach, 0.0, 1.05 * reach * pairs.constant)
-    counts, _, _ = np.histogram2d(
-        pairs.input, pairs.output, bins=CELLS, range=(extent[:2], extent[2:])
-    )
+    counts, _, _ = np.histogram2d(inputs, outputs, bins=CELLS, range=(extent[:2], extent[2:]))
     counts = np.where(counts > 0, counts, np.nan)
     axes.imshow(
         counts.T,

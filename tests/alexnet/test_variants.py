@@ -116,6 +116,22 @@ def test_before_a_tanh_the_variance_is_half_of_that_before_a_relu(kind):
     assert conv2.std() == pytest.approx(1 / math.sqrt(np.prod(conv2.shape[1:])), rel=0.02)
 
 
+def test_a_layer_that_is_left_out_has_no_width():
+    with pytest.raises(ValueError, match="width: there is no layer 'conv3', only conv1, conv2, co"):
+        AlexNet(3, 67, width={"default": 0.05, "conv3": 1}, without=["conv3"])
+
+
+def test_other_biases_stay_as_they_begin():
+    for bias_init in (None, 0.25):
+        mg.manual_seed(0)
+        model = AlexNet(3, 67, init="torch", bias_init=bias_init, width=0.05)
+        biases = [layer.bias.numpy() for layer in learned_layers(model)]
+        for number, bias in enumerate(biases):
+            is_filled = bias_init is not None and number in {1, 3, 4, 5, 6}
+            assert (bias == np.float32(0.25)).all() == is_filled
+            assert is_filled or bias.any()
+
+
 @pytest.mark.parametrize("init, bias", [("paper", 1), ("code2012", 0.1), ("default", 0)])
 @pytest.mark.parametrize("bias_init", [None, 0.0, 0.25])
 def test_biases(init, bias, bias_init):

@@ -98,14 +98,13 @@ def in_pytorch(torch, name, parameters, images):
     return compute(torch, pairs, images, **options)
 
 
-def _normalized(torch, x, norm):
+def _normalized(torch, x, norm, columns=1):
     match norm["kind"]:
         case "across":
             return torch.nn.LocalResponseNorm(norm["size"], *_constants(norm))(x)
         case "columns":
             layer = torch.nn.LocalResponseNorm(norm["size"], *_constants(norm))
-            half = x.shape[1] // 2
-            return torch.cat([layer(x[:, :half]), layer(x[:, half:])], dim=1)
+            return torch.cat([layer(column) for column in x.chunk(columns, dim=1)], dim=1)
         case "within":
             size, (alpha, beta, k) = norm["size"], _constants(norm)
             ones = torch.ones(x.shape[1], 1, size, size, dtype=x.dtype)
@@ -132,8 +131,8 @@ def _alexnet(
 
     def normalized_and_pooled(x):
         if pool_before_norm:
-            return _normalized(torch, f.max_pool2d(x, window, 2), norm)
-        return f.max_pool2d(_normalized(torch, x, norm), window, 2)
+            return _normalized(torch, f.max_pool2d(x, window, 2), norm, groups)
+        return f.max_pool2d(_normalized(torch, x, norm, groups), window, 2)
 
     x = normalized_and_pooled(squash(f.conv2d(x, *next(pairs), stride=4)))
     x = normalized_and_pooled(squash(f.conv2d(x, *next(pairs), padding=2, groups=groups)))

@@ -42,6 +42,7 @@ def test_normalization_that_is_too_strong(images, labels, factor, warns):
     model = NarrowAlexNet(3, 67, norm={"alpha": factor * UNIT_ALPHA})
     finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
     assert ("norm1 divides by" in finding.seen, finding.verdict == WARNING) == (warns, warns)
+    assert (finding.helps == "a smaller alpha, as with --scale 0.0625") == warns
 
 
 @pytest.mark.parametrize(
@@ -53,8 +54,8 @@ def test_normalization_that_is_too_strong(images, labels, factor, warns):
         ({"alpha": UNIT_ALPHA}, UNIT_SCALE, "default", ""),
         ({"alpha": UNIT_ALPHA / 5, "k": 1.0}, UNIT_SCALE, "default", ""),
         # Copies of the constants alone.
-        ({"alpha": 5e-4}, UNIT_SCALE, "default", "alpha 2.05, the paper's 0.0005 / 0.0156²"),
-        ({"alpha": 1e-4}, 1 / 255, "default", "alpha 32.5, the paper's 0.0005 / 0.00392²"),
+        ({"alpha": 5e-4}, UNIT_SCALE, "default", "alpha 2.05, the authors' 0.0005 / 0.0156²"),
+        ({"alpha": 1e-4}, 1 / 255, "default", "alpha 32.5, the authors' 0.0005 / 0.00392²"),
         ({"alpha": UNIT_ALPHA}, UNIT_SCALE, "tiny", "larger weights in conv1"),
         # Somebody wants none.
         ({"alpha": 0.0}, UNIT_SCALE, "default", ""),
@@ -75,9 +76,13 @@ def test_a_normalization_that_is_a_constant(rng, norm, scale, init, helps):
 def test_one_normalization_that_normalizes_is_enough(images):
     """norm2 of the paper's own start is a constant until its weights have grown."""
     model = NarrowAlexNet(3, 67, norm={"alpha": UNIT_ALPHA})
-    for constant, verdict in ((6, OK), (2, WARNING)):
+    for constant, verdict, seen in (
+        (6, OK, "the output of norm1 depends"),
+        (2, WARNING, "norm1 a"),
+    ):
         model.features[constant].alpha = 1e-4
-        assert network_checks.normalization(model, images, UNIT_SCALE).verdict == verdict
+        finding = network_checks.normalization(model, images, UNIT_SCALE)
+        assert finding.verdict == verdict and finding.seen.startswith(seen)
 
 
 def test_networks_in_which_nothing_can_normalize(images):

@@ -84,7 +84,10 @@ def test_runs_from_before_there_were_variants():
 
 
 def test_the_network_of_init_from_is_taken_as_it_is(start, undisturbed, error_of, tmp_path):
-    for option in (("--norm", "lrn"), ("--activation", "relu"), ("--width", "0.5")):
+    for option in (
+        *(("--norm", "lrn"), ("--activation", "relu"), ("--width", "0.5")),
+        ("--bias-init", "1"),
+    ):
         code, message = error_of(start, tmp_path / "run", "--init-from", str(undisturbed), *option)
         assert code == 2
         assert message == (
@@ -105,6 +108,7 @@ def test_the_network_of_init_from_is_taken_as_it_is(start, undisturbed, error_of
         (("--width", "0.5,fc9=1"), "width: there is no layer 'fc9', only conv1, conv2"),
         (("--width", "0.5,conv5"), "expected a number, then LAYER=NUMBER for single layers, got"),
         (("--width", "100"), "width cannot be 100"),
+        (("--scale", "1e-200"), "argument --scale: '1e-200' is not a number from 0.0001 to 10000"),
         (("--weight-decay", "0.1,fc4=1"), "--weight-decay: there is no layer 'fc4', only conv1"),
         (("--weight-decay", "0.1,fc8=-1"), "argument --weight-decay: '-1' is not a number of at"),
     ],

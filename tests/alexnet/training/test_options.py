@@ -8,7 +8,7 @@ import pytest
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.training.options import SECTIONS, continued_run, new_run, parse
+from alexnet.training.options import SECTIONS, continued_run, from_keywords, new_run, parse
 from alexnet.training.recipes import RECIPES
 from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
 
@@ -179,3 +179,22 @@ def test_a_continued_run_keeps_its_network():
     del old.arguments["bias_init"]
     settings = continued_run({}, old)
     assert settings.network is None and settings.bias_init is None
+
+
+def test_lists_and_numbers_of_layers_as_python_writes_them():
+    """And as run.json has them."""
+    given = {"without": ["conv4", "conv3"], "weight_decay": {"default": 5e-4, "fc8": 1}}
+    settings, _ = from_keywords({**given, "width": 0.5})
+    assert settings["without"] == ["conv3", "conv4"]
+    assert settings["weight_decay"] == {"default": 5e-4, "fc8": 1.0}
+    assert settings["width"] == 0.5
+
+
+def test_a_continued_run_has_the_network_of_its_checkpoint():
+    checkpoint = stored()
+    del checkpoint.arguments["network"]
+    checkpoint.network = {"groups": 1}
+    assert continued_run({}, checkpoint).network == {"groups": 1}
+    del checkpoint.arguments["image_size"]
+    with pytest.raises(CheckpointError, match="does not tell the run's image_size"):
+        continued_run({}, checkpoint)
