@@ -168,4 +168,18 @@ FAULTS = [
         "pass",
         "tests/alexnet/visualize/test_receptive_fields.py -k nothing_outside",
     ),
+    Fault(
+        "--norm code2012 --groups 1 normalizes two halves of one column",
+        "alexnet/model/paper.py",
+        "normalization(constants, columns=groups)",
+        "normalization(constants, columns=2)",
+        "tests/alexnet/test_variants.py -k all",
+    ),
+    Fault(
+        "--bias-init sets the other biases to zero",
+        "alexnet/model/initialization.py",
+        "others: float | None = None) -> None:",
+        "others: float | None = 0) -> None:",
+        "tests/alexnet/test_variants.py -k other_biases",
+    ),
 ]
