@@ -50,7 +50,7 @@ FAULTS = [
     Fault(
         "variants: weights before a tanh begin as before a ReLU",
         "alexnet/model/initialization.py",
-        "gain = math.sqrt(0.5 / passed * kept)",
+        "gain = math.sqrt(variance * kept)",
         "gain = math.sqrt(kept)",
         VARIANTS + "variance",
     ),
