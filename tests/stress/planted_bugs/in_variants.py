@@ -106,8 +106,8 @@ FAULTS = [
     Fault(
         "variants: options of the network are forgotten beside --init-from",
         "alexnet/training/options.py",
-        "    elif chosen:\n",
-        "    elif False:\n",
+        'for name in (*chosen, "bias_init")',
+        'for name in ("bias_init",)',
         OPTIONS + "init_from",
     ),
     Fault(
