@@ -27,7 +27,8 @@ class EpochsTo:
 
     The value of an epoch is a mean over its images while the network learns, so it stands for the
     middle of the epoch: that of epoch k for k - 1/2. Between two middles the curve is taken for a
-    straight line. A first epoch that is at the level already counts as 1/2.
+    straight line. A first epoch that is at the level already counts as 1/2. A curve of n epochs
+    that never gets there is known to take more than n - 1/2.
 
     Attributes:
         level: a share of the images ("train_error"), or a loss ("train_loss").
@@ -60,7 +61,7 @@ class EpochsTo:
                     return Epochs(0.5)
                 before = values[k - 1]
                 return Epochs(k - 0.5 + (before - self.level) / (before - value))
-        return Epochs(float(len(values)), censored=True)
+        return Epochs(max(0.0, len(values) - 0.5), censored=True)
 
 
 @dataclass(frozen=True)
