@@ -113,6 +113,17 @@ def share_interval(successes: int, count: int) -> Estimate:
     return Estimate(successes / count, float(interval.low), float(interval.high))
 
 
+def visible_share(count: int, chance: float) -> float:
+    """The share that `count` runs notice to be above chance, with a chance of 80%.
+
+    They do where the interval of `share_interval` is above `chance`; at least two runs.
+    """
+    stats = require_scipy()
+    fewest = next(n for n in range(1, count + 1) if share_interval(n, count).low > chance)
+    # Of which `fewest` or more of the runs have a chance of 80%.
+    return float(stats.beta.ppf(POWER, fewest, count - fewest + 1))
+
+
 def _variance_of_mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.var(values, ddof=1)) / len(values)
 

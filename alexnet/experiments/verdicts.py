@@ -149,20 +149,36 @@ def _color_columns(comparison: ColorColumns, rows: list[RunRow]) -> Outcome:
         f"color selectivity of the halves of conv1 differs (p < {chance:.2g}): {comparison.arm}",
         f"chance: {chance:.0%} of the runs" if comparison.null else "in every run",
     )
+    if not rows:
+        return outcome
     p = [row.values["color_p"] for row in rows if row.values["color_p"] is not None]
     if not p:
-        return outcome
+        return outcome._replace(verdict="not measured: a half of conv1 has no kernel that responds")
     found = sum(value < chance for value in p)
     outcome = outcome._replace(here=f"in {found} of {cli.counted(len(p), 'run')}")
     if len(p) < 2:
         return outcome._replace(verdict="no interval: one run alone")
     interval = intervals.share_interval(found, len(p))
-    above, below = interval.low > chance, interval.high < (chance if comparison.null else 0.5)
-    if comparison.null:
-        verdict = DOES_NOT if above or below else f"{HOLDS}: no more than chance can be seen"
-    else:
-        verdict = HOLDS if above else DOES_NOT if below else NOT_RESOLVED
+    verdict = _by_chance(interval, len(p)) if comparison.null else _in_every_run(interval)
+    if silent := len(rows) - len(p):
+        verdict = f"{verdict}; without {cli.counted(silent, 'run')} of which a half does not respond"
     return outcome._replace(interval=_interval(interval, "{:.0%}".format), verdict=verdict)
+
+
+def _in_every_run(interval: Estimate) -> str:
+    # The paper's is every run: a share below a half is another result, also if it is above chance.
+    if interval.high < 0.5:
+        return DOES_NOT
+    if interval.low <= intervals.SIGNIFICANT:
+        return NOT_RESOLVED
+    return HOLDS if interval.high == 1 else f"{HOLDS}, but 100% is outside the interval"
+
+
+def _by_chance(interval: Estimate, runs: int) -> str:
+    if interval.low > intervals.SIGNIFICANT:
+        return DOES_NOT
+    visible = intervals.visible_share(runs, intervals.SIGNIFICANT)
+    return f"nothing beyond chance seen (these {runs} runs could see {visible:.0%})"
 
 
 def _side(interval: Estimate, sign: int, size: float | None, shown: Shown) -> str:
