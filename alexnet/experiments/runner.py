@@ -20,6 +20,7 @@ from alexnet.experiments.measures import MEASURES
 from alexnet.experiments.record import DONE, Record, RunRow
 from alexnet.experiments.single_run import (
     SingleRun,
+    has_leftovers,
     remove_checkpoints,
     row_of,
     train,
@@ -53,9 +54,13 @@ class Request:
     max_time: int | None = None
     keep_networks: bool = False
 
+    def folder(self, arm: str, seed: int) -> Path:
+        """Where a run is kept."""
+        return self.out / "runs" / f"{arm}-{seed}"
+
     def single(self, arm: str, seed: int, folder: Path | None = None) -> SingleRun:
         """A run, by default in its own folder."""
-        own = self.out / "runs" / f"{arm}-{seed}"
+        own = self.folder(arm, seed)
         return SingleRun(self.experiment, arm, seed, folder or own, self.computing)
 
 
@@ -104,8 +109,8 @@ def run_missing(request: Request, started: float) -> int:
     record = recorded(request.experiment, request.rows)
     for arm in request.experiment.arms:
         record.require_settings(arm, request.single(arm, 0).deciding_settings())
-    order = [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
-    missing = [key for key in order if key not in record.rows]
+    missing = [key for key in _wanted(request) if key not in record.rows]
+    _remove_leftovers(request, record)
     try:
         if missing:
             _make_all(request, record, missing, started)
@@ -117,6 +122,20 @@ def run_missing(request: Request, started: float) -> int:
         return 128 + stop.signal
     print(_progress(request, record))
     return 0
+
+
+def _wanted(request: Request) -> list[tuple[str, int]]:
+    """The runs that a request is about, in the order in which they are made."""
+    return [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
+
+
+def _remove_leftovers(request: Request, record: Record) -> None:
+    """Remove checkpoints of recorded runs whose command was killed before it did."""
+    folders = [request.folder(*key) for key in _wanted(request) if key in record.rows]
+    if found := [folder for folder in folders if has_leftovers(folder)]:
+        with _kept_in(request):
+            for folder in found:
+                remove_checkpoints(folder, request.keep_networks)
 
 
 def _make_all(
@@ -136,7 +155,7 @@ def _make_all(
             row = _make(single, validation_set, started, request.max_time)
             record.append(row)
             remove_checkpoints(single.folder, request.keep_networks)
-            print(f"{single.title}: {summary(row)}", flush=True)
+            print(f"{single.title}: {_summary(row)}", flush=True)
 
 
 def _make(
@@ -161,12 +180,12 @@ def _make(
 
 
 def _progress(request: Request, record: Record) -> str:
-    wanted = [(arm, seed) for arm in request.arms for seed in range(request.seeds)]
+    wanted = _wanted(request)
     have = sum(key in record.rows for key in wanted)
     return cli.printable(f"{have} of {cli.counted(len(wanted), 'run')} in {request.rows}")
 
 
-def summary(row: RunRow) -> str:
+def _summary(row: RunRow) -> str:
     """The main results of a run in a line."""
     if row.state != DONE:
         return f"diverged after {cli.counted(row.values['epochs'], 'epoch')}"
@@ -228,7 +247,7 @@ def repeat(request: Request, arm: str, seed: int) -> int:
             return 128 + stop.signal
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    lines = list(differences(before, now))
+    lines = list(_differences(before, now))
     if not lines:
         print(f"{arm}, seed {seed}: the same, digit for digit")
         return 0
@@ -237,7 +256,7 @@ def repeat(request: Request, arm: str, seed: int) -> int:
     return 1
 
 
-def differences(before: RunRow, now: RunRow) -> Iterator[str]:
+def _differences(before: RunRow, now: RunRow) -> Iterator[str]:
     """What differs between two rows of the same run, besides the time that they took."""
     if before.state != now.state:
         yield f"state: {before.state} in the record, {now.state} now"

@@ -74,7 +74,11 @@ def train(single: SingleRun, started: float, max_time: int | None = None) -> End
     """
     _require_settings(single)
     most, until = single.settings().epochs, single.experiment.until
-    epochs = most if until is None else max(1, len(read_rows(single.folder)))
+    epochs = most
+    if until is not None:
+        # Without a checkpoint the metrics are those of a run that is made anew.
+        made = len(read_rows(single.folder)) if checkpoint_files.holds_run(single.folder) else 0
+        epochs = max(1, made)
     while True:
         ending = _train_to(single, epochs, started, max_time)
         if not ending.finished or until is None or epochs >= most:
@@ -180,6 +184,16 @@ def remove_checkpoints(folder: Path, keep_last: bool) -> None:
     Args:
         keep_last: keep the network of the last epoch.
     """
-    for path in folder.glob("*.safetensors"):
-        if not (keep_last and path.name == LAST):
-            path.unlink()
+    if not keep_last:  # first, so that `has_leftovers` finds the others if this is killed
+        (folder / LAST).unlink(missing_ok=True)
+    for path in _all_but_last(folder):
+        path.unlink()
+
+
+def has_leftovers(folder: Path) -> bool:
+    """Whether there are more checkpoints than the network that `--keep-networks` keeps."""
+    return bool(_all_but_last(folder))
+
+
+def _all_but_last(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.safetensors") if path.name != LAST]

@@ -189,6 +189,32 @@ def test_a_run_is_extended_until_the_level_is_reached(until, run_tiny, tmp_path)
     assert rows_of(tmp_path / "run") == rows_of(folder / "runs/fast-0")
 
 
+def test_a_run_that_is_made_anew_does_not_count_the_epochs_of_the_old_one(
+    until, run_tiny, tmp_path
+):
+    """Its row is gone and its checkpoints were removed, but its metrics are still there."""
+    folder = tmp_path / "out"
+    assert run_tiny(folder, "--arms", "fast") == 0
+    before = results(folder, until)
+    metrics = folder / "runs/fast-0/metrics.jsonl"
+    text = metrics.read_text()
+    metrics.write_text(text + text.splitlines(keepends=True)[-1] * 2)  # as if it had been longer
+    (folder / "rows.csv").unlink()
+    assert run_tiny(folder, "--arms", "fast") == 0
+    assert results(folder, until) == before
+
+
+def test_kept_networks_stay_when_the_command_comes_without_the_option(run_tiny, tmp_path):
+    """What a killed command left is removed, but what was kept on purpose is not."""
+    folder = tmp_path / "out"
+    assert run_tiny(folder, "--seeds", "1", "--arms", "fast", "--keep-networks") == 0
+    assert run_tiny(folder, "--seeds", "1", "--arms", "fast") == 0
+    assert (folder / "runs/fast-0" / LAST).exists()
+    shutil.copy(folder / "runs/fast-0" / LAST, folder / "runs/fast-0/step-00000010.safetensors")
+    assert run_tiny(folder, "--seeds", "1", "--arms", "fast") == 0
+    assert not list(folder.rglob("*.safetensors"))
+
+
 def test_a_run_that_never_gets_there_is_censored(until, experiments, run_tiny, tmp_path):
     experiments[NAME] = until = replace(until, settings={**until.settings, "epochs": 2})
     assert run_tiny(tmp_path / "out", "--arms", "slow") == 0
