@@ -13,7 +13,7 @@ from alexnet.experiments.catalog import EXPERIMENTS
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.figure import experiment_figure
 from alexnet.experiments.listing import listing
-from alexnet.experiments.runner import Request, recorded, repeat, run_missing
+from alexnet.experiments.runner import Request, recorded, repeat, require_arm, run_missing
 from alexnet.experiments.tables import page
 from alexnet.precision import PRECISIONS
 from alexnet.run.folder import RUNS
@@ -159,10 +159,7 @@ def _request(arguments: argparse.Namespace) -> Request:
 def _chosen_arms(experiment: Experiment, names: tuple[str, ...] | None) -> tuple[str, ...]:
     """The arms of these names, in the order of the experiment."""
     for name in names or ():
-        if name not in experiment.arms:
-            raise UsageError(
-                f"{experiment.name} has no arm {name!r}: choose from {', '.join(experiment.arms)}"
-            )
+        require_arm(experiment, name)
     return tuple(arm for arm in experiment.arms if names is None or arm in names)
 
 

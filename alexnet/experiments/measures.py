@@ -59,6 +59,14 @@ def names(experiment: Experiment) -> tuple[str, ...]:
     return (*NAMES, *(epochs_to.column for epochs_to in experiment.epochs_to), *TIMING)
 
 
+def required(experiment: Experiment) -> tuple[str, ...]:
+    """The names of the measures that every complete run has."""
+    optional = {"color_p"}  # which a network may not have
+    if not experiment.ten_views:
+        optional |= {"ten_views_top1", "only_one_view", "only_ten_views"}
+    return tuple(name for name in names(experiment) if name not in optional)
+
+
 def of_complete_run(experiment: Experiment, ending: Ending) -> Values:
     """Everything that is measured of a complete run, with the network of its last epoch.
 

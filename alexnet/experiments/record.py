@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from alexnet.experiments.experiment import Epochs, Experiment
 from alexnet.experiments.measures import Values
 
 DONE, DIVERGED = "done", "diverged"
+NEVER_ZERO = ("epochs", "val_images")
 BEFORE_MEASURES = (
     *("experiment", "arm", "seed", "state", "digest", "version", "commit", "backend", "threads"),
     *("date", "validation_set", "command"),
@@ -128,7 +130,7 @@ class Record:
                         f"{self.path} is no record of {self._experiment.name}: its columns are "
                         "others; choose another --rows FILE"
                     )
-                rows = [_row(cells) for cells in reader]
+                rows = [_row(cells, self._experiment) for cells in reader]
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise DataError(f"{self.path} is damaged: {error}") from error
         for row in rows:
@@ -162,7 +164,12 @@ def _text(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _row(cells: dict[str, str]) -> RunRow:
+def _row(cells: dict[str, str], experiment: Experiment) -> RunRow:
+    """A row from its text.
+
+    Raises:
+        AttributeError, TypeError, ValueError: it is none; `Record` makes one error of them.
+    """
     values = {
         name: _value(name, text)
         for name, text in cells.items()
@@ -173,14 +180,40 @@ def _row(cells: dict[str, str]) -> RunRow:
     known["commit"] = known["commit"] or None
     if known["state"] not in (DONE, DIVERGED):
         raise ValueError(f"state {known['state']!r}")
-    return RunRow(
-        **known, values=values, **{name: json.loads(cells[name]) for name in AFTER_MEASURES}
-    )
+    if known["state"] == DONE:
+        _require_measures(values, experiment)
+    settings, curves = (json.loads(cells[name]) for name in AFTER_MEASURES)
+    if not isinstance(settings, dict):
+        raise ValueError("settings are no object of JSON")
+    _require_curves(curves)
+    return RunRow(**known, values=values, settings=settings, curves=curves)
+
+
+def _require_measures(values: Values, experiment: Experiment) -> None:
+    """Raise ValueError if a complete run lacks what every complete run has."""
+    for name in measures.required(experiment):
+        value = values[name]
+        if value is None:
+            raise ValueError(f"{name} is empty")
+        if (name in NEVER_ZERO and value == 0) or (isinstance(value, Epochs) and value.value == 0):
+            raise ValueError(f"{name} is 0")
+
+
+def _require_curves(curves: Any) -> None:
+    if not isinstance(curves, dict) or curves.keys() != set(measures.CURVES):
+        raise ValueError(f"curves must be {', '.join(measures.CURVES)}")
+    for name, curve in curves.items():
+        # Also False and True are an int.
+        if not isinstance(curve, list) or not all(type(x) in (int, float) for x in curve):
+            raise ValueError(f"the curve of {name} is no list of numbers")
+        if not all(map(math.isfinite, curve)):
+            raise ValueError(f"the curve of {name} is not finite")
 
 
 def _value(name: str, text: str) -> Any:
     if text == "":
         return None
-    if name.startswith("epochs_to_"):
-        return Epochs(float(text.removeprefix(">")), text.startswith(">"))
-    return int(text) if name in measures.COUNTS else float(text)
+    value = int(text) if name in measures.COUNTS else float(text.removeprefix(">"))
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} cannot be {text!r}")
+    return Epochs(value, text.startswith(">")) if name.startswith("epochs_to_") else value

@@ -89,9 +89,18 @@ def recorded(experiment: Experiment, path: Path) -> Record:
         for arm in experiment.arms:
             # Where the data lie decides nothing; nor need this computer have the precision.
             settings = resolved(experiment, arm, seed=0, computing=Computing(data_root="."))
-            now = deciding(experiment, settings) | {"precision": first.settings["precision"]}
+            precision = first.settings.get("precision", settings.precision)
+            now = deciding(experiment, settings) | {"precision": precision}
             record.require_settings(arm, now)
     return record
+
+
+def require_arm(experiment: Experiment, arm: str) -> None:
+    """Raise UsageError if an experiment has no arm of this name."""
+    if arm not in experiment.arms:
+        raise UsageError(
+            f"{experiment.name} has no arm {arm!r}: choose from {', '.join(experiment.arms)}"
+        )
 
 
 def run_missing(request: Request, started: float) -> int:
@@ -226,9 +235,10 @@ def repeat(request: Request, arm: str, seed: int) -> int:
         the exit code: 0 if all are the same digit for digit, 1 if any differs.
 
     Raises:
-        UsageError: the record has no such row.
+        UsageError: there is no such arm, or the record has no such row.
         BackendError, DataError, OSError, OutOfMemory: what else is wrong.
     """
+    require_arm(request.experiment, arm)
     record = Record(request.rows, request.experiment)
     if (arm, seed) not in record.rows:
         raise UsageError(f"{request.rows} has no row of {arm}, seed {seed}")

@@ -3,9 +3,15 @@
 import pytest
 
 from alexnet.errors import DataError, UsageError
+from alexnet.experiments import measures
 from alexnet.experiments.experiment import Epochs
 from alexnet.experiments.record import DIVERGED, Record
 from tests.alexnet.experiments.made_up import COMPARED, LEVEL, record_with, row
+
+
+SETTINGS = '"{""lr"": 0.01, ""precision"": ""float32""}"'
+ENTRIES = ", ".join(f'""{name}"": [0.5, 0.75]' for name in measures.CURVES)
+CURVES = f'"{{{ENTRIES}}}"'
 
 
 def full_row(seed=0):
@@ -21,10 +27,12 @@ def full_row(seed=0):
 
 def test_rows_come_back_digit_for_digit(tmp_path):
     rows = full_row(), row("other", 1, **{LEVEL.column: Epochs(60.0, True)})
-    diverged = row("other", 2, state=DIVERGED)
+    never = {name: None for name in measures.required(COMPARED)} | {"epochs": 0}
+    diverged = row("other", 2, state=DIVERGED, **never | {LEVEL.column: Epochs(0.0, True)})
     record = record_with(tmp_path, *rows, diverged)
     again = Record(record.path, COMPARED)
     assert list(again.rows.values()) == [*rows, diverged]
+    assert again.rows["other", 2].values[LEVEL.column] == Epochs(0.0, True)
     assert type(again.rows["one", 0].values["only_one_view"]) is int
 
 
@@ -83,10 +91,23 @@ def test_rows_of_other_images_are_refused(tmp_path):
         (lambda text: text[: len(text) - 40], "is damaged"),
         (lambda text: text + text.splitlines()[-1] + "\n", "has two rows of one, seed 0"),
         (lambda text: "", "its columns are others"),
+        (lambda text: text.replace(SETTINGS, "[]"), "settings are no object"),
+        (lambda text: text.replace(CURVES, "{}"), "curves must be"),
+        (lambda text: text.replace(CURVES, "[1]"), "curves must be"),
+        (lambda text: text.replace('""val_loss"": [0.5', '""val_loss"": [NaN'), "is not finite"),
+        (lambda text: text.replace('""val_loss"": [0.5', '""val_loss"": [null'), "no list of num"),
+        (lambda text: text.replace('""val_loss"": [0.5, 0.75]', '""val_loss"": 1'), "no list of"),
+        (lambda text: text.replace(repr(0.1 + 0.2), ""), "val_top1 is empty"),
+        (lambda text: text.replace(repr(0.1 + 0.2), "nan"), "val_top1 cannot be 'nan'"),
+        (lambda text: text.replace(repr(0.1 + 0.2), "-1"), "val_top1 cannot be '-1'"),
+        (lambda text: text.replace(repr(1 / 3), "0"), "epochs_to_0.25 is 0"),
+        (lambda text: text.replace(repr(1 / 3), ">0"), "epochs_to_0.25 is 0"),
+        (lambda text: text.replace(",1000,", ",0,"), "val_images is 0"),
     ],
 )
 def test_files_that_are_no_record(tmp_path, change, message):
     path = record_with(tmp_path, full_row()).path
+    assert change(path.read_text()) != path.read_text()
     path.write_text(change(path.read_text()))
     with pytest.raises(DataError, match=message):
         Record(path, COMPARED)

@@ -314,3 +314,16 @@ def test_repeat_names_what_differs(run_tiny, complete, tmp_path, capsys):
 def test_repeat_of_a_run_that_there_is_not(run_tiny, complete, error_of):
     code, line = error_of(run_tiny, complete, "--repeat", "fast:7")
     assert code == 2 and "has no row of fast, seed 7" in line
+
+
+def test_repeat_of_an_arm_that_there_is_no_more(run_tiny, experiments, complete, error_of):
+    experiments[NAME] = replace(TINY, arms={"slow": TINY.arms["slow"]}, comparisons=())
+    code, line = error_of(run_tiny, complete, "--repeat", "fast:0")
+    assert code == 2 and "tiny has no arm 'fast': choose from slow" in line
+
+
+def test_a_row_from_before_there_was_an_option_had_its_default(run_tiny, complete, tmp_path, capsys):
+    text = (complete / "rows.csv").read_text().replace('""precision"": ""float32"", ', "")
+    assert "float32" not in text.replace("--precision float32", "")
+    (tmp_path / "rows.csv").write_text(text)
+    assert run_tiny(tmp_path, "--table") == 0
