@@ -162,6 +162,7 @@ class Experiment:
         color_columns: whether to test the halves of conv1 for color.
         minutes: of a run on two CPU cores, about.
         quick: the options in which the quick form differs.
+        is_quick: whether this is the quick form of an experiment.
 
     Raises:
         ValueError: the declarations contradict each other.
@@ -183,6 +184,7 @@ class Experiment:
     color_columns: bool = False
     minutes: float = math.nan
     quick: Options = field(default_factory=lambda: {"subset": 200, "epochs": 2})
+    is_quick: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.arms):
@@ -216,17 +218,15 @@ class Experiment:
         """A tiny form under another name, to see that everything works: no result.
 
         Args:
-            has_data: whether the data are given; without them the demo set serves.
+            has_data: whether the data are given; without them the demo set serves, under a third
+                name, as rows of two data sets do not mix.
         """
         return replace(
             self,
-            name=f"{self.name}-quick",
+            name=f"{self.name}-quick" if has_data else f"{self.name}-quick-demo",
             data=self.data if has_data else "demo",
             settings={**self.settings, **self.quick},
             seeds=min(self.seeds, QUICK_SEEDS),
             rate_seeds=(),
+            is_quick=True,
         )
-
-    @property
-    def is_quick(self) -> bool:
-        return self.name.endswith("-quick")

@@ -161,7 +161,9 @@ def _color_columns(comparison: ColorColumns, rows: list[RunRow]) -> Outcome:
     interval = intervals.share_interval(found, len(p))
     verdict = _by_chance(interval, len(p)) if comparison.null else _in_every_run(interval)
     if silent := len(rows) - len(p):
-        verdict = f"{verdict}; without {cli.counted(silent, 'run')} of which a half does not respond"
+        verdict = (
+            f"{verdict}; without {cli.counted(silent, 'run')} of which a half does not respond"
+        )
     return outcome._replace(interval=_interval(interval, "{:.0%}".format), verdict=verdict)
 
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -88,14 +89,17 @@ def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     experiments[NAME] = experiment = replace(TINY, ten_views=False)
     assert command.main([NAME, "--quick", "--seeds", "1", "--arms", "fast"]) == 0
-    folder = tmp_path / "runs/experiments/tiny-quick"
+    folder = tmp_path / "runs/experiments/tiny-quick-demo"
     (row,) = Record(folder / "rows.csv", experiment.quick_form(has_data=False)).rows.values()
     assert (row.experiment, row.settings["subset"], row.settings["data"]) == (
-        "tiny-quick", 10, "demo"
+        "tiny-quick-demo", 10, "demo"
     )  # fmt: skip
     capsys.readouterr()
     assert command.main([NAME, "--quick", "--table"]) == 0
     assert "This is the quick form" in capsys.readouterr().out
+    # With the data it is another form, with a record of its own.
+    assert command.main([NAME, "--quick", "--data-root", "photos", "--table"]) == 2
+    assert f"{Path('runs/experiments/tiny-quick/rows.csv')} has no rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -108,6 +112,15 @@ def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, caps
         ([NAME, "--table"], 2, "has no rows yet"),
         ([NAME, "--repeat", "fast"], 2, "is no ARM:SEED"),
         ([NAME, "--repeat", "fast:0", "--table"], 2, "give one"),
+        ([NAME, "--repeat", "fast:0", "--max-time", "1h"], 2, "--max-time has no effect with"),
+        ([NAME, "--repeat", "fast:0", "--keep-networks"], 2, "--keep-networks has no effect"),
+        ([NAME, "--repeat", "fast:0", "--seeds", "2"], 2, "--seeds has no effect with --repeat"),
+        ([NAME, "--table", "--arms", "fast"], 2, "--arms has no effect with --table and --plot"),
+        ([NAME, "--plot", "a.png", "--seeds", "1"], 2, "--seeds has no effect with --table"),
+        ([NAME, "--table", "--workers", "0"], 2, "--workers has no effect with --table"),
+        ([NAME, "--table", "--data-root", "."], 2, "--data-root has no effect with --table"),
+        (["--quick"], 2, "--quick needs the NAME of an experiment"),
+        (["--table", "--seeds", "3"], 2, "--seeds needs the NAME of an experiment"),
         ([NAME, "--data-root", "missing"], 3, "missing: no such folder"),
         ([NAME, "--quick", "--out", "/proc/out"], 7, "/proc"),
     ],
@@ -127,7 +140,7 @@ def test_rows_of_the_experiment_and_of_its_quick_form_do_not_mix(
     assert code == 3 and "is the record of tiny, not of tiny-quick" in line
 
 
-def test_an_experiment_without_comparisons_has_one_table(run_tiny, experiments, complete, capsys):
+def test_an_experiment_without_comparisons_has_one_table(experiments, complete, capsys):
     experiments[NAME] = replace(TINY, comparisons=())
-    assert run_tiny(complete, "--table") == 0
+    assert command.main([NAME, "--out", str(complete), "--table"]) == 0
     assert capsys.readouterr().out.count("\n| --- |") == 1

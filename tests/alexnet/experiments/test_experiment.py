@@ -57,6 +57,7 @@ def test_declarations_that_contradict_each_other(changes, message):
 
 def test_the_quick_form_has_a_name_of_its_own_and_few_images():
     quick = COMPARED.quick_form(has_data=False)
-    assert (quick.name, quick.data, quick.seeds) == ("made-up-quick", "demo", 2)
+    assert (quick.name, quick.data, quick.seeds) == ("made-up-quick-demo", "demo", 2)
     assert quick.settings["subset"] == 200 and quick.is_quick
-    assert COMPARED.quick_form(has_data=True).data == COMPARED.data
+    with_data = COMPARED.quick_form(has_data=True)
+    assert (with_data.name, with_data.data) == ("made-up-quick", COMPARED.data)

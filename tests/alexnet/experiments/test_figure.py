@@ -24,7 +24,11 @@ def test_a_diverged_run_has_a_line_and_does_not_count_in_the_mean(tmp_path):
     (axes,) = experiment_figure(COMPARED, record_with(tmp_path, *rows)).axes
     thin = [line for line in axes.lines if line.get_linewidth() == 0.6]
     (mean,) = (line for line in axes.lines if line.get_linewidth() == 2)
-    assert [list(line.get_ydata()) for line in thin] == [[0.75, 0.5, 0.25], [0.5, 0.5, 0], [0.9] * 2]
+    assert [list(line.get_ydata()) for line in thin] == [
+        [0.75, 0.5, 0.25],
+        [0.5, 0.5, 0],
+        [0.9] * 2,
+    ]
     assert list(mean.get_xdata()) == [0.5, 1.5, 2.5]
     assert list(mean.get_ydata()) == [0.625, 0.5, 0.125]
     (band,) = axes.collections

@@ -8,7 +8,6 @@ from alexnet.experiments.experiment import Epochs
 from alexnet.experiments.record import DIVERGED, Record
 from tests.alexnet.experiments.made_up import COMPARED, LEVEL, record_with, row
 
-
 SETTINGS = '"{""lr"": 0.01, ""precision"": ""float32""}"'
 ENTRIES = ", ".join(f'""{name}"": [0.5, 0.75]' for name in measures.CURVES)
 CURVES = f'"{{{ENTRIES}}}"'

@@ -322,8 +322,8 @@ def test_repeat_of_an_arm_that_there_is_no_more(run_tiny, experiments, complete,
     assert code == 2 and "tiny has no arm 'fast': choose from slow" in line
 
 
-def test_a_row_from_before_there_was_an_option_had_its_default(run_tiny, complete, tmp_path, capsys):
+def test_a_row_from_before_there_was_an_option_had_its_default(experiments, complete, tmp_path):
     text = (complete / "rows.csv").read_text().replace('""precision"": ""float32"", ', "")
     assert "float32" not in text.replace("--precision float32", "")
     (tmp_path / "rows.csv").write_text(text)
-    assert run_tiny(tmp_path, "--table") == 0
+    assert command.main([NAME, "--out", str(tmp_path), "--table"]) == 0
