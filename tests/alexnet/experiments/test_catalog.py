@@ -1,6 +1,7 @@
 """The experiments of the catalog: their options exist, and fit each other."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,9 @@ def test_options_of_every_arm_are_those_of_the_training(name, is_quick):
         given = arm_settings.keywords(experiment, arm, 0, computing)
         command = arm_settings.command(given, settings, settings.epochs)
         again = new_run(parse(shlex.split(command)[3:])[0])
+        # What the options imply is in the command.
+        assert again.resize is not None and again.bias_init is not None
+        settings = replace(settings, resize=again.resize, bias_init=again.bias_init)
         deciding = [arm_settings.deciding(experiment, each) for each in (settings, again)]
         assert deciding[0] == deciding[1]
 
