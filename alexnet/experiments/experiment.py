@@ -155,7 +155,8 @@ class Experiment:
         arms: the options in which each arm differs, by its name.
         seeds: how many are proposed; they are 0, 1, 2 and so on.
         comparisons: how the claims are decided.
-        rate_seeds: with which the rates of the arms were chosen. They do not count as results.
+        rate_seeds: with which the rates of the arms were searched; empty where they were not. They
+            do not count as results.
         epochs_to: epochs to measure.
         until: end each run when this is reached; `settings` has the most epochs.
         ten_views: whether the networks also see ten views of each image.

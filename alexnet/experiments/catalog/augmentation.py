@@ -32,7 +32,6 @@ AUGMENTATION = Experiment(
         "both": {"augmentation": "paper"},
     },
     seeds=5,
-    rate_seeds=(1000,),
     ten_views=True,
     comparisons=(
         Difference("both", "none", "val_error", sign=-1),

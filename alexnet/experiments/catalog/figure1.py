@@ -40,7 +40,6 @@ FIGURE1 = Experiment(
         "tanh-2012": {"activation": "tanh", "lr": 0.004, **START_2012},
     },
     seeds=5,
-    rate_seeds=(1000,),
     epochs_to=(QUARTER,),
     until=QUARTER,
     comparisons=(

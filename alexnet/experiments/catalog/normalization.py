@@ -35,7 +35,6 @@ NORMALIZATION = Experiment(
         "constant": {"norm": "constant", "norm_gain": 0.7},
     },
     seeds=5,
-    rate_seeds=(1000,),
     comparisons=(
         Difference("lrn", "none", "val_error", sign=-1, size=0.02),
         Difference("lrn", "constant", "val_error", sign=-1),

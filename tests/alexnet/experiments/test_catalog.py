@@ -41,3 +41,8 @@ def test_names_and_claims(name):
             assert comparison.measure in MEASURES
     assert bool(experiment.claims) == bool(experiment.section) == bool(experiment.comparisons)
     assert not set(experiment.rate_seeds) & set(range(experiment.seeds))
+
+
+def test_no_experiment_claims_that_its_rates_were_searched():
+    """Until they are, with the seeds declared."""
+    assert not [name for name, each in EXPERIMENTS.items() if each.rate_seeds]
