@@ -23,6 +23,8 @@ AUGMENTATION = Experiment(
         "norm": "none",
         "batch_size": 128,
         "epochs": 30,
+        # For which the rate was tried.
+        "scale": 1 / 64,
         "lr": 0.03,
     },
     arms={

@@ -21,8 +21,8 @@ NORMALIZATION = Experiment(
         "dropout": 0,
         "batch_size": 128,
         "epochs": 30,
-        # The constants of the normalization are for gray levels: divided by 64 they would leave a
-        # multiplication by a constant.
+        # The start of the authors' code, whose small weights in conv1 are for gray levels as they
+        # are. The normalization itself is the same at any scale, as its alpha follows it.
         "init": "code2012",
         "scale": 1,
         "lr": 0.001,

@@ -46,3 +46,12 @@ def test_names_and_claims(name):
 def test_no_experiment_claims_that_its_rates_were_searched():
     """Until they are, with the seeds declared."""
     assert not [name for name, each in EXPERIMENTS.items() if each.rate_seeds]
+
+
+@pytest.mark.parametrize("name", ["figure1", "normalization", "augmentation"])
+def test_rates_of_the_small_network_stand_with_the_scale_they_were_tried_at(name):
+    """A later default of --scale must not change the runs."""
+    experiment = EXPERIMENTS[name]
+    for options in experiment.arms.values():
+        given = {**experiment.settings, **options}
+        assert given["scale"] == (1 if given.get("init") == "code2012" else 1 / 64)
