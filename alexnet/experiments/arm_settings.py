@@ -77,7 +77,7 @@ def keywords(experiment: Experiment, arm: str, seed: int, computing: Computing) 
 def deciding(experiment: Experiment, settings: Settings) -> dict[str, Any]:
     """Everything that decides the result of an arm, for the record; of values that JSON has."""
     values = {name: value for name, value in asdict(settings).items() if name not in NOT_DECIDING}
-    # The same images may lie there in several forms, which train alike.
+    # The same images may lie there in several forms; `data_digest` tells whether they are the same.
     values["data"] = experiment.data
     if experiment.until is not None:
         values["until"] = str(experiment.until)

@@ -20,7 +20,7 @@ DONE, DIVERGED = "done", "diverged"
 NEVER_ZERO = ("epochs", "val_images")
 BEFORE_MEASURES = (
     *("experiment", "arm", "seed", "state", "digest", "version", "commit", "backend", "threads"),
-    *("date", "validation_set", "command"),
+    *("date", "data_digest", "command"),
 )
 AFTER_MEASURES = ("settings", "curves")
 
@@ -34,7 +34,7 @@ class RunRow:
         digest: of `settings`, see `arm_settings.digest`.
         commit: of the source, where it is a repository.
         date: of its end, UTC.
-        validation_set: twelve hexadecimal digits of its classes and labels.
+        data_digest: see `alexnet.experiments.data_digest.data_digest`.
         command: that repeats the training.
         values: by the names of `measures.names`; None for what is not measured.
         settings: see `arm_settings.deciding`.
@@ -51,7 +51,7 @@ class RunRow:
     backend: str
     threads: int
     date: str
-    validation_set: str
+    data_digest: str
     command: str
     values: Values = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
@@ -111,14 +111,14 @@ class Record:
                     f"settings, which must not mix: {changed}; choose another --rows FILE"
                 )
 
-    def require_validation_set(self, digest: str) -> None:
+    def require_data(self, digest: str) -> None:
         """Raise UsageError if a row was made with other images."""
         for row in self.rows.values():
-            if row.validation_set != digest:
+            if row.data_digest != digest:
                 raise UsageError(
                     f"{self.path}: the row of {row.arm}, seed {row.seed}, was made with other "
-                    "images for validation, which must not mix: give their --data-root DIR, or "
-                    "choose another --rows FILE"
+                    "images, which must not mix: give their --data-root DIR, or choose another "
+                    "--rows FILE"
                 )
 
     def _read(self) -> None:

@@ -15,6 +15,7 @@ from alexnet import cli, files, interrupts
 from alexnet.errors import Diverged, UsageError
 from alexnet.experiments import measures
 from alexnet.experiments.arm_settings import Computing, deciding, resolved
+from alexnet.experiments.data_digest import data_digest
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.measures import MEASURES
 from alexnet.experiments.record import DONE, Record, RunRow
@@ -24,7 +25,6 @@ from alexnet.experiments.single_run import (
     remove_checkpoints,
     row_of,
     train,
-    validation_digest,
 )
 from alexnet.run import folder as run_folder
 from alexnet.training.run import Ending
@@ -85,7 +85,7 @@ def recorded(experiment: Experiment, path: Path) -> Record:
     """
     record = Record(path, experiment)
     for first in list(record.rows.values())[:1]:
-        record.require_validation_set(first.validation_set)
+        record.require_data(first.data_digest)
         for arm in experiment.arms:
             # Where the data lie decides nothing; nor need this computer have the precision.
             settings = resolved(experiment, arm, seed=0, computing=Computing(data_root="."))
@@ -155,21 +155,19 @@ def _make_all(
     Raises:
         Stopped: see `_make`.
     """
-    validation_set = validation_digest(request.single(*missing[0]))
-    record.require_validation_set(validation_set)
+    data = data_digest(request.experiment, request.computing)
+    record.require_data(data)
     with _kept_in(request):
         for number, (arm, seed) in enumerate(missing, start=1):
             single = request.single(arm, seed)
             cli.say(f"run {number} of {len(missing)}: {single.title}")
-            row = _make(single, validation_set, started, request.max_time)
+            row = _make(single, data, started, request.max_time)
             record.append(row)
             remove_checkpoints(single.folder, request.keep_networks)
             print(f"{single.title}: {_summary(row)}", flush=True)
 
 
-def _make(
-    single: SingleRun, validation_set: str, started: float, max_time: int | None = None
-) -> RunRow:
+def _make(single: SingleRun, data: str, started: float, max_time: int | None = None) -> RunRow:
     """Train and measure.
 
     Raises:
@@ -185,7 +183,7 @@ def _make(
         ending = error
     if isinstance(ending, Ending) and not ending.finished:
         raise Stopped(ending.signal)
-    return row_of(single, ending, validation_set)
+    return row_of(single, ending, data)
 
 
 def _progress(request: Request, record: Record) -> str:
@@ -244,13 +242,13 @@ def repeat(request: Request, arm: str, seed: int) -> int:
         raise UsageError(f"{request.rows} has no row of {arm}, seed {seed}")
     record.require_settings(arm, request.single(arm, seed).deciding_settings())
     before = record.rows[arm, seed]
-    validation_set = validation_digest(request.single(arm, seed))
-    record.require_validation_set(validation_set)
+    data = data_digest(request.experiment, request.computing)
+    record.require_data(data)
     with _kept_in(request):
         folder = Path(tempfile.mkdtemp(prefix=files.UNFINISHED, dir=request.out))
         try:
             single = request.single(arm, seed, folder / "run")
-            now = _make(single, validation_set, time.monotonic())
+            now = _make(single, data, time.monotonic())
         except Stopped as stop:
             assert stop.signal is not None  # there is no limit of time
             cli.say(f"{interrupts.word(stop.signal)}; nothing is compared or kept")

@@ -8,8 +8,7 @@ from typing import Any
 
 import minigrad
 from alexnet import files
-from alexnet.data.identity import identity
-from alexnet.errors import CheckpointError, DataError, Diverged, UsageError
+from alexnet.errors import CheckpointError, Diverged, UsageError
 from alexnet.experiments import arm_settings, measures
 from alexnet.experiments.arm_settings import Computing
 from alexnet.experiments.experiment import Experiment
@@ -17,15 +16,12 @@ from alexnet.experiments.record import DIVERGED, DONE, RunRow
 from alexnet.run import checkpoint_files, environment
 from alexnet.run.checkpoint import LAST
 from alexnet.run.metrics import read_rows
-from alexnet.training.data import load_sets
 from alexnet.training.options import from_keywords
 from alexnet.training.run import Ending, run
 from alexnet.training.settings import Settings
 from minigrad.distributed import Team
 
 SETTINGS = "experiment.json"
-# Digests of the validation sets, the same whatever the form of the data.
-DATA_SETS = {"cifar10": "0e309c624dc1", "imagenette": "89754c9c466a"}
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def _require_settings(single: SingleRun) -> None:
         )
 
 
-def row_of(single: SingleRun, ending: Ending | Diverged, validation_set: str) -> RunRow:
+def row_of(single: SingleRun, ending: Ending | Diverged, data_digest: str) -> RunRow:
     """The row of a run that is complete, or has diverged: measures what there is to measure."""
     settings, rows = single.settings(), read_rows(single.folder)
     if isinstance(ending, Ending):
@@ -154,28 +150,12 @@ def row_of(single: SingleRun, ending: Ending | Diverged, validation_set: str) ->
         backend=settings.backend,
         threads=environment.machine()["threads"],
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        validation_set=validation_set,
+        data_digest=data_digest,
         command=arm_settings.command(single.keywords(), settings, epochs),
         values=values,
         settings=deciding,
         curves=measures.curves(rows),
     )
-
-
-def validation_digest(single: SingleRun) -> str:
-    """Twelve hexadecimal digits of the classes and labels of the validation set.
-
-    Raises:
-        DataError: the data cannot be used, or are not those of the experiment.
-    """
-    _, validation = load_sets(single.settings())
-    digest, name = identity(validation)["sha256"][:12], single.experiment.data
-    if DATA_SETS.get(name, digest) != digest:
-        raise DataError(
-            f"{single.computing.data_root}: these images are not {name}, which "
-            f"{single.experiment.name} is about: give the folder that holds {name}"
-        )
-    return digest
 
 
 def remove_checkpoints(folder: Path, keep_last: bool) -> None:

@@ -53,7 +53,7 @@ def row(arm="one", seed=0, *, state=DONE, experiment=COMPARED, **values):
         backend="cpu",
         threads=2,
         date="2026-01-01T00:00:00+00:00",
-        validation_set="0" * 12,
+        data_digest="0" * 12,
         command="python -m alexnet.train --lr 0.01",
         values=known,
         settings={"lr": 0.01, "precision": "float32"},

@@ -75,9 +75,9 @@ def test_rows_with_other_settings_are_refused(tmp_path):
 
 def test_rows_of_other_images_are_refused(tmp_path):
     record = record_with(tmp_path, full_row())
-    record.require_validation_set("0" * 12)
+    record.require_data("0" * 12)
     with pytest.raises(UsageError, match="other images"):
-        record.require_validation_set("1" * 12)
+        record.require_data("1" * 12)
 
 
 @pytest.mark.parametrize(

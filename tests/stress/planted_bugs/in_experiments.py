@@ -130,8 +130,8 @@ FAULTS = [
     ),
     Fault(
         "experiments: other data than those of the claim are taken",
-        "alexnet/experiments/single_run.py",
-        "    if DATA_SETS.get(name, digest) != digest:",
+        "alexnet/experiments/data_digest.py",
+        "    if LABELS.get(name, labels) != labels:",
         "    if False:",
         RUNNER + "other_data",
     ),
