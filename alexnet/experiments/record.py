@@ -1,10 +1,12 @@
 """The record of an experiment: a CSV file with a row for each run that is complete."""
 
+import contextlib
 import csv
 import io
 import json
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from alexnet.experiments.experiment import Epochs, Experiment
 from alexnet.experiments.measures import Values
 
 DONE, DIVERGED = "done", "diverged"
+LOCK, LONGEST_WAIT = ".rows.lock", 60  # seconds
 NEVER_ZERO = ("epochs", "val_images")
 BEFORE_MEASURES = (
     *("experiment", "arm", "seed", "state", "digest", "version", "commit", "backend", "threads"),
@@ -79,6 +82,8 @@ class Record:
         self._experiment = experiment
         self._columns = (*BEFORE_MEASURES, *measures.names(experiment), *AFTER_MEASURES)
         self.rows: dict[tuple[str, int], RunRow] = {}
+        self._settings: dict[str, dict[str, Any]] = {}  # that were required, by arm
+        self._data: str | None = None  # the digest that was required
         if path.exists():
             self._read()
 
@@ -92,18 +97,26 @@ class Record:
         Raises:
             DataError: the file has been damaged meanwhile.
             OSError: it cannot be written; it is as before.
+            UsageError: rows that another command has added meanwhile are not what was required.
         """
-        meanwhile = Record(self.path, self._experiment).rows
-        with_row = {**meanwhile, row.key: meanwhile.get(row.key, row)}
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self._columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(map(_cells, with_row.values()))
-        files.write(self.path, text.getvalue().encode())
+        with writing_rows(self.path.parent):
+            now = Record(self.path, self._experiment)
+            for arm, settings in self._settings.items():
+                now.require_settings(arm, settings)
+            if self._data is not None:
+                now.require_data(self._data)
+            meanwhile = now.rows
+            with_row = {**meanwhile, row.key: meanwhile.get(row.key, row)}
+            text = io.StringIO()
+            writer = csv.DictWriter(text, self._columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(map(_cells, with_row.values()))
+            files.write(self.path, text.getvalue().encode())
         self.rows = with_row
 
     def require_settings(self, arm: str, deciding_settings: dict[str, Any]) -> None:
-        """Raise UsageError if a row of an arm was made with other settings."""
+        """Raise UsageError if a row of an arm was made with other settings, now or in `append`."""
+        self._settings[arm] = deciding_settings
         for row in self.of_arm(arm):
             if changed := difference(row.settings, deciding_settings):
                 raise UsageError(
@@ -112,7 +125,8 @@ class Record:
                 )
 
     def require_data(self, digest: str) -> None:
-        """Raise UsageError if a row was made with other images."""
+        """Raise UsageError if a row was made with other images, now or in `append`."""
+        self._data = digest
         for row in self.rows.values():
             if row.data_digest != digest:
                 raise UsageError(
@@ -144,6 +158,29 @@ class Record:
                     f"{self.path} has two rows of {row.arm}, seed {row.seed}: remove one"
                 )
             self.rows[row.key] = row
+
+
+@contextlib.contextmanager
+def writing_rows(folder: Path) -> Iterator[None]:
+    """Within this block no other command reads and replaces a record in a folder.
+
+    Raises:
+        UsageError: another command has done so for longer than it can take.
+    """
+    end = time.monotonic() + LONGEST_WAIT
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(files.locked(folder / LOCK))
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    raise UsageError(
+                        f"{folder / LOCK} is in use by another command: end that, then give the "
+                        "same command again"
+                    ) from error
+                time.sleep(0.05)
+        yield
 
 
 def done(rows: Iterable[RunRow]) -> list[RunRow]:

@@ -18,7 +18,7 @@ from alexnet.experiments.arm_settings import Computing, deciding, resolved
 from alexnet.experiments.data_digest import data_digest
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.measures import MEASURES
-from alexnet.experiments.record import DONE, Record, RunRow
+from alexnet.experiments.record import DONE, Record, RunRow, writing_rows
 from alexnet.experiments.single_run import (
     SingleRun,
     has_leftovers,
@@ -222,7 +222,9 @@ def _kept_in(request: Request) -> Iterator[None]:
                 f"{request.out} is in use by another command: wait until it ends, or choose "
                 "another --out"
             ) from error
-        files.remove_unfinished(request.out)
+        # Another command may be writing a record here, as its --rows may be in this folder.
+        with writing_rows(request.out):
+            files.remove_unfinished(request.out)
         yield
 
 

@@ -1,11 +1,13 @@
 """The record: every number comes back digit for digit, and other rows are refused."""
 
+from threading import Thread
+
 import pytest
 
 from alexnet.errors import DataError, UsageError
 from alexnet.experiments import measures
 from alexnet.experiments.experiment import Epochs
-from alexnet.experiments.record import DIVERGED, Record
+from alexnet.experiments.record import DIVERGED, Record, writing_rows
 from tests.alexnet.experiments.made_up import COMPARED, LEVEL, record_with, row
 
 SETTINGS = '"{""lr"": 0.01, ""precision"": ""float32""}"'
@@ -49,6 +51,48 @@ def test_rows_that_another_command_adds_stay(tmp_path):
     again = Record(tmp_path / "rows.csv", COMPARED).rows
     assert list(again) == [("one", 0), ("other", 0)]
     assert again["one", 0] == records[1].rows["one", 0] == first
+
+
+def test_rows_of_two_commands_at_once_are_all_there(tmp_path):
+    """Each reads the file and replaces it."""
+    records = [Record(tmp_path / "rows.csv", COMPARED) for _ in range(2)]
+
+    def add(record, arm):
+        for seed in range(20):
+            record.append(row(arm, seed))
+
+    threads = [Thread(target=add, args=pair) for pair in zip(records, COMPARED.arms)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Record(tmp_path / "rows.csv", COMPARED).rows) == 40
+
+
+def test_other_rows_that_another_command_adds_are_refused(tmp_path):
+    records = [Record(tmp_path / "rows.csv", COMPARED) for _ in range(2)]
+    records[1].require_settings("one", {"lr": 0.02, "precision": "float32"})
+    records[1].require_data("0" * 12)
+    records[0].append(row("one", 0))
+    before = records[0].path.read_bytes()
+    with pytest.raises(UsageError, match="lr was 0.01, and is 0.02 now"):
+        records[1].append(row("other", 0))
+    assert records[0].path.read_bytes() == before
+
+
+def test_rows_of_other_images_that_another_command_adds_are_refused(tmp_path):
+    records = [Record(tmp_path / "rows.csv", COMPARED) for _ in range(2)]
+    records[1].require_data("1" * 12)
+    records[0].append(row("one", 0))
+    with pytest.raises(UsageError, match="other images"):
+        records[1].append(row("other", 0))
+
+
+def test_a_record_that_stays_locked_ends_with_a_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("alexnet.experiments.record.LONGEST_WAIT", 0.1)
+    record = Record(tmp_path / "rows.csv", COMPARED)
+    with writing_rows(tmp_path), pytest.raises(UsageError, match="in use by another command"):
+        record.append(row("one", 0))
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path, monkeypatch):

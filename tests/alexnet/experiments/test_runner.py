@@ -282,6 +282,18 @@ def test_a_folder_that_another_command_uses_is_refused(run_tiny, tmp_path, error
     assert code == 2 and "is in use by another command" in line
 
 
+def test_what_another_command_is_writing_stays(run_tiny, tmp_path, monkeypatch, error_of):
+    """Its --rows may be in this folder, and so its temporary folder."""
+    folder = tmp_path / "out"
+    monkeypatch.setattr("alexnet.experiments.record.LONGEST_WAIT", 0.1)
+    unfinished = folder / f"{runner.files.UNFINISHED}rows"
+    unfinished.mkdir(parents=True)
+    with runner.writing_rows(folder):
+        code, line = error_of(run_tiny, folder)
+    assert code == 2 and "in use by another command" in line
+    assert unfinished.exists()
+
+
 def test_a_foreign_run_in_the_place_of_a_run_is_refused(run_tiny, tmp_path, undisturbed, error_of):
     folder = tmp_path / "out"
     shutil.copytree(undisturbed, folder / "runs/slow-0")
