@@ -22,7 +22,7 @@ def test_without_a_name_the_experiments_are_listed(experiments, tmp_path, monkey
     assert command.main([]) == 0
     assert capsys.readouterr().out == (
         "tiny: Tiny\n"
-        "  results alone, no claim of the paper\n"
+        "  results only, no claim of the paper\n"
         "  photos; 2 arms (slow, fast), 2 seeds\n"
         "  rows: 0 of 4; about 0.1 min a run, 0.0067 h in all, on two cores\n"
         "\n"
@@ -31,6 +31,22 @@ def test_without_a_name_the_experiments_are_listed(experiments, tmp_path, monkey
         "  photos; 2 arms (one, other), 3 seeds\n"
         "  rows: 2 of 6; cost unknown\n"
     )
+
+
+def test_the_list_counts_declared_runs_and_names_damaged_records(
+    experiments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    experiments["made-up"] = COMPARED
+    folder, other = tmp_path / "runs/experiments/made-up", tmp_path / "runs/experiments/tiny"
+    folder.mkdir(parents=True)
+    other.mkdir()
+    record_with(folder, row("one"), row("one", 3), row("one", 17), row("removed"))
+    (other / "rows.csv").write_text("no record")
+    assert command.main([]) == 0
+    text = capsys.readouterr().out
+    assert "  rows: 1 of 6; cost unknown\n" in text
+    assert f"  {Path('runs/experiments/tiny/rows.csv')} is no record of tiny: its columns" in text
 
 
 @pytest.fixture
@@ -64,6 +80,7 @@ def test_tables_for_a_page(made_up, capsys):
     )
     assert text.count("\n| ") == 2 + 2 + 2 + 5
     assert "5 comparisons: of twenty 95% intervals, one misses" in text
+    assert "on these test images; that of ten views is over images, too. Nothing" in text
     assert "The rates were chosen with other seeds than those that count: 1000." in text
 
 
