@@ -31,7 +31,7 @@ examples:
   {NAME} figure1 --table --plot figure1.png
       the results so far
   {NAME} figure1 --data-root data --repeat relu:0
-      make a run anew and compare it digit for digit: exit code 1 if it differs
+      rerun a run and compare it digit for digit: exit code 1 if it differs
 """
 ROWS = "rows.csv"
 # The options that have an effect, by what is done; --data-root chooses the quick form of the data.
@@ -65,7 +65,7 @@ def _parser() -> cli.Parser:
     runs.add_argument(
         "--seeds", type=cli.count, metavar="N", help="of each arm; default: as the list says"
     )
-    runs.add_argument("--arms", type=_arms, metavar="A,B", help="these alone; default: all")
+    runs.add_argument("--arms", type=_arms, metavar="A,B", help="only these; default: all")
     runs.add_argument(
         "--quick",
         action="store_true",
@@ -100,7 +100,7 @@ def _parser() -> cli.Parser:
         "--repeat",
         type=_run_name,
         metavar="ARM:SEED",
-        help="make a run of the record anew, and compare every measure",
+        help="rerun a run of the record, and compare every measure",
     )
     return parser
 

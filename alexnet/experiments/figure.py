@@ -60,7 +60,7 @@ def experiment_figure(experiment: Experiment, record: Record) -> Figure:
     curve = _curve(experiment)
     for number, arm in enumerate(experiment.arms):
         color, dashes = COLORS[number % len(COLORS)], DASHES[number % len(DASHES)]
-        _draw_arm(axes, curve, arm, record.of_arm(arm), color, dashes)
+        _draw_arm(axes, curve, arm, record.arm_rows(arm), color, dashes)
     _finish(axes, curve, experiment)
     for number, line in enumerate(caption):
         add_text(figure, LEFT, TOP + HEIGHT + BELOW_AXES + LINE * number, line, fontsize=NORMAL)
@@ -69,7 +69,7 @@ def experiment_figure(experiment: Experiment, record: Record) -> Figure:
 
 def _caption(experiment: Experiment, record: Record) -> Iterator[str]:
     """The lines below the axes: the numbers of runs, and the comparisons with their verdicts."""
-    counts = ", ".join(f"{arm} {len(record.of_arm(arm))}" for arm in experiment.arms)
+    counts = ", ".join(f"{arm} {len(record.arm_rows(arm))}" for arm in experiment.arms)
     texts = [f"Runs: {counts}" + ("; quick form, no result" if experiment.is_quick else "")]
     for comparison in experiment.comparisons:
         compared, paper, here, interval, verdict = judge(comparison, record)

@@ -87,7 +87,7 @@ class Record:
         if path.exists():
             self._read()
 
-    def of_arm(self, arm: str) -> list[RunRow]:
+    def arm_rows(self, arm: str) -> list[RunRow]:
         """The rows of an arm, the seeds in order."""
         return sorted((r for r in self.rows.values() if r.arm == arm), key=lambda row: row.seed)
 
@@ -117,7 +117,7 @@ class Record:
     def require_settings(self, arm: str, deciding_settings: dict[str, Any]) -> None:
         """Raise UsageError if a row of an arm was made with other settings, now or in `append`."""
         self._settings[arm] = deciding_settings
-        for row in self.of_arm(arm):
+        for row in self.arm_rows(arm):
             if changed := difference(row.settings, deciding_settings):
                 raise UsageError(
                     f"{self.path}: the row of {row.arm}, seed {row.seed}, was made with other "
@@ -141,8 +141,8 @@ class Record:
                 reader = csv.DictReader(file, strict=True)
                 if tuple(reader.fieldnames or ()) != self._columns:
                     raise DataError(
-                        f"{self.path} is no record of {self._experiment.name}: its columns are "
-                        "others; choose another --rows FILE"
+                        f"{self.path} is no record of {self._experiment.name}: its columns "
+                        "differ; choose another --rows FILE"
                     )
                 rows = [_row(cells, self._experiment) for cells in reader]
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:

@@ -229,7 +229,7 @@ def _kept_in(request: Request) -> Iterator[None]:
 
 
 def repeat(request: Request, arm: str, seed: int) -> int:
-    """Make a run of the record anew, and print each measure beside the one of the record.
+    """Rerun a run of the record, and print each measure beside the one of the record.
 
     Returns:
         the exit code: 0 if all are the same digit for digit, 1 if any differs.

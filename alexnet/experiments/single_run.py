@@ -131,14 +131,14 @@ def row_of(single: SingleRun, ending: Ending | Diverged, data_digest: str) -> Ru
     """The row of a run that is complete, or has diverged: measures what there is to measure."""
     settings, rows = single.settings(), read_rows(single.folder)
     if isinstance(ending, Ending):
-        values = measures.of_complete_run(single.experiment, ending)
+        values = measures.measure_complete_run(single.experiment, ending)
     else:
-        values = measures.of_metrics(single.experiment, rows)
+        values = measures.measures_from_metrics(single.experiment, rows)
     deciding = arm_settings.deciding(single.experiment, settings)
-    # A run that has diverged did so in the epoch after its last complete one.
-    epochs = len(rows) if isinstance(ending, Ending) else len(rows) + 1
-    if single.experiment.until is None:
-        epochs = settings.epochs
+    epochs = settings.epochs
+    if single.experiment.until is not None:
+        # A run that has diverged did so in the epoch after its last complete one.
+        epochs = len(rows) if isinstance(ending, Ending) else len(rows) + 1
     return RunRow(
         experiment=single.experiment.name,
         arm=single.arm,

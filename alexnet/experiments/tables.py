@@ -50,7 +50,7 @@ def _arms_table(experiment: Experiment, record: Record) -> list[list[str]]:
     header += [f"epochs to {epochs_to}" for epochs_to in experiment.epochs_to]
     table = [header]
     for arm in experiment.arms:
-        rows = record.of_arm(arm)
+        rows = record.arm_rows(arm)
         finished = done(rows)
         cells = [arm, _count(rows)]
         for name in names:

@@ -21,7 +21,7 @@ from alexnet.inference.results import Estimate
 Shown = Callable[[float], str]  # how a difference is written
 
 HOLDS, DOES_NOT, NOT_RESOLVED = "holds", "does not", "not resolved"
-ONE_RUN = "no interval: of one arm there is one run alone"
+ONE_RUN = "no interval: one arm has only one run"
 
 
 class Outcome(NamedTuple):
@@ -48,7 +48,7 @@ def judge(comparison: Comparison, record: Record) -> Outcome:
     Raises:
         UsageError: SciPy is not installed.
     """
-    arms = [record.of_arm(arm) for arm in comparison.arms]
+    arms = [record.arm_rows(arm) for arm in comparison.arms]
     rows = [done(arm) for arm in arms]
     match comparison:
         case Difference():
@@ -77,7 +77,7 @@ def _difference(comparison: Difference, arm: list[RunRow], against: list[RunRow]
     if not arm or not against:
         return outcome
     values = [[measure.value(row.values) for row in rows] for rows in (arm, against)]
-    means = [sum(of_arm) / len(of_arm) for of_arm in values]
+    means = [sum(runs) / len(runs) for runs in values]
     outcome = outcome._replace(here=shown(means[0] - means[1]))
     if min(map(len, values)) < 2:
         return outcome._replace(verdict=ONE_RUN)
@@ -97,9 +97,9 @@ def _ratio(comparison: Ratio, slower: list[RunRow], faster: list[RunRow]) -> Out
     if not slower or not faster:
         return outcome
     epochs = [[row.values[column] for row in rows] for rows in (slower, faster)]
-    logs = [[math.log(value) for value, _ in of_arm] for of_arm in epochs]
+    logs = [[math.log(value) for value, _ in runs] for runs in epochs]
     ratio = math.exp(sum(logs[0]) / len(logs[0]) - sum(logs[1]) / len(logs[1]))
-    censored = [sum(epochs.censored for epochs in of_arm) for of_arm in epochs]
+    censored = [sum(run.censored for run in runs) for runs in epochs]
     if any(censored):
         never = " and ".join(
             f"{count} of {cli.counted(len(rows), 'run')} of {arm}"
@@ -137,7 +137,7 @@ def _ten_views(comparison: TenViews, rows: list[RunRow]) -> Outcome:
     tests = f"McNemar's p of each network: {', '.join(f'{value:.2g}' for value in p)}"
     outcome = outcome._replace(here=shown(sum(differences) / len(differences)))
     if len(rows) < 2:
-        return outcome._replace(verdict=f"no interval: one run alone; {tests}")
+        return outcome._replace(verdict=f"no interval: only one run; {tests}")
     interval = intervals.paired_difference(one, ten, images)
     verdict = f"{_side(interval, -1, size, shown)}; {tests}"
     return outcome._replace(interval=_interval(interval, shown), verdict=verdict)
@@ -157,7 +157,7 @@ def _color_columns(comparison: ColorColumns, rows: list[RunRow]) -> Outcome:
     found = sum(value < chance for value in p)
     outcome = outcome._replace(here=f"in {found} of {cli.counted(len(p), 'run')}")
     if len(p) < 2:
-        return outcome._replace(verdict="no interval: one run alone")
+        return outcome._replace(verdict="no interval: only one run")
     interval = intervals.share_interval(found, len(p))
     verdict = _by_chance(interval, len(p)) if comparison.null else _in_every_run(interval)
     if silent := len(rows) - len(p):

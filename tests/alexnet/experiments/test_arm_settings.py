@@ -113,3 +113,13 @@ def test_a_younger_option_had_its_default():
     assert arm_settings.difference(recorded, now) is None
     changed = arm_settings.difference(recorded, {**now, "momentum": 0.8})
     assert changed == "momentum was 0.9, and is 0.8 now"
+
+
+@pytest.mark.parametrize("arch, norm", [("alexnet", "lrn"), ("cifar", "within")])
+def test_the_command_has_what_a_later_default_could_change(arch, norm):
+    experiment = replace(TINY, settings={**TINY.settings, "arch": arch})
+    settings = arm_settings.resolved(experiment, "fast", 0, HERE)
+    given = arm_settings.keywords(experiment, "fast", 0, HERE)
+    words = shlex.split(arm_settings.command(given, settings, epochs=5))
+    assert words[words.index("--norm") + 1] == norm
+    assert words[words.index("--width") + 1] == "1.0"

@@ -39,7 +39,7 @@ def test_rows_come_back_digit_for_digit(tmp_path):
 
 def test_a_row_of_an_arm_in_the_order_of_seeds(tmp_path):
     record = record_with(tmp_path, full_row(2), full_row(0))
-    assert [row.seed for row in record.of_arm("one")] == [0, 2]
+    assert [row.seed for row in record.arm_rows("one")] == [0, 2]
 
 
 def test_rows_that_another_command_adds_stay(tmp_path):
@@ -128,12 +128,12 @@ def test_rows_of_other_images_are_refused(tmp_path):
     "change, message",
     [
         (lambda text: text.replace("made-up,one", "another,one"), "is the record of another"),
-        (lambda text: text.replace("val_loss", "loss"), "its columns are others"),
+        (lambda text: text.replace("val_loss", "loss"), "its columns differ"),
         (lambda text: text.replace("one,0", "one,x"), "is damaged"),
         (lambda text: text.replace("done", "begun"), "is damaged"),
         (lambda text: text[: len(text) - 40], "is damaged"),
         (lambda text: text + text.splitlines()[-1] + "\n", "has two rows of one, seed 0"),
-        (lambda text: "", "its columns are others"),
+        (lambda text: "", "its columns differ"),
         (lambda text: text.replace(SETTINGS, "[]"), "settings are no object"),
         (lambda text: text.replace(CURVES, "{}"), "curves must be"),
         (lambda text: text.replace(CURVES, "[1]"), "curves must be"),
