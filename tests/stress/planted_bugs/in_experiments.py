@@ -124,8 +124,8 @@ FAULTS = [
     Fault(
         "experiments: commands of rows leave out what chooses the network",
         "alexnet/experiments/arm_settings.py",
-        "values = {**asdict(settings), **given, ",
-        "values = {**asdict(settings), **{k: given[k] for k in ('data_root',)}, ",
+        "**_implied(given, settings), **given, ",
+        "**_implied(given, settings), **{k: given[k] for k in ('data_root',)}, ",
         FOLDER + "test_arm_settings.py -k chooses_the_network",
     ),
     Fault(
