@@ -154,24 +154,44 @@ def fitted(text: str, width: float, size: float, weight: str = "normal") -> str:
         size: of the font, points.
         weight: of the font.
     """
+    text = drawable(text)
+    if _inches(text, size, weight) <= width:
+        return text
+    length = len(text) - 1
+    while length and _inches(f"{text[:length].rstrip()}…", size, weight) > width:
+        length -= 1
+    return f"{text[:length].rstrip()}…"
+
+
+def wrapped(text: str, width: float, size: float, indent: str = "") -> list[str]:
+    """A text in lines that are no wider than `width`, broken at spaces.
+
+    Args:
+        width: inches.
+        size: of the font, points.
+        indent: of every line but the first.
+    """
+    first, *words = drawable(text).split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if _inches(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(indent + word)
+    return lines
+
+
+def _inches(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a text is in a font of `size` points."""
     _matplotlib()
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
     font = FontProperties(size=size, weight=weight)
-
-    def inches(text: str) -> float:
-        with boxes_for_missing_letters():
-            points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
-        return points / 72
-
-    text = drawable(text)
-    if inches(text) <= width:
-        return text
-    length = len(text) - 1
-    while length and inches(f"{text[:length].rstrip()}…") > width:
-        length -= 1
-    return f"{text[:length].rstrip()}…"
+    with boxes_for_missing_letters():
+        points, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return points / 72
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -7,11 +7,10 @@ from PIL import Image
 def central_square(image: np.ndarray | Image.Image, size: int) -> np.ndarray:
     """The central square of an image (H, W, 3), scaled to (size, size, 3).
 
-    An image of Pillow is cut and scaled before it becomes an array: the rest is never copied.
+    An image of Pillow is cut and scaled before it becomes an array: the rest is never copied. Of
+    an array that needs no scaling the result is a view.
     """
     height, width = _shape(image)
-    if height == width == size:
-        return np.asarray(image)
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     if isinstance(image, Image.Image):

@@ -13,10 +13,11 @@ from alexnet.experiments.catalog import EXPERIMENTS
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.figure import experiment_figure
 from alexnet.experiments.listing import listing
-from alexnet.experiments.runner import Request, recorded, repeat, run_missing
+from alexnet.experiments.runner import Request, recorded, repeat, require_arm, run_missing
 from alexnet.experiments.tables import page
 from alexnet.precision import PRECISIONS
 from alexnet.run.folder import RUNS
+from alexnet.training.settings import option_name
 
 NAME = "python -m alexnet.experiments"
 EXAMPLES = f"""\
@@ -30,9 +31,16 @@ examples:
   {NAME} figure1 --table --plot figure1.png
       the results so far
   {NAME} figure1 --data-root data --repeat relu:0
-      make a run anew and compare it digit for digit: exit code 1 if it differs
+      rerun a run and compare it digit for digit: exit code 1 if it differs
 """
 ROWS = "rows.csv"
+# The options that have an effect, by what is done; --data-root chooses the quick form of the data.
+USED = {
+    "--table and --plot": {"table", "plot", "quick", "data_root", "out", "rows"},
+    "--repeat": {
+        *("repeat", "quick", "data_root", "backend", "precision", "workers", "out", "rows"),
+    },
+}
 
 
 def _arms(text: str) -> tuple[str, ...]:
@@ -57,7 +65,7 @@ def _parser() -> cli.Parser:
     runs.add_argument(
         "--seeds", type=cli.count, metavar="N", help="of each arm; default: as the list says"
     )
-    runs.add_argument("--arms", type=_arms, metavar="A,B", help="these alone; default: all")
+    runs.add_argument("--arms", type=_arms, metavar="A,B", help="only these; default: all")
     runs.add_argument(
         "--quick",
         action="store_true",
@@ -67,14 +75,13 @@ def _parser() -> cli.Parser:
         "--max-time", type=cli.duration, metavar="TIME", help="stop, saved, after a time like 2h30m"
     )
     data_options.DATA_ROOT.add_to(runs)
-    cli.BACKEND.add_to(runs, default="cpu")
+    cli.BACKEND.add_to(runs)
     runs.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default="float32",
         help="of products in training; rows of two precisions do not mix; default: float32",
     )
-    data_options.WORKERS.add_to(runs, default=2)
+    data_options.WORKERS.add_to(runs)
     runs.add_argument(
         "--out", type=cli.path, metavar="DIR", help=f"default: {RUNS / 'experiments'}/NAME"
     )
@@ -93,7 +100,7 @@ def _parser() -> cli.Parser:
         "--repeat",
         type=_run_name,
         metavar="ARM:SEED",
-        help="make a run of the record anew, and compare every measure",
+        help="rerun a run of the record, and compare every measure",
     )
     return parser
 
@@ -101,19 +108,46 @@ def _parser() -> cli.Parser:
 def _run(argv: list[str] | None) -> int:
     started = time.monotonic()
     arguments = _parser().parse_args(argv)
+    _require_effect(arguments)
     if arguments.name is None:
         print(listing(EXPERIMENTS, {name: _folder(name) / ROWS for name in EXPERIMENTS}))
         return 0
     request = _request(arguments)
-    shows = arguments.table or arguments.plot is not None
-    if shows and arguments.repeat:
-        raise UsageError("--repeat makes a run, --table and --plot show what there is: give one")
-    if shows:
+    if arguments.table or arguments.plot is not None:
         _show(request, arguments.table, arguments.plot)
         return 0
     if arguments.repeat:
         return repeat(request, *arguments.repeat)
     return run_missing(request, started)
+
+
+def _require_effect(arguments: argparse.Namespace) -> None:
+    """Refuse options that have no effect beside the others.
+
+    Raises:
+        UsageError: there is one.
+    """
+    values = vars(arguments)
+    given = [
+        name
+        for name in values
+        if name != "name" and not (values[name] is None or values[name] is False)
+    ]
+    if arguments.name is None:
+        if given:
+            raise UsageError(f"{option_name(given[0])} needs the NAME of an experiment")
+        return
+    shows = arguments.table or arguments.plot is not None
+    if shows and arguments.repeat:
+        raise UsageError("--repeat makes a run, --table and --plot show what there is: give one")
+    if not shows and not arguments.repeat:
+        return
+    mode = "--table and --plot" if shows else "--repeat"
+    for name in given:
+        if name not in USED[mode]:
+            raise UsageError(f"{option_name(name)} has no effect with {mode}: leave it out")
+    if shows and arguments.data_root is not None and not arguments.quick:
+        raise UsageError("--data-root has no effect with --table and --plot: leave it out")
 
 
 def _folder(name: str) -> Path:
@@ -142,7 +176,8 @@ def _request(arguments: argparse.Namespace) -> Request:
         )
     out = arguments.out or _folder(experiment.name)
     root = None if arguments.data_root is None else str(arguments.data_root)
-    computing = Computing(root, arguments.backend, arguments.workers, arguments.precision)
+    given = {name: getattr(arguments, name) for name in ("backend", "workers", "precision")}
+    computing = Computing(root, **{k: v for k, v in given.items() if v is not None})
     rows = arguments.rows or out / ROWS
     return Request(
         experiment,
@@ -159,10 +194,7 @@ def _request(arguments: argparse.Namespace) -> Request:
 def _chosen_arms(experiment: Experiment, names: tuple[str, ...] | None) -> tuple[str, ...]:
     """The arms of these names, in the order of the experiment."""
     for name in names or ():
-        if name not in experiment.arms:
-            raise UsageError(
-                f"{experiment.name} has no arm {name!r}: choose from {', '.join(experiment.arms)}"
-            )
+        require_arm(experiment, name)
     return tuple(arm for arm in experiment.arms if names is None or arm in names)
 
 

@@ -6,8 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from alexnet import cli
+from alexnet.data.transforms import default_resize
 from alexnet.errors import UsageError
 from alexnet.experiments.experiment import Experiment
+from alexnet.model import ARCHITECTURES
+from alexnet.model.variants import DEFAULTS
 from alexnet.training.options import COMMAND, from_keywords, new_run
 from alexnet.training.settings import Settings, option_name, options
 
@@ -74,7 +77,7 @@ def keywords(experiment: Experiment, arm: str, seed: int, computing: Computing) 
 def deciding(experiment: Experiment, settings: Settings) -> dict[str, Any]:
     """Everything that decides the result of an arm, for the record; of values that JSON has."""
     values = {name: value for name, value in asdict(settings).items() if name not in NOT_DECIDING}
-    # The same images may lie there in several forms, which train alike.
+    # The same images may lie there in several forms; `data_digest` tells whether they are the same.
     values["data"] = experiment.data
     if experiment.until is not None:
         values["until"] = str(experiment.until)
@@ -109,7 +112,7 @@ def command(given: dict[str, Any], settings: Settings, epochs: int) -> str:
         epochs: that were made, which may be fewer than the settings allow.
     """
     schedules = {setting.name: setting.metadata["schedules"] for setting in fields(Settings)}
-    values = {**asdict(settings), **given, "epochs": epochs}
+    values = {**asdict(settings), **_implied(given, settings), **given, "epochs": epochs}
     values["data"] = given.get("data")  # else the folder tells
     words: list[str] = []
     for name in options():
@@ -118,3 +121,19 @@ def command(given: dict[str, Any], settings: Settings, epochs: int) -> str:
         if value is not None and has_effect and name not in NOT_IN_COMMAND:
             words += [option_name(name), str(value)]
     return cli.command(COMMAND, *words)
+
+
+def _implied(given: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """What follows today where an option is left out, of those whose default is not a setting."""
+    kind = ARCHITECTURES[settings.arch]
+    # Layers that are left out cannot be none.
+    values = {name: DEFAULTS[name] for name in kind.variants if DEFAULTS.get(name)}
+    if kind.norms:
+        values["norm"] = next(iter(kind.norms))
+    if settings.resize is None and settings.image_size is not None:
+        values["resize"] = default_resize(settings.image_size)
+    # PyTorch's start, which alone is missing here, draws its biases.
+    biases = {"default": 0.0, "paper": 1.0, "code2012": kind.code2012_bias}
+    if settings.bias_init is None and settings.init in biases:
+        values["bias_init"] = biases[settings.init]
+    return values

@@ -27,7 +27,8 @@ class EpochsTo:
 
     The value of an epoch is a mean over its images while the network learns, so it stands for the
     middle of the epoch: that of epoch k for k - 1/2. Between two middles the curve is taken for a
-    straight line. A first epoch that is at the level already counts as 1/2.
+    straight line. A first epoch that is at the level already counts as 1/2. A curve of n epochs
+    that never gets there is known to take more than n - 1/2.
 
     Attributes:
         level: a share of the images ("train_error"), or a loss ("train_loss").
@@ -60,7 +61,7 @@ class EpochsTo:
                     return Epochs(0.5)
                 before = values[k - 1]
                 return Epochs(k - 0.5 + (before - self.level) / (before - value))
-        return Epochs(float(len(values)), censored=True)
+        return Epochs(max(0.0, len(values) - 0.5), censored=True)
 
 
 @dataclass(frozen=True)
@@ -154,13 +155,15 @@ class Experiment:
         arms: the options in which each arm differs, by its name.
         seeds: how many are proposed; they are 0, 1, 2 and so on.
         comparisons: how the claims are decided.
-        rate_seeds: with which the rates of the arms were chosen. They do not count as results.
+        rate_seeds: with which the rates of the arms were searched; empty where they were not. They
+            do not count as results.
         epochs_to: epochs to measure.
         until: end each run when this is reached; `settings` has the most epochs.
         ten_views: whether the networks also see ten views of each image.
         color_columns: whether to test the halves of conv1 for color.
         minutes: of a run on two CPU cores, about.
         quick: the options in which the quick form differs.
+        is_quick: whether this is the quick form of an experiment.
 
     Raises:
         ValueError: the declarations contradict each other.
@@ -182,6 +185,7 @@ class Experiment:
     color_columns: bool = False
     minutes: float = math.nan
     quick: Options = field(default_factory=lambda: {"subset": 200, "epochs": 2})
+    is_quick: bool = False
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.arms):
@@ -215,17 +219,15 @@ class Experiment:
         """A tiny form under another name, to see that everything works: no result.
 
         Args:
-            has_data: whether the data are given; without them the demo set serves.
+            has_data: whether the data are given; without them the demo set serves, under a third
+                name, as rows of two data sets do not mix.
         """
         return replace(
             self,
-            name=f"{self.name}-quick",
+            name=f"{self.name}-quick" if has_data else f"{self.name}-quick-demo",
             data=self.data if has_data else "demo",
             settings={**self.settings, **self.quick},
             seeds=min(self.seeds, QUICK_SEEDS),
             rate_seeds=(),
+            is_quick=True,
         )
-
-    @property
-    def is_quick(self) -> bool:
-        return self.name.endswith("-quick")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from alexnet.experiments import measures
 from alexnet.experiments.experiment import EpochsTo, Experiment
-from alexnet.experiments.record import Record, RunRow
+from alexnet.experiments.record import Record, RunRow, done
 from alexnet.experiments.verdicts import judge
 from alexnet.style import (
     COLORS,
     NORMAL,
+    PAGE_WIDTH,
     REFERENCE,
     add_axes,
     add_text,
     new_figure,
     plain,
     whole_numbers,
+    wrapped,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 HEIGHT, LEFT, TOP, RIGHT = 3.4, 0.65, 0.35, 0.1  # inches: of the axes, and around them
 LINE = 0.18  # inches between the lines of the caption
+INDENT = "    "
 BELOW_AXES = 0.55
 # Dashes tell the arms apart without color; the paper's figure 1 has a solid and a dashed line.
 DASHES = ("-", "--", "-.", ":")
@@ -43,32 +47,36 @@ def experiment_figure(experiment: Experiment, record: Record) -> Figure:
     """Thin lines for the runs, and for each arm their mean in a band of one standard deviation.
 
     The curve is the one of the first level that the experiment measures, else the test error. The
-    mean ends with the shortest run of its arm. Below stand the comparisons with their verdicts.
+    mean ends with the shortest run of its arm. Runs that have diverged have a line and do not count
+    in it. Below stand the comparisons with their verdicts.
 
     Raises:
         UsageError: SciPy is not installed, which the verdicts need.
     """
-    outcomes = [judge(comparison, record) for comparison in experiment.comparisons]
-    caption = [_runs(experiment, record)]
-    for compared, paper, here, interval, verdict in outcomes:
-        measured = f"{here} ({interval})" if interval else here
-        caption += [f"{compared}:", f"    paper {paper}, here {measured or 'nothing'}; {verdict}"]
+    caption = list(_caption(experiment, record))
     height = TOP + HEIGHT + BELOW_AXES + LINE * len(caption) + 0.1
     figure = new_figure(height)
     axes = add_axes(figure, LEFT, TOP, figure.get_size_inches()[0] - LEFT - RIGHT, HEIGHT)
     curve = _curve(experiment)
     for number, arm in enumerate(experiment.arms):
         color, dashes = COLORS[number % len(COLORS)], DASHES[number % len(DASHES)]
-        _draw_arm(axes, curve, arm, record.of_arm(arm), color, dashes)
+        _draw_arm(axes, curve, arm, record.arm_rows(arm), color, dashes)
     _finish(axes, curve, experiment)
     for number, line in enumerate(caption):
         add_text(figure, LEFT, TOP + HEIGHT + BELOW_AXES + LINE * number, line, fontsize=NORMAL)
     return figure
 
 
-def _runs(experiment: Experiment, record: Record) -> str:
-    counts = ", ".join(f"{arm} {len(record.of_arm(arm))}" for arm in experiment.arms)
-    return f"Runs: {counts}" + ("; quick form, no result" if experiment.is_quick else "")
+def _caption(experiment: Experiment, record: Record) -> Iterator[str]:
+    """The lines below the axes: the numbers of runs, and the comparisons with their verdicts."""
+    counts = ", ".join(f"{arm} {len(record.arm_rows(arm))}" for arm in experiment.arms)
+    texts = [f"Runs: {counts}" + ("; quick form, no result" if experiment.is_quick else "")]
+    for comparison in experiment.comparisons:
+        compared, paper, here, interval, verdict = judge(comparison, record)
+        measured = f"{here} ({interval})" if interval else here
+        texts += [f"{compared}:", f"{INDENT}paper {paper}, here {measured or 'nothing'}; {verdict}"]
+    for text in texts:
+        yield from wrapped(text, PAGE_WIDTH - LEFT - RIGHT, NORMAL, INDENT)
 
 
 def _curve(experiment: Experiment) -> Curve:
@@ -89,9 +97,9 @@ def _values(curve: Curve, row: RunRow) -> list[float]:
 def _draw_arm(
     axes: Axes, curve: Curve, arm: str, rows: list[RunRow], color: str, dashes: str
 ) -> None:
-    runs = [values for row in rows if (values := _values(curve, row))]
-    for values in runs:
+    for values in (_values(curve, row) for row in rows):
         axes.plot(_epochs(values, curve), values, color=color, linestyle=dashes, lw=0.6, alpha=0.6)
+    runs = [_values(curve, row) for row in done(rows)]
     if not runs:
         return
     means = [statistics.fmean(values) for values in zip(*runs)]

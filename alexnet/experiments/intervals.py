@@ -64,8 +64,8 @@ def runs_needed(a: Sequence[float], b: Sequence[float], size: float) -> int | No
     """
     variances = float(np.var(a, ddof=1)), float(np.var(b, ddof=1))
     for count in range(2, MOST_RUNS + 1):
-        of_a, of_b = (variance / count for variance in variances)
-        error, freedom = _welch_error(of_a, count, of_b, count)
+        variance_a, variance_b = (variance / count for variance in variances)
+        error, freedom = _welch_error(variance_a, count, variance_b, count)
         if _quantiles(freedom) * error <= abs(size):
             return count
     return None
@@ -113,20 +113,34 @@ def share_interval(successes: int, count: int) -> Estimate:
     return Estimate(successes / count, float(interval.low), float(interval.high))
 
 
+def visible_share(count: int, chance: float) -> float:
+    """The share that `count` runs notice to be above chance, with a chance of 80%.
+
+    They do where the interval of `share_interval` is above `chance`; at least two runs.
+    """
+    stats = require_scipy()
+    fewest = next(n for n in range(1, count + 1) if share_interval(n, count).low > chance)
+    # Of which `fewest` or more of the runs have a chance of 80%.
+    return float(stats.beta.ppf(POWER, fewest, count - fewest + 1))
+
+
 def _variance_of_mean(values: Sequence[float] | np.ndarray) -> float:
     return float(np.var(values, ddof=1)) / len(values)
 
 
-def _welch_error(of_a: float, runs_a: int, of_b: float, runs_b: int) -> tuple[float, float]:
+def _welch_error(
+    variance_a: float, runs_a: int, variance_b: float, runs_b: int
+) -> tuple[float, float]:
     """The standard error of a difference of means, and its degrees of freedom.
 
     Args:
-        of_a, of_b: variances of the means.
+        variance_a, variance_b: variances of the means.
     """
-    total = of_a + of_b
+    total = variance_a + variance_b
     if total == 0:
         return 0.0, runs_a + runs_b - 2.0
-    return math.sqrt(total), total**2 / (of_a**2 / (runs_a - 1) + of_b**2 / (runs_b - 1))
+    spread = variance_a**2 / (runs_a - 1) + variance_b**2 / (runs_b - 1)
+    return math.sqrt(total), total**2 / spread
 
 
 def _quantiles(freedom: float) -> float:

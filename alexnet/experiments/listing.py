@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from alexnet import cli
+from alexnet.errors import DataError
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.record import Record
 
@@ -16,25 +17,33 @@ def listing(experiments: Mapping[str, Experiment], record_of: Mapping[str, Path]
 
     Args:
         record_of: by name, the file of its record, which may not exist.
-
-    Raises:
-        DataError: a record is damaged.
     """
     return "\n\n".join(
-        _lines(experiment, len(Record(record_of[name], experiment).rows))
+        _lines(experiment, _rows(experiment, record_of[name]))
         for name, experiment in experiments.items()
     )
 
 
-def _lines(experiment: Experiment, rows: int) -> str:
+def _rows(experiment: Experiment, path: Path) -> str:
+    """How many of the declared runs have a row, or what is wrong with the record."""
+    runs = len(experiment.arms) * experiment.seeds
+    try:
+        keys = Record(path, experiment).rows
+    except (DataError, OSError) as error:
+        return cli.one_line(str(error))
+    rows = sum(arm in experiment.arms and seed < experiment.seeds for arm, seed in keys)
+    return f"rows: {rows} of {runs}"
+
+
+def _lines(experiment: Experiment, rows: str) -> str:
     runs = len(experiment.arms) * experiment.seeds
     arms = f"{cli.counted(len(experiment.arms), 'arm')} ({', '.join(experiment.arms)})"
     return "\n".join(
         [
             f"{experiment.name}: {experiment.title}",
-            f"{INDENTED}{experiment.section or 'results alone, no claim of the paper'}",
+            f"{INDENTED}{experiment.section or 'results only, no claim of the paper'}",
             f"{INDENTED}{experiment.data}; {arms}, {cli.counted(experiment.seeds, 'seed')}",
-            f"{INDENTED}rows: {rows} of {runs}; {_cost(experiment, runs)}",
+            f"{INDENTED}{rows}; {_cost(experiment, runs)}",
         ]
     )
 

@@ -59,7 +59,15 @@ def names(experiment: Experiment) -> tuple[str, ...]:
     return (*NAMES, *(epochs_to.column for epochs_to in experiment.epochs_to), *TIMING)
 
 
-def of_complete_run(experiment: Experiment, ending: Ending) -> Values:
+def required(experiment: Experiment) -> tuple[str, ...]:
+    """The names of the measures that every complete run has."""
+    optional = {"color_p"}  # which a network may not have
+    if not experiment.ten_views:
+        optional |= {"ten_views_top1", "only_one_view", "only_ten_views"}
+    return tuple(name for name in names(experiment) if name not in optional)
+
+
+def measure_complete_run(experiment: Experiment, ending: Ending) -> Values:
     """Everything that is measured of a complete run, with the network of its last epoch.
 
     That of the best epoch would be chosen on the test images.
@@ -68,7 +76,7 @@ def of_complete_run(experiment: Experiment, ending: Ending) -> Values:
         CheckpointError, DataError: the network or the images are no longer there.
     """
     settings, rows = ending.settings, read_rows(ending.folder)
-    values = of_metrics(experiment, rows)
+    values = measures_from_metrics(experiment, rows)
     last = rows[-1]
     values |= {name: last[name] for name in ("train_top1", "val_top1", "val_loss", "val_top5")}
     # Products in tf32 are for training alone.
@@ -98,7 +106,7 @@ def of_complete_run(experiment: Experiment, ending: Ending) -> Values:
     return values
 
 
-def of_metrics(experiment: Experiment, rows: list[Row]) -> Values:
+def measures_from_metrics(experiment: Experiment, rows: list[Row]) -> Values:
     """What the metrics of a run tell, be it complete or diverged; None for all other measures."""
     values: Values = dict.fromkeys(names(experiment))
     values["epochs"] = len(rows)
@@ -115,8 +123,8 @@ def curves(rows: list[Row]) -> dict[str, list[float]]:
     return {name: [row[name] for row in rows] for name in CURVES}
 
 
-def curve(epochs_to: EpochsTo, of_run: dict[str, list[float]]) -> list[float]:
+def curve(epochs_to: EpochsTo, run_curves: dict[str, list[float]]) -> list[float]:
     """The curve that a level belongs to."""
     if epochs_to.curve == "train_loss":
-        return of_run["train_loss"]
-    return [1 - top1 for top1 in of_run["train_top1"]]
+        return run_curves["train_loss"]
+    return [1 - top1 for top1 in run_curves["train_top1"]]

@@ -15,15 +15,16 @@ from alexnet import cli, files, interrupts
 from alexnet.errors import Diverged, UsageError
 from alexnet.experiments import measures
 from alexnet.experiments.arm_settings import Computing, deciding, resolved
+from alexnet.experiments.data_digest import data_digest
 from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.measures import MEASURES
-from alexnet.experiments.record import DONE, Record, RunRow
+from alexnet.experiments.record import DONE, Record, RunRow, writing_rows
 from alexnet.experiments.single_run import (
     SingleRun,
+    has_leftovers,
     remove_checkpoints,
     row_of,
     train,
-    validation_digest,
 )
 from alexnet.run import folder as run_folder
 from alexnet.training.run import Ending
@@ -53,9 +54,13 @@ class Request:
     max_time: int | None = None
     keep_networks: bool = False
 
+    def folder(self, arm: str, seed: int) -> Path:
+        """Where a run is kept."""
+        return self.out / "runs" / f"{arm}-{seed}"
+
     def single(self, arm: str, seed: int, folder: Path | None = None) -> SingleRun:
         """A run, by default in its own folder."""
-        own = self.out / "runs" / f"{arm}-{seed}"
+        own = self.folder(arm, seed)
         return SingleRun(self.experiment, arm, seed, folder or own, self.computing)
 
 
@@ -80,13 +85,22 @@ def recorded(experiment: Experiment, path: Path) -> Record:
     """
     record = Record(path, experiment)
     for first in list(record.rows.values())[:1]:
-        record.require_validation_set(first.validation_set)
+        record.require_data(first.data_digest)
         for arm in experiment.arms:
             # Where the data lie decides nothing; nor need this computer have the precision.
             settings = resolved(experiment, arm, seed=0, computing=Computing(data_root="."))
-            now = deciding(experiment, settings) | {"precision": first.settings["precision"]}
+            precision = first.settings.get("precision", settings.precision)
+            now = deciding(experiment, settings) | {"precision": precision}
             record.require_settings(arm, now)
     return record
+
+
+def require_arm(experiment: Experiment, arm: str) -> None:
+    """Raise UsageError if an experiment has no arm of this name."""
+    if arm not in experiment.arms:
+        raise UsageError(
+            f"{experiment.name} has no arm {arm!r}: choose from {', '.join(experiment.arms)}"
+        )
 
 
 def run_missing(request: Request, started: float) -> int:
@@ -104,8 +118,8 @@ def run_missing(request: Request, started: float) -> int:
     record = recorded(request.experiment, request.rows)
     for arm in request.experiment.arms:
         record.require_settings(arm, request.single(arm, 0).deciding_settings())
-    order = [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
-    missing = [key for key in order if key not in record.rows]
+    missing = [key for key in _wanted(request) if key not in record.rows]
+    _remove_leftovers(request, record)
     try:
         if missing:
             _make_all(request, record, missing, started)
@@ -119,6 +133,20 @@ def run_missing(request: Request, started: float) -> int:
     return 0
 
 
+def _wanted(request: Request) -> list[tuple[str, int]]:
+    """The runs that a request is about, in the order in which they are made."""
+    return [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
+
+
+def _remove_leftovers(request: Request, record: Record) -> None:
+    """Remove checkpoints of recorded runs whose command was killed before it did."""
+    folders = [request.folder(*key) for key in _wanted(request) if key in record.rows]
+    if found := [folder for folder in folders if has_leftovers(folder)]:
+        with _kept_in(request):
+            for folder in found:
+                remove_checkpoints(folder, request.keep_networks)
+
+
 def _make_all(
     request: Request, record: Record, missing: list[tuple[str, int]], started: float
 ) -> None:
@@ -127,21 +155,19 @@ def _make_all(
     Raises:
         Stopped: see `_make`.
     """
-    validation_set = validation_digest(request.single(*missing[0]))
-    record.require_validation_set(validation_set)
+    data = data_digest(request.experiment, request.computing)
+    record.require_data(data)
     with _kept_in(request):
         for number, (arm, seed) in enumerate(missing, start=1):
             single = request.single(arm, seed)
             cli.say(f"run {number} of {len(missing)}: {single.title}")
-            row = _make(single, validation_set, started, request.max_time)
+            row = _make(single, data, started, request.max_time)
             record.append(row)
             remove_checkpoints(single.folder, request.keep_networks)
-            print(f"{single.title}: {summary(row)}", flush=True)
+            print(f"{single.title}: {_summary(row)}", flush=True)
 
 
-def _make(
-    single: SingleRun, validation_set: str, started: float, max_time: int | None = None
-) -> RunRow:
+def _make(single: SingleRun, data: str, started: float, max_time: int | None = None) -> RunRow:
     """Train and measure.
 
     Raises:
@@ -157,16 +183,16 @@ def _make(
         ending = error
     if isinstance(ending, Ending) and not ending.finished:
         raise Stopped(ending.signal)
-    return row_of(single, ending, validation_set)
+    return row_of(single, ending, data)
 
 
 def _progress(request: Request, record: Record) -> str:
-    wanted = [(arm, seed) for arm in request.arms for seed in range(request.seeds)]
+    wanted = _wanted(request)
     have = sum(key in record.rows for key in wanted)
     return cli.printable(f"{have} of {cli.counted(len(wanted), 'run')} in {request.rows}")
 
 
-def summary(row: RunRow) -> str:
+def _summary(row: RunRow) -> str:
     """The main results of a run in a line."""
     if row.state != DONE:
         return f"diverged after {cli.counted(row.values['epochs'], 'epoch')}"
@@ -196,39 +222,42 @@ def _kept_in(request: Request) -> Iterator[None]:
                 f"{request.out} is in use by another command: wait until it ends, or choose "
                 "another --out"
             ) from error
-        files.remove_unfinished(request.out)
+        # Another command may be writing a record here, as its --rows may be in this folder.
+        with writing_rows(request.out):
+            files.remove_unfinished(request.out)
         yield
 
 
 def repeat(request: Request, arm: str, seed: int) -> int:
-    """Make a run of the record anew, and print each measure beside the one of the record.
+    """Rerun a run of the record, and print each measure beside the one of the record.
 
     Returns:
         the exit code: 0 if all are the same digit for digit, 1 if any differs.
 
     Raises:
-        UsageError: the record has no such row.
+        UsageError: there is no such arm, or the record has no such row.
         BackendError, DataError, OSError, OutOfMemory: what else is wrong.
     """
+    require_arm(request.experiment, arm)
     record = Record(request.rows, request.experiment)
     if (arm, seed) not in record.rows:
         raise UsageError(f"{request.rows} has no row of {arm}, seed {seed}")
     record.require_settings(arm, request.single(arm, seed).deciding_settings())
     before = record.rows[arm, seed]
-    validation_set = validation_digest(request.single(arm, seed))
-    record.require_validation_set(validation_set)
+    data = data_digest(request.experiment, request.computing)
+    record.require_data(data)
     with _kept_in(request):
         folder = Path(tempfile.mkdtemp(prefix=files.UNFINISHED, dir=request.out))
         try:
             single = request.single(arm, seed, folder / "run")
-            now = _make(single, validation_set, time.monotonic())
+            now = _make(single, data, time.monotonic())
         except Stopped as stop:
             assert stop.signal is not None  # there is no limit of time
             cli.say(f"{interrupts.word(stop.signal)}; nothing is compared or kept")
             return 128 + stop.signal
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    lines = list(differences(before, now))
+    lines = list(_differences(before, now))
     if not lines:
         print(f"{arm}, seed {seed}: the same, digit for digit")
         return 0
@@ -237,7 +266,7 @@ def repeat(request: Request, arm: str, seed: int) -> int:
     return 1
 
 
-def differences(before: RunRow, now: RunRow) -> Iterator[str]:
+def _differences(before: RunRow, now: RunRow) -> Iterator[str]:
     """What differs between two rows of the same run, besides the time that they took."""
     if before.state != now.state:
         yield f"state: {before.state} in the record, {now.state} now"

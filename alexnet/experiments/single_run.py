@@ -8,8 +8,7 @@ from typing import Any
 
 import minigrad
 from alexnet import files
-from alexnet.data.identity import identity
-from alexnet.errors import CheckpointError, DataError, Diverged, UsageError
+from alexnet.errors import CheckpointError, Diverged, UsageError
 from alexnet.experiments import arm_settings, measures
 from alexnet.experiments.arm_settings import Computing
 from alexnet.experiments.experiment import Experiment
@@ -17,15 +16,12 @@ from alexnet.experiments.record import DIVERGED, DONE, RunRow
 from alexnet.run import checkpoint_files, environment
 from alexnet.run.checkpoint import LAST
 from alexnet.run.metrics import read_rows
-from alexnet.training.data import load_sets
 from alexnet.training.options import from_keywords
 from alexnet.training.run import Ending, run
 from alexnet.training.settings import Settings
 from minigrad.distributed import Team
 
 SETTINGS = "experiment.json"
-# Digests of the validation sets, the same whatever the form of the data.
-DATA_SETS = {"cifar10": "0e309c624dc1", "imagenette": "89754c9c466a"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,11 @@ def train(single: SingleRun, started: float, max_time: int | None = None) -> End
     """
     _require_settings(single)
     most, until = single.settings().epochs, single.experiment.until
-    epochs = most if until is None else max(1, len(read_rows(single.folder)))
+    epochs = most
+    if until is not None:
+        # Without a checkpoint the metrics are those of a run that is made anew.
+        made = len(read_rows(single.folder)) if checkpoint_files.holds_run(single.folder) else 0
+        epochs = max(1, made)
     while True:
         ending = _train_to(single, epochs, started, max_time)
         if not ending.finished or until is None or epochs >= most:
@@ -127,18 +127,18 @@ def _require_settings(single: SingleRun) -> None:
         )
 
 
-def row_of(single: SingleRun, ending: Ending | Diverged, validation_set: str) -> RunRow:
+def row_of(single: SingleRun, ending: Ending | Diverged, data_digest: str) -> RunRow:
     """The row of a run that is complete, or has diverged: measures what there is to measure."""
     settings, rows = single.settings(), read_rows(single.folder)
     if isinstance(ending, Ending):
-        values = measures.of_complete_run(single.experiment, ending)
+        values = measures.measure_complete_run(single.experiment, ending)
     else:
-        values = measures.of_metrics(single.experiment, rows)
+        values = measures.measures_from_metrics(single.experiment, rows)
     deciding = arm_settings.deciding(single.experiment, settings)
-    # A run that has diverged did so in the epoch after its last complete one.
-    epochs = len(rows) if isinstance(ending, Ending) else len(rows) + 1
-    if single.experiment.until is None:
-        epochs = settings.epochs
+    epochs = settings.epochs
+    if single.experiment.until is not None:
+        # A run that has diverged did so in the epoch after its last complete one.
+        epochs = len(rows) if isinstance(ending, Ending) else len(rows) + 1
     return RunRow(
         experiment=single.experiment.name,
         arm=single.arm,
@@ -150,28 +150,12 @@ def row_of(single: SingleRun, ending: Ending | Diverged, validation_set: str) ->
         backend=settings.backend,
         threads=environment.machine()["threads"],
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        validation_set=validation_set,
+        data_digest=data_digest,
         command=arm_settings.command(single.keywords(), settings, epochs),
         values=values,
         settings=deciding,
         curves=measures.curves(rows),
     )
-
-
-def validation_digest(single: SingleRun) -> str:
-    """Twelve hexadecimal digits of the classes and labels of the validation set.
-
-    Raises:
-        DataError: the data cannot be used, or are not those of the experiment.
-    """
-    _, validation = load_sets(single.settings())
-    digest, name = identity(validation)["sha256"][:12], single.experiment.data
-    if DATA_SETS.get(name, digest) != digest:
-        raise DataError(
-            f"{single.computing.data_root}: these images are not {name}, which "
-            f"{single.experiment.name} is about: give the folder that holds {name}"
-        )
-    return digest
 
 
 def remove_checkpoints(folder: Path, keep_last: bool) -> None:
@@ -180,6 +164,16 @@ def remove_checkpoints(folder: Path, keep_last: bool) -> None:
     Args:
         keep_last: keep the network of the last epoch.
     """
-    for path in folder.glob("*.safetensors"):
-        if not (keep_last and path.name == LAST):
-            path.unlink()
+    if not keep_last:  # first, so that `has_leftovers` finds the others if this is killed
+        (folder / LAST).unlink(missing_ok=True)
+    for path in _all_but_last(folder):
+        path.unlink()
+
+
+def has_leftovers(folder: Path) -> bool:
+    """Whether there are more checkpoints than the network that `--keep-networks` keeps."""
+    return bool(_all_but_last(folder))
+
+
+def _all_but_last(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.safetensors") if path.name != LAST]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from alexnet import cli
 from alexnet.experiments import intervals
-from alexnet.experiments.experiment import EpochsTo, Experiment
+from alexnet.experiments.experiment import EpochsTo, Experiment, TenViews
 from alexnet.experiments.measures import MEASURES
 from alexnet.experiments.record import Record, RunRow, done
 from alexnet.experiments.verdicts import judge
@@ -28,10 +28,12 @@ def page(experiment: Experiment, record: Record) -> str:
     if experiment.comparisons:
         parts.append(_markdown(_comparisons_table(experiment, record)))
         count = len(experiment.comparisons)
+        has_views = any(isinstance(each, TenViews) for each in experiment.comparisons)
+        also = "; that of ten views is over images, too" if has_views else ""
         parts.append(
             f"{cli.counted(count, 'comparison')}: of twenty 95% intervals, one misses the true "
-            "value on average. Intervals are over seeds, on these test images. Nothing is paired "
-            "by seed."
+            f"value on average. Intervals are over seeds, on these test images{also}. Nothing is "
+            "paired by seed."
         )
     if experiment.rate_seeds:
         seeds = ", ".join(map(str, experiment.rate_seeds))
@@ -48,7 +50,7 @@ def _arms_table(experiment: Experiment, record: Record) -> list[list[str]]:
     header += [f"epochs to {epochs_to}" for epochs_to in experiment.epochs_to]
     table = [header]
     for arm in experiment.arms:
-        rows = record.of_arm(arm)
+        rows = record.arm_rows(arm)
         finished = done(rows)
         cells = [arm, _count(rows)]
         for name in names:

@@ -21,7 +21,7 @@ from alexnet.inference.results import Estimate
 Shown = Callable[[float], str]  # how a difference is written
 
 HOLDS, DOES_NOT, NOT_RESOLVED = "holds", "does not", "not resolved"
-ONE_RUN = "no interval: of one arm there is one run alone"
+ONE_RUN = "no interval: one arm has only one run"
 
 
 class Outcome(NamedTuple):
@@ -48,7 +48,7 @@ def judge(comparison: Comparison, record: Record) -> Outcome:
     Raises:
         UsageError: SciPy is not installed.
     """
-    arms = [record.of_arm(arm) for arm in comparison.arms]
+    arms = [record.arm_rows(arm) for arm in comparison.arms]
     rows = [done(arm) for arm in arms]
     match comparison:
         case Difference():
@@ -77,7 +77,7 @@ def _difference(comparison: Difference, arm: list[RunRow], against: list[RunRow]
     if not arm or not against:
         return outcome
     values = [[measure.value(row.values) for row in rows] for rows in (arm, against)]
-    means = [sum(of_arm) / len(of_arm) for of_arm in values]
+    means = [sum(runs) / len(runs) for runs in values]
     outcome = outcome._replace(here=shown(means[0] - means[1]))
     if min(map(len, values)) < 2:
         return outcome._replace(verdict=ONE_RUN)
@@ -97,9 +97,9 @@ def _ratio(comparison: Ratio, slower: list[RunRow], faster: list[RunRow]) -> Out
     if not slower or not faster:
         return outcome
     epochs = [[row.values[column] for row in rows] for rows in (slower, faster)]
-    logs = [[math.log(value) for value, _ in of_arm] for of_arm in epochs]
+    logs = [[math.log(value) for value, _ in runs] for runs in epochs]
     ratio = math.exp(sum(logs[0]) / len(logs[0]) - sum(logs[1]) / len(logs[1]))
-    censored = [sum(epochs.censored for epochs in of_arm) for of_arm in epochs]
+    censored = [sum(run.censored for run in runs) for runs in epochs]
     if any(censored):
         never = " and ".join(
             f"{count} of {cli.counted(len(rows), 'run')} of {arm}"
@@ -137,7 +137,7 @@ def _ten_views(comparison: TenViews, rows: list[RunRow]) -> Outcome:
     tests = f"McNemar's p of each network: {', '.join(f'{value:.2g}' for value in p)}"
     outcome = outcome._replace(here=shown(sum(differences) / len(differences)))
     if len(rows) < 2:
-        return outcome._replace(verdict=f"no interval: one run alone; {tests}")
+        return outcome._replace(verdict=f"no interval: only one run; {tests}")
     interval = intervals.paired_difference(one, ten, images)
     verdict = f"{_side(interval, -1, size, shown)}; {tests}"
     return outcome._replace(interval=_interval(interval, shown), verdict=verdict)
@@ -149,20 +149,38 @@ def _color_columns(comparison: ColorColumns, rows: list[RunRow]) -> Outcome:
         f"color selectivity of the halves of conv1 differs (p < {chance:.2g}): {comparison.arm}",
         f"chance: {chance:.0%} of the runs" if comparison.null else "in every run",
     )
+    if not rows:
+        return outcome
     p = [row.values["color_p"] for row in rows if row.values["color_p"] is not None]
     if not p:
-        return outcome
+        return outcome._replace(verdict="not measured: a half of conv1 has no kernel that responds")
     found = sum(value < chance for value in p)
     outcome = outcome._replace(here=f"in {found} of {cli.counted(len(p), 'run')}")
     if len(p) < 2:
-        return outcome._replace(verdict="no interval: one run alone")
+        return outcome._replace(verdict="no interval: only one run")
     interval = intervals.share_interval(found, len(p))
-    above, below = interval.low > chance, interval.high < (chance if comparison.null else 0.5)
-    if comparison.null:
-        verdict = DOES_NOT if above or below else f"{HOLDS}: no more than chance can be seen"
-    else:
-        verdict = HOLDS if above else DOES_NOT if below else NOT_RESOLVED
+    verdict = _by_chance(interval, len(p)) if comparison.null else _in_every_run(interval)
+    if silent := len(rows) - len(p):
+        verdict = (
+            f"{verdict}; without {cli.counted(silent, 'run')} of which a half does not respond"
+        )
     return outcome._replace(interval=_interval(interval, "{:.0%}".format), verdict=verdict)
+
+
+def _in_every_run(interval: Estimate) -> str:
+    # The paper's is every run: a share below a half is another result, also if it is above chance.
+    if interval.high < 0.5:
+        return DOES_NOT
+    if interval.low <= intervals.SIGNIFICANT:
+        return NOT_RESOLVED
+    return HOLDS if interval.high == 1 else f"{HOLDS}, but 100% is outside the interval"
+
+
+def _by_chance(interval: Estimate, runs: int) -> str:
+    if interval.low > intervals.SIGNIFICANT:
+        return DOES_NOT
+    visible = intervals.visible_share(runs, intervals.SIGNIFICANT)
+    return f"nothing beyond chance seen (these {runs} runs could see {visible:.0%})"
 
 
 def _side(interval: Estimate, sign: int, size: float | None, shown: Shown) -> str:

@@ -23,6 +23,8 @@ AUGMENTATION = Experiment(
         "norm": "none",
         "batch_size": 128,
         "epochs": 30,
+        # For which the rate was tried.
+        "scale": 1 / 64,
         "lr": 0.03,
     },
     arms={
@@ -32,7 +34,6 @@ AUGMENTATION = Experiment(
         "both": {"augmentation": "paper"},
     },
     seeds=5,
-    rate_seeds=(1000,),
     ten_views=True,
     comparisons=(
         Difference("both", "none", "val_error", sign=-1),

@@ -26,7 +26,6 @@ COLUMNS = Experiment(
         "full": {"groups": 1},
     },
     seeds=5,
-    rate_seeds=(1000,),
     color_columns=True,
     comparisons=(
         Difference("two", "half", "val_error", sign=-1, size=0.017),

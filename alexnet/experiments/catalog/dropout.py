@@ -24,7 +24,6 @@ DROPOUT = Experiment(
         "no-decay": {"dropout": 0.5, "weight_decay": 0},
     },
     seeds=5,
-    rate_seeds=(1000,),
     epochs_to=(LOSS,),
     comparisons=(
         Difference("no-dropout", "dropout", "gap", sign=1),

@@ -1,3 +1,6 @@
-"""AlexNet with half of the channels on images of 115 pixels, which two cores train in minutes."""
+"""AlexNet with half of the channels and hidden units on images of 115 pixels.
 
-HALF_SIZE = {"image_size": 115, "width": "0.5", "epochs": 30}
+Two cores train it in minutes.
+"""
+
+HALF_SIZE = {"image_size": 115, "width": 0.5, "epochs": 30}

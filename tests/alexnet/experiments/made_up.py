@@ -37,9 +37,11 @@ COMPARED = Experiment(
 
 
 def row(arm="one", seed=0, *, state=DONE, experiment=COMPARED, **values):
-    """A row with these measures, None for all others."""
-    known = {name: None for name in measures.names(experiment)}
-    known |= {"epochs": 2, "val_images": 1000, "train_top1_evaluated": 0.5, **values}
+    """A row with these measures, and any others."""
+    known = dict.fromkeys(measures.names(experiment), 0.5)
+    known |= {"epochs": 2, "val_images": 1000, "only_one_view": 10, "only_ten_views": 30}
+    known |= {epochs_to.column: Epochs(2.0) for epochs_to in experiment.epochs_to}
+    known |= {"color_p": None, **values}
     return RunRow(
         experiment=experiment.name,
         arm=arm,
@@ -51,7 +53,7 @@ def row(arm="one", seed=0, *, state=DONE, experiment=COMPARED, **values):
         backend="cpu",
         threads=2,
         date="2026-01-01T00:00:00+00:00",
-        validation_set="0" * 12,
+        data_digest="0" * 12,
         command="python -m alexnet.train --lr 0.01",
         values=known,
         settings={"lr": 0.01, "precision": "float32"},

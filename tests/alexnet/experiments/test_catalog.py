@@ -1,6 +1,7 @@
 """The experiments of the catalog: their options exist, and fit each other."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,9 @@ def test_options_of_every_arm_are_those_of_the_training(name, is_quick):
         given = arm_settings.keywords(experiment, arm, 0, computing)
         command = arm_settings.command(given, settings, settings.epochs)
         again = new_run(parse(shlex.split(command)[3:])[0])
+        # What the options imply is in the command.
+        assert again.resize is not None and again.bias_init is not None
+        settings = replace(settings, resize=again.resize, bias_init=again.bias_init)
         deciding = [arm_settings.deciding(experiment, each) for each in (settings, again)]
         assert deciding[0] == deciding[1]
 
@@ -37,3 +41,17 @@ def test_names_and_claims(name):
             assert comparison.measure in MEASURES
     assert bool(experiment.claims) == bool(experiment.section) == bool(experiment.comparisons)
     assert not set(experiment.rate_seeds) & set(range(experiment.seeds))
+
+
+def test_no_experiment_claims_that_its_rates_were_searched():
+    """Until they are, with the seeds declared."""
+    assert not [name for name, each in EXPERIMENTS.items() if each.rate_seeds]
+
+
+@pytest.mark.parametrize("name", ["figure1", "normalization", "augmentation"])
+def test_rates_of_the_small_network_stand_with_the_scale_they_were_tried_at(name):
+    """A later default of --scale must not change the runs."""
+    experiment = EXPERIMENTS[name]
+    for options in experiment.arms.values():
+        given = {**experiment.settings, **options}
+        assert given["scale"] == (1 if given.get("init") == "code2012" else 1 / 64)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -21,7 +22,7 @@ def test_without_a_name_the_experiments_are_listed(experiments, tmp_path, monkey
     assert command.main([]) == 0
     assert capsys.readouterr().out == (
         "tiny: Tiny\n"
-        "  results alone, no claim of the paper\n"
+        "  results only, no claim of the paper\n"
         "  photos; 2 arms (slow, fast), 2 seeds\n"
         "  rows: 0 of 4; about 0.1 min a run, 0.0067 h in all, on two cores\n"
         "\n"
@@ -30,6 +31,22 @@ def test_without_a_name_the_experiments_are_listed(experiments, tmp_path, monkey
         "  photos; 2 arms (one, other), 3 seeds\n"
         "  rows: 2 of 6; cost unknown\n"
     )
+
+
+def test_the_list_counts_declared_runs_and_names_damaged_records(
+    experiments, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    experiments["made-up"] = COMPARED
+    folder, other = tmp_path / "runs/experiments/made-up", tmp_path / "runs/experiments/tiny"
+    folder.mkdir(parents=True)
+    other.mkdir()
+    record_with(folder, row("one"), row("one", 3), row("one", 17), row("removed"))
+    (other / "rows.csv").write_text("no record")
+    assert command.main([]) == 0
+    text = capsys.readouterr().out
+    assert "  rows: 1 of 6; cost unknown\n" in text
+    assert f"  {Path('runs/experiments/tiny/rows.csv')} is no record of tiny: its columns" in text
 
 
 @pytest.fixture
@@ -63,6 +80,7 @@ def test_tables_for_a_page(made_up, capsys):
     )
     assert text.count("\n| ") == 2 + 2 + 2 + 5
     assert "5 comparisons: of twenty 95% intervals, one misses" in text
+    assert "on these test images; that of ten views is over images, too. Nothing" in text
     assert "The rates were chosen with other seeds than those that count: 1000." in text
 
 
@@ -88,14 +106,17 @@ def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     experiments[NAME] = experiment = replace(TINY, ten_views=False)
     assert command.main([NAME, "--quick", "--seeds", "1", "--arms", "fast"]) == 0
-    folder = tmp_path / "runs/experiments/tiny-quick"
+    folder = tmp_path / "runs/experiments/tiny-quick-demo"
     (row,) = Record(folder / "rows.csv", experiment.quick_form(has_data=False)).rows.values()
     assert (row.experiment, row.settings["subset"], row.settings["data"]) == (
-        "tiny-quick", 10, "demo"
+        "tiny-quick-demo", 10, "demo"
     )  # fmt: skip
     capsys.readouterr()
     assert command.main([NAME, "--quick", "--table"]) == 0
     assert "This is the quick form" in capsys.readouterr().out
+    # With the data it is another form, with a record of its own.
+    assert command.main([NAME, "--quick", "--data-root", "photos", "--table"]) == 2
+    assert f"{Path('runs/experiments/tiny-quick/rows.csv')} has no rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -108,6 +129,15 @@ def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, caps
         ([NAME, "--table"], 2, "has no rows yet"),
         ([NAME, "--repeat", "fast"], 2, "is no ARM:SEED"),
         ([NAME, "--repeat", "fast:0", "--table"], 2, "give one"),
+        ([NAME, "--repeat", "fast:0", "--max-time", "1h"], 2, "--max-time has no effect with"),
+        ([NAME, "--repeat", "fast:0", "--keep-networks"], 2, "--keep-networks has no effect"),
+        ([NAME, "--repeat", "fast:0", "--seeds", "2"], 2, "--seeds has no effect with --repeat"),
+        ([NAME, "--table", "--arms", "fast"], 2, "--arms has no effect with --table and --plot"),
+        ([NAME, "--plot", "a.png", "--seeds", "1"], 2, "--seeds has no effect with --table"),
+        ([NAME, "--table", "--workers", "0"], 2, "--workers has no effect with --table"),
+        ([NAME, "--table", "--data-root", "."], 2, "--data-root has no effect with --table"),
+        (["--quick"], 2, "--quick needs the NAME of an experiment"),
+        (["--table", "--seeds", "3"], 2, "--seeds needs the NAME of an experiment"),
         ([NAME, "--data-root", "missing"], 3, "missing: no such folder"),
         ([NAME, "--quick", "--out", "/proc/out"], 7, "/proc"),
     ],
@@ -127,7 +157,7 @@ def test_rows_of_the_experiment_and_of_its_quick_form_do_not_mix(
     assert code == 3 and "is the record of tiny, not of tiny-quick" in line
 
 
-def test_an_experiment_without_comparisons_has_one_table(run_tiny, experiments, complete, capsys):
+def test_an_experiment_without_comparisons_has_one_table(experiments, complete, capsys):
     experiments[NAME] = replace(TINY, comparisons=())
-    assert run_tiny(complete, "--table") == 0
+    assert command.main([NAME, "--out", str(complete), "--table"]) == 0
     assert capsys.readouterr().out.count("\n| --- |") == 1

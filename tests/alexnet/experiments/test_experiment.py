@@ -23,8 +23,10 @@ def test_epochs_lie_between_the_middles_of_two_epochs():
 
 def test_a_level_that_is_never_reached_is_censored():
     never = LEVEL.of([0.9, 0.5, 0.26])
-    assert never == Epochs(3.0, censored=True)
-    assert str(never) == ">3"
+    assert never == Epochs(2.5, censored=True)  # as the third epoch stands for its middle
+    assert str(never) == ">2.5"
+    assert LEVEL.of([0.9, 0.5, 0.26, 0.25]).value > never.value
+    assert LEVEL.of([]) == Epochs(0.0, censored=True)
 
 
 def test_columns_of_levels():
@@ -55,6 +57,7 @@ def test_declarations_that_contradict_each_other(changes, message):
 
 def test_the_quick_form_has_a_name_of_its_own_and_few_images():
     quick = COMPARED.quick_form(has_data=False)
-    assert (quick.name, quick.data, quick.seeds) == ("made-up-quick", "demo", 2)
+    assert (quick.name, quick.data, quick.seeds) == ("made-up-quick-demo", "demo", 2)
     assert quick.settings["subset"] == 200 and quick.is_quick
-    assert COMPARED.quick_form(has_data=True).data == COMPARED.data
+    with_data = COMPARED.quick_form(has_data=True)
+    assert (with_data.name, with_data.data) == ("made-up-quick", COMPARED.data)

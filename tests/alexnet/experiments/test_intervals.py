@@ -76,6 +76,13 @@ def test_exact_interval_of_a_share():
     assert intervals.share_interval(0, 5).high == pytest.approx(1 - 0.025**0.2)
 
 
+def test_visible_share_is_seen_in_8_of_10_experiments():
+    for count in (2, 5, 40):
+        share = intervals.visible_share(count, 0.05)
+        seen = [n for n in range(count + 1) if intervals.share_interval(n, count).low > 0.05]
+        assert sum(stats.binom.pmf(seen, count, share)) == pytest.approx(0.8)
+
+
 def test_paired_difference_has_the_variance_of_networks_and_of_images():
     first, second, images = [30, 40], [50, 50], [1000, 1000]
     estimate = intervals.paired_difference(first, second, images)

@@ -64,3 +64,4 @@ def test_a_killed_experiment_is_continued(
     assert run_tiny(folder, "--seeds", "1") == 0
     expected = {key: row for key, row in results(complete).items() if key[1] == 0}
     assert results(folder) == expected
+    assert not list(folder.rglob("*.safetensors"))

@@ -56,7 +56,7 @@ def measured(monkeypatch, tmp_path):
 
     def measured(seed=0):
         ending = SimpleNamespace(folder=tmp_path, settings=Settings(seed=seed))
-        return measures.of_complete_run(COMPARED, ending), FakeNetwork.made
+        return measures.measure_complete_run(COMPARED, ending), FakeNetwork.made
 
     return measured
 

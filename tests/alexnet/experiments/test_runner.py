@@ -189,11 +189,37 @@ def test_a_run_is_extended_until_the_level_is_reached(until, run_tiny, tmp_path)
     assert rows_of(tmp_path / "run") == rows_of(folder / "runs/fast-0")
 
 
+def test_a_run_that_is_made_anew_does_not_count_the_epochs_of_the_old_one(
+    until, run_tiny, tmp_path
+):
+    """Its row is gone and its checkpoints were removed, but its metrics are still there."""
+    folder = tmp_path / "out"
+    assert run_tiny(folder, "--arms", "fast") == 0
+    before = results(folder, until)
+    metrics = folder / "runs/fast-0/metrics.jsonl"
+    text = metrics.read_text()
+    metrics.write_text(text + text.splitlines(keepends=True)[-1] * 2)  # as if it had been longer
+    (folder / "rows.csv").unlink()
+    assert run_tiny(folder, "--arms", "fast") == 0
+    assert results(folder, until) == before
+
+
+def test_kept_networks_stay_when_the_command_comes_without_the_option(run_tiny, tmp_path):
+    """What a killed command left is removed, but what was kept on purpose is not."""
+    folder = tmp_path / "out"
+    assert run_tiny(folder, "--seeds", "1", "--arms", "fast", "--keep-networks") == 0
+    assert run_tiny(folder, "--seeds", "1", "--arms", "fast") == 0
+    assert (folder / "runs/fast-0" / LAST).exists()
+    shutil.copy(folder / "runs/fast-0" / LAST, folder / "runs/fast-0/step-00000010.safetensors")
+    assert run_tiny(folder, "--seeds", "1", "--arms", "fast") == 0
+    assert not list(folder.rglob("*.safetensors"))
+
+
 def test_a_run_that_never_gets_there_is_censored(until, experiments, run_tiny, tmp_path):
     experiments[NAME] = until = replace(until, settings={**until.settings, "epochs": 2})
     assert run_tiny(tmp_path / "out", "--arms", "slow") == 0
     row = rows_in(tmp_path / "out", until)["slow", 0]
-    assert (row.values["epochs"], str(row.values["epochs_to_0.34"])) == (2, ">2")
+    assert (row.values["epochs"], str(row.values["epochs_to_0.34"])) == (2, ">1.5")
 
 
 def changed(experiments, **arm):
@@ -256,6 +282,18 @@ def test_a_folder_that_another_command_uses_is_refused(run_tiny, tmp_path, error
     assert code == 2 and "is in use by another command" in line
 
 
+def test_what_another_command_is_writing_stays(run_tiny, tmp_path, monkeypatch, error_of):
+    """Its --rows may be in this folder, and so its temporary folder."""
+    folder = tmp_path / "out"
+    monkeypatch.setattr("alexnet.experiments.record.LONGEST_WAIT", 0.1)
+    unfinished = folder / f"{runner.files.UNFINISHED}rows"
+    unfinished.mkdir(parents=True)
+    with runner.writing_rows(folder):
+        code, line = error_of(run_tiny, folder)
+    assert code == 2 and "in use by another command" in line
+    assert unfinished.exists()
+
+
 def test_a_foreign_run_in_the_place_of_a_run_is_refused(run_tiny, tmp_path, undisturbed, error_of):
     folder = tmp_path / "out"
     shutil.copytree(undisturbed, folder / "runs/slow-0")
@@ -288,3 +326,16 @@ def test_repeat_names_what_differs(run_tiny, complete, tmp_path, capsys):
 def test_repeat_of_a_run_that_there_is_not(run_tiny, complete, error_of):
     code, line = error_of(run_tiny, complete, "--repeat", "fast:7")
     assert code == 2 and "has no row of fast, seed 7" in line
+
+
+def test_repeat_of_an_arm_that_there_is_no_more(run_tiny, experiments, complete, error_of):
+    experiments[NAME] = replace(TINY, arms={"slow": TINY.arms["slow"]}, comparisons=())
+    code, line = error_of(run_tiny, complete, "--repeat", "fast:0")
+    assert code == 2 and "tiny has no arm 'fast': choose from slow" in line
+
+
+def test_a_row_from_before_there_was_an_option_had_its_default(experiments, complete, tmp_path):
+    text = (complete / "rows.csv").read_text().replace('""precision"": ""float32"", ', "")
+    assert "float32" not in text.replace("--precision float32", "")
+    (tmp_path / "rows.csv").write_text(text)
+    assert command.main([NAME, "--out", str(tmp_path), "--table"]) == 0

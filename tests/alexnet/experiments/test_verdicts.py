@@ -122,15 +122,44 @@ def test_ten_views_are_compared_on_the_same_networks(tmp_path):
 def test_columns_are_counted(tmp_path):
     rows = rows_of("one", "color_p", [0.01, 0.02, 0.001, 0.3, 0.04])
     found = outcome(tmp_path, ColorColumns("one"), *rows)
-    assert (found.here, found.verdict) == ("in 4 of 5 runs", "holds")
+    assert found.here == "in 4 of 5 runs"
     null = outcome(tmp_path, ColorColumns("one", null=True))
     assert null.verdict == "does not"  # more often than chance
 
 
+@pytest.mark.parametrize(
+    "significant, runs, verdict",
+    [
+        (5, 5, "holds"),
+        (2, 5, "holds, but 100% is outside the interval"),
+        (8, 40, "does not"),  # 9% to 36%: above chance, but in less than half of the runs
+        (0, 5, "not resolved"),
+        (0, 8, "does not"),
+    ],
+)
+def test_the_paper_speaks_of_every_run(tmp_path, significant, runs, verdict):
+    rows = rows_of("one", "color_p", [0.01] * significant + [0.5] * (runs - significant))
+    assert outcome(tmp_path, ColorColumns("one"), *rows).verdict == verdict
+
+
 def test_columns_by_chance(tmp_path):
+    """That nothing is seen is no proof: the verdict says what could be seen."""
     rows = rows_of("other", "color_p", [0.9, 0.2, 0.04, 0.3])
     found = outcome(tmp_path, ColorColumns("other", null=True), *rows)
-    assert found.here == "in 1 of 4 runs" and found.verdict.startswith("holds")
+    seen = "nothing beyond chance seen (these 4 runs could see 58%)"
+    assert (found.here, found.verdict) == ("in 1 of 4 runs", seen)
+    rows = rows_of("other", "color_p", [0.5] * 80)  # 0% to 5%: fewer are no evidence against it
+    found = outcome(tmp_path, ColorColumns("other", null=True), *rows)
+    assert found.verdict.startswith("nothing beyond chance seen (these 80 runs")
+
+
+def test_runs_without_a_p_are_named(tmp_path):
+    rows = rows_of("one", "color_p", [0.01, 0.01, None])
+    found = outcome(tmp_path, ColorColumns("one"), *rows[2:])
+    assert found.verdict == "not measured: a half of conv1 has no kernel that responds"
+    found = outcome(tmp_path, ColorColumns("one"), *rows[:2])
+    assert found.here == "in 2 of 2 runs"
+    assert found.verdict == "holds; without 1 run of which a half does not respond"
 
 
 def test_diverged_runs_do_not_count_and_are_named(tmp_path):
