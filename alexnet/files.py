@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,26 +68,33 @@ def link(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: float = 0) -> Iterator[None]:
     """Hold an exclusive lock on a file, which is made if it does not exist.
 
     The lock ends with its process, however that ends. On network file systems without locks
     nothing is locked: work there must still be possible.
+
+    Args:
+        wait: seconds in which another process may give it back.
 
     Raises:
         BlockingIOError: another process holds it.
     """
     from filelock import lock_descriptor  # slow to import, and most commands lock nothing
 
+    deadline = time.monotonic() + wait
     with open(path, "ab") as lock:
-        try:
-            is_ours = lock_descriptor(lock.fileno(), blocking=False)
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
-                raise
-            is_ours = True
-        if not is_ours:
-            raise BlockingIOError(errno.EAGAIN, "another process has locked it", str(path))
+        while True:
+            try:
+                if lock_descriptor(lock.fileno(), blocking=False):
+                    break
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+                    raise
+                break
+            if time.monotonic() >= deadline:
+                raise BlockingIOError(errno.EAGAIN, "another process has locked it", str(path))
+            time.sleep(0.05)
         yield
 
 

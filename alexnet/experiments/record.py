@@ -5,7 +5,6 @@ import csv
 import io
 import json
 import math
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,19 +166,14 @@ def writing_rows(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another command has done so for longer than it can take.
     """
-    end = time.monotonic() + LONGEST_WAIT
     with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(files.locked(folder / LOCK))
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > end:
-                    raise UsageError(
-                        f"{folder / LOCK} is in use by another command: end that, then give the "
-                        "same command again"
-                    ) from error
-                time.sleep(0.05)
+        try:
+            stack.enter_context(files.locked(folder / LOCK, wait=LONGEST_WAIT))
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{folder / LOCK} is in use by another command: end that, then give the same "
+                "command again"
+            ) from error
         yield
 
 

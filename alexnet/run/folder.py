@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -147,19 +146,13 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: another run has it.
     """
-    deadline = time.monotonic() + SECONDS_OF_DYING
     with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(files.locked(folder / LOCK))
-                break
-            except BlockingIOError as error:
-                if time.monotonic() >= deadline:
-                    raise UsageError(
-                        f"{folder} is in use by another run: wait until it ends, or choose "
-                        "another folder"
-                    ) from error
-            time.sleep(0.1)
+        try:
+            stack.enter_context(files.locked(folder / LOCK, wait=SECONDS_OF_DYING))
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{folder} is in use by another run: wait until it ends, or choose another folder"
+            ) from error
         files.remove_unfinished(folder)
         yield
 

@@ -95,7 +95,10 @@ def test_the_figure_is_drawn(made_up, tmp_path):
 
 def test_tables_need_scipy(made_up, error_of, monkeypatch):
     find_spec = importlib.util.find_spec
-    missing = lambda name, *others: None if name == "scipy" else find_spec(name, *others)  # noqa: E731
+
+    def missing(name, *others):
+        return None if name == "scipy" else find_spec(name, *others)
+
     monkeypatch.setattr(importlib.util, "find_spec", missing)
     code, line = error_of(command.main, ["made-up", "--out", str(made_up), "--table"])
     assert (code, line) == (2, "intervals need SciPy, which is not installed: pip install scipy")
