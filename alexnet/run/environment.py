@@ -44,18 +44,16 @@ def _git_commit() -> str | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
-    command = [
-        "git",
-        "--no-optional-locks",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty",
-    ]
+    # Not describe --dirty, which locks the index: a killed run would leave the lock.
+    describe = ["describe", "--always", "--abbrev=40"]
+    status = ["status", "--porcelain", "--untracked-files=no"]
+    git = ["git", "--no-optional-locks", "-C", str(root)]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        commit, changes = (
+            subprocess.run([*git, *words], capture_output=True, text=True, check=True).stdout
+            for words in (describe, status)
+        )
+        return commit.strip() + ("-dirty" if changes else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
