@@ -169,9 +169,12 @@ def _request(arguments: argparse.Namespace) -> Request:
         experiment = experiment.quick_form(has_data=arguments.data_root is not None)
     arms = _chosen_arms(experiment, arguments.arms)
     seeds = arguments.seeds or experiment.seeds
-    if chosen := [seed for seed in experiment.rate_seeds if seed < seeds]:
+    search = experiment.rates_from
+    if search is not None and (
+        chosen := set(search.seed_numbers()) & set(experiment.seed_numbers(seeds))
+    ):
         raise UsageError(
-            f"--seeds {seeds}: the rates were chosen with seed {chosen[0]}, so that it cannot "
+            f"--seeds {seeds}: the rates were chosen with seed {min(chosen)}, so that it cannot "
             "count as a result"
         )
     out = arguments.out or _folder(experiment.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 Options = Mapping[str, Any]  # of ``python -m alexnet.train``, by keyword, as `alexnet.fit` has them
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
 QUICK_SEEDS = 2
 
 
@@ -153,10 +153,11 @@ class Experiment:
         data: what `--data-root` has to hold: "cifar10", "imagenette", or "demo", which needs none.
         settings: options common to all runs.
         arms: the options in which each arm differs, by its name.
-        seeds: how many are proposed; they are 0, 1, 2 and so on.
+        seeds: how many are proposed; they are `first_seed` and those that follow it.
+        first_seed: 0, but for a search of rates, whose seeds are no others' results.
         comparisons: how the claims are decided.
-        rate_seeds: with which the rates of the arms were searched; empty where they were not. They
-            do not count as results.
+        rates_from: the experiment in which the rates of the arms were searched; None where they
+            were not.
         epochs_to: epochs to measure.
         until: end each run when this is reached; `settings` has the most epochs.
         ten_views: whether the networks also see ten views of each image.
@@ -178,7 +179,8 @@ class Experiment:
     section: str = ""
     claims: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    rate_seeds: tuple[int, ...] = ()
+    first_seed: int = 0
+    rates_from: "Experiment | None" = None
     epochs_to: tuple[EpochsTo, ...] = ()
     until: EpochsTo | None = None
     ten_views: bool = False
@@ -190,7 +192,9 @@ class Experiment:
     def __post_init__(self) -> None:
         for name in (self.name, *self.arms):
             if not NAME.fullmatch(name):
-                raise ValueError(f"{name!r} must be of small letters, digits and single hyphens")
+                raise ValueError(
+                    f"{name!r} must be of small letters, digits, and single hyphens or points"
+                )
         for comparison in self.comparisons:
             if unknown := set(comparison.arms) - set(self.arms):
                 raise ValueError(f"{self.name} compares {', '.join(unknown)}, which is no arm")
@@ -202,6 +206,10 @@ class Experiment:
                 raise ValueError(f"{self.name} compares columns without color_columns=True")
         if self.until is not None:
             self._require_extensible()
+
+    def seed_numbers(self, count: int | None = None) -> range:
+        """The seeds of the runs of an arm, by default as many as are proposed."""
+        return range(self.first_seed, self.first_seed + (count or self.seeds))
 
     def _require_extensible(self) -> None:
         """A run that is extended by an epoch must be the run of that many epochs from the start."""
@@ -228,6 +236,6 @@ class Experiment:
             data=self.data if has_data else "demo",
             settings={**self.settings, **self.quick},
             seeds=min(self.seeds, QUICK_SEEDS),
-            rate_seeds=(),
+            rates_from=None,
             is_quick=True,
         )

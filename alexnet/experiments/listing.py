@@ -31,7 +31,7 @@ def _rows(experiment: Experiment, path: Path) -> str:
         keys = Record(path, experiment).rows
     except (DataError, OSError) as error:
         return cli.one_line(str(error))
-    rows = sum(arm in experiment.arms and seed < experiment.seeds for arm, seed in keys)
+    rows = sum(arm in experiment.arms and seed in experiment.seed_numbers() for arm, seed in keys)
     return f"rows: {rows} of {runs}"
 
 

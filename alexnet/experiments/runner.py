@@ -104,7 +104,7 @@ def require_arm(experiment: Experiment, arm: str) -> None:
 
 
 def run_missing(request: Request, started: float) -> int:
-    """Make all runs that have no row: seed 0 of all arms, then seed 1, and so on.
+    """Make all runs that have no row: the first seed of all arms, then the next, and so on.
 
     Args:
         started: the time of `time.monotonic` from which on `max_time` counts.
@@ -135,7 +135,8 @@ def run_missing(request: Request, started: float) -> int:
 
 def _wanted(request: Request) -> list[tuple[str, int]]:
     """The runs that a request is about, in the order in which they are made."""
-    return [(arm, seed) for seed in range(request.seeds) for arm in request.arms]
+    seeds = request.experiment.seed_numbers(request.seeds)
+    return [(arm, seed) for seed in seeds for arm in request.arms]
 
 
 def _remove_leftovers(request: Request, record: Record) -> None:

@@ -35,9 +35,10 @@ def page(experiment: Experiment, record: Record) -> str:
             f"value on average. Intervals are over seeds, on these test images{also}. Nothing is "
             "paired by seed."
         )
-    if experiment.rate_seeds:
-        seeds = ", ".join(map(str, experiment.rate_seeds))
-        parts.append(f"The rates were chosen with other seeds than those that count: {seeds}.")
+    if (search := experiment.rates_from) is not None:
+        seeds = ", ".join(map(str, search.seed_numbers()))
+        others = "another seed" if search.seeds == 1 else "other seeds"
+        parts.append(f"The rates were searched in `{search.name}`, with {others}: {seeds}.")
     return "\n\n".join(parts)
 
 

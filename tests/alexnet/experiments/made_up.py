@@ -11,6 +11,7 @@ from alexnet.experiments.experiment import (
     TenViews,
 )
 from alexnet.experiments.record import DONE, Record, RunRow
+from tests.alexnet.experiments.tiny import SEARCH
 
 LEVEL = EpochsTo(0.25)
 COMPARED = Experiment(
@@ -22,7 +23,7 @@ COMPARED = Experiment(
     settings={"image_size": 67, "epochs": 2, "batch_size": 4},
     arms={"one": {}, "other": {"lr": 0.001}},
     seeds=3,
-    rate_seeds=(1000,),
+    rates_from=SEARCH,
     epochs_to=(LEVEL,),
     ten_views=True,
     color_columns=True,

@@ -40,15 +40,21 @@ def test_names_and_claims(name):
         if isinstance(comparison, Difference):
             assert comparison.measure in MEASURES
     assert bool(experiment.claims) == bool(experiment.section) == bool(experiment.comparisons)
-    assert not set(experiment.rate_seeds) & set(range(experiment.seeds))
+    if (search := experiment.rates_from) is not None:
+        assert EXPERIMENTS[search.name] is search
+        assert not set(search.seed_numbers()) & set(experiment.seed_numbers())
 
 
-def test_no_experiment_claims_that_its_rates_were_searched():
-    """Until they are, with the seeds declared."""
-    assert not [name for name, each in EXPERIMENTS.items() if each.rate_seeds]
+def test_rates_of_figure1_are_among_those_that_were_tried():
+    """Of the same networks, in the same setting but for the number of epochs."""
+    experiment = EXPERIMENTS["figure1"]
+    search = experiment.rates_from
+    for arm, options in experiment.arms.items():
+        assert search.arms[f"{arm}-{options['lr']}"] == options
+    assert {**search.settings, "epochs": 0} == {**experiment.settings, "epochs": 0}
 
 
-@pytest.mark.parametrize("name", ["figure1", "normalization", "augmentation"])
+@pytest.mark.parametrize("name", ["figure1-rates", "figure1", "normalization", "augmentation"])
 def test_rates_of_the_small_network_stand_with_the_scale_they_were_tried_at(name):
     """A later default of --scale must not change the runs."""
     experiment = EXPERIMENTS[name]

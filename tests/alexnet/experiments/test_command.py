@@ -81,7 +81,7 @@ def test_tables_for_a_page(made_up, capsys):
     assert text.count("\n| ") == 2 + 2 + 2 + 5
     assert "5 comparisons: of twenty 95% intervals, one misses" in text
     assert "on these test images; that of ten views is over images, too. Nothing" in text
-    assert "The rates were chosen with other seeds than those that count: 1000." in text
+    assert "The rates were searched in `tiny-rates`, with other seeds: 1000, 1001." in text
 
 
 def test_the_figure_is_drawn(made_up, tmp_path):

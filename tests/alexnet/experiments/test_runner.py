@@ -14,11 +14,12 @@ from alexnet import train
 from alexnet.experiments import __main__ as command
 from alexnet.experiments import measures, runner, single_run
 from alexnet.experiments.experiment import EpochsTo
+from alexnet.experiments.listing import listing
 from alexnet.experiments.record import Record
 from alexnet.inference.trained import Trained
 from alexnet.run.checkpoint import LAST
 from alexnet.training.trainer import Trainer
-from tests.alexnet.experiments.tiny import LEVEL, NAME, TINY
+from tests.alexnet.experiments.tiny import LEVEL, NAME, SEARCH, TINY
 from tests.alexnet.runs import STEPS_PER_EPOCH, rows_of
 
 ORDER = [("slow", 0), ("fast", 0), ("slow", 1), ("fast", 1)]
@@ -39,6 +40,18 @@ def results(folder, experiment=TINY):
 
 def test_all_arms_of_a_seed_come_before_the_next_seed(complete):
     assert list(rows_in(complete)) == ORDER
+
+
+def test_a_search_of_rates_has_seeds_of_its_own(experiments, photos, tmp_path, capsys):
+    """So that no run counts as a result by which a rate was chosen."""
+    experiments[SEARCH.name] = SEARCH
+    words = [SEARCH.name, "--data-root", str(photos), "--out", str(tmp_path), "--seeds", "1"]
+    assert command.main(words) == 0
+    rows = Record(tmp_path / "rows.csv", SEARCH).rows
+    assert list(rows) == [("0.001", 1000), ("0.01", 1000)]
+    assert [row.settings["lr"] for row in rows.values()] == [0.001, 0.01]
+    assert "2 of 2 runs" in capsys.readouterr().out
+    assert "rows: 2 of 4" in listing({SEARCH.name: SEARCH}, {SEARCH.name: tmp_path / "rows.csv"})
 
 
 def test_a_row_has_what_the_metrics_of_the_last_epoch_say(complete):

@@ -81,8 +81,8 @@ FAULTS = [
     Fault(
         "experiments: all seeds of an arm come before the next arm",
         "alexnet/experiments/runner.py",
-        "return [(arm, seed) for seed in range(request.seeds) for arm in request.arms]",
-        "return [(arm, seed) for arm in request.arms for seed in range(request.seeds)]",
+        "return [(arm, seed) for seed in seeds for arm in request.arms]",
+        "return [(arm, seed) for arm in request.arms for seed in seeds]",
         RUNNER + "all_arms",
     ),
     Fault(
