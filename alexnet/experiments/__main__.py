@@ -14,7 +14,7 @@ from alexnet.experiments.experiment import Experiment
 from alexnet.experiments.figure import experiment_figure
 from alexnet.experiments.listing import listing
 from alexnet.experiments.runner import Request, recorded, repeat, require_arm, run_missing
-from alexnet.experiments.tables import page
+from alexnet.experiments.tables import overview, page
 from alexnet.precision import PRECISIONS
 from alexnet.run.folder import RUNS
 from alexnet.training.settings import option_name
@@ -30,6 +30,8 @@ examples:
       make what is missing of the runs; the same command continues later
   {NAME} figure1 --table --plot figure1.png
       the results so far
+  {NAME} --table --rows docs/experiments
+      those of all experiments, from the files NAME.csv of a folder
   {NAME} figure1 --data-root data --repeat relu:0
       rerun a run and compare it digit for digit: exit code 1 if it differs
 """
@@ -86,7 +88,10 @@ def _parser() -> cli.Parser:
         "--out", type=cli.path, metavar="DIR", help=f"default: {RUNS / 'experiments'}/NAME"
     )
     runs.add_argument(
-        "--rows", type=cli.path, metavar="FILE", help=f"the record, CSV; default: DIR/{ROWS}"
+        "--rows",
+        type=cli.path,
+        metavar="FILE",
+        help=f"the record, CSV; default: DIR/{ROWS}; without NAME: a folder of them, NAME.csv",
     )
     runs.add_argument(
         "--keep-networks",
@@ -110,7 +115,7 @@ def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     _require_effect(arguments)
     if arguments.name is None:
-        print(listing(EXPERIMENTS, {name: _folder(name) / ROWS for name in EXPERIMENTS}))
+        _show_all(arguments.table, arguments.rows)
         return 0
     request = _request(arguments)
     if arguments.table or arguments.plot is not None:
@@ -134,8 +139,8 @@ def _require_effect(arguments: argparse.Namespace) -> None:
         if name != "name" and not (values[name] is None or values[name] is False)
     ]
     if arguments.name is None:
-        if given:
-            raise UsageError(f"{option_name(given[0])} needs the NAME of an experiment")
+        if unused := [name for name in given if name not in ("table", "rows")]:
+            raise UsageError(f"{option_name(unused[0])} needs the NAME of an experiment")
         return
     shows = arguments.table or arguments.plot is not None
     if shows and arguments.repeat:
@@ -148,6 +153,26 @@ def _require_effect(arguments: argparse.Namespace) -> None:
             raise UsageError(f"{option_name(name)} has no effect with {mode}: leave it out")
     if shows and arguments.data_root is not None and not arguments.quick:
         raise UsageError("--data-root has no effect with --table and --plot: leave it out")
+
+
+def _show_all(table: bool, folder: Path | None) -> None:
+    """List the experiments, or print what is known of all their comparisons.
+
+    Args:
+        folder: has NAME.csv of each; None: each has its record in the folder of its runs.
+    """
+    paths = {
+        name: _folder(name) / ROWS if folder is None else folder / f"{name}.csv"
+        for name in EXPERIMENTS
+    }
+    if not table:
+        print(listing(EXPERIMENTS, paths))
+        return
+    records = {name: recorded(EXPERIMENTS[name], path) for name, path in paths.items()}
+    known = {name: record for name, record in records.items() if record.rows}
+    if not known:
+        raise UsageError(f"no experiment has rows yet in {folder or _folder('NAME')}")
+    print(cli.printable(overview(known, EXPERIMENTS)))
 
 
 def _folder(name: str) -> Path:

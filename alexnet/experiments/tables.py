@@ -1,8 +1,8 @@
-"""The tables of an experiment for a page, in Markdown."""
+"""The tables of experiments for a page, in Markdown."""
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from alexnet import cli
 from alexnet.experiments import intervals
@@ -40,6 +40,23 @@ def page(experiment: Experiment, record: Record) -> str:
         others = "another seed" if search.seeds == 1 else "other seeds"
         parts.append(f"The rates were searched in `{search.name}`, with {others}: {seeds}.")
     return "\n\n".join(parts)
+
+
+def overview(records: Mapping[str, Record], experiments: Mapping[str, Experiment]) -> str:
+    """A row for each comparison of every experiment that has a record, with what it cost.
+
+    Raises:
+        UsageError: SciPy is not installed.
+    """
+    table = [["experiment", "comparison", "paper", "here", "95% interval", "verdict"]]
+    table[0] += ["runs", "hours"]
+    for name, record in records.items():
+        for comparison in experiments[name].comparisons:
+            rows = [row for arm in comparison.arms for row in record.arm_rows(arm)]
+            seconds = sum(row.values["seconds"] for row in rows)
+            cost = [str(len(rows)), f"{seconds / 3600:.1f}"]
+            table.append([f"`{name}`", *judge(comparison, record), *cost])
+    return _markdown(table)
 
 
 def _arms_table(experiment: Experiment, record: Record) -> list[list[str]]:

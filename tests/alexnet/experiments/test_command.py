@@ -64,6 +64,7 @@ def made_up(experiments, tmp_path, monkeypatch):
         for seed in range(3):
             values = {"val_top1": top1[seed], LEVEL.column: reached[seed], "color_p": 0.01}
             values |= {"ten_views_top1": 0.82, "only_one_view": 10, "only_ten_views": 30}
+            values |= {"seconds": 1800}
             rows.append(row(arm, seed, **values))
     record_with(folder, *rows)
     return folder
@@ -82,6 +83,20 @@ def test_tables_for_a_page(made_up, capsys):
     assert "5 comparisons: of twenty 95% intervals, one misses" in text
     assert "on these test images; that of ten views is over images, too. Nothing" in text
     assert "The rates were searched in `tiny-rates`, with other seeds: 1000, 1001." in text
+
+
+def test_all_comparisons_in_one_table(made_up, capsys):
+    """From files named after their experiments; one without a file has no row."""
+    (made_up / "rows.csv").rename(made_up / "made-up.csv")
+    assert command.main(["--table", "--rows", str(made_up)]) == 0
+    header, rule, *lines = capsys.readouterr().out.splitlines()
+    assert header.endswith("| verdict | runs | hours |") and rule.count("---") == 8
+    assert len(lines) == len(COMPARED.comparisons)
+    # Runs of half an hour each.
+    assert lines[0].startswith("| `made-up` | test error: one minus other | -2.00 points | -2.67")
+    assert lines[0].endswith("| 6 | 3.0 |") and lines[2].endswith("| 3 | 1.5 |")
+    assert command.main(["--rows", str(made_up)]) == 0
+    assert "rows: 6 of 6" in capsys.readouterr().out
 
 
 def test_the_figure_is_drawn(made_up, tmp_path):
@@ -139,6 +154,7 @@ def test_the_quick_form_on_the_demo_set(experiments, tmp_path, monkeypatch, caps
         ([NAME, "--plot", "a.png", "--seeds", "1"], 2, "--seeds has no effect with --table"),
         ([NAME, "--table", "--workers", "0"], 2, "--workers has no effect with --table"),
         ([NAME, "--table", "--data-root", "."], 2, "--data-root has no effect with --table"),
+        (["--table"], 2, f"no experiment has rows yet in {Path('runs/experiments/NAME')}"),
         (["--quick"], 2, "--quick needs the NAME of an experiment"),
         (["--table", "--seeds", "3"], 2, "--seeds needs the NAME of an experiment"),
         ([NAME, "--data-root", "missing"], 3, "missing: no such folder"),
