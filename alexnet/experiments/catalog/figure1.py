@@ -1,5 +1,6 @@
 """Figure 1: how much sooner a network with ReLUs reaches 25% training error than one with tanh."""
 
+from alexnet.experiments.catalog.rates import SEED, with_rates
 from alexnet.experiments.experiment import EpochsTo, Experiment, Ratio
 
 QUARTER = EpochsTo(0.25)
@@ -42,13 +43,9 @@ FIGURE1_RATES = Experiment(
     title="The learning rates of figure1",
     data="cifar10",
     settings={**SETTINGS, "epochs": 10},
-    arms={
-        f"{arm}-{rate}": {**WITHOUT_RATE[arm], "lr": rate}
-        for arm, rates in TRIED.items()
-        for rate in rates
-    },
+    arms=with_rates(WITHOUT_RATE, TRIED),
     seeds=1,
-    first_seed=1000,
+    first_seed=SEED,
     epochs_to=(QUARTER,),
     until=QUARTER,
     minutes=3,

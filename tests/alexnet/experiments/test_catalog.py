@@ -45,16 +45,17 @@ def test_names_and_claims(name):
         assert not set(search.seed_numbers()) & set(experiment.seed_numbers())
 
 
-def test_rates_of_figure1_are_among_those_that_were_tried():
+@pytest.mark.parametrize("name", ["figure1", "normalization"])
+def test_searched_rates_are_among_those_that_were_tried(name):
     """Of the same networks, in the same setting but for the number of epochs."""
-    experiment = EXPERIMENTS["figure1"]
+    experiment = EXPERIMENTS[name]
     search = experiment.rates_from
     for arm, options in experiment.arms.items():
         assert search.arms[f"{arm}-{options['lr']}"] == options
     assert {**search.settings, "epochs": 0} == {**experiment.settings, "epochs": 0}
 
 
-@pytest.mark.parametrize("name", ["figure1-rates", "figure1", "normalization", "augmentation"])
+@pytest.mark.parametrize("name", ["figure1", "normalization", "augmentation"])
 def test_rates_of_the_small_network_stand_with_the_scale_they_were_tried_at(name):
     """A later default of --scale must not change the runs."""
     experiment = EXPERIMENTS[name]
