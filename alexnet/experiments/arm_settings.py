@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -9,9 +10,10 @@ from alexnet import cli
 from alexnet.data.transforms import default_resize
 from alexnet.errors import UsageError
 from alexnet.experiments.experiment import Experiment
-from alexnet.model import ARCHITECTURES
+from alexnet.model import ARCHITECTURES, layer_values
 from alexnet.model.variants import DEFAULTS
 from alexnet.training.options import COMMAND, from_keywords, new_run
+from alexnet.training.recipes import RECIPE_NORMS
 from alexnet.training.settings import Settings, option_name, options
 
 # Settings that decide where and how a run is computed and what it keeps, but not its result; the
@@ -119,8 +121,12 @@ def command(given: dict[str, Any], settings: Settings, epochs: int) -> str:
         value = values.get(name)
         has_effect = settings.lr_schedule in schedules.get(name, [settings.lr_schedule])
         if value is not None and has_effect and name not in NOT_IN_COMMAND:
-            words += [option_name(name), str(value)]
+            words += [option_name(name), _text(value)]
     return cli.command(COMMAND, *words)
+
+
+def _text(value: Any) -> str:
+    return layer_values.text(value) if isinstance(value, Mapping) else str(value)
 
 
 def _implied(given: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -129,7 +135,8 @@ def _implied(given: dict[str, Any], settings: Settings) -> dict[str, Any]:
     # Layers that are left out cannot be none.
     values = {name: DEFAULTS[name] for name in kind.variants if DEFAULTS.get(name)}
     if kind.norms:
-        values["norm"] = next(iter(kind.norms))
+        first = next(iter(kind.norms))
+        values["norm"] = RECIPE_NORMS.get((settings.recipe, settings.arch), first)
     if settings.resize is None and settings.image_size is not None:
         values["resize"] = default_resize(settings.image_size)
     # PyTorch's start, which alone is missing here, draws its biases.

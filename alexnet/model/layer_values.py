@@ -31,6 +31,14 @@ def parser(number: Callable[[str], float]) -> Callable[[str], LayerValues]:
     return parse
 
 
+def text(values: LayerValues) -> str:
+    """As the option of `parser` has it."""
+    if not isinstance(values, Mapping):
+        return str(values)
+    others = [f"{name}={value}" for name, value in values.items() if name != DEFAULT]
+    return ",".join([str(values[DEFAULT]), *others])
+
+
 def layer_value(values: LayerValues, name: str) -> float:
     """The number of a layer."""
     if isinstance(values, Mapping):

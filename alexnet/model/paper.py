@@ -50,6 +50,7 @@ class AlexNet(ImageClassifier):
     minimum_image_size = 67
     variants = "norm pool_before_norm activation pooling groups width without".split()
     norms = {
+        "code2014": {"alpha": 1e-4},
         "lrn": {},
         "code2012": {"kind": "columns", "alpha": 1e-4},
         "caffe": {"alpha": 1e-4, "k": 1.0},

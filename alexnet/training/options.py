@@ -14,7 +14,13 @@ from alexnet.model import chosen_variants
 from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
-from alexnet.training.recipes import ARCHITECTURE_SETTINGS, OPTIMIZERS, RECIPES
+from alexnet.training.recipes import (
+    ARCHITECTURE_SETTINGS,
+    FINE_TUNING,
+    OPTIMIZERS,
+    RECIPE_NORMS,
+    RECIPES,
+)
 from alexnet.training.settings import (
     Invocation,
     NetworkOptions,
@@ -190,9 +196,13 @@ def new_run(
     chosen, others = _network_options(cli_options)
     given = {**others, **inherited}
     architecture = ARCHITECTURE_SETTINGS.get(given.get("arch", Settings.arch), {})
+    if pretrained is not None:
+        architecture = {**architecture, **FINE_TUNING}
     values = {**parts, **architecture, **recipe, **optimizer, **given}
     settings = replace(Settings(), **values)
     if pretrained is None:
+        if norm := RECIPE_NORMS.get((settings.recipe, settings.arch)):
+            chosen = {"norm": norm, **chosen}
         settings = replace(settings, network=_variants(chosen, settings) or None)
     elif taken := [name for name in (*chosen, "bias_init") if cli_options.get(name) is not None]:
         raise UsageError(

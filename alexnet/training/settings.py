@@ -210,7 +210,8 @@ class Settings:
         5e-4,
         type=layer_values.parser(cli.at_least_zero),
         metavar="D[,LAYER=D...]",
-        help="of the weights; 0.004,fc8=1: of those of fc8 another one",
+        help="of the weights; 0.004,fc8=1: of those of fc8 another one; default: 0.0005, but for "
+        "alexnet's conv1 0.01",
         free_on_resume=True,
     )
     optimizer: str = setting(
@@ -267,7 +268,7 @@ class Settings:
     # Natural images have a standard deviation of about 64 gray levels: unit input. A list of three,
     # for red, green and blue, where the network that --init-from names has it.
     scale: float | list[float] = setting(
-        1 / 16, type=_scale, metavar="F", help="factor on gray levels of 0 to 255"
+        1 / 64, type=_scale, metavar="F", help="factor on gray levels of 0 to 255"
     )
 
     def without_mean_image(self) -> "Settings":
@@ -294,10 +295,11 @@ class NetworkOptions:
     norm: str | None = setting(
         None,
         choices=tuple(dict.fromkeys(n for kind in ARCHITECTURES.values() for n in kind.norms)),
-        help="lrn: the paper's, for --arch cifar that of its authors' network with 11%% error; "
-        "code2012: each column by itself, as in their code; caffe: its constants; within: over "
-        "pixels, not channels; constant: a multiplication by --norm-gain; "
-        "default: lrn, and within for --arch cifar",
+        help="code2014: the paper's with the alpha of its authors' code; lrn: as the paper writes "
+        "it, for --arch cifar that of the network with 11%% error; code2012: each column by "
+        "itself, as in the code; caffe: its constants; within: over pixels, not channels; "
+        "constant: a multiplication by --norm-gain; default: code2014, lrn for --recipe paper, and "
+        "within for --arch cifar",
     )
     norm_gain: float | None = setting(
         None, type=cli.positive, metavar="G", help="what --norm constant multiplies by"

@@ -204,7 +204,8 @@ def test_scaled_input_is_normalized_as_gray_levels_are(architecture, name, scale
 
 
 def test_what_is_chosen():
-    assert chosen_variants("alexnet", {}, 1 / 64) == {"norm": {"alpha": 2.048}}
+    assert chosen_variants("alexnet", {}, 1 / 64) == {"norm": {"alpha": 0.4096}}
+    assert chosen_variants("alexnet", {"norm": "lrn"}, 1 / 64) == {"norm": {"alpha": 2.048}}
     assert chosen_variants("alexnet", {"norm": "caffe"}, 0.5) == {"norm": {"alpha": 4e-4, "k": 1.0}}
     assert chosen_variants("alexnet", {"norm": "none"}, 0.5) == {"norm": {"kind": "none"}}
     constant = {"norm": "constant", "norm_gain": 0.5}
@@ -219,7 +220,9 @@ def test_what_is_chosen():
 def test_what_a_network_does_anyway_is_not_stored(name):
     kind = ARCHITECTURES[name]
     given = {option: DEFAULTS[option] for option in kind.variants if option != "norm"}
-    assert chosen_variants(name, given) == {}
+    # That of AlexNet's class is the paper's.
+    norm = {"norm": "lrn"} if name == "alexnet" else {}
+    assert chosen_variants(name, {**given, **norm}) == {}
     for option, parameter in inspect.signature(kind).parameters.items():
         if option in given:
             assert type(given[option])(parameter.default) == given[option]

@@ -6,22 +6,28 @@ IMAGENETTE = Experiment(
     name="imagenette",
     title="AlexNet at 227 pixels on Imagenette",
     data="imagenette",
-    settings={"image_size": 227, "epochs": 30},
+    settings={
+        "image_size": 227,
+        "augmentation": "resized",
+        "batch_size": 64,
+        "lr": 0.015,
+        "epochs": 80,
+    },
     arms={"alexnet": {}},
     seeds=3,
     ten_views=True,
-    minutes=150,
+    minutes=120,
     quick={"subset": 50, "epochs": 1, "image_size": 115},
 )
 CIFAR10 = Experiment(
     name="cifar10",
     title="AlexNet at 115 pixels on CIFAR-10",
     data="cifar10",
-    settings={"image_size": 115, "epochs": 10},
+    settings={"image_size": 115, "batch_size": 128, "lr": 0.02, "epochs": 30},
     arms={"alexnet": {}},
     seeds=3,
     ten_views=True,
-    minutes=90,
+    minutes=70,
     quick={"subset": 50, "epochs": 1},
 )
 CUDA_CONVNET = Experiment(

@@ -7,6 +7,7 @@ from alexnet.doctor import OK, PROBLEM, WARNING
 from alexnet.doctor.__main__ import FOUND_A_PROBLEM, main
 from alexnet.model import INITIALIZERS, learned_layers
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.training.settings import Settings
 from tests.alexnet.doctor.images import write_images
 from tests.alexnet.narrow import NarrowOWT
 
@@ -99,7 +100,7 @@ def test_weights_of_zero(diagnosis, monkeypatch):
 def test_scale_of_the_input(diagnosis, scale):
     _, findings = diagnosis("--scale", scale)
     assert findings["input"][0] == WARNING
-    assert findings["input"][1].endswith("what helps: --scale 0.0625")
+    assert findings["input"][1].endswith(f"what helps: --scale {Settings.scale:.3g}")
 
 
 def test_scale_of_gray_levels_is_a_problem_for_a_start_made_for_unit_input(diagnosis):

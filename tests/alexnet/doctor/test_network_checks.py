@@ -42,7 +42,7 @@ def test_normalization_that_is_too_strong(images, labels, factor, warns):
     model = NarrowAlexNet(3, 67, norm={"alpha": factor * UNIT_ALPHA})
     finding = network_checks.layers(network_checks.signals(model, images, labels, 0.01)[0])
     assert ("norm1 divides by" in finding.seen, finding.verdict == WARNING) == (warns, warns)
-    assert (finding.helps == "a smaller alpha, as with --scale 0.0625") == warns
+    assert (finding.helps == f"a smaller alpha, as with --scale {Settings.scale:.3g}") == warns
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,28 @@ def test_a_younger_option_had_its_default():
     assert changed == "momentum was 0.9, and is 0.8 now"
 
 
-@pytest.mark.parametrize("arch, norm", [("alexnet", "lrn"), ("cifar", "within")])
-def test_the_command_has_what_a_later_default_could_change(arch, norm):
-    experiment = replace(TINY, settings={**TINY.settings, "arch": arch})
+@pytest.mark.parametrize(
+    "arch, recipe, norm",
+    [
+        ("alexnet", "default", "code2014"),
+        ("alexnet", "paper", "lrn"),
+        ("cifar", "default", "within"),
+    ],
+)
+def test_the_command_has_what_a_later_default_could_change(arch, recipe, norm):
+    experiment = replace(TINY, settings={**TINY.settings, "arch": arch, "recipe": recipe})
     settings = arm_settings.resolved(experiment, "fast", 0, HERE)
     given = arm_settings.keywords(experiment, "fast", 0, HERE)
     words = shlex.split(arm_settings.command(given, settings, epochs=5))
     assert words[words.index("--norm") + 1] == norm
     assert words[words.index("--width") + 1] == "1.0"
+
+
+def test_the_command_has_the_numbers_of_single_layers():
+    settings = {name: value for name, value in TINY.settings.items() if name != "weight_decay"}
+    experiment = replace(TINY, settings=settings)
+    resolved = arm_settings.resolved(experiment, "fast", 0, HERE)
+    given = arm_settings.keywords(experiment, "fast", 0, HERE)
+    words = shlex.split(arm_settings.command(given, resolved, epochs=5))
+    assert words[words.index("--weight-decay") + 1] == "0.0005,conv1=0.01"
+    assert parse(words[3:])[0]["weight_decay"] == resolved.weight_decay

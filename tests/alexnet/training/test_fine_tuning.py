@@ -65,7 +65,7 @@ def test_a_variant_of_the_network_is_trained_and_continued_as_one(
         assert np.array_equal(continued.model[name], array), name
     assert start(tmp_path / "plain", "--init-from", str(undisturbed), "--max-steps", "4") == 0
     plain = Checkpoint.load(tmp_path / "plain" / LAST)
-    assert plain.network == original.network == {"norm": {"alpha": 5e-4 / Settings.scale**2}}
+    assert plain.network == original.network == {"norm": {"alpha": 1e-4 / Settings.scale**2}}
     assert not np.array_equal(plain.model["features.0.weight"], whole.model["features.0.weight"])
 
 

@@ -9,7 +9,7 @@ from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.options import SECTIONS, continued_run, from_keywords, new_run, parse
-from alexnet.training.recipes import RECIPES
+from alexnet.training.recipes import ARCHITECTURE_SETTINGS, RECIPES
 from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
 
 # In the order of run.json, which programs and people read.
@@ -62,6 +62,17 @@ def test_lars_has_a_rate_of_its_own():
     assert continued_run({}, stored(optimizer="lars", lr=3.0)).lr == 3
 
 
+def test_the_noise_of_conv1_decays_faster():
+    """Only where it is noise: not in a trained network, nor in a net of other layers."""
+    decay = {"default": 5e-4, "conv1": 0.01}
+    assert new_run({}).weight_decay == new_run({"optimizer": "adam"}).weight_decay == decay
+    for given in ({"recipe": "paper"}, {"arch": "owt"}, {"arch": "cifar"}, {"weight_decay": 5e-4}):
+        assert new_run(given).weight_decay == 5e-4, given
+    trained = stored()
+    assert new_run({}, trained).weight_decay == 5e-4
+    assert new_run({"weight_decay": decay}, trained).weight_decay == decay
+
+
 def test_only_what_is_given_is_returned():
     given, invocation = parse(["--data-root", "/a/b/", "-b", "8", "--dry-run", "--max-time", "2m"])
     assert given == {"data_root": "/a/b", "batch_size": 8}
@@ -89,9 +100,10 @@ def test_stored_paths_mean_the_same_from_everywhere(tmp_path, monkeypatch):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_options_replace_settings_of_the_recipe(recipe):
     settings = new_run({"recipe": recipe, "epochs": 3, "data_root": "photos"})
-    expected = {**asdict(Settings()), **RECIPES[recipe], "recipe": recipe, "epochs": 3}
+    recipes = {**ARCHITECTURE_SETTINGS["alexnet"], **RECIPES[recipe]}
+    expected = {**asdict(Settings()), **recipes, "recipe": recipe, "epochs": 3}
     if expected["scale"] != 1:
-        expected["network"] = {"norm": {"alpha": 5e-4 / expected["scale"] ** 2}}
+        expected["network"] = {"norm": {"alpha": 1e-4 / expected["scale"] ** 2}}
     assert asdict(settings) == {**expected, "data_root": "photos", "data": "auto"}
     with pytest.raises(FrozenInstanceError):
         settings.epochs = 4
@@ -142,7 +154,12 @@ def test_options_of_the_network_make_one_setting():
     settings = new_run(given)
     norm = {"alpha": 1e-4 / 0.25, "k": 1.0}
     assert settings.network == {"activation": "tanh", "without": ["conv3"], "norm": norm}
-    assert new_run({"scale": 1.0}).network is None
+    assert new_run({"scale": 1.0}).network == {"norm": {"alpha": 1e-4}}
+    # As the paper's text has it, which is what the network's class does without being asked.
+    assert new_run({"recipe": "paper"}).network is new_run({"scale": 1.0, "norm": "lrn"}).network
+    assert new_run({"recipe": "paper"}).network is None
+    assert new_run({"recipe": "paper", "norm": "none"}).network == {"norm": {"kind": "none"}}
+    assert new_run({"recipe": "paper", "arch": "owt"}).network is None
     assert new_run({"arch": "owt"}).network is None
     small = new_run({"arch": "cifar", "norm": "constant", "norm_gain": 0.5})
     assert small.network == {"norm": {"kind": "constant", "gain": 0.5}}
@@ -153,7 +170,7 @@ def test_options_of_the_network_make_one_setting():
     "given, message",
     [
         ({"arch": "owt", "norm": "lrn"}, "'owt' has no normalization 'lrn': it has none"),
-        ({"norm": "within"}, "has no normalization 'within': it has lrn, code2012, caffe"),
+        ({"norm": "within"}, "has no normalization 'within': it has code2014, lrn, code2012"),
         ({"norm": "constant"}, "'constant' needs a gain: --norm-gain"),
         ({"norm_gain": 0.5}, "--norm-gain is for --norm constant"),
         ({"arch": "cifar", "groups": 1}, "the network 'cifar' has no variants in 'groups'"),

@@ -208,8 +208,30 @@ FAULTS = [
     Fault(
         "experiments: commands of rows rely on the default normalization",
         "alexnet/experiments/arm_settings.py",
-        '        values["norm"] = next(iter(kind.norms))',
+        '        values["norm"] = RECIPE_NORMS.get((settings.recipe, settings.arch), first)',
         "        pass",
         FOLDER + "test_arm_settings.py -k later_default",
+    ),
+    Fault(
+        "experiments: commands of rows have the normalization of another recipe",
+        "alexnet/experiments/arm_settings.py",
+        '        values["norm"] = RECIPE_NORMS.get((settings.recipe, settings.arch), first)',
+        '        values["norm"] = first',
+        FOLDER + "test_arm_settings.py -k later_default",
+    ),
+    Fault(
+        "experiments: commands of rows lose the numbers of single layers",
+        "alexnet/experiments/arm_settings.py",
+        "return layer_values.text(value) if isinstance(value, Mapping) else str(value)",
+        "return str(layer_values.layer_value(value, 'default')) if isinstance(value, Mapping) "
+        "else str(value)",
+        FOLDER + "test_arm_settings.py -k single_layers",
+    ),
+    Fault(
+        "experiments: results have the seed of a search of rates",
+        "alexnet/experiments/experiment.py",
+        "return range(self.first_seed, self.first_seed + (count or self.seeds))",
+        "return range(count or self.seeds)",
+        RUNNER + "seeds_of_its_own",
     ),
 ]

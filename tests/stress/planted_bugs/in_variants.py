@@ -182,4 +182,18 @@ FAULTS = [
         "others: float | None = 0) -> None:",
         "tests/alexnet/test_variants.py -k other_biases",
     ),
+    Fault(
+        "recipes: the kernels of a trained network decay like noise",
+        "alexnet/training/options.py",
+        "        architecture = {**architecture, **FINE_TUNING}",
+        "        pass",
+        "tests/alexnet/training/test_options.py -k noise_of_conv1",
+    ),
+    Fault(
+        "recipes: that of the paper has the alpha of its authors' code",
+        "alexnet/training/options.py",
+        '            chosen = {"norm": norm, **chosen}',
+        "            pass",
+        "tests/alexnet/training/test_options.py -k options_of_the_network",
+    ),
 ]
