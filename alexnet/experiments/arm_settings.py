@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -121,12 +120,8 @@ def command(given: dict[str, Any], settings: Settings, epochs: int) -> str:
         value = values.get(name)
         has_effect = settings.lr_schedule in schedules.get(name, [settings.lr_schedule])
         if value is not None and has_effect and name not in NOT_IN_COMMAND:
-            words += [option_name(name), _text(value)]
+            words += [option_name(name), layer_values.text(value)]
     return cli.command(COMMAND, *words)
-
-
-def _text(value: Any) -> str:
-    return layer_values.text(value) if isinstance(value, Mapping) else str(value)
 
 
 def _implied(given: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from alexnet.export import readme_code
 from alexnet.export.slim import ROUNDED_TO
 from alexnet.inference.layers import layer_costs
 from alexnet.inference.results import proportion
-from alexnet.model import ARCHITECTURES, chosen_variants, parameter_count
+from alexnet.model import ARCHITECTURES, chosen_variants, layer_values, parameter_count
 from alexnet.model.layer_values import DEFAULT
 from alexnet.model.variants import DEFAULTS
 from alexnet.run.checkpoint import Checkpoint
@@ -229,5 +229,5 @@ def _training(checkpoint: Checkpoint) -> str:
     epochs = cli.counted(checkpoint.training.get("epoch", 0), "epoch")
     if images := checkpoint.data.get("training", {}).get("images"):
         epochs += f", {cli.counted(images, 'image')} each"
-    rows = [[name.replace("_", " "), str(value)] for name, value in settings.items()]
+    rows = [[name.replace("_", " "), layer_values.text(value)] for name, value in settings.items()]
     return f"{epochs}, with these settings:\n\n{_table(['setting', 'value'], rows)}"

@@ -31,9 +31,9 @@ def parser(number: Callable[[str], float]) -> Callable[[str], LayerValues]:
     return parse
 
 
-def text(values: LayerValues) -> str:
-    """As the option of `parser` has it."""
-    if not isinstance(values, Mapping):
+def text(values: Any) -> str:
+    """As the option of `parser` has it; any other value as Python has it."""
+    if not isinstance(values, Mapping) or DEFAULT not in values:
         return str(values)
     others = [f"{name}={value}" for name, value in values.items() if name != DEFAULT]
     return ",".join([str(values[DEFAULT]), *others])

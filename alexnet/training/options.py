@@ -10,7 +10,7 @@ from typing import Any
 from alexnet import cli
 from alexnet.data import options as data_options
 from alexnet.errors import CheckpointError, UsageError
-from alexnet.model import chosen_variants
+from alexnet.model import chosen_variants, layer_values
 from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
@@ -284,7 +284,7 @@ def _require_same_network(chosen: dict[str, Any], stored: dict[str, Any]) -> Non
     for option, value in chosen.items():
         name = "norm" if option == "norm_gain" else option
         if variants.get(name) != own.get(name):
-            shown = ",".join(value) if isinstance(value, list) else value
+            shown = ",".join(value) if isinstance(value, list) else layer_values.text(value)
             raise UsageError(
                 f"{option_name(option)} {shown} cannot be changed by --resume: the network is "
                 f"another one, {own or 'without such options'}"

@@ -1,6 +1,6 @@
 """Figure 1: how much sooner a network with ReLUs reaches 25% training error than one with tanh."""
 
-from alexnet.experiments.catalog.rates import SEED, with_rates
+from alexnet.experiments.catalog.rates import rate_search, with_rates
 from alexnet.experiments.experiment import EpochsTo, Experiment, Ratio
 
 QUARTER = EpochsTo(0.25)
@@ -38,14 +38,12 @@ TRIED = {
 }
 CHOSEN = {"relu": 0.03, "tanh": 0.03, "relu-2012": 0.003, "tanh-2012": 0.01}
 
-FIGURE1_RATES = Experiment(
-    name="figure1-rates",
-    title="The learning rates of figure1",
+FIGURE1_RATES = rate_search(
+    "figure1",
+    WITHOUT_RATE,
+    TRIED,
     data="cifar10",
     settings={**SETTINGS, "epochs": 10},
-    arms=with_rates(WITHOUT_RATE, TRIED),
-    seeds=1,
-    first_seed=SEED,
     epochs_to=(QUARTER,),
     until=QUARTER,
     minutes=3,
@@ -63,7 +61,7 @@ FIGURE1 = Experiment(
     ),
     data="cifar10",
     settings={**SETTINGS, "epochs": 60},
-    arms={arm: {**options, "lr": CHOSEN[arm]} for arm, options in WITHOUT_RATE.items()},
+    arms=with_rates(WITHOUT_RATE, CHOSEN),
     rates_from=FIGURE1_RATES,
     seeds=3,
     epochs_to=(QUARTER,),

@@ -1,6 +1,6 @@
 """Section 3.3: the test error with and without local response normalization."""
 
-from alexnet.experiments.catalog.rates import SEED, with_rates
+from alexnet.experiments.catalog.rates import rate_search, with_rates
 from alexnet.experiments.experiment import Difference, Experiment
 
 SETTINGS = {
@@ -28,14 +28,12 @@ WITHOUT_RATE = {
 TRIED = dict.fromkeys(WITHOUT_RATE, (0.01, 0.03, 0.1))
 CHOSEN = {"none": 0.03, "lrn": 0.03, "within": 0.03, "constant": 0.03}
 
-NORMALIZATION_RATES = Experiment(
-    name="normalization-rates",
-    title="The learning rates of normalization",
+NORMALIZATION_RATES = rate_search(
+    "normalization",
+    WITHOUT_RATE,
+    TRIED,
     data="cifar10",
     settings={**SETTINGS, "epochs": 6},
-    arms=with_rates(WITHOUT_RATE, TRIED),
-    seeds=1,
-    first_seed=SEED,
     minutes=3,
 )
 
@@ -49,7 +47,7 @@ NORMALIZATION = Experiment(
     ),
     data="cifar10",
     settings={**SETTINGS, "epochs": 20},
-    arms={arm: {**options, "lr": CHOSEN[arm]} for arm, options in WITHOUT_RATE.items()},
+    arms=with_rates(WITHOUT_RATE, CHOSEN),
     rates_from=NORMALIZATION_RATES,
     seeds=5,
     comparisons=(

@@ -174,7 +174,10 @@ def text_of(section, page):
 
 def test_the_page_of_a_run(tmp_path):
     before = checkpoint(
-        arguments={"data": "folder", "data_root": "/home/ann/photos", "lr": 0.01, "subset": None},
+        arguments={
+            **{"data": "folder", "data_root": "/home/ann/photos", "lr": 0.01, "subset": None},
+            "weight_decay": {"default": 0.0005, "conv1": 0.01},
+        },
         data={"training": {"images": 1000, "sha256": ""}, "validation": {"images": 400}},
         training={"epoch": 3, "step": 0, "best_top1": 0.5, "best_epoch": 3},
     )
@@ -186,7 +189,7 @@ def test_the_page_of_a_run(tmp_path):
     )
     assert text_of("Training", page) == (
         "3 epochs, 1,000 images each, with these settings:\n\n| setting | value |\n| --- | --- |\n"
-        "| data | folder |\n| lr | 0.01 |"
+        "| data | folder |\n| lr | 0.01 |\n| weight decay | 0.0005,conv1=0.01 |"
     )
     assert "/home" not in page and str(tmp_path) not in page
     assert "| conv1 | Conv2d | 10x15x15 | 3,640 |" in page

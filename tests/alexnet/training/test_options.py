@@ -191,6 +191,8 @@ def test_a_continued_run_keeps_its_network():
         continued_run({"activation": "relu"}, checkpoint)
     with pytest.raises(UsageError, match="--norm none cannot be changed by --resume"):
         continued_run({"norm": "none"}, checkpoint)
+    with pytest.raises(UsageError, match=r"--width 0\.5,conv5=1\.0 cannot be changed by --resume"):
+        continued_run({"width": {"default": 0.5, "conv5": 1.0}}, checkpoint)
     # From before alpha followed the scale, and before there was a setting.
     old = stored(network=None, scale=1 / 64)
     del old.arguments["bias_init"]

@@ -222,9 +222,8 @@ FAULTS = [
     Fault(
         "experiments: commands of rows lose the numbers of single layers",
         "alexnet/experiments/arm_settings.py",
-        "return layer_values.text(value) if isinstance(value, Mapping) else str(value)",
-        "return str(layer_values.layer_value(value, 'default')) if isinstance(value, Mapping) "
-        "else str(value)",
+        "words += [option_name(name), layer_values.text(value)]",
+        "words += [option_name(name), str(value)]",
         FOLDER + "test_arm_settings.py -k single_layers",
     ),
     Fault(
