@@ -174,7 +174,7 @@ def normalization(model: nn.Module, images: Any, scale: float) -> Finding:
             WARNING,
             "normalization",
             f"{seen}: alpha {alpha:.2g} is too small for gray levels times {scale:.3g}",
-            f"alpha {wanted:.3g}, the authors' {for_gray_levels:g} / {scale:.3g}²",
+            f"alpha {wanted:.3g}, the paper's {for_gray_levels:g} / {scale:.3g}²",
         )
     return Finding(
         WARNING,

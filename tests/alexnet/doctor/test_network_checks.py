@@ -54,8 +54,8 @@ def test_normalization_that_is_too_strong(images, labels, factor, warns):
         ({"alpha": UNIT_ALPHA}, UNIT_SCALE, "default", ""),
         ({"alpha": UNIT_ALPHA / 5, "k": 1.0}, UNIT_SCALE, "default", ""),
         # Copies of the constants alone.
-        ({"alpha": 5e-4}, UNIT_SCALE, "default", "alpha 2.05, the authors' 0.0005 / 0.0156²"),
-        ({"alpha": 1e-4}, 1 / 255, "default", "alpha 32.5, the authors' 0.0005 / 0.00392²"),
+        ({"alpha": 5e-4}, UNIT_SCALE, "default", "alpha 2.05, the paper's 0.0005 / 0.0156²"),
+        ({"alpha": 1e-4}, 1 / 255, "default", "alpha 32.5, the paper's 0.0005 / 0.00392²"),
         ({"alpha": UNIT_ALPHA}, UNIT_SCALE, "tiny", "larger weights in conv1"),
         # Somebody wants none.
         ({"alpha": 0.0}, UNIT_SCALE, "default", ""),
