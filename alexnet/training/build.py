@@ -161,6 +161,9 @@ def _build_schedule(
         return optim.DivideOnPlateau(
             optimizer, settings.lr_gamma, settings.lr_patience, warmup_steps=warmup
         )
+    if settings.lr_milestones:
+        milestones = tuple(settings.lr_milestones)
+        return optim.MultiStep(optimizer, milestones, settings.lr_gamma, warmup)
     if settings.lr_schedule == "step":
         step_size = settings.lr_step or math.ceil(settings.epochs / 3)
         return optim.Step(optimizer, step_size, settings.lr_gamma, warmup)

@@ -57,9 +57,9 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
         *("dropout", "init", "bias_init"),
     ],
     "training; the recipe decides what is left out": [
-        *("recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_gamma"),
-        *("lr_patience", "warmup", "optimizer", "momentum", "weight_decay", "seed", "patience"),
-        *("accumulate", "columns"),
+        *("recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_milestones"),
+        *("lr_gamma", "lr_patience", "warmup", "optimizer", "momentum", "weight_decay"),
+        *("seed", "patience", "accumulate", "columns"),
     ],
     "run": [
         *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
@@ -235,6 +235,7 @@ def continued_run(
         "resize": checkpoint.preprocessing.resize,
         "network": checkpoint.network or None,
         "bias_init": None,
+        "lr_milestones": None,
         **checkpoint.arguments,
     }
     chosen, cli_options = _network_options(cli_options)
@@ -317,6 +318,8 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
                 f"{option_name(name)} is for --lr-schedule {' or '.join(schedules)}, "
                 f"not {settings.lr_schedule}"
             )
+    if settings.lr_step and settings.lr_milestones:
+        raise UsageError("--lr-step and --lr-milestones exclude each other")
     if settings.accumulate > settings.batch_size:
         raise UsageError(
             f"--accumulate {settings.accumulate} is more than the {settings.batch_size} "

@@ -5,6 +5,7 @@ rules for a continued run (`alexnet.training.options`) are derived from these de
 """
 
 import argparse
+import itertools
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,14 @@ AUGMENTATIONS = {
 LR_SCHEDULES = ("cosine", "plateau", "step", "constant")
 # Alpha of a normalization is divided by the square.
 _scale = cli.number(float, lambda scale: 1e-4 <= scale <= 1e4, "a number from 0.0001 to 10000")
+
+
+def _milestones(text: str) -> list[int]:
+    """The type of an option: whole numbers that grow, separated by commas."""
+    epochs = [cli.count(number) for number in text.split(",")]
+    if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
+        raise argparse.ArgumentTypeError(f"{text!r}: each has to be larger than the one before")
+    return epochs
 
 
 def setting(
@@ -219,8 +228,8 @@ class Settings:
         choices=OPTIMIZERS,
         help="sgd is the paper's form; lars, for large batches, has a --lr of 5 by default",
     )
-    # To zero along a cosine; multiplied by lr_gamma when the validation error stalls ("plateau")
-    # or after every lr_step epochs ("step"); or constant.
+    # To zero along a cosine; multiplied by lr_gamma when the validation error stalls ("plateau"),
+    # or after every lr_step epochs or each of lr_milestones ("step"); or constant.
     lr_schedule: str = setting("cosine", choices=LR_SCHEDULES)
     # None: a third of all epochs.
     lr_step: int | None = setting(
@@ -229,6 +238,13 @@ class Settings:
         type=cli.count,
         metavar="EPOCHS",
         help="length of the steps of step; default: a third of the epochs",
+    )
+    lr_milestones: list[int] | None = setting(
+        None,
+        schedules=("step",),
+        type=_milestones,
+        metavar="EPOCH,...",
+        help="the epochs after which step lowers the rate, in place of equal steps: 15,25",
     )
     lr_gamma: float = setting(
         0.1,

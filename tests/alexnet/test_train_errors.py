@@ -49,6 +49,13 @@ from tests.alexnet.runs import assert_same_run, resume
         (["--max-time", "2"], "'2' is not a time like 2h30m"),
         (["--max-time", "0s"], "'0s' is not a time like 2h30m"),
         (["--lr-step", "3"], "--lr-step is for --lr-schedule step, not cosine"),
+        (["--lr-milestones", "3"], "--lr-milestones is for --lr-schedule step, not cosine"),
+        (["--lr-milestones", "3,3"], "'3,3': each has to be larger than the one before"),
+        (["--lr-milestones", "3,"], "'' is not a whole number of at least 1"),
+        (
+            ["--lr-schedule", "step", "--lr-step", "3", "--lr-milestones", "3"],
+            "--lr-step and --lr-milestones exclude each other",
+        ),
         (["--lr-gamma", "1"], "'1' is not a number between 0 and 1"),
         (["--lr-gamma", "0.5"], "--lr-gamma is for --lr-schedule step or plateau, not cosine"),
         (["--accumulate", "33"], "--accumulate 33 is more than the 32 images of a batch"),

@@ -7,6 +7,7 @@ from alexnet.errors import UsageError
 from alexnet.model import learned_layers
 from alexnet.training import optimizer_state
 from alexnet.training.build import _build_optimizer, _build_schedule
+from alexnet.training.options import new_run, parse
 from alexnet.training.settings import Settings
 from minigrad import Tensor, optim
 from tests.alexnet.narrow import NarrowAlexNet
@@ -102,3 +103,16 @@ def test_warm_up_is_a_share_of_all_steps(name, warmup, steps):
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=10)
     assert schedule.warmup_steps == steps
     assert optimizer.groups[0]["lr"] == pytest.approx(settings.lr / max(1, steps))
+
+
+def test_milestones():
+    """Rates of 0.01, 0.001 and 0.0001 in epochs 1 to 15, 16 to 25, and 26 to 30."""
+    given = ["--lr-schedule", "step", "--lr-milestones", "15,25", "--warmup", "0", "--epochs", "30"]
+    settings = new_run(parse(given)[0])
+    optimizer = _build_optimizer(NarrowAlexNet(3, 67), settings)
+    schedule = _build_schedule(optimizer, settings, steps_per_epoch=10)
+    rates = []
+    for _ in range(settings.epochs):
+        rates.append(optimizer.groups[0]["lr"])
+        schedule.epoch_end(0.5)
+    assert rates == pytest.approx(15 * [0.01] + 10 * [0.001] + 5 * [0.0001])
