@@ -7,7 +7,6 @@ from minigrad.kernels.conv2d import cpu as conv2d
 from minigrad.kernels.cross_entropy import cpu as cross_entropy
 from minigrad.kernels.dropout import cpu as dropout
 from minigrad.kernels.im2col import cpu as im2col
-from minigrad.kernels.lars import cpu as lars
 from minigrad.kernels.linear import cpu as linear
 from minigrad.kernels.local_response_norm import cpu as local_response_norm
 from minigrad.kernels.local_response_norm_max_pool2d import cpu as local_response_norm_max_pool2d
@@ -15,6 +14,7 @@ from minigrad.kernels.max_pool2d import cpu as max_pool2d
 from minigrad.kernels.prepare_images import cpu as prepare_images
 from minigrad.kernels.relu import cpu as relu
 from minigrad.kernels.sgd import cpu as sgd
+from minigrad.kernels.vector_norm import cpu as vector_norm
 
 __all__ = [
     "adam",
@@ -24,7 +24,6 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "im2col",
-    "lars",
     "linear",
     "local_response_norm",
     "local_response_norm_max_pool2d",
@@ -32,4 +31,5 @@ __all__ = [
     "prepare_images",
     "relu",
     "sgd",
+    "vector_norm",
 ]

@@ -7,7 +7,6 @@ from minigrad.kernels.conv2d import cuda as conv2d
 from minigrad.kernels.cross_entropy import cuda as cross_entropy
 from minigrad.kernels.dropout import cuda as dropout
 from minigrad.kernels.im2col import cuda as im2col
-from minigrad.kernels.lars import cuda as lars
 from minigrad.kernels.linear import cuda as linear
 from minigrad.kernels.local_response_norm import cuda as local_response_norm
 from minigrad.kernels.local_response_norm_max_pool2d import cuda as local_response_norm_max_pool2d
@@ -16,6 +15,7 @@ from minigrad.kernels.prepare_images import cuda as prepare_images
 from minigrad.kernels.relu import cuda as relu
 from minigrad.kernels.sgd import cuda as sgd
 from minigrad.kernels.shared.source import Source
+from minigrad.kernels.vector_norm import cuda as vector_norm
 
 __all__ = [
     "adam",
@@ -25,7 +25,6 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "im2col",
-    "lars",
     "linear",
     "local_response_norm",
     "local_response_norm_max_pool2d",
@@ -33,6 +32,7 @@ __all__ = [
     "prepare_images",
     "relu",
     "sgd",
+    "vector_norm",
     "sources",
 ]
 

@@ -19,7 +19,6 @@ from minigrad.kernels.conv2d import reference as conv2d_loops
 from minigrad.kernels.cross_entropy import reference as cross_entropy
 from minigrad.kernels.dropout import reference as dropout
 from minigrad.kernels.im2col import reference as im2col_loops
-from minigrad.kernels.lars import reference as lars
 from minigrad.kernels.linear import reference as linear
 from minigrad.kernels.local_response_norm import reference as local_response_norm_loops
 from minigrad.kernels.local_response_norm_max_pool2d import (
@@ -29,6 +28,7 @@ from minigrad.kernels.max_pool2d import reference as max_pool2d_loops
 from minigrad.kernels.prepare_images import reference as prepare_images_loops
 from minigrad.kernels.relu import reference as relu
 from minigrad.kernels.sgd import reference as sgd
+from minigrad.kernels.vector_norm import reference as vector_norm
 
 __all__ = [
     "adam",
@@ -38,7 +38,6 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "im2col",
-    "lars",
     "linear",
     "local_response_norm",
     "local_response_norm_max_pool2d",
@@ -46,6 +45,7 @@ __all__ = [
     "prepare_images",
     "relu",
     "sgd",
+    "vector_norm",
 ]
 
 # Arguments with channels, in the families below.

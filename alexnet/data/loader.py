@@ -1,7 +1,9 @@
 """Batches of a data set, decoded ahead by threads.
 
-The images of a batch and their augmentation depend on the seed, the epoch and the index of the
-image alone: any number of workers gives the same batches, and an epoch can begin at any batch.
+The images of a batch and their augmentation depend on the seed, the epoch and the draw of the image
+alone: any number of workers gives the same batches, and an epoch can begin at any batch. A draw is
+the index of an image; where an epoch has an image again, its number of images is added each time,
+so that the augmentation is another one.
 Images stay uint8 until `Batch.prepare` turns them into the network's input, on its device.
 """
 
@@ -35,7 +37,7 @@ from minigrad.backend import Backend
 from minigrad.distributed import Team
 
 BATCHES_AHEAD_PER_WORKER = 2
-# What is loaded at once: batches, or parts of one, each its number and the indices of its images.
+# What is loaded at once: batches, or parts of one, each its number and the draws of its images.
 Job = list[tuple[int, np.ndarray]]
 
 
@@ -182,6 +184,9 @@ class Loader:
         augmentation: random views, for training; without it, the center of each image.
         ten_views: the ten views of the paper's tests instead of one.
         shuffle: a new random order in each epoch; otherwise the order of the data set.
+        balanced: with `shuffle`, an epoch has as many images of each class that there is, give or
+            take one, and none of its images once more than another: of a large class it leaves some
+            out, others each time. The number of all images stays.
         workers: threads that decode ahead; with 0, the calling thread decodes each batch itself.
         parts: of a batch, which `shares` divides among the processes of a team; their sizes differ
             by one image at most, skipped images counted.
@@ -198,6 +203,7 @@ class Loader:
         augmentation: Augmentation | None = None,
         ten_views: bool = False,
         shuffle: bool = False,
+        balanced: bool = False,
         workers: int = 2,
         parts: int = 1,
         team: Team | None = None,
@@ -217,6 +223,7 @@ class Loader:
         whole = augmentation is not None and augmentation.crop == "resized"
         self._square = None if whole else preprocessing.resize
         self.shuffle = shuffle
+        self.balanced = balanced
         self.workers = workers
         self.parts = parts
         self.team = team or Team()
@@ -262,6 +269,10 @@ class Loader:
             for number, parts in zip(numbers, loaded):
                 yield Share(number, own.start, parts)
 
+    def labels(self, epoch: int) -> np.ndarray:
+        """Of the images of an epoch, in their order; int64."""
+        return self.dataset.labels[self._order(epoch) % len(self.dataset)]
+
     def nothing_usable(self) -> DataError:
         """The error of an epoch without any batch."""
         return DataError(
@@ -270,19 +281,23 @@ class Loader:
         )
 
     def _images_of(self, order: np.ndarray, number: int) -> np.ndarray:
-        """The indices of the images of a batch."""
+        """The draws of the images of a batch."""
         return order[number * self.batch_size : (number + 1) * self.batch_size]
 
-    def _divided(self, indices: np.ndarray) -> list[np.ndarray]:
-        """The indices of a batch in parts; the last ones are empty where there are too few."""
-        filled = min(self.parts, len(indices))
-        edges = [len(indices) * min(part, filled) // filled for part in range(self.parts + 1)]
-        return [indices[first:end] for first, end in itertools.pairwise(edges)]
+    def _divided(self, draws: np.ndarray) -> list[np.ndarray]:
+        """The draws of a batch in parts; the last ones are empty where there are too few."""
+        filled = min(self.parts, len(draws))
+        edges = [len(draws) * min(part, filled) // filled for part in range(self.parts + 1)]
+        return [draws[first:end] for first, end in itertools.pairwise(edges)]
 
     def _order(self, epoch: int) -> np.ndarray:
+        """The draws of an epoch."""
         if not self.shuffle:
             return np.arange(len(self.dataset))
-        return KeyedGenerator(self.seed, ORDER_STREAM).at(epoch).permutation(len(self.dataset))
+        generator = KeyedGenerator(self.seed, ORDER_STREAM).at(epoch)
+        if self.balanced:
+            return _balanced_draws(self.dataset.labels, generator)
+        return generator.permutation(len(self.dataset))
 
     def _load(self, epoch: int, jobs: list[Job]) -> Generator[list[Batch | None]]:
         """What `_load_batch` makes of each pair of a job."""
@@ -295,11 +310,12 @@ class Loader:
         return _loaded_ahead(load, jobs, self.workers)
 
     def _load_batch(
-        self, epoch: int, number: int, indices: np.ndarray, stop: threading.Event | None = None
+        self, epoch: int, number: int, draws: np.ndarray, stop: threading.Event | None = None
     ) -> Batch | None:
         """A batch, or a part of it, with these images; None where every one is skipped."""
-        indices = indices.tolist()  # integers of Python, which are faster one by one
-        views_of = self._views(epoch, indices)
+        views_of = self._views(epoch, draws.tolist())
+        # Integers of Python, which are faster one by one.
+        indices = (draws % len(self.dataset)).tolist()
         used, views = [], []
         for position, index in enumerate(indices):
             if stop is not None and stop.is_set():
@@ -322,15 +338,31 @@ class Loader:
             views, self.dataset.labels[used], np.array(used), self.preprocessing, number
         )
 
-    def _views(self, epoch: int, indices: list[int]) -> Callable[[int, np.ndarray], list[View]]:
-        """A function from a position in `indices` and its image to the views of the image."""
+    def _views(self, epoch: int, draws: list[int]) -> Callable[[int, np.ndarray], list[View]]:
+        """A function from a position in `draws` and its image to the views of the image."""
         preprocessing, augmentation = self.preprocessing, self.augmentation
         if self.ten_views:
             return lambda position, image: ten_views(image, preprocessing)
         if augmentation is None:
             return lambda position, image: [central_view(image, preprocessing)]
-        random_views = RandomViews(preprocessing, augmentation, self.seed, epoch, indices)
+        random_views = RandomViews(preprocessing, augmentation, self.seed, epoch, draws)
         return lambda position, image: [random_views.view(position, image)]
+
+
+def _balanced_draws(labels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """As many draws as there are images, in random order, of each class the same number."""
+    classes = generator.permutation(np.unique(labels))
+    edges = [len(labels) * place // len(classes) for place in range(len(classes) + 1)]
+    draws = []
+    for label, count in zip(classes, np.diff(edges)):
+        members = np.flatnonzero(labels == label)
+        rounds = range(-(-count // len(members)))
+        draws.append(
+            np.concatenate([generator.permutation(members) + n * len(labels) for n in rounds])[
+                :count
+            ]
+        )
+    return generator.permutation(np.concatenate(draws))
 
 
 def _loaded_ahead(

@@ -178,14 +178,14 @@ def color_deviations(preprocessing: Preprocessing, form: str) -> np.ndarray:
 class RandomViews:
     """Random views of images, for training.
 
-    The view of an image depends on the image, its index, the epoch, the seed, the preprocessing and
+    The view of an image depends on the image, its draw, the epoch, the seed, the preprocessing and
     the augmentation alone. Its color shift is sum_i a_i * d_i * e_i over the principal components
     e_i of the colors, with d_i from `color_deviations` and a_i ~ N(0, color_noise).
 
     The random numbers of all images are drawn together, which is several times faster.
 
     Args:
-        indices: of N images of the data set.
+        draws: numbers of N images of the epoch, see `alexnet.data.loader`.
     """
 
     def __init__(
@@ -194,14 +194,14 @@ class RandomViews:
         augmentation: Augmentation,
         seed: int,
         epoch: int,
-        indices: list[int],
+        draws: list[int],
     ):
         self._preprocessing, self._augmentation = preprocessing, augmentation
-        uniform, normal = np.empty((2, len(indices), 3))
+        uniform, normal = np.empty((2, len(draws), 3))
         self._rectangles = []
         keyed = KeyedGenerator(seed, AUGMENTATION_STREAM)
-        for index, places, factors in zip(indices, uniform, normal):
-            generator = keyed.at(epoch, index)
+        for draw, places, factors in zip(draws, uniform, normal):
+            generator = keyed.at(epoch, draw)
             # All numbers are always drawn, so turning one augmentation off does not change the
             # others.
             generator.random(out=places)
@@ -217,7 +217,7 @@ class RandomViews:
         self._color_shifts = shifts[:, :, 0].astype(np.float32)
 
     def view(self, number: int, image: np.ndarray) -> View:
-        """The view of `image`, whose index is `indices[number]`."""
+        """The view of `image`, whose draw is `draws[number]`."""
         preprocessing, crop = self._preprocessing, self._augmentation.crop
         size, (down, right) = preprocessing.image_size, self._places[number]
         if crop == "resized":

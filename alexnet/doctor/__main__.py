@@ -12,8 +12,9 @@ from alexnet.formats.load import load
 from alexnet.precision import products_in
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training.build import build_trainer
+from alexnet.training.declaration import option_name
 from alexnet.training.options import new_run, parse
-from alexnet.training.settings import Settings, option_name
+from alexnet.training.settings import Settings
 
 NAME = "python -m alexnet.doctor"
 EXAMPLES = f"""\

@@ -36,8 +36,12 @@ INPUTS = {
 }
 
 
-def counts(train: Dataset, validation: Dataset) -> Finding:
-    """Are there images of all classes, and enough?"""
+def counts(train: Dataset, validation: Dataset, is_balanced: bool = False) -> Finding:
+    """Are there images of all classes, and enough?
+
+    Args:
+        is_balanced: whether rare classes count for more than their images.
+    """
     per_class = np.bincount(train.labels, minlength=len(train.classes))
     seen = (
         f"{len(train):,} training images of {len(train.classes)} classes, {per_class.min():,} to "
@@ -63,13 +67,13 @@ def counts(train: Dataset, validation: Dataset) -> Finding:
         return Finding(
             WARNING, "data", f"{seen}: few of {rarest!r}", f"more images; {DATA_CHECK_HINT}"
         )
-    if per_class.max() > MAX_IMBALANCE_RATIO * per_class.min():
+    if per_class.max() > MAX_IMBALANCE_RATIO * per_class.min() and not is_balanced:
         return Finding(
             WARNING,
             "data",
             f"{seen}: guessing {train.classes[per_class.argmax()]!r} is right for "
             f"{per_class.max() / len(train):.0%}",
-            f"more images of the rare classes; {DATA_CHECK_HINT}",
+            "--class-weights auto, or --sampling balanced; more images of the rare classes",
         )
     return Finding(OK, "data", seen)
 

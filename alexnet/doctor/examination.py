@@ -23,13 +23,14 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     """
     loader, validation = trainer.train_loader, trainer.val_loader
     model, optimizer = trainer.model, trainer.optimizer
-    yield data_checks.counts(loader.dataset, validation.dataset)
+    is_balanced = loader.balanced or trainer.settings.class_weights is not None
+    yield data_checks.counts(loader.dataset, validation.dataset, is_balanced)
     yield data_checks.images(loader, validation.dataset)
     yield data_checks.labels(loader, validation.dataset)
 
     images, labels = layers.sample_batch(loader, EXAMINED_IMAGES, trainer.backend)
     yield data_checks.network_input(Tensor(images).numpy(), trainer.settings.init)
-    yield network_checks.parameters(model, optimizer)
+    yield network_checks.parameters(model, optimizer, trainer.settings.freeze or ())
     group = optimizer.groups[0]
     rate = group["initial_lr"] * group.get("trust_coefficient", 1)  # of LARS: as a rate of SGD
     signals, scores = network_checks.signals(model, images, labels, rate)

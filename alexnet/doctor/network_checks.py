@@ -1,6 +1,7 @@
 """The doctor's checks of an untrained network: parameters, signals, class scores."""
 
 import math
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Signal(NamedTuple):
         size: root of the mean square of the output.
         share: standard deviation over the images, as a share of `size`.
         dead: share of the units that are zero for every image.
-        step: mean |lr * gradient| / mean |weight|; None for layers without weights.
+        step: mean |lr * gradient| / mean |weight|; None for layers without weights that learn.
         divided: what a response normalization divides by, as a multiple of its constant.
     """
 
@@ -48,11 +49,19 @@ class Signal(NamedTuple):
     divided: float = 1.0
 
 
-def parameters(model: nn.Module, optimizer: optim.Optimizer) -> Finding:
-    """Does the optimizer update every parameter, and do the units of a layer differ?"""
+def parameters(
+    model: nn.Module, optimizer: optim.Optimizer, frozen: Collection[str] = ()
+) -> Finding:
+    """Does the optimizer update every parameter, and do the units of a layer differ?
+
+    Args:
+        frozen: the layers that are not to learn.
+    """
     updated = {id(p) for group in optimizer.groups for p in group["params"]}
     for name, layer in named_layers(model).items():
         for kind, parameter in layer.named_parameters():
+            if name in frozen:
+                continue
             if not parameter.requires_grad or id(parameter) not in updated:
                 why = (
                     "the optimizer does not have it"
@@ -95,7 +104,7 @@ def signals(
         size = math.sqrt(np.square(values, dtype=np.float64).mean())
         spread = math.sqrt(values.var(axis=0, dtype=np.float64).mean())
         step = None
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.requires_grad:
             weight, gradient = layer.weight.numpy(), layer.weight.grad
             step = 0.0
             if gradient is not None and (mean := np.abs(weight).mean()):

@@ -17,7 +17,7 @@ from alexnet.experiments.runner import Request, recorded, repeat, require_arm, r
 from alexnet.experiments.tables import overview, page
 from alexnet.precision import PRECISIONS
 from alexnet.run.folder import RUNS
-from alexnet.training.settings import option_name
+from alexnet.training.declaration import option_name
 
 NAME = "python -m alexnet.experiments"
 EXAMPLES = f"""\

@@ -11,9 +11,10 @@ from alexnet.errors import UsageError
 from alexnet.experiments.experiment import Experiment
 from alexnet.model import ARCHITECTURES, layer_values
 from alexnet.model.variants import DEFAULTS
+from alexnet.training.declaration import option_name
 from alexnet.training.options import COMMAND, from_keywords, new_run
 from alexnet.training.recipes import RECIPE_NORMS
-from alexnet.training.settings import Settings, option_name, options
+from alexnet.training.settings import Settings, options
 
 # Settings that decide where and how a run is computed and what it keeps, but not its result; the
 # seed is a column of its own.

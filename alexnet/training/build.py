@@ -17,6 +17,7 @@ from alexnet.model import ARCHITECTURES, layer_values
 from alexnet.run import progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import data, fine_tuning, memory_plan, processes, resources
+from alexnet.training.loss import TrainingLoss, class_weights
 from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
@@ -80,6 +81,7 @@ def build_trainer(
     else:
         preprocessing = team.from_leader(lambda: data.make_preprocessing(settings, train))
     loaders = data.make_loaders(settings, train, validation, preprocessing, sharing)
+    _freeze(model, settings.freeze or [])
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))
     trainer = Trainer(
@@ -90,6 +92,11 @@ def build_trainer(
         *loaders,
         team.from_leader(lambda: make_folder(settings)),
         show_progress=progress.for_this_terminal() if team.leads else progress.silent,
+        loss=TrainingLoss(
+            class_weights(settings.class_weights, train.classes, train.labels),
+            settings.label_smoothing,
+            settings.backend,
+        ),
         network=network,
     )
     if checkpoint:
@@ -113,6 +120,26 @@ def _build_network(settings: Settings, num_classes: int) -> nn.Module:
         raise UsageError(str(error)) from error
 
 
+def _freeze(model: nn.Module, names: list[str]) -> None:
+    """Layers that do not learn: their parameters require no gradient.
+
+    Raises:
+        UsageError: the network has no such layer, or all are named.
+    """
+    named = named_layers(model)
+    layers = {name: layer for name, layer in named.items() if list(layer.parameters())}
+    if unknown := [name for name in names if name not in layers]:
+        raise UsageError(
+            f"--freeze: the network has no layer {unknown[0]!r} with parameters; it has "
+            f"{', '.join(layers)}"
+        )
+    if layers.keys() <= set(names):
+        raise UsageError("--freeze names all layers, so that nothing would learn")
+    for name in names:
+        for parameter in layers[name].parameters():
+            parameter.requires_grad = False
+
+
 def _build_optimizer(model: nn.Module, settings: Settings) -> optim.Optimizer:
     """Weights and biases in two groups; with SGD biases learn twice as fast (2012 code).
 
@@ -129,7 +156,9 @@ def _build_optimizer(model: nn.Module, settings: Settings) -> optim.Optimizer:
         biases |= {"trust_coefficient": None, "lr": 2 * lr * TRUST_COEFFICIENT}
         return optim.LARS(groups, lr, settings.momentum, weight_decay, TRUST_COEFFICIENT)
     biases["lr"] = 2 * lr
-    return optim.SGD(groups, lr, settings.momentum, weight_decay, form="paper")
+    return optim.SGD(
+        groups, lr, settings.momentum, weight_decay, "paper", nesterov=settings.nesterov
+    )
 
 
 def _weights(model: nn.Module, weight_decay: layer_values.LayerValues) -> list[dict[str, Any]]:

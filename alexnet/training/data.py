@@ -125,6 +125,7 @@ def make_loaders(
         seed=settings.seed,
         augmentation=_augmentation(settings),
         shuffle=True,
+        balanced=settings.sampling == "balanced",
         workers=settings.workers,
         parts=settings.accumulate,
         team=team,

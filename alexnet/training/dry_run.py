@@ -5,6 +5,7 @@ import time
 
 from alexnet import cli
 from alexnet.training import memory_plan, resources
+from alexnet.training.state import Size
 from alexnet.training.trainer import Trainer
 
 
@@ -31,7 +32,7 @@ def _seconds_per_step(trainer: Trainer) -> float:
     with contextlib.closing(trainer.train_loader.shares(trainer.state.epoch)) as shares:
         for share in shares:
             sizes = trainer.agree_on(share)
-            if any(sizes):
+            if Size.sum(sizes).images:
                 break
     trainer.step(share, sizes)  # compiles kernels, and touches memory for the first time
     started = time.perf_counter()

@@ -14,6 +14,8 @@ from alexnet.model import chosen_variants, layer_values
 from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
+from alexnet.training.declaration import option_name
+from alexnet.training.loss import AUTO
 from alexnet.training.recipes import (
     ARCHITECTURE_SETTINGS,
     FINE_TUNING,
@@ -21,13 +23,7 @@ from alexnet.training.recipes import (
     RECIPE_NORMS,
     RECIPES,
 )
-from alexnet.training.settings import (
-    Invocation,
-    NetworkOptions,
-    Settings,
-    option_name,
-    options,
-)
+from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
 
 COMMAND = "python -m alexnet.train"
 EXAMPLES = f"""\
@@ -58,8 +54,9 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     ],
     "training; the recipe decides what is left out": [
         *("recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_milestones"),
-        *("lr_gamma", "lr_patience", "warmup", "optimizer", "momentum", "weight_decay"),
-        *("seed", "patience", "accumulate", "columns"),
+        *("lr_gamma", "lr_patience", "warmup", "optimizer", "momentum", "nesterov"),
+        *("weight_decay", "clip_grad_norm", "label_smoothing", "class_weights", "sampling"),
+        *("freeze", "seed", "patience", "accumulate", "columns"),
     ],
     "run": [
         *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
@@ -236,6 +233,7 @@ def continued_run(
         "network": checkpoint.network or None,
         "bias_init": None,
         "lr_milestones": None,
+        "sampling": Settings.sampling,
         **checkpoint.arguments,
     }
     chosen, cli_options = _network_options(cli_options)
@@ -313,11 +311,20 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
     """
     for setting in fields(Settings):
         name, schedules = setting.name, setting.metadata["schedules"]
-        if cli_options.get(name) is not None and settings.lr_schedule not in schedules:
+        if cli_options.get(name) is None or schedules is None:
+            continue
+        if settings.lr_schedule not in schedules:
             raise UsageError(
                 f"{option_name(name)} is for --lr-schedule {' or '.join(schedules)}, "
                 f"not {settings.lr_schedule}"
             )
+    if settings.nesterov and (settings.optimizer != "sgd" or not settings.momentum):
+        raise UsageError("--nesterov is for --optimizer sgd with a --momentum above 0")
+    if settings.class_weights == AUTO and settings.sampling == "balanced":
+        raise UsageError(
+            "--class-weights auto and --sampling balanced, each of which makes all classes count "
+            "the same, exclude each other"
+        )
     if settings.lr_step and settings.lr_milestones:
         raise UsageError("--lr-step and --lr-milestones exclude each other")
     if settings.accumulate > settings.batch_size:
@@ -343,9 +350,11 @@ def _require_two_columns(settings: Settings, processes: int) -> None:
     if settings.arch != "alexnet" or (settings.network or {}).get("groups") == 1:
         network = settings.arch if settings.arch != "alexnet" else "the network with --groups 1"
         raise UsageError(f"--columns 2 is for --arch alexnet: {network} has one column")
-    # Others may take the norm of a whole layer, of which a process has half.
+    # A process has half of each layer, and so no norm of a whole one.
     if settings.optimizer not in ("sgd", "adam"):
         raise UsageError(f"--columns 2 is for --optimizer sgd or adam, not {settings.optimizer}")
+    if settings.clip_grad_norm:
+        raise UsageError("--clip-grad-norm is not for --columns 2")
     if processes != 2:
         raise UsageError(
             f"the two columns (--columns 2) need 2 processes, not {processes}: start them with "

@@ -13,7 +13,7 @@ from alexnet.data.dataset import Dataset
 from alexnet.data.identity import identity
 from alexnet.errors import DataError
 from alexnet.run import environment
-from alexnet.training.settings import option_name
+from alexnet.training.declaration import option_name
 from minigrad.distributed import DistributedError, Team, by_all_processes
 
 

@@ -5,8 +5,7 @@ rules for a continued run (`alexnet.training.options`) are derived from these de
 """
 
 import argparse
-import itertools
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from alexnet.data import options as data_options
 from alexnet.data.images import MAX_PIXELS
 from alexnet.data.transforms import COLOR_NOISE_FORMS
 from alexnet.model import ARCHITECTURES, INITIALIZERS, layer_values
-from alexnet.model.variants import REMOVABLE
 from alexnet.precision import PRECISIONS
+from alexnet.training import declaration
+from alexnet.training.declaration import option_name, setting
+from alexnet.training.loss import parse_class_weights
 from alexnet.training.recipes import OPTIMIZERS, RECIPES
 
 # Names on the command line for `alexnet.data.transforms.Augmentation`.
@@ -29,45 +30,6 @@ AUGMENTATIONS = {
     "none": {"crop": "center", "flip": False},
 }
 LR_SCHEDULES = ("cosine", "plateau", "step", "constant")
-# Alpha of a normalization is divided by the square.
-_scale = cli.number(float, lambda scale: 1e-4 <= scale <= 1e4, "a number from 0.0001 to 10000")
-
-
-def _milestones(text: str) -> list[int]:
-    """The type of an option: whole numbers that grow, separated by commas."""
-    epochs = [cli.count(number) for number in text.split(",")]
-    if any(later <= earlier for earlier, later in itertools.pairwise(epochs)):
-        raise argparse.ArgumentTypeError(f"{text!r}: each has to be larger than the one before")
-    return epochs
-
-
-def setting(
-    default: Any,
-    option: Option | None = None,
-    *,
-    free_on_resume: bool = False,
-    schedules: tuple[str, ...] = LR_SCHEDULES,
-    **keywords: Any,
-) -> Any:
-    """Declare a setting.
-
-    Args:
-        default: its value unless a recipe, the command line or a checkpoint has another one.
-        option: shared with other commands; without one, the option is named after the field.
-        free_on_resume: whether a continued run may differ from the original in it. The others
-            decide what a checkpoint means: which images and batches are behind it, what the
-            network and the optimizer's state are.
-        schedules: the learning-rate schedules that use it.
-        keywords: of the option, see `argparse.ArgumentParser.add_argument`; without any, and
-            without `option`, the setting is not on the command line.
-    """
-    metadata = {
-        "option": option,
-        "keywords": keywords,
-        "free_on_resume": free_on_resume,
-        "schedules": schedules,
-    }
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -214,6 +176,12 @@ class Settings:
     momentum: float = setting(
         0.9, type=cli.fraction, metavar="M", help="of sgd and lars", free_on_resume=True
     )
+    nesterov: bool = setting(
+        False,
+        action=argparse.BooleanOptionalAction,
+        help="Nesterov's momentum, of sgd",
+        free_on_resume=True,
+    )
     # Biases are not decayed.
     weight_decay: layer_values.LayerValues = setting(
         5e-4,
@@ -227,6 +195,42 @@ class Settings:
         "sgd",
         choices=OPTIMIZERS,
         help="sgd is the paper's form; lars, for large batches, has a --lr of 5 by default",
+    )
+    clip_grad_norm: float | None = setting(
+        None,
+        type=cli.positive,
+        metavar="NORM",
+        help="make the gradients of a step smaller if all together are longer than this",
+        free_on_resume=True,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        type=cli.fraction,
+        metavar="S",
+        help="the share of each label that is spread over all classes; default: 0",
+        free_on_resume=True,
+    )
+    # By name where they are from a file.
+    class_weights: str | dict[str, float] | None = setting(
+        None,
+        type=parse_class_weights,
+        metavar="auto|FILE",
+        help="of each class in the loss: inverse to its number of images, or from lines "
+        "CLASS,WEIGHT",
+        free_on_resume=True,
+    )
+    sampling: str = setting(
+        "shuffled",
+        choices=("shuffled", "balanced"),
+        help="balanced: in each epoch as many images of each class, some several times, some not; "
+        "default: each image once",
+    )
+    freeze: list[str] | None = setting(
+        None,
+        type=declaration.layers,
+        metavar="LAYERS",
+        help="layers that do not learn: conv1,conv2; none: all learn",
+        free_on_resume=True,
     )
     # To zero along a cosine; multiplied by lr_gamma when the validation error stalls ("plateau"),
     # or after every lr_step epochs or each of lr_milestones ("step"); or constant.
@@ -242,7 +246,7 @@ class Settings:
     lr_milestones: list[int] | None = setting(
         None,
         schedules=("step",),
-        type=_milestones,
+        type=declaration.milestones,
         metavar="EPOCH,...",
         help="the epochs after which step lowers the rate, in place of equal steps: 15,25",
     )
@@ -284,21 +288,12 @@ class Settings:
     # Natural images have a standard deviation of about 64 gray levels: unit input. A list of three,
     # for red, green and blue, where the network that --init-from names has it.
     scale: float | list[float] = setting(
-        1 / 64, type=_scale, metavar="F", help="factor on gray levels of 0 to 255"
+        1 / 64, type=declaration.scale, metavar="F", help="factor on gray levels of 0 to 255"
     )
 
     def without_mean_image(self) -> "Settings":
         """The same run with the mean of each channel, which is found without reading all images."""
         return replace(self, mean="channel")
-
-
-def _removed(text: str) -> list[str]:
-    """The type of an option: names of layers, separated by commas."""
-    given = [name.strip() for name in text.split(",")]
-    for name in given:
-        if name not in REMOVABLE:
-            raise argparse.ArgumentTypeError(f"expected {' or '.join(REMOVABLE)}, got {name!r}")
-    return [name for name in REMOVABLE if name in given]
 
 
 @dataclass(frozen=True)
@@ -336,7 +331,10 @@ class NetworkOptions:
         "all in conv5",
     )
     without: list[str] | None = setting(
-        None, type=_removed, metavar="LAYERS", help="leave out conv3, conv4 or both: conv3,conv4"
+        None,
+        type=declaration.removed_layers,
+        metavar="LAYERS",
+        help="leave out conv3, conv4 or both: conv3,conv4",
     )
 
 
@@ -377,11 +375,6 @@ class Invocation:
 
 # The classes whose fields are options of the training.
 OPTION_KINDS = (Settings, NetworkOptions, Invocation)
-
-
-def option_name(setting_name: str) -> str:
-    """How a setting is called on the command line: "--batch-size" for "batch_size"."""
-    return "--" + setting_name.replace("_", "-")
 
 
 def options(*kinds: type) -> dict[str, Option]:

@@ -1,5 +1,6 @@
 """Where a run stands, what a step and its parts have measured, and the results of an epoch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -7,18 +8,35 @@ from alexnet.inference.results import Results
 from alexnet.run.metrics import Mean, Row
 
 
+class Size(NamedTuple):
+    """How large a part of a batch is.
+
+    Attributes:
+        images: their number.
+        weight: what they count for in the mean loss: as many, or their weights, added up.
+    """
+
+    images: int
+    weight: float
+
+    @classmethod
+    def sum(cls, sizes: Sequence["Size"]) -> "Size":
+        """That of all parts together."""
+        return cls(sum(size.images for size in sizes), sum(size.weight for size in sizes))
+
+
 class PartResult(NamedTuple):
     """What a part of a batch has shown.
 
     Attributes:
-        loss: mean over its images.
+        loss: mean over its images, see `TrainingLoss`.
         correct: images whose class has the highest score.
         problem: why the loss is not finite, in words; None if it is.
         call: of the next draw of random numbers.
     """
 
     loss: float
-    images: int
+    size: Size
     correct: int
     problem: str | None
     call: int

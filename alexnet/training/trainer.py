@@ -7,26 +7,28 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alexnet.columns import Column, own_state, whole_state
 from alexnet.data.bad_images import collector
 from alexnet.data.identity import identity
-from alexnet.data.loader import Batch, Loader, Share, Timed, sent_ahead
+from alexnet.data.loader import Loader, Share, Timed, sent_ahead
 from alexnet.errors import CheckpointError, Diverged
 from alexnet.inference.evaluation import evaluate
 from alexnet.inference.results import Results
 from alexnet.precision import products_in
 from alexnet.run import checkpoint_files, progress
 from alexnet.run.checkpoint import Checkpoint
-from alexnet.run.metrics import MetricsLog, Row, topk_correct
+from alexnet.run.metrics import MetricsLog, Row
 from alexnet.training import divergence, optimizer_state
+from alexnet.training.gradients import BatchGradients
+from alexnet.training.loss import TrainingLoss
 from alexnet.training.settings import Settings
-from alexnet.training.state import PartResult, Step, TrainingState
-from minigrad import Tensor, backend, nn
-from minigrad import functional as F
-from minigrad.distributed import OverlappedSum, PairwiseSum, add_arrays, by_all_processes
+from alexnet.training.state import Size, Step, TrainingState
+from minigrad import backend, nn
+from minigrad.distributed import by_all_processes
 from minigrad.optim import Optimizer, Schedule
 from minigrad.random import random_keys
 
@@ -70,6 +72,7 @@ class Trainer:
         folder: an existing folder for metrics and checkpoints.
         show_progress: see `alexnet.run.progress`.
         observers: are told of every step and epoch.
+        loss: that is minimized; by default plain cross-entropy.
         network: the whole one, where `model` is a `Column` of it; up to date after each epoch.
 
     Attributes:
@@ -91,11 +94,13 @@ class Trainer:
         *,
         show_progress: progress.Progress = progress.silent,
         observers: Sequence[Observer] = (),
+        loss: TrainingLoss | None = None,
         network: nn.Module | None = None,
     ):
         self.settings = settings
         self.model = model
         self.network = network or model
+        self.loss = loss or TrainingLoss()
         self.optimizer = optimizer
         self.schedule = schedule
         self.sharing = train_loader.team
@@ -107,7 +112,10 @@ class Trainer:
         self.observers = observers
         self.backend = backend.get(settings.backend)
         self.bad_images = collector(train_loader.dataset)
-        self._overlapped = self._sum_during_backward()
+        self._gradients = BatchGradients(
+            *(model, self.loss, self.backend, self.sharing, settings.accumulate),
+            cause=self._cause,
+        )
         self.data = {
             "training": identity(train_loader.dataset),
             "validation": identity(val_loader.dataset),
@@ -116,16 +124,6 @@ class Trainer:
         self.log = MetricsLog(folder)
         self.max_steps = self.deadline = math.inf
         self.interrupted = False
-
-    def _sum_during_backward(self) -> OverlappedSum | None:
-        """What adds gradients while the backward pass goes on: of GPUs with one part each.
-
-        On the CPU it would take the cores that compute.
-        """
-        has_one_part = self.settings.accumulate == self.sharing.size
-        if self.sharing.size == 1 or self.backend.name == "cpu" or not has_one_part:
-            return None
-        return OverlappedSum(self.sharing, list(self.model.parameters()))
 
     def fit(
         self,
@@ -175,16 +173,17 @@ class Trainer:
         self.model.train()
         begun_at, steps_before = state.step, self.schedule.steps
         shares = Timed(loader.shares(state.epoch, state.step))
-        title, images = f"epoch {state.epoch + 1}", len(loader.dataset)
+        title = f"epoch {state.epoch + 1}"
         with (
             contextlib.closing(shares),
-            self.show_progress(title, images, state.loss.count) as report,
+            self.show_progress(title, len(loader.dataset), state.loss.count) as report,
         ):
             started = clock = time.perf_counter()
             waited = 0.0
             for share in sent_ahead(shares, self.backend):
                 sizes = self.agree_on(share)
-                if not any(sizes):
+                images = Size.sum(sizes).images
+                if not images:
                     continue  # every image of the batch is skipped
                 loss, top1 = self.step(share, sizes)
                 now = time.perf_counter()
@@ -192,12 +191,12 @@ class Trainer:
                 clock, waited = now, shares.seconds
                 state.seconds += seconds
                 step = Step(
-                    *(self.schedule.steps, state.epoch + 1, loss, top1, state.lr, sum(sizes)),
+                    *(self.schedule.steps, state.epoch + 1, loss, top1, state.lr, images),
                     *(seconds, waiting),
                 )
                 for observer in self.observers:
                     observer.after_step(self, step)
-                report(sum(sizes), state.loss.value, state.top1.value, waited / (now - started))
+                report(images, state.loss.value, state.top1.value, waited / (now - started))
                 # The last step of an epoch is saved with its validation.
                 if self._is_to_be_saved() and state.step < len(loader):
                     self._save(is_best=False)
@@ -205,14 +204,15 @@ class Trainer:
             with by_all_processes():
                 raise loader.nothing_usable()
 
-    def agree_on(self, share: Share) -> list[int]:
-        """The number of images of each part of a batch, from the processes that have them.
+    def agree_on(self, share: Share) -> list[Size]:
+        """The size of each part of a batch, from the processes that have them.
 
         Raises:
             _Stop: some process is to stop before this batch.
             DataError: together they have skipped more images than they may.
         """
-        sizes = [0 if part is None else len(part) for part in share.parts]
+        labels = [[] if part is None else part.labels for part in share.parts]
+        sizes = [self.loss.size_of(own) for own in labels]
         everyone = self.team.gather((sizes, self._is_to_stop(), self.bad_images.news()))
         self._hear([news for _, _, news in everyone])
         if any(stops for _, stops, _ in everyone) or self.schedule.steps >= self.max_steps:
@@ -233,16 +233,16 @@ class Trainer:
         every = self.settings.save_every
         return every is not None and self.schedule.steps % every == 0
 
-    def step(self, share: Share, sizes: list[int]) -> tuple[float, float]:
+    def step(self, share: Share, sizes: list[Size]) -> tuple[float, float]:
         """Learn from a batch; returns its mean loss and accuracy.
 
         Args:
             share: what this process computes of it.
-            sizes: images in each part of it.
+            sizes: of all its parts.
         """
-        state, images = self.state, sum(sizes)
+        state, whole = self.state, Size.sum(sizes)
         with products_in(self.settings.precision):
-            results = self._process(share, sizes)
+            results = self._gradients.compute(share, sizes)
         total, correct = 0.0, 0
         for part in results:
             if part.problem:
@@ -251,59 +251,26 @@ class Trainer:
                         f"the training loss is {part.loss} in epoch {state.epoch + 1}, "
                         f"step {state.step + 1}: {part.problem}"
                     )
-            total += part.loss * part.images
+            total += part.loss * part.size.weight
             correct += part.correct
         # A process without images has drawn no masks.
         random_keys.call = max(part.call for part in results)
         state.lr = self.optimizer.groups[0]["lr"]
+        if self.settings.clip_grad_norm:
+            parameters = self._gradients.parameters
+            nn.utils.clip_grad_norm_(parameters, self.settings.clip_grad_norm)
         self.optimizer.step()
         self.schedule.step()
-        state.loss.add(total, images)
-        state.top1.add(correct, images)
+        state.loss.add(total * (whole.images / whole.weight), whole.images)
+        state.top1.add(correct, whole.images)
         # Not one more: a batch may be left out, and a continued run begins with the one after this.
         state.step = share.number + 1
-        return total / images, correct / images
+        return total / whole.weight, correct / whole.images
 
-    def _process(self, share: Share, sizes: list[int]) -> list[PartResult]:
-        """Compute the gradients of a batch; returns what its parts have shown, in their order."""
-        parameters = list(self.model.parameters())
-        gradients = PairwiseSum(add_arrays, share.first)
-        if self._overlapped:
-            self._overlapped.begin([size > 0 for size in sizes])
-        first_call, results = random_keys.call, []
-        for number, part in enumerate(share.parts, share.first):
-            self.optimizer.zero_grad()
-            if part is not None:
-                with random_keys.part_of_batch(first_call, sum(sizes[:number])):
-                    results.append(self._process_part(part, sum(sizes)))
-            own = [None if p.grad is None else p.grad.data for p in parameters]
-            gradients.put(part and own)
-        sums = self._overlapped.finish() if self._overlapped else None
-        results = [result for results in self.sharing.gather(results) for result in results]
-        if any(result.problem for result in results):
-            return results
-        if sums is None:
-            sums = self.sharing.sum(gradients.nodes, [parameter.data for parameter in parameters])
-        for parameter, array in zip(parameters, sums):
-            parameter.grad = None if array is None else Tensor(array)
-        return results
-
-    def _process_part(self, part: Batch, images_of_batch: int) -> PartResult:
-        """The gradients of a part of a batch, and what it has shown."""
-        images = part.prepare(self.backend)
-        logits = self.model(Tensor(images))
-        loss = F.cross_entropy(logits, part.labels)
-        # All that is read from the device is read here, so that it need not wait for the rest.
-        value, scores = loss.item(), logits.numpy()
-        problem = None
-        if math.isfinite(value):
-            # The mean over the batch is the mean over its parts, weighted by their sizes.
-            (loss * (len(part) / images_of_batch)).backward()
-        else:
-            self._update_network()
-            problem = divergence.cause(self.network, images)
-        correct = topk_correct(scores, part.labels, 1)
-        return PartResult(value, len(part), correct, problem, random_keys.call)
+    def _cause(self, images: Any) -> str:
+        """Why the loss on images, the network's input, is not finite."""
+        self._update_network()
+        return divergence.cause(self.network, images)
 
     def validate(self) -> Results:
         """Classify the validation set, without augmentation."""

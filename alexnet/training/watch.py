@@ -89,9 +89,10 @@ class Watch(Observer):
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         if not self._last_losses:
-            dataset = trainer.train_loader.dataset
-            self._guessing = guessing_loss(dataset.labels)
-            self._look_at_labels(trainer.train_loader)
+            loader = trainer.train_loader
+            classes = len(loader.dataset.classes)
+            self._guessing = trainer.loss.of_guessing(loader.labels(epoch=0), classes)
+            self._look_at_labels(loader)
         self._look_at_loss(trainer, step)
         self._look_at_updates(trainer, step)
 
@@ -165,7 +166,8 @@ class Watch(Observer):
                 self.say(f"step {step.number}, lr {step.lr:.3g}\n{table(changes)}")
             full_rate = trainer.optimizer.groups[0]["initial_lr"]
             if step.number % UPDATE_CHECK_STEPS == 0 and step.lr >= MIN_RATE_SHARE * full_rate:
-                self._judge(changes)
+                frozen = trainer.settings.freeze or []
+                self._judge([change for change in changes if change.layer not in frozen])
         if any((step.number + 1) % n == 0 for n in due):
             self._before = sampled_weights(trainer.model)
 
@@ -227,12 +229,6 @@ class Watch(Observer):
                 f"for {trainer.val_loader.dataset.classes[chosen[0]]!r}",
                 "python -m alexnet.doctor with the same options; --init default, another --lr",
             )
-
-
-def guessing_loss(labels: np.ndarray) -> float:
-    """The smallest loss possible without looking at the images: the entropy of the labels."""
-    shares = np.bincount(labels) / len(labels)
-    return -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
 
 
 def dead_units(outputs: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from minigrad.kernels.shared.source import Source
 _source = Source("sgd/cuda.cu", "sgd_update")
 
 
-def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
+def update(parameter, gradient, velocity, lr, momentum, weight_decay, form, nesterov):
     arrays = {"parameter": parameter, "gradient": gradient, "velocity": velocity}
     check_same_shape("sgd.update", **arrays)
     count = parameter.size
@@ -25,5 +25,6 @@ def update(parameter, gradient, velocity, lr, momentum, weight_decay, form):
             float(momentum),
             *map(float, factors(lr, weight_decay, form)),
         ),
+        np.bool_(nesterov),
         np.int64(count),
     )

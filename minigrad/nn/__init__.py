@@ -1,6 +1,6 @@
 """Modules, layers and parameter initialization."""
 
-from minigrad.nn import init
+from minigrad.nn import init, utils
 from minigrad.nn.containers import Fused, Sequential
 from minigrad.nn.layers import (
     AdaptiveAvgPool2d,
@@ -36,4 +36,5 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "init",
+    "utils",
 ]

@@ -83,6 +83,7 @@ class LARS(Optimizer):
             group["momentum"],
             group["weight_decay"],
             "paper",  # the rate is inside the velocity
+            False,
         )
 
 
@@ -92,7 +93,8 @@ def _local_rate(kernels: Any, values: Any, gradient: Any, group: dict) -> float:
         return 1.0
     device = backend.backend_of(values)
     norms = device.empty((2,), np.float64)
-    kernels.lars.norms(values, gradient, output=norms)
+    kernels.vector_norm.forward(values, output=norms[:1])
+    kernels.vector_norm.forward(gradient, output=norms[1:])
     weight_norm, gradient_norm = device.asnumpy(norms).tolist()
     if weight_norm == 0 or gradient_norm == 0:
         return 1.0

@@ -17,10 +17,17 @@ class SGD(Optimizer):
     The paper's form (section 5) keeps the rate inside the velocity: after the rate is divided
     by ten the old velocity still moves the weights for about 1 / (1 - momentum) steps.
 
+    With Nesterov's momentum (Sutskever et al. 2013) v is only kept; the weights move by what v
+    would be after one more step with the same gradient:
+
+        "torch":  w = w - lr * (momentum * v + (gradient + weight_decay * w))
+        "paper":  w = w + (momentum * v - weight_decay * lr * w - lr * gradient)
+
     Args:
         parameters: parameters or groups with their own ``lr``, ``momentum``, ``weight_decay``.
         lr: learning rate.
         form: "torch" or "paper".
+        nesterov: needs a momentum above 0 in every group.
     """
 
     state_names = ("velocity",)
@@ -32,11 +39,13 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         form: str = "torch",
+        *,
+        nesterov: bool = False,
     ):
         if form not in ("torch", "paper"):
             raise ValueError(f"SGD: form must be 'torch' or 'paper', got {form!r}")
+        self.form, self.nesterov = form, nesterov
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
-        self.form = form
 
     def _check_options(self, group: dict) -> None:
         for name in ("lr", "momentum", "weight_decay"):
@@ -48,6 +57,8 @@ class SGD(Optimizer):
                 "SGD: need lr >= 0, 0 <= momentum < 1 and weight_decay >= 0, "
                 f"got {lr=}, {momentum=}, {weight_decay=}"
             )
+        if self.nesterov and not momentum:
+            raise ValueError("SGD: nesterov=True needs a momentum above 0")
 
     def _update(
         self, kernels: Any, values: Any, gradient: Any, state: dict[str, Any], group: dict
@@ -60,4 +71,5 @@ class SGD(Optimizer):
             group["momentum"],
             group["weight_decay"],
             self.form,
+            self.nesterov,
         )

@@ -56,6 +56,18 @@ from tests.alexnet.runs import assert_same_run, resume
             ["--lr-schedule", "step", "--lr-step", "3", "--lr-milestones", "3"],
             "--lr-step and --lr-milestones exclude each other",
         ),
+        (
+            ["--optimizer", "adam", "--nesterov"],
+            "--nesterov is for --optimizer sgd with a --momentum above 0",
+        ),
+        (
+            ["--class-weights", "auto", "--sampling", "balanced"],
+            "each of which makes all classes count the same, exclude each other",
+        ),
+        (["--class-weights", "nowhere.csv"], "nowhere.csv: No such file or directory"),
+        (["--label-smoothing", "1"], "'1' is not a number from 0 to below 1"),
+        (["--clip-grad-norm", "0"], "'0' is not a number above 0"),
+        (["--nesterov", "--momentum", "0"], "with a --momentum above 0"),
         (["--lr-gamma", "1"], "'1' is not a number between 0 and 1"),
         (["--lr-gamma", "0.5"], "--lr-gamma is for --lr-schedule step or plateau, not cosine"),
         (["--accumulate", "33"], "--accumulate 33 is more than the 32 images of a batch"),

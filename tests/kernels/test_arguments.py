@@ -60,7 +60,6 @@ CALLS = {
     "dropout.backward": ({"grad_output": (6, 4), "grad_input": (6, 4)}, DROPOUT),
     "im2col.forward": ({"input": PIXELS, "output": (2, 6, 16)}, WINDOW),
     "im2col.backward": ({"grad_output": (2, 6, 16), "grad_input": PIXELS}, WINDOW),
-    "lars.norms": ({"parameter": (6, 4), "gradient": (6, 4), "output": (2,)}, {}),
     "linear.forward": (LINEAR | {"bias": (5,)}, {}),
     "linear.backward_input": (
         {"grad_output": (3, 5), "weight": (5, 4), "grad_input": (3, 4)},
@@ -100,11 +99,12 @@ CALLS = {
     "relu.backward": ({"grad_output": (6, 4), "output": (6, 4), "grad_input": (6, 4)}, {}),
     "sgd.update": (
         dict.fromkeys(("parameter", "gradient", "velocity"), (6, 4)),
-        {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "form": "torch"},
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.0, "form": "torch", "nesterov": False},
     ),
+    "vector_norm.forward": ({"input": (6, 4), "output": (1,)}, {}),
 }
 TYPES = {"argmax": "int32", "target": "int64", "images": "uint8", "flips": "bool"}
-TYPES_OF_KERNELS = {("lars.norms", "output"): "float64"}
+TYPES_OF_KERNELS = {("vector_norm.forward", "output"): "float64"}
 
 
 def other_device(array):

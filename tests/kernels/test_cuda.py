@@ -303,7 +303,7 @@ def test_operands_need_not_be_contiguous(cuda, rng):
     assert np.array_equal(linear.numpy(), copies.numpy())
     # What CuPy would let through.
     with pytest.raises(ValueError, match="is not C-contiguous"):
-        cuda.kernels.sgd.update(*[wide.data.T] * 3, 0.1, 0.9, 0.0, "torch")
+        cuda.kernels.sgd.update(*[wide.data.T] * 3, 0.1, 0.9, 0.0, "torch", False)
 
 
 def test_transfers_under_way_do_not_share_memory(cuda, rng):

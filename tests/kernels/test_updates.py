@@ -10,17 +10,21 @@ SHAPES = [(1,), (7,), (3, 5), (2, 3, 3, 1), ((1 << 14) + 33,)]
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    "form, velocity, parameter",
+    "form, nesterov, velocity, parameter",
     [
         # g + wd w = 0.5 + 0.1 * 2 = 0.7;  v = 0.9 * 1 + 0.7 = 1.6;  w = 2 - 0.1 * 1.6
-        ("torch", 1.6, 1.84),
+        ("torch", False, 1.6, 1.84),
+        # w = 2 - 0.1 * (0.9 * 1.6 + 0.7)
+        ("torch", True, 1.6, 1.786),
         # v = 0.9 * 1 - 0.1 * 0.1 * 2 - 0.1 * 0.5 = 0.83;  w = 2 + 0.83
-        ("paper", 0.83, 2.83),
+        ("paper", False, 0.83, 2.83),
+        # w = 2 + 0.9 * 0.83 - 0.07
+        ("paper", True, 0.83, 2.677),
     ],
 )
-def test_sgd_by_hand(backend, form, velocity, parameter, dtype):
+def test_sgd_by_hand(backend, form, nesterov, velocity, parameter, dtype):
     w, g, v = (np.array([value], dtype) for value in (2, 0.5, 1))
-    Kernels(backend).sgd.update(w, g, v, 0.1, 0.9, 0.1, form)
+    Kernels(backend).sgd.update(w, g, v, 0.1, 0.9, 0.1, form, nesterov)
     np.testing.assert_allclose((v[0], w[0], g[0]), (velocity, parameter, 0.5), rtol=1e-6)
 
 
@@ -28,7 +32,7 @@ def test_sgd_by_hand(backend, form, velocity, parameter, dtype):
 def test_sgd_names_its_forms(backend):
     arrays = [np.ones(1, np.float32) for _ in range(3)]
     with pytest.raises(ValueError, match="form must be 'torch' or 'paper', got 'nesterov'"):
-        Kernels(backend).sgd.update(*arrays, 0.1, 0.9, 0.0, "nesterov")
+        Kernels(backend).sgd.update(*arrays, 0.1, 0.9, 0.0, "nesterov", False)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -54,10 +58,12 @@ def several_steps(backend, family, shape, dtype, options, state_size, steps=4):
 
 
 UPDATES = {
-    "sgd-torch": ("sgd", (0.1, 0.9, 0.01, "torch"), 1),
-    "sgd-torch-no-momentum": ("sgd", (0.1, 0.0, 0.01, "torch"), 1),
-    "sgd-paper": ("sgd", (0.1, 0.9, 0.01, "paper"), 1),
-    "sgd-paper-no-momentum": ("sgd", (0.1, 0.0, 0.01, "paper"), 1),
+    "sgd-torch": ("sgd", (0.1, 0.9, 0.01, "torch", False), 1),
+    "sgd-torch-no-momentum": ("sgd", (0.1, 0.0, 0.01, "torch", False), 1),
+    "sgd-paper": ("sgd", (0.1, 0.9, 0.01, "paper", False), 1),
+    "sgd-paper-no-momentum": ("sgd", (0.1, 0.0, 0.01, "paper", False), 1),
+    "sgd-torch-nesterov": ("sgd", (0.1, 0.9, 0.01, "torch", True), 1),
+    "sgd-paper-nesterov": ("sgd", (0.1, 0.9, 0.01, "paper", True), 1),
     "adam": ("adam", (0.01, 0.9, 0.999, 1e-8, 0.0, "step"), 2),
     "adam-weight-decay": ("adam", (0.01, 0.8, 0.95, 1e-3, 0.1, "step"), 2),
 }
@@ -75,15 +81,18 @@ def test_against_reference(backend, family, options, state_size, shape, dtype, a
 
 
 @pytest.mark.parametrize(
-    "name", ["sgd-torch", "sgd-torch-no-momentum", "adam", "adam-weight-decay"]
+    "name",
+    ["sgd-torch", "sgd-torch-no-momentum", "sgd-torch-nesterov", "adam", "adam-weight-decay"],
 )
 def test_reference_against_pytorch(name, torch):
     family, options, state_size = UPDATES[name]
     rng = np.random.default_rng(1)
     parameter = torch.nn.Parameter(torch.from_numpy(rng.standard_normal((3, 5))))
     if family == "sgd":
-        lr, momentum, weight_decay, _ = options
-        optimizer = torch.optim.SGD([parameter], lr, momentum, weight_decay=weight_decay)
+        lr, momentum, weight_decay, _, nesterov = options
+        optimizer = torch.optim.SGD(
+            [parameter], lr, momentum, weight_decay=weight_decay, nesterov=nesterov
+        )
     else:
         lr, beta1, beta2, eps, weight_decay, _ = options
         optimizer = torch.optim.Adam([parameter], lr, (beta1, beta2), eps, weight_decay)

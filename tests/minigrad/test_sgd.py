@@ -69,13 +69,14 @@ def test_parameter_without_gradient_stays():
     assert w.grad is None
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-6), (np.float64, 1e-14)])
-def test_equals_pytorch(torch, rng, dtype, tolerance):
+def test_equals_pytorch(torch, rng, dtype, tolerance, nesterov):
     start = rng.standard_normal((3, 5)).astype(dtype)
-    options = {"lr": 0.07, "momentum": 0.9, "weight_decay": 0.01}
+    options = {"lr": 0.07, "momentum": 0.9, "weight_decay": 0.01, "nesterov": nesterov}
     ours, theirs = nn.Parameter(start.copy()), torch.tensor(start, requires_grad=True)
     optimizer, other = optim.SGD([ours], **options), torch.optim.SGD([theirs], **options)
-    for i in range(10):
+    for i in range(20):
         gradient = rng.standard_normal((3, 5)).astype(dtype)
         if i == 5:
             optimizer.groups[0]["lr"] = other.param_groups[0]["lr"] = 0.01
@@ -111,6 +112,7 @@ def test_state_goes_on_where_it_was_saved(optimizer, rng):
         ({"lr": float("nan")}, "got lr=nan"),
         ({"lr": 1, "momentum": 1}, "momentum=1"),
         ({"lr": 1, "weight_decay": -1}, "weight_decay=-1"),
+        ({"lr": 1, "nesterov": True}, "SGD: nesterov=True needs a momentum above 0"),
         ({"lr": 1, "form": "caffe"}, "SGD: form must be 'torch' or 'paper', got 'caffe'"),
     ],
 )

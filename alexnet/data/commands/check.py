@@ -192,8 +192,8 @@ def _counts(report: Report) -> str:
     if report["imbalance"] > LARGE_IMBALANCE:
         lines.append(
             f"The largest class has {report['imbalance']:.0f} times the training images of the "
-            "smallest:\nthe network will favor it. Add images to the small classes, or take some "
-            "out of the large."
+            "smallest:\nthe network will favor it. Add images to the small classes, or train with "
+            "--class-weights auto\nor --sampling balanced."
         )
     return "\n".join(lines)
 

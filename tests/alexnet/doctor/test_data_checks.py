@@ -34,6 +34,12 @@ def test_labels(counts, validated, verdict, text):
     assert text in finding.seen
 
 
+def test_unequal_classes_that_count_the_same():
+    classes = _Labelled(20, 250, 20), _Labelled(5, 5, 5)
+    assert "--class-weights auto, or --sampling balanced" in data_checks.counts(*classes).helps
+    assert data_checks.counts(*classes, is_balanced=True).verdict == OK
+
+
 def test_input_that_is_not_centered(rng):
     images = rng.normal(2, 1, (4, 3, 8, 8))
     assert "not centered" in data_checks.network_input(images, "default").seen

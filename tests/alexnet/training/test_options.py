@@ -17,13 +17,14 @@ STORED = """
     backend precision data data_root train_root val_root subset augmentation color_noise bad_images
     max_bad_images max_pixels image_size resize arch network recipe seed workers init_from keep
     save_every accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs
-    lr momentum weight_decay optimizer lr_schedule lr_step lr_milestones lr_gamma lr_patience warmup
-    dropout init bias_init mean scale
+    lr momentum nesterov weight_decay optimizer clip_grad_norm label_smoothing class_weights
+    sampling freeze lr_schedule lr_step lr_milestones lr_gamma lr_patience warmup dropout init
+    bias_init mean scale
 """.split()
 # Of these the checkpoint's state is made: another value would not continue the same run.
 FIXED = """
-    data subset image_size resize recipe seed init_from batch_size optimizer lr_schedule lr_step
-    lr_milestones lr_gamma lr_patience warmup init bias_init mean scale
+    data subset image_size resize recipe seed init_from batch_size optimizer sampling
+    lr_schedule lr_step lr_milestones lr_gamma lr_patience warmup init bias_init mean scale
 """.split()
 
 

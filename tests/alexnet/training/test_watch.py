@@ -10,10 +10,11 @@ import minigrad as mg
 from alexnet.data.loader import Loader
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.training import watch
+from alexnet.training.loss import TrainingLoss
 from alexnet.training.settings import Settings
 from alexnet.training.state import Step
 from alexnet.training.trainer import Trainer
-from alexnet.training.watch import Watch, compare, dead_units, guessing_loss, sampled_weights
+from alexnet.training.watch import Watch, compare, dead_units, sampled_weights
 from minigrad import nn, optim
 from tests.alexnet.training.trainer.tiny import Images
 
@@ -184,8 +185,10 @@ def losses_said(losses, classes=10, batch_size=32, warmup_steps=0):
     """What is said about a sequence of losses."""
     labels = np.arange(classes * 2) % classes
     dataset = SimpleNamespace(labels=labels, classes=list(range(classes)))
+    loader = {"dataset": dataset, "batch_size": batch_size, "shuffle": True}
     trainer = SimpleNamespace(
-        train_loader=SimpleNamespace(dataset=dataset, batch_size=batch_size, shuffle=True),
+        train_loader=SimpleNamespace(**loader, labels=lambda epoch: labels),
+        loss=TrainingLoss(),
         schedule=SimpleNamespace(warmup_steps=warmup_steps),
         model=nn.Sequential(nn.Linear(2, 2)),
         optimizer=SimpleNamespace(groups=[{"initial_lr": 1.0}]),
@@ -216,13 +219,6 @@ def test_an_exploding_loss_is_seen_in_warmup_too():
     lines = losses_said([2.3] * 5 + [30.0] * 20, warmup_steps=100)
     assert "where guessing has 2.3: the steps are too large" in lines[0]
     assert losses_said([30.0] + [2.3] * 50) == []
-
-
-@pytest.mark.parametrize(
-    "labels, expected", [([0, 1], math.log(2)), ([2, 2], 0.0), ([0, 0, 0, 2], 0.5623)]
-)
-def test_guessing_loss(labels, expected):
-    assert guessing_loss(np.array(labels)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_dead_units():

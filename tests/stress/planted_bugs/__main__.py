@@ -17,6 +17,7 @@ from tests.stress.planted_bugs import (
     in_export,
     in_formats,
     in_kernels,
+    in_training,
     in_variants,
     in_winograd,
 )
@@ -33,6 +34,7 @@ FAULTS = [
     *in_formats.FAULTS,
     *in_export.FAULTS,
     *in_experiments.FAULTS,
+    *in_training.FAULTS,
     *in_variants.FAULTS,
 ]
 

@@ -31,8 +31,8 @@ FAULTS = [
     Fault(
         "bf16: steps are made in float32",
         "alexnet/training/trainer.py",
-        "with products_in(self.settings.precision):\n            results = self._process",
-        "with products_in('float32'):\n            results = self._process",
+        "with products_in(self.settings.precision):\n            results = self._gradients",
+        "with products_in('float32'):\n            results = self._gradients",
         PRECISION + "another_run",
     ),
     Fault(
@@ -484,8 +484,8 @@ FAULTS = [
     ),
     Fault(
         "processes: every part draws the masks of the first one",
-        "alexnet/training/trainer.py",
-        "part_of_batch(first_call, sum(sizes[:number]))",
+        "alexnet/training/gradients.py",
+        "part_of_batch(first_call, Size.sum(sizes[:number]).images)",
         "part_of_batch(first_call, 0)",
         PROCESSES + "test_same_bits.py -k rounding",
     ),

@@ -78,18 +78,18 @@ FAULTS = [
         "tests/kernels/test_updates.py -k cuda and adam",
     ),
     Fault(
-        "cuda lars: threads add before all have written",
-        "kernels/lars/cuda.cu",
+        "cuda vector_norm: threads add before all have written",
+        "kernels/vector_norm/cuda.cu",
         "half /= 2) {\n        __syncthreads();",
         "half /= 2) {",
-        "tests/kernels/test_lars.py -k cuda",
+        "tests/kernels/test_vector_norm.py -k cuda",
     ),
     Fault(
-        "cuda lars: the grid decides how many pieces are summed",
-        "kernels/lars/cuda.cu",
+        "cuda vector_norm: the grid decides how many pieces are summed",
+        "kernels/vector_norm/cuda.cu",
         "piece < pieces; piece += gridDim.x)",
         "piece < pieces; piece += pieces)",
-        "tests/kernels/test_lars.py -k gpu",
+        "tests/kernels/test_vector_norm.py -k gpu",
     ),
     # Bias.
     Fault(

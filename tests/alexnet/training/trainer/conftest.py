@@ -47,6 +47,8 @@ def new_trainer(tmp_path):
         device="cpu",
         accumulate=1,
         observers=(),
+        balanced=False,
+        settings=(),
         **options,
     ):
         nonlocal made
@@ -78,11 +80,12 @@ def new_trainer(tmp_path):
             seed=3,
             augmentation=Augmentation() if augmentation else None,
             shuffle=True,
+            balanced=balanced,
             workers=workers,
             parts=accumulate,
         )
         val_loader = Loader(Images(7, seed=2), PREPROCESSING, 4, workers=workers)
-        settings = Settings(arch="tiny", backend=device, accumulate=accumulate)
+        settings = Settings(arch="tiny", backend=device, accumulate=accumulate, **dict(settings))
         return Trainer(
             *(settings, network, optimizer, schedule, train_loader, val_loader, folder),
             observers=[Curves(), *observers],

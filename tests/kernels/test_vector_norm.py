@@ -1,4 +1,4 @@
-"""Norms for LARS: by hand, against the reference and NumPy in float64, on any number of threads."""
+"""The norm: by hand, against the reference and NumPy in float64, on any number of threads."""
 
 import math
 
@@ -11,59 +11,58 @@ PIECE = 1 << 14
 SHAPES = [(1,), (7,), (3, 5), (2, 3, 3, 1), (PIECE,), (PIECE + 33,), (0,)]
 
 
-def norms(backend, parameter, gradient):
-    output = np.full(2, np.nan)
-    Kernels(backend).lars.norms(parameter, gradient, output=output)
-    return output
+def norm(backend, array):
+    output = np.full(1, np.nan)
+    Kernels(backend).vector_norm.forward(array, output=output)
+    return output[0]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_by_hand(backend, dtype):
-    parameter, gradient = np.array([[3, 0], [0, 4]], dtype), np.array([[1, -1], [5, 3]], dtype)
-    assert norms(backend, parameter, gradient).tolist() == [5, 6]
+    assert norm(backend, np.array([[3, 0], [0, 4]], dtype)) == 5
+    assert norm(backend, np.array([[1, -1], [5, 3]], dtype)) == 6
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_against_numpy(backend, shape, dtype, rng):
-    arrays = rng.standard_normal((2, *shape)).astype(dtype)
-    expected = [math.sqrt(math.fsum(float(x) ** 2 for x in array.flat)) for array in arrays]
-    np.testing.assert_allclose(norms(backend, *arrays), expected, rtol=1e-13)
+    array = rng.standard_normal(shape).astype(dtype)
+    expected = math.sqrt(math.fsum(float(x) ** 2 for x in array.flat))
+    assert norm(backend, array) == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.parametrize("backend", ["cpu", "cuda"])
 def test_many_elements_of_float32_lose_no_digit(backend):
     """In float32 the sum would stay where an element is less than half a digit of it."""
     count = 100 * PIECE + 5
-    parameter = np.full(count, 1e-3, np.float32)
-    parameter[0] = 1e3
+    array = np.full(count, 1e-3, np.float32)
+    array[0] = 1e3
     expected = math.sqrt(1e6 + (count - 1) * float(np.float32(1e-3)) ** 2)
-    found = norms(backend, parameter, np.full(count, 1e30, np.float32))
-    np.testing.assert_allclose(
-        found, [expected, math.sqrt(count) * float(np.float32(1e30))], rtol=1e-13
-    )
+    assert norm(backend, array) == pytest.approx(expected, rel=1e-13)
+    large = np.float32(1e30)
+    expected = math.sqrt(count) * float(large)
+    assert norm(backend, np.full(count, large)) == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_not_finite_stays_so(backend, value):
-    parameter, gradient = np.ones(40, np.float32), np.ones(40, np.float32)
-    gradient[39] = value
-    found = norms(backend, parameter, gradient)
-    assert found[0] == math.sqrt(40) and not np.isfinite(found[1])
+    array = np.ones(40, np.float32)
+    array[39] = value
+    assert not np.isfinite(norm(backend, array))
 
 
 def test_threads(same_on_any_number_of_threads, rng):
-    arrays = rng.standard_normal((2, 7 * PIECE + 11)).astype(np.float32)
-    same_on_any_number_of_threads(lambda: [norms("cpu", *arrays)])
+    array = rng.standard_normal(7 * PIECE + 11).astype(np.float32)
+    same_on_any_number_of_threads(lambda: [norm("cpu", array)])
 
 
 def test_the_same_bits_on_a_gpu_of_any_size(device_of, rng):
-    arrays = rng.standard_normal((2, 7 * PIECE + 11)).astype(np.float32)
+    array = rng.standard_normal(7 * PIECE + 11).astype(np.float32)
     found = []
     for multiprocessors in (1, 132):
         device_of(multiprocessors)
-        found.append(norms("cuda", *arrays).tobytes())
+        found.append(norm("cuda", array).tobytes())
     assert found[0] == found[1]
 
 

@@ -3,28 +3,27 @@
 import numpy as np
 from numba import prange
 
-from minigrad.kernels.lars import check_norms
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.threads import jit, parallel_jit
+from minigrad.kernels.vector_norm import check_forward
 
 _PIECE_ELEMENTS = 1 << 14
 _LANES = 16  # sums that grow side by side: additions to one would wait for each other
 
 
-def norms(parameter, gradient, *, output):
-    check_norms(parameter, gradient, output)
-    sums = np.empty((2, -(-parameter.size // _PIECE_ELEMENTS)))
-    _sum_pieces(flat(parameter), flat(gradient), sums)
-    output[...] = np.sqrt(sums.sum(axis=1))
+def forward(input, *, output):
+    check_forward(input, output)
+    sums = np.empty(-(-input.size // _PIECE_ELEMENTS))
+    _sum_pieces(flat(input), sums)
+    output[0] = np.sqrt(sums.sum())
 
 
 @parallel_jit
-def _sum_pieces(parameter, gradient, sums):
-    """sums[i, piece] = the sum of squares of a piece of each array."""
-    for piece in prange(sums.shape[1]):
+def _sum_pieces(input, sums):
+    """sums[piece] = the sum of squares of a piece."""
+    for piece in prange(sums.size):
         start = piece * _PIECE_ELEMENTS
-        sums[0, piece] = _sum_of_squares(parameter[start : start + _PIECE_ELEMENTS])
-        sums[1, piece] = _sum_of_squares(gradient[start : start + _PIECE_ELEMENTS])
+        sums[piece] = _sum_of_squares(input[start : start + _PIECE_ELEMENTS])
 
 
 @jit
