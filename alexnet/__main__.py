@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train a network, or continue a run",
     "evaluate": "how good a trained network is, and where it is wrong",
     "predict": "what a trained network sees in images",
+    "features": "what a layer computes of images, as a file",
     "visualize": "pictures of what a network has learned",
     "report": "everything about a run in one HTML file",
     "doctor": "what keeps a network from learning, before training",

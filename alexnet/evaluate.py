@@ -4,13 +4,14 @@ import argparse
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from alexnet import cli, style, text
+from alexnet import cli, style, table_files, text
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
-from alexnet.inference import options
+from alexnet.inference import options, scores
 from alexnet.inference.results import Estimate, Results, mean
 from alexnet.visualize import result_figures
 
@@ -29,6 +30,7 @@ examples:
 # listed where there are more.
 LISTED_CLASSES, EXTREME_CLASSES = 20, 5
 LISTED_PAIRS, LISTED_ERRORS = 10, 12
+CLASS_COLUMNS = 24  # of a name in a table, which has 80
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,18 +48,30 @@ def _parser() -> argparse.ArgumentParser:
         help="draw what is taken for what, as .png or .svg",
     )
     parser.add_argument(
+        "--calibration",
+        type=cli.picture,
+        metavar="FILE",
+        help="draw how often the network is right where it is how sure, as .png or .svg",
+    )
+    parser.add_argument(
         "--errors",
         type=cli.picture,
         metavar="FILE",
         help="draw the worst and the most confident errors, as .png or .svg",
+    )
+    parser.add_argument(
+        "--predictions",
+        type=table_files.output(),
+        metavar="FILE",
+        help="write a row for each image, with the probabilities of all classes, as .csv, .jsonl "
+        "or .parquet",
     )
     return parser
 
 
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
-    if arguments.confusion is not None and arguments.confusion == arguments.errors:
-        raise UsageError(f"--confusion and --errors are the same file: {arguments.errors}")
+    _require_different_files(arguments, "confusion", "calibration", "errors", "predictions")
     trained = options.network(arguments)
     dataset = options.dataset(arguments, trained)
     results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
@@ -70,6 +84,11 @@ def _run(argv: list[str] | None) -> int:
     if arguments.confusion:
         picture = result_figures.confusion_matrix(results, results.title)
         style.save(picture, arguments.confusion)
+    if arguments.calibration:
+        picture = result_figures.reliability_diagram(results, results.title)
+        style.save(picture, arguments.calibration)
+    if arguments.predictions:
+        table_files.write(arguments.predictions, prediction_columns(results, dataset))
     if arguments.errors:
         preprocessing = trained.checkpoint.preprocessing
         sheet = result_figures.error_sheet(results, dataset, preprocessing, results.title)
@@ -77,41 +96,70 @@ def _run(argv: list[str] | None) -> int:
     return 0
 
 
+def _require_different_files(arguments: argparse.Namespace, *names: str) -> None:
+    given: dict[Path, str] = {}
+    for name in names:
+        path = getattr(arguments, name)
+        if path in given:
+            raise UsageError(f"--{given[path]} and --{name} are the same file: {path}")
+        if path is not None:
+            given[path] = name
+
+
 def as_text(results: Results) -> str:
-    """Accuracy and loss, accuracy by class, and the classes most often confused, as tables."""
+    """All scores, those of each class, and the classes most often confused, as tables."""
+    return "\n\n".join([_scores_table(results), *_class_tables(results), _confusion_table(results)])
+
+
+def _scores_table(results: Results) -> str:
     classes = len(results.classes)
     rows = [["", "", "95% interval", "chance"]]
-    for k in (1, 5):
-        chance = min(k / classes, 1)
-        rows.append([f"top-{k}", *results.accuracy(k).percentages(), f"{chance:.1%}"])
+    for k in (1, 5) if classes > 5 else (1,):
+        rows.append([f"top-{k}", *results.accuracy(k).percentages(), f"{k / classes:.1%}"])
     loss = mean(results.loss)
     interval = "unknown" if math.isinf(loss.low) else f"{loss.low:.3f} to {loss.high:.3f}"
     rows.append(["loss", f"{loss.value:.3f}", interval, f"{math.log(classes):.3f}"])
-    return "\n\n".join([text.table(rows), *_class_tables(results), _confusion_table(results)])
+    macro = scores.macro_scores(results)
+    rows += [
+        ["balanced accuracy", *macro.balanced_accuracy.percentages(), f"{1 / classes:.1%}"],
+        ["precision, mean of the classes", *macro.precision.percentages()],
+        ["F1, mean of the classes", *macro.f1.percentages()],
+    ]
+    average = scores.mean_average_precision(results)
+    if not math.isnan(average):
+        rows.append(["average precision, mean of the classes", f"{average:.1%}"])
+    area = scores.area_below_roc(results)
+    if not math.isnan(area.value):
+        rows.append(["area below the ROC curve", *area.percentages(), "50.0%"])
+    error = scores.expected_calibration_error(results)
+    rows.append(["calibration error", *error.percentages()])
+    return text.table([row + [""] * (4 - len(row)) for row in rows])
 
 
 def _class_tables(results: Results) -> Iterator[str]:
-    """The accuracy of each class, or of the best and the worst, and the classes without images."""
+    """The scores of each class, or of the worst and the best, and the classes without images."""
     classes = len(results.classes)
     names = [cli.one_line(display_name(name)) for name in results.classes]
-    images, accuracies = results.confusion().sum(axis=1), results.accuracy_by_class()
+    images, of_classes = results.confusion().sum(axis=1), scores.by_class(results)
     shown = [label for label in range(classes) if images[label]]
-    heading = "accuracy by class"
-    if classes > LISTED_CLASSES:
-        shown.sort(key=lambda label: (-accuracies[label].value, label))
-        if len(shown) > 2 * EXTREME_CLASSES:
-            shown = shown[:EXTREME_CLASSES] + shown[-EXTREME_CLASSES:]
-            heading = f"the {EXTREME_CLASSES} best and the {EXTREME_CLASSES} worst classes"
-    rows = [[heading, "images", "top-1", "95% interval"]]
+    shown.sort(key=lambda label: (of_classes[label].recall.value, label))
+    without, heading = len(shown) < classes, "class, the worst first"
+    if classes > LISTED_CLASSES and len(shown) > 2 * EXTREME_CLASSES:
+        shown = shown[:EXTREME_CLASSES] + shown[-EXTREME_CLASSES:]
+        heading = f"{EXTREME_CLASSES} worst, {EXTREME_CLASSES} best classes"
+    rows = [[heading, "images", "top-1", "95% interval", "precision", "F1"]]
     for label in shown:
-        rows.append([names[label], f"{images[label]:,}", *accuracies[label].percentages()])
+        recall, precision, f1, _ = of_classes[label]
+        others = ["" if math.isnan(x.value) else f"{x.value:.1%}" for x in (precision, f1)]
+        name = text.cut(names[label], CLASS_COLUMNS)
+        rows.append([name, f"{images[label]:,}", *recall.percentages(), *others])
     yield text.table(rows)
-    if len(shown) < classes <= LISTED_CLASSES:
+    if without and classes <= LISTED_CLASSES:
         yield f"without images: {', '.join(n for n, c in zip(names, images) if not c)}"
 
 
 def _confusion_table(results: Results) -> str:
-    names = [display_name(name) for name in results.classes]
+    names = [text.cut(cli.one_line(display_name(n)), CLASS_COLUMNS) for n in results.classes]
     rows = [["most confused", "taken for", "images", "of the class"]]
     for label, predicted, count, share in results.confused_pairs(LISTED_PAIRS):
         rows.append([names[label], names[predicted], f"{count:,}", f"{share:.1%}"])
@@ -132,6 +180,16 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
     ):
         values |= {name: _known(estimate.value), f"{name}_interval": _interval(estimate)}
         values[f"{name}_chance"] = chance
+    macro, area = scores.macro_scores(results), scores.area_below_roc(results)
+    for name, estimate in (
+        ("balanced_accuracy", macro.balanced_accuracy),
+        ("macro_precision", macro.precision),
+        ("macro_f1", macro.f1),
+        ("auroc", area),
+        ("calibration_error", scores.expected_calibration_error(results)),
+    ):
+        values |= {name: _known(estimate.value), f"{name}_interval": _interval(estimate)}
+    values["mean_average_precision"] = _known(scores.mean_average_precision(results))
     values["classes"] = _class_values(results)
     values["confusion"] = results.confusion().tolist()
     values["most_confused"] = [
@@ -148,18 +206,45 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
 
 
 def _class_values(results: Results) -> list[dict[str, Any]]:
-    columns = zip(results.classes, results.confusion(), results.accuracy_by_class())
-    return [
-        {
-            "name": name,
-            "words": display_name(name),
-            "images": int(row.sum()),
-            "correct": int(row[label]),
-            "top1": _known(accuracy.value),
-            "top1_interval": _interval(accuracy),
-        }
-        for label, (name, row, accuracy) in enumerate(columns)
-    ]
+    columns = zip(results.classes, results.confusion(), scores.by_class(results))
+    values = []
+    for label, (name, row, of_class) in enumerate(columns):
+        values.append(
+            {
+                "name": name,
+                "words": display_name(name),
+                "images": int(row.sum()),
+                "correct": int(row[label]),
+            }
+        )
+        for key, estimate in (
+            ("top1", of_class.recall),
+            ("precision", of_class.precision),
+            ("f1", of_class.f1),
+            ("average_precision", of_class.average_precision),
+        ):
+            values[-1] |= {key: _known(estimate.value), f"{key}_interval": _interval(estimate)}
+    return values
+
+
+def prediction_columns(results: Results, dataset: Dataset) -> dict[str, Any]:
+    """A row for each image: what it is, what it is taken for, and the probability of each class.
+
+    The rank is the place of the true class among all, from 1; the loss is the negative logarithm of
+    its probability.
+    """
+    assert results.probabilities is not None
+    columns: dict[str, Any] = {
+        "image": [dataset.name(index) for index in results.indices.tolist()],
+        "label": [results.classes[label] for label in results.labels],
+        "predicted": [results.classes[label] for label in results.predicted],
+        "correct": results.rank == 1,
+        "probability": results.probability,
+        "rank": results.rank,
+        "loss": results.loss,
+    }
+    by_class = zip(results.classes, results.probabilities.T)
+    return columns | {f"p({name})": column for name, column in by_class}
 
 
 def _error_values(results: Results, dataset: Dataset, position: int) -> dict[str, Any]:

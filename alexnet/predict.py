@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from alexnet import cli, style, text
@@ -31,15 +30,7 @@ SOME_IMAGES_FAILED = 3
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog=NAME, description=EXAMPLES)
     options.add_checkpoint_option(parser)
-    parser.add_argument(
-        "images",
-        nargs="*",
-        metavar="IMAGE",
-        help="a file, a folder, or - for an image on standard input",
-    )
-    parser.add_argument(
-        "--list", metavar="FILE", help="take IMAGEs from the lines of a file; - for standard input"
-    )
+    options.add_images_options(parser)
     parser.add_argument(
         "-k", "--top-k", type=cli.count, default=5, metavar="K", help="classes; default: 5"
     )
@@ -59,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
-    names = _names(arguments)
+    names = options.image_names(arguments)
+    if not names:
+        raise UsageError("no image is given (see --help)")
     trained = options.network(arguments)
     failed: list[dict[str, str]] = []
 
@@ -84,24 +77,6 @@ def _run(argv: list[str] | None) -> int:
         if len(found) - len(failed) > PICTURED_IMAGES:
             cli.say(f"{arguments.picture} shows the first {PICTURED_IMAGES} images only")
     return SOME_IMAGES_FAILED if failed else 0
-
-
-def _names(arguments: argparse.Namespace) -> list[str]:
-    """The names of the images, from the command line and from a list."""
-    names = list(arguments.images)
-    try:
-        if arguments.list == inputs.STANDARD_INPUT:
-            names += inputs.listed(sys.stdin.buffer.read())
-        elif arguments.list is not None:
-            names += inputs.listed(Path(arguments.list).read_bytes())
-    except OSError as error:
-        raise UsageError(f"--list {arguments.list}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"--list {arguments.list}: {error}") from error
-    names = [name for name in names if name.strip()]
-    if not names:
-        raise UsageError("no image is given (see --help)")
-    return names
 
 
 def _as_json(prediction: Prediction, top_k: int) -> dict[str, Any]:

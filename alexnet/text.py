@@ -57,6 +57,15 @@ def table(rows: list[list[str]], texts: int = 1, gap: int = 2) -> str:
     )
 
 
+def cut(name: str, columns: int) -> str:
+    """A name that fills at most this many columns of a terminal."""
+    if _columns(name) <= columns:
+        return name
+    while name and _columns(name) > columns - 1:
+        name = name[:-1]
+    return f"{name}…"
+
+
 def _space(cell: str, width: int) -> str:
     return " " * (width - _columns(cell))
 

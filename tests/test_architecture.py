@@ -20,7 +20,7 @@ ROOMS_OF_ALEXNET = [
     ("errors", "files", "model", "pickles"),
     ("cli", "columns", "precision"),
     ("text",),
-    ("style",),
+    ("style", "table_files"),
     ("data",),
     ("run",),
     ("formats",),
@@ -31,7 +31,7 @@ ROOMS_OF_ALEXNET = [
     ("report",),
     ("export",),
     ("experiments",),
-    ("train", "evaluate", "predict", "summary", "convert", "network"),
+    ("train", "evaluate", "features", "predict", "summary", "convert", "network"),
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [

@@ -11,6 +11,7 @@ from alexnet.errors import UsageError
 from alexnet.formats.load import load
 from alexnet.precision import products_in
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.training import base_settings
 from alexnet.training.build import build_trainer
 from alexnet.training.declaration import option_name
 from alexnet.training.options import new_run, parse
@@ -39,11 +40,14 @@ def _settings(argv: list[str] | None) -> tuple[Settings, Checkpoint | None]:
     """The settings of the run, and the checkpoint that it would begin with."""
     cli_options, invocation = parse(argv, NAME, EXAMPLES)
     for option in fields(invocation):
+        if option.name in ("like", "config"):
+            continue
         if getattr(invocation, option.name) != option.default:
             raise UsageError(
                 f"{option_name(option.name)} is of no use here: the doctor looks at a run that "
                 "has not begun"
             )
+    cli_options = base_settings.complete(cli_options, invocation)
     began_with = cli_options.get("init_from")
     pretrained = load(Path(began_with)) if began_with else None
     return new_run(cli_options, pretrained).without_mean_image(), pretrained

@@ -119,10 +119,19 @@ def command(given: dict[str, Any], settings: Settings, epochs: int) -> str:
     words: list[str] = []
     for name in options():
         value = values.get(name)
-        has_effect = settings.lr_schedule in schedules.get(name, [settings.lr_schedule])
-        if value is not None and has_effect and name not in NOT_IN_COMMAND:
-            words += [option_name(name), layer_values.text(value)]
+        has_effect = settings.lr_schedule in (schedules.get(name) or [settings.lr_schedule])
+        if value is None or not has_effect or name in NOT_IN_COMMAND:
+            continue
+        if isinstance(value, bool):
+            words.append(option_name(name if value else f"no_{name}"))
+        else:
+            words += [option_name(name), _typed(value)]
     return cli.command(COMMAND, *words)
+
+
+def _typed(value: Any) -> str:
+    """The value of an option as it is typed."""
+    return ",".join(map(str, value)) if isinstance(value, list) else layer_values.text(value)
 
 
 def _implied(given: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -35,7 +35,13 @@ def predict(
         yield batch, mean_log_probabilities(logits.reshape(len(batch), views, -1))
 
 
-def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report) -> Results:
+def evaluate(
+    model: nn.Module,
+    loader: Loader,
+    backend: Backend,
+    report: Report,
+    keep_probabilities: bool = False,
+) -> Results:
     """Classify every image of a loader; the processes of its team divide the batches.
 
     Every process returns the results of all, in the order of the batches.
@@ -43,18 +49,19 @@ def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report)
     Args:
         report: told of every batch, or of the batches that the processes of a team have classified
             at a time, see `alexnet.run.progress`. An exception in it ends the pass.
+        keep_probabilities: of all classes for each image: 4 bytes each.
 
     Raises:
         DataError: an image cannot be used, and is not to be skipped.
     """
-    judged: dict[int, tuple[np.ndarray, ...]] = {}
+    judged: dict[int, list[np.ndarray]] = {}
     loss, top1, batches = Mean(), Mean(), Timed(loader.batches(0))
     started = time.perf_counter()
     with contextlib.closing(batches):
         own = predict(model, batches, backend)
-        while found := _of_all_processes(loader.team, own):
+        while found := _of_all_processes(loader.team, own, keep_probabilities):
             judged |= found
-            for *_, losses, rank in found.values():
+            for _, _, _, _, losses, rank, *_ in found.values():
                 loss.add(float(losses.sum()), len(losses))
                 top1.add(int((rank <= 1).sum()), len(rank))
             images = sum(len(arrays[0]) for arrays in found.values())
@@ -65,20 +72,23 @@ def evaluate(model: nn.Module, loader: Loader, backend: Backend, report: Report)
             raise loader.nothing_usable()
     in_order = [judged[number] for number in sorted(judged)]
     loss = Mean()
-    for *_, losses, _ in in_order:  # the bits of a sum depend on its order
+    for _, _, _, _, losses, *_ in in_order:  # the bits of a sum depend on its order
         loss.add(float(losses.sum()), len(losses))
-    arrays = map(np.concatenate, zip(*in_order))
-    return Results(loader.dataset.classes, *arrays, loss.value)
+    arrays = [np.concatenate(parts) for parts in zip(*in_order)]
+    probabilities = arrays.pop() if keep_probabilities else None
+    return Results(loader.dataset.classes, *arrays, loss.value, probabilities=probabilities)
 
 
 def _of_all_processes(
-    team: Team, own: Iterator[tuple[Batch, np.ndarray]]
-) -> dict[int, tuple[np.ndarray, ...]]:
+    team: Team, own: Iterator[tuple[Batch, np.ndarray]], keep_probabilities: bool
+) -> dict[int, list[np.ndarray]]:
     """The next batch of every process that has one, by number: the arrays of `Results`."""
     batch, log_probabilities = next(own, (None, None))
     found = None
     if batch is not None:
-        arrays = batch.indices, batch.labels, *judge(log_probabilities, batch.labels)
+        arrays = [batch.indices, batch.labels, *judge(log_probabilities, batch.labels)]
+        if keep_probabilities:
+            arrays.append(np.exp(log_probabilities).astype(np.float32))
         found = batch.number, arrays
     return dict(filter(None, team.gather(found)))
 

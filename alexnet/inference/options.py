@@ -1,12 +1,14 @@
 """The options of commands that use a trained network, and what they stand for."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data import options as data_options
-from alexnet.inference import run_data
+from alexnet.errors import UsageError
+from alexnet.inference import inputs, run_data
 from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
 from alexnet.precision import CPU_PRECISIONS
 
@@ -18,6 +20,38 @@ def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="a run folder, whose best network is taken, or a .safetensors file",
     )
+
+
+def add_images_options(parser: argparse.ArgumentParser) -> None:
+    """IMAGE ... and --list, see `image_names`."""
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="a file, a folder, or - for an image on standard input",
+    )
+    parser.add_argument(
+        "--list", metavar="FILE", help="take IMAGEs from the lines of a file; - for standard input"
+    )
+
+
+def image_names(arguments: argparse.Namespace) -> list[str]:
+    """The names of the images, from the command line and from a list.
+
+    Raises:
+        UsageError: the list cannot be read.
+    """
+    names = list(arguments.images)
+    try:
+        if arguments.list == inputs.STANDARD_INPUT:
+            names += inputs.listed(sys.stdin.buffer.read())
+        elif arguments.list is not None:
+            names += inputs.listed(Path(arguments.list).read_bytes())
+    except OSError as error:
+        raise UsageError(f"--list {arguments.list}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--list {arguments.list}: {error}") from error
+    return [name for name in names if name.strip()]
 
 
 def add_data_options(parser: argparse._ActionsContainer) -> None:

@@ -232,7 +232,7 @@ class Trained:
         shown = progress.for_this_terminal()(split, len(dataset), 0)
         compute = self._computing(evaluate, len(dataset) * views)
         with shown as report:
-            results = compute(self.model, loader, self.device, report)
+            results = compute(self.model, loader, self.device, report, keep_probabilities=True)
         images = cli.counted(len(results), f"{split} image")
         rounded = ", products in bf16" if self.precision == "bf16" else ""
         return replace(results, title=f"{images}, {cli.counted(views, 'view')}{rounded}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from alexnet import files
-from alexnet.errors import CheckpointError
+from alexnet.errors import CheckpointError, UsageError
 
 FOLDER = "filters"
 _NAME = re.compile(r"epoch_(\d{4,})\.npy")
@@ -61,6 +61,20 @@ def require(folder: Path) -> dict[int, np.ndarray]:
             f"{folder} has no kernels of its epochs: train with --snapshot-filters to keep them"
         )
     return kernels
+
+
+def of_epoch(kernels: dict[int, np.ndarray], epoch: int) -> np.ndarray:
+    """The kernels of one epoch.
+
+    Raises:
+        UsageError: they were not kept.
+    """
+    if epoch not in kernels:
+        raise UsageError(
+            f"the kernels of epoch {epoch} were not kept, but those of {min(kernels)} to "
+            f"{max(kernels)}"
+        )
+    return kernels[epoch]
 
 
 def _files(folder: Path) -> dict[int, Path]:

@@ -15,6 +15,7 @@ from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
 from alexnet.training.declaration import option_name
+from alexnet.training.invocation import Invocation
 from alexnet.training.loss import AUTO
 from alexnet.training.recipes import (
     ARCHITECTURE_SETTINGS,
@@ -23,7 +24,7 @@ from alexnet.training.recipes import (
     RECIPE_NORMS,
     RECIPES,
 )
-from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
+from alexnet.training.settings import NetworkOptions, Settings, options
 
 COMMAND = "python -m alexnet.train"
 EXAMPLES = f"""\
@@ -59,9 +60,9 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
         *("freeze", "seed", "patience", "accumulate", "columns"),
     ],
     "run": [
-        *("backend", "precision", "out", ("resume", "init_from"), "keep", "save_every"),
-        *("max_steps", "max_time", "dry_run", "log_every", "tensorboard", "snapshot_filters"),
-        "watch_every",
+        *("backend", "precision", "out", ("resume", "init_from"), "like", "config", "keep"),
+        *("save_every", "max_steps", "max_time", "dry_run", "log_every", "tensorboard"),
+        *("snapshot_filters", "watch_every"),
     ],
 }
 
@@ -198,9 +199,7 @@ def new_run(
     values = {**parts, **architecture, **recipe, **optimizer, **given}
     settings = replace(Settings(), **values)
     if pretrained is None:
-        if norm := RECIPE_NORMS.get((settings.recipe, settings.arch)):
-            chosen = {"norm": norm, **chosen}
-        settings = replace(settings, network=_variants(chosen, settings) or None)
+        settings = replace(settings, network=_network(chosen, settings) or None)
     elif taken := [name for name in (*chosen, "bias_init") if cli_options.get(name) is not None]:
         raise UsageError(
             f"{option_name(taken[0])} does not go with --init-from, whose network is taken as it is"
@@ -288,6 +287,18 @@ def _require_same_network(chosen: dict[str, Any], stored: dict[str, Any]) -> Non
                 f"{option_name(option)} {shown} cannot be changed by --resume: the network is "
                 f"another one, {own or 'without such options'}"
             )
+
+
+def _network(chosen: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The arguments of the network of a new run, which may begin with those of another one."""
+    if settings.network is None:
+        if norm := RECIPE_NORMS.get((settings.recipe, settings.arch)):
+            chosen = {"norm": norm, **chosen}
+        return _variants(chosen, settings)
+    names = {"norm" if option == "norm_gain" else option for option in chosen}
+    variants = _variants(chosen, settings) if chosen else {}
+    others = {name: value for name, value in settings.network.items() if name not in names}
+    return others | {name: value for name, value in variants.items() if name in names}
 
 
 def _variants(chosen: dict[str, Any], settings: Settings) -> dict[str, Any]:

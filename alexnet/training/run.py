@@ -15,13 +15,14 @@ from alexnet.model import parameter_count
 from alexnet.run import checkpoint_files
 from alexnet.run import folder as run_folder
 from alexnet.run.checkpoint import LAST, Checkpoint
-from alexnet.training import processes, resources, signals
+from alexnet.training import base_settings, processes, resources, signals
 from alexnet.training.build import build_trainer
 from alexnet.training.dry_run import dry_run
 from alexnet.training.epoch_results import Curves, EpochLines, FilterSnapshots
+from alexnet.training.invocation import Invocation
 from alexnet.training.memory_plan import Plan
 from alexnet.training.options import continued_run, new_run
-from alexnet.training.settings import Invocation, Settings
+from alexnet.training.settings import Settings
 from alexnet.training.state import TrainingState
 from alexnet.training.step_log import StepLog, TensorBoard
 from alexnet.training.trainer import Observer, Trainer
@@ -74,6 +75,8 @@ def run(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(cli.log())
+        with by_all_processes():
+            options = base_settings.complete(options, invocation)
         checkpoint, pretrained, folder = None, None, invocation.out
         if invocation.resume is not None:
             resume = invocation.resume

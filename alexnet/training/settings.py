@@ -6,7 +6,6 @@ rules for a continued run (`alexnet.training.options`) are derived from these de
 
 import argparse
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from alexnet import cli
@@ -18,6 +17,7 @@ from alexnet.model import ARCHITECTURES, INITIALIZERS, layer_values
 from alexnet.precision import PRECISIONS
 from alexnet.training import declaration
 from alexnet.training.declaration import option_name, setting
+from alexnet.training.invocation import Invocation
 from alexnet.training.loss import parse_class_weights
 from alexnet.training.recipes import OPTIMIZERS, RECIPES
 
@@ -335,41 +335,6 @@ class NetworkOptions:
         type=declaration.removed_layers,
         metavar="LAYERS",
         help="leave out conv3, conv4 or both: conv3,conv4",
-    )
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """Options of one start of a run, or of one part of it; they are not stored with the run.
-
-    Attributes:
-        max_time: seconds.
-    """
-
-    out: Path | None = setting(
-        None, type=cli.path, metavar="DIR", help="default: runs/<data>-<arch>-<n>"
-    )
-    resume: str | None = setting(
-        None,
-        metavar="DIR",
-        help="continue a run, by its folder or a checkpoint; auto: the newest below runs/",
-    )
-    max_steps: int | None = setting(
-        None, type=cli.count, metavar="N", help="stop, saved, after step N of the run"
-    )
-    max_time: int | None = setting(
-        None, type=cli.duration, metavar="TIME", help="stop, saved, after a time like 2h30m"
-    )
-    dry_run: bool = setting(
-        False,
-        action="store_true",
-        help="only say what the run would need, and touch nothing",
-    )
-    watch_every: int = setting(
-        0,
-        type=cli.count,
-        metavar="N",
-        help="print how much N-th steps change the weights of each layer, as the 2012 code did",
     )
 
 

@@ -19,8 +19,10 @@ from alexnet.run import filter_snapshots
 from alexnet.style import save
 from alexnet.visualize import receptive_fields
 from alexnet.visualize.kernel_figures import (
+    MAX_EPOCHS,
     NORMALIZATIONS,
     animation,
+    epoch_name,
     epochs_figure,
     evenly,
     kernels_figure,
@@ -55,6 +57,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ".gif",
     )
     parser.add_argument(
+        "--epoch",
+        type=_epochs,
+        metavar="N[,N...]",
+        help="conv1 after this epoch of such a run, 0 for the start; several are drawn side by "
+        f"side, up to {MAX_EPOCHS}",
+    )
+    parser.add_argument(
         "--patches",
         action="store_true",
         help="instead of kernels the image patches with the highest activations; looks at images",
@@ -72,23 +81,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _channels(text: str) -> list[int]:
+    return _numbers(text, "channels such as 0,5,17")
+
+
+def _epochs(text: str) -> list[int]:
+    return _numbers(text, "epochs such as 0,1,15")
+
+
+def _numbers(text: str, expected: str) -> list[int]:
     try:
-        channels = [int(part) for part in text.split(",")]
+        numbers = [int(part) for part in text.split(",")]
     except ValueError:
-        channels = [-1]
-    if min(channels) < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of channels such as 0,5,17")
-    return channels
+        numbers = [-1]
+    if min(numbers) < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of {expected}")
+    return numbers
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw what the options say and print the path of the picture."""
     kind = "-epochs" if arguments.epochs else "-patches" if arguments.patches else ""
+    if arguments.epoch:
+        kind += f"-epoch-{'-'.join(map(str, arguments.epoch))}"
     animated = arguments.out is not None and arguments.out.suffix.lower() == ".gif"
     if animated and not arguments.epochs:
         raise UsageError(f"{arguments.out}: only --epochs are drawn as an animation")
-    if arguments.epochs and (arguments.patches or arguments.layer != "conv1"):
-        raise UsageError("--epochs is for the kernels of conv1")
+    for name in ("epochs", "epoch"):
+        if getattr(arguments, name) and (arguments.patches or arguments.layer != "conv1"):
+            raise UsageError(f"--{name} is for the kernels of conv1")
+    if arguments.epochs and arguments.epoch:
+        raise UsageError("--epoch and --epochs exclude each other")
 
     trained = options.network(arguments)
     channels = chosen_channels(trained, arguments.layer, arguments.channels)
@@ -101,8 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.patches:
         dataset = options.dataset(arguments, trained)
         figure = strongest_patches(trained, arguments.layer, dataset, arguments.split, channels)
-    elif arguments.epochs:
-        figure = kernels_by_epoch(trained, arguments.normalize)
+    elif arguments.epochs or arguments.epoch:
+        figure = kernels_by_epoch(trained, arguments.normalize, arguments.epoch)
     else:
         figure = kernels(trained, arguments.layer, arguments.normalize, channels)
     save(figure, path)
@@ -148,13 +170,27 @@ def kernels(
     return kernels_figure(weights, columns, title + when, normalize)
 
 
-def kernels_by_epoch(trained: Trained, normalize: str = "filter") -> Figure:
+def kernels_by_epoch(
+    trained: Trained, normalize: str = "filter", epochs: list[int] | None = None
+) -> Figure:
     """conv1's kernels through the epochs of a run that has kept them.
+
+    Args:
+        epochs: one, which is drawn as the paper's figure 3, or up to eight; 0 is before the first
+            step. By default eight from the first to the last.
 
     Raises:
         CheckpointError: they were not kept, or are those of another network.
+        UsageError: those of one of the epochs were not kept, or there are too many.
     """
     snapshots, columns, title = _snapshots(trained)
+    if epochs:
+        if len(epochs) > MAX_EPOCHS:
+            raise UsageError(f"{len(epochs)} epochs are too many for a page: choose {MAX_EPOCHS}")
+        snapshots = {epoch: filter_snapshots.of_epoch(snapshots, epoch) for epoch in epochs}
+    if epochs and len(epochs) == 1:
+        (weights,) = snapshots.values()
+        return kernels_figure(weights, columns, f"{title} {epoch_name(epochs[0])}", normalize)
     return epochs_figure(snapshots, columns, title, normalize)
 
 

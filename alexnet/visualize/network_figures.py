@@ -56,7 +56,7 @@ class TrainedWithFigures(Trained):
         layer: str = "conv1",
         *,
         normalize: str = "filter",
-        epochs: bool = False,
+        epochs: bool | int | list[int] = False,
         channels: list[int] | None = None,
     ) -> Figure:
         """The kernels of conv1, as the paper's figure 3; of a later layer slice by slice.
@@ -65,17 +65,21 @@ class TrainedWithFigures(Trained):
             layer: conv1 to conv5.
             normalize: what has full contrast in conv1: each "filter", each "column" of the
                 network, or all filters: "joint".
-            epochs: conv1 through the epochs of a run with ``snapshot_filters=True``.
+            epochs: True for conv1 through the epochs of a run with ``snapshot_filters=True``; a
+                number, or up to eight, for conv1 after these, 0 for the start.
             channels: of a later layer; by default 12 evenly spaced ones.
         """
         require_choice("normalize", normalize, NORMALIZATIONS)
         if layer == "conv1" and channels is not None:
             raise UsageError("channels: all kernels of conv1 are shown; choose a later layer")
-        if not epochs:
+        if epochs is False or epochs == []:
             return filters.kernels(self, layer, normalize, channels)
         if layer != "conv1":
             raise UsageError(f"epochs: only the kernels of conv1 are kept, not those of {layer}")
-        return filters.kernels_by_epoch(self, normalize)
+        if epochs is True:
+            return filters.kernels_by_epoch(self, normalize)
+        chosen = [epochs] if isinstance(epochs, int) else list(epochs)
+        return filters.kernels_by_epoch(self, normalize, chosen)
 
     def show_patches(
         self,
@@ -96,14 +100,15 @@ class TrainedWithFigures(Trained):
         dataset = pictures.choose_set(self, split, data)
         return filters.strongest_patches(self, layer, dataset, split, channels)
 
-    def show_responses(self, method: str = "fourier") -> Figure:
+    def show_responses(self, method: str = "fourier", *, epoch: int | None = None) -> Figure:
         """What gratings conv1's kernels respond to: orientation, frequency, color.
 
         Args:
             method: "fourier": exact; "gratings": measured, by showing gratings to the layer.
+            epoch: after which, of a run with ``snapshot_filters=True``, 0 for the start.
         """
         require_choice("method", method, responses.METHODS)
-        return responses.overview(self, responses.measure(self, method))
+        return responses.overview(self, responses.measure(self, method, epoch))
 
     def show_curves(self, *others: Path | str) -> Figure:
         """Loss, accuracy, learning rate and speed of the run, epoch by epoch.

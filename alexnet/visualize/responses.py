@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import io
 import json
@@ -17,6 +18,7 @@ from alexnet.inference import layers, options
 from alexnet.inference.trained import Trained
 from alexnet.run import filter_snapshots
 from alexnet.style import save
+from alexnet.visualize.kernel_figures import epoch_name
 from alexnet.visualize.output import add_out_option, destination, run_name
 from alexnet.visualize.response_figures import kernel_pages, overview_figure
 from alexnet.visualize.tuning import (
@@ -25,6 +27,7 @@ from alexnet.visualize.tuning import (
     mean_circular_variance,
     tuning,
 )
+from minigrad import nn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +44,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fourier (default): exact; gratings: measured, by drawing gratings and showing them "
         "to the layer",
     )
+    parser.add_argument(
+        "--epoch",
+        type=cli.count_or_zero,
+        metavar="N",
+        help="of the kernels after this epoch of a run with --snapshot-filters, 0 for the start",
+    )
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument(
         "--csv", type=cli.output_file(), metavar="FILE", help="write a row for each kernel"
@@ -56,15 +65,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw an overview and a page for every 24 kernels; print the means, or JSON."""
     trained = options.network(arguments)
-    path = destination(arguments, "responses.png")
-    measured = measure(trained, arguments.method)
+    name = "responses" if arguments.epoch is None else f"responses-epoch-{arguments.epoch}"
+    path = destination(arguments, f"{name}.png")
+    measured = measure(trained, arguments.method, arguments.epoch)
     rows = kernel_rows(measured.tuning, measured.columns)
     if arguments.csv:
         _write_csv(rows, arguments.csv)
 
     save(overview(trained, measured), path)
-    conv1 = layers.convolutions(trained.model)["conv1"]
-    pages = kernel_pages(conv1.weight.numpy(), measured.tuning, measured.columns, _title(trained))
+    title = _title(trained, measured)
+    pages = kernel_pages(measured.kernels, measured.tuning, measured.columns, title)
     for number, page in enumerate(pages, start=1):
         save(page, path.with_name(f"{path.stem}-{number}{path.suffix}"))
 
@@ -91,29 +101,42 @@ class Responses(NamedTuple):
     """What conv1's kernels respond to.
 
     Attributes:
+        kernels: (C, 3, KH, KW).
+        epoch: after which they are these; None for those of the checkpoint.
         tuning: of the kernels.
         columns: equal parts of the kernels.
         variance_by_epoch: their mean circular variance, of a run that has kept them.
     """
 
+    kernels: np.ndarray
+    epoch: int | None
     tuning: Tuning
     columns: int
     variance_by_epoch: dict[int, float]
 
 
-def measure(trained: Trained, method: str = METHODS[0]) -> Responses:
+def measure(trained: Trained, method: str = METHODS[0], epoch: int | None = None) -> Responses:
     """The responses of conv1's kernels to gratings.
 
     Args:
         method: one of `METHODS`.
+        epoch: of a run that has kept the kernels of its epochs; by default those of the checkpoint.
 
     Raises:
-        CheckpointError: a file with the kernels of an epoch is damaged.
+        CheckpointError: a file with the kernels of an epoch is damaged, or none were kept.
+        UsageError: those of this epoch were not kept.
     """
     conv1 = layers.convolutions(trained.model)["conv1"]
+    if epoch is None:
+        snapshots = filter_snapshots.load(trained.folder)
+    else:
+        snapshots = filter_snapshots.require(trained.folder)
+        conv1 = copy.copy(conv1)
+        conv1.weight = nn.Parameter(filter_snapshots.of_epoch(snapshots, epoch))
     measured = grating_response(conv1) if method == "gratings" else None
-    snapshots = filter_snapshots.load(trained.folder)
     return Responses(
+        conv1.weight.numpy(),
+        epoch,
         tuning(conv1.weight.numpy(), measured),
         layers.columns(trained.model, "conv1"),
         {epoch: mean_circular_variance(kernels) for epoch, kernels in snapshots.items()},
@@ -122,13 +145,13 @@ def measure(trained: Trained, method: str = METHODS[0]) -> Responses:
 
 def overview(trained: Trained, measured: Responses) -> Figure:
     """Histograms of circular variance and color selectivity, tuning, and change with training."""
-    return overview_figure(
-        measured.tuning, measured.columns, _title(trained), measured.variance_by_epoch
-    )
+    title = _title(trained, measured)
+    return overview_figure(measured.tuning, measured.columns, title, measured.variance_by_epoch)
 
 
-def _title(trained: Trained) -> str:
-    return f"conv1 of {run_name(trained.source, 60)}"
+def _title(trained: Trained, measured: Responses) -> str:
+    when = "" if measured.epoch is None else f", {epoch_name(measured.epoch)}"
+    return f"conv1 of {run_name(trained.source, 60)}{when}"
 
 
 def kernel_rows(tuning: Tuning, columns: int) -> list[dict[str, Any]]:

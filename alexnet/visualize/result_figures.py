@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,18 +14,19 @@ from alexnet.data import Dataset
 from alexnet.data.labels import caption
 from alexnet.data.loader import Batch
 from alexnet.data.transforms import Preprocessing, central_view, ten_views
-from alexnet.inference import results
+from alexnet.inference import results, scores
 from alexnet.inference.evaluation import predict
 from alexnet.inference.inputs import UNKNOWN
 from alexnet.inference.results import Results
 from alexnet.inference.trained import Trained
-from alexnet.style import PAGE_WIDTH, VERMILION, fitted, new_figure
+from alexnet.style import BLUE, GRAY, PAGE_WIDTH, VERMILION, fitted, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Up to so many classes every cell of a confusion matrix has its number, or every row its name.
+# Up to so many classes every cell of a confusion matrix has its number; more than the second number
+# of classes it does not show.
 NUMBERED_CLASSES, NAMED_CLASSES = 20, 40
 ERRORS_PER_KIND, ERROR_COLUMNS = 12, 6
 PREDICTION_COLUMNS = 4
@@ -87,12 +89,20 @@ def predict_images(
 
 
 def confusion_matrix(results: Results, title: str) -> Figure:
-    """What is taken for what: a row per true class, as shares of its images."""
-    classes = len(results.classes)
+    """What is taken for what: a row per true class, as shares of its images.
+
+    Of more than `NAMED_CLASSES` classes it has those that are most often confused with each other,
+    the ones of a pair next to each other.
+    """
+    chosen = _confused_classes(results)
+    classes = len(chosen)
     numbered = classes <= NUMBERED_CLASSES
     confusion = results.confusion()
     images = confusion.sum(axis=1, keepdims=True)
     shares = np.where(images > 0, confusion / np.maximum(images, 1), np.nan)
+    shares = shares[np.ix_(chosen, chosen)]
+    if classes < len(results.classes):
+        title = f"{title}, {classes} of {len(results.classes):,} classes"
     figure = new_figure(6.6, layout="constrained")
     axes = figure.subplots()
     from matplotlib.colors import PowerNorm  # after the figure, see `alexnet.style`
@@ -101,17 +111,16 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     picture = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
     axes.set_facecolor("0.85")  # rows of classes without images
 
-    step = math.ceil(classes / NAMED_CLASSES)
-    places = np.arange(0, classes, step)
+    places = np.arange(classes)
     size = 8 if numbered else 6
-    names = [fitted(caption(results.classes[i]), 1.2, size) for i in places]
+    names = [fitted(caption(results.classes[label]), 1.2, size) for label in chosen]
     style = {"fontsize": size, "parse_math": False}
     axes.set_yticks(places, names, **style)
     axes.set_xticks(places, names, rotation=90 if classes > 10 else 40, **style)
     if classes <= 10:
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
-    axes.tick_params(length=0 if step == 1 else 2)
+    axes.tick_params(length=0)
     axes.set_xlabel("taken for")
     axes.set_ylabel("true class")
     axes.set_title(
@@ -130,6 +139,51 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1])
     bar.outline.set_visible(False)
     axes.spines[:].set_color("0.8")
+    return figure
+
+
+def _confused_classes(results: Results) -> list[int]:
+    """All classes in their order; or those of the most frequent confusions, if they are many."""
+    classes = len(results.classes)
+    if classes <= NAMED_CLASSES:
+        return list(range(classes))
+    chosen: list[int] = []
+    for pair in results.confused_pairs(NAMED_CLASSES**2):
+        for label, other in ((pair.label, pair.predicted), (pair.predicted, pair.label)):
+            if label not in chosen and len(chosen) < NAMED_CLASSES:
+                place = chosen.index(other) + 1 if other in chosen else len(chosen)
+                chosen.insert(place, label)
+    others = (label for label in range(classes) if label not in chosen)
+    return chosen + list(itertools.islice(others, NAMED_CLASSES - len(chosen)))
+
+
+def reliability_diagram(results: Results, title: str) -> Figure:
+    """How often the network is right where it is how sure; below, how often it is that sure."""
+    found = scores.calibration(results)
+    value, interval = scores.expected_calibration_error(results).percentages()
+    figure = new_figure(4.6, width=4.6, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    bins = len(found.images)
+    middles = (np.arange(bins) + 0.5) / bins
+    above.plot([0, 1], [0, 1], color=GRAY, linestyle="--", linewidth=1)
+    above.bar(middles, found.accuracy, 0.92 / bins, color=BAR, edgecolor=BLUE, label="right")
+    above.plot(found.confidence, found.accuracy, "o", color=BLUE, markersize=3)
+    above.set_ylabel("share that is right")
+    above.set_title(
+        f"{title}\ncalibration error {value} ({interval})",
+        fontsize=9,
+        parse_math=False,
+        loc="left",
+    )
+    below.bar(middles, found.images / max(1, found.images.sum()), 0.92 / bins, color=BAR)
+    below.set_ylabel("images")
+    below.set_xlabel("probability of the predicted class")
+    for axes in (above, below):
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.xaxis.set_major_formatter("{x:.0%}")
+        axes.yaxis.set_major_formatter("{x:.0%}")
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

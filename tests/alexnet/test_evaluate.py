@@ -1,5 +1,6 @@
 """``python -m alexnet.evaluate``."""
 
+import csv
 import json
 import re
 import shutil
@@ -7,8 +8,9 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
-from alexnet import evaluate, train
+from alexnet import evaluate, load, text, train
 from alexnet.inference.results import Results
 from alexnet.run.checkpoint import BEST, Checkpoint
 from tests.alexnet.runs import CLASSES, OPTIONS, write_images
@@ -79,8 +81,10 @@ def test_text(run, capsys):
     low, high = first["top1_interval"]
     cells = [line.split() for line in text.splitlines()]
     assert ["top-1", f"{first['top1']:.1%}", f"{low:.1%}", "to", f"{high:.1%}", "33.3%"] in cells
-    low = first["top5_interval"][0]
-    assert ["top-5", "100.0%", f"{low:.1%}", "to", "100.0%", "100.0%"] in cells
+    assert first["top5"] == 1 and "top-5" not in text  # of three classes
+    low, high = first["macro_f1_interval"]
+    mean = ["F1,", "mean", "of", "the", "classes", f"{first['macro_f1']:.1%}"]
+    assert [*mean, f"{low:.1%}", "to", f"{high:.1%}"] in cells
     low, high = first["loss_interval"]
     assert ["loss", f"{first['loss']:.3f}", f"{low:.3f}", "to", f"{high:.3f}", "1.099"] in cells
     for name in CLASSES:
@@ -131,17 +135,15 @@ def test_a_single_image_has_no_interval_of_the_loss(run, tmp_path, capsys):
 
 
 def test_pictures(run, tmp_path, capsys):
-    for name in ("c.png", "e.png", "c.svg", "e.svg"):
-        option = "--confusion" if name[0] == "c" else "--errors"
-        assert evaluate.main([str(run), option, str(tmp_path / name)]) == 0
-        if name.endswith("png"):
-            with Image.open(tmp_path / name) as image:
-                assert image.width == 1110
-        else:
-            assert "<svg" in (tmp_path / name).read_text()
+    for option, width in (("--confusion", 1110), ("--errors", 1110), ("--calibration", 690)):
+        for name in ("picture.png", "picture.svg"):
+            assert evaluate.main([str(run), option, str(tmp_path / name)]) == 0
+        with Image.open(tmp_path / "picture.png") as image:
+            assert image.width == width
+        assert "<svg" in (tmp_path / "picture.svg").read_text()
 
 
-def test_many_classes_are_shown_by_the_best_and_the_worst():
+def test_many_classes_are_shown_by_the_worst_and_the_best():
     count = 30
     labels = np.arange(count).repeat(2)
     predicted = labels.copy()
@@ -152,11 +154,55 @@ def test_many_classes_are_shown_by_the_best_and_the_worst():
         np.where(labels == predicted, 1, 2), 0.0,
     )  # fmt: skip
     lines = evaluate.as_text(many).split("\n\n")[1].splitlines()
-    assert lines[0].startswith("the 5 best and the 5 worst classes")
+    assert lines[0].startswith("5 worst, 5 best classes")
     assert [line.split()[0] for line in lines[1:]] == [
-        *("class10", "class11", "class12", "class13", "class14"),
-        *("class5", "class6", "class7", "class8", "class9"),
+        *("class0", "class1", "class2", "class3", "class4"),
+        *("class25", "class26", "class27", "class28", "class29"),
     ]
+
+
+@pytest.mark.parametrize("classes", [2, 10, 120, 1000])
+@pytest.mark.parametrize("name", ["class of an unusually long name {}", "階級の名前が長い場合 {}"])
+def test_tables_fit_a_terminal(rng, classes, name):
+    labels = rng.integers(0, classes, 3000)
+    predicted = np.where(rng.random(3000) < 0.5, labels, rng.integers(0, classes, 3000))
+    probabilities = rng.dirichlet(np.ones(classes), 3000)
+    ones = np.ones(3000)
+    results = Results(
+        [name.format(i) for i in range(classes)], labels, labels, predicted, ones, ones,
+        np.where(labels == predicted, 1, 2), 0.0, probabilities=probabilities,
+    )  # fmt: skip
+    lines = evaluate.as_text(results).splitlines()
+    assert max(map(text._columns, lines)) <= 80
+    assert ("top-5" in lines[2]) == (classes > 5)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_predictions_as_a_table(run, tmp_path, suffix):
+    file = tmp_path / f"predictions{suffix}"
+    assert evaluate.main([str(run), "--predictions", str(file), "--split", "test"]) == 0
+    if suffix == ".csv":
+        with file.open(newline="", encoding="utf-8") as opened:
+            rows = list(csv.DictReader(opened))
+    elif suffix == ".jsonl":
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+    else:
+        rows = parquet.read_table(file).to_pylist()
+    probabilities = [f"p({name})" for name in CLASSES]
+    names = ["image", "label", "predicted", "correct", "probability", "rank", "loss"]
+    assert [list(row) for row in rows] == 9 * [names + probabilities]
+    network = load(run)
+    for row in rows:
+        assert f"/test/{row['label']}/" in row["image"]
+        expected = network.predict(row["image"]).probabilities
+        found = [float(row[name]) for name in probabilities]
+        assert found == pytest.approx(expected, rel=1e-5)
+        assert row["predicted"] == CLASSES[int(np.argmax(found))]
+        assert row["correct"] in (row["label"] == row["predicted"], "True", "False")
+        assert float(row["probability"]) == pytest.approx(max(found), rel=1e-5)
+        own = found[CLASSES.index(row["label"])]
+        assert float(row["loss"]) == pytest.approx(-np.log(own), rel=1e-4)
+        assert int(row["rank"]) == 1 + sum(other > own for other in found)
 
 
 def test_errors_in_one_line(run, tmp_path, capsys):
@@ -173,6 +219,8 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         ([run, "--views", "3"], 2, "invalid choice"),
         ([run, "--confusion", tmp_path / "c.jpg"], 2, "does not end in .png or .svg"),
         ([run, "--errors", tmp_path / "none" / "e.png"], 2, "does not exist"),
+        ([run, "--predictions", tmp_path / "p.txt"], 2, "end in .csv or .jsonl or .parquet"),
+        ([run, "--predictions", tmp_path / "none" / "p.csv"], 2, "does not exist"),
         ([run, "--backend", "cuda"], 8, ""),
     ]
     for command, code, expected in cases:

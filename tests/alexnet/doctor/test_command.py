@@ -52,6 +52,15 @@ def test_good_settings(diagnosis):
     ]
 
 
+def test_settings_of_another_run(diagnosis, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('init = "paper"\nscale = 1.0\nlr = 1000.0\n')
+    code, found = diagnosis("--config", str(file))
+    assert code == FOUND_A_PROBLEM
+    _, others = diagnosis("--config", str(file), "--lr", "0.01")
+    assert others["overfitting"] != found["overfitting"]
+
+
 def test_it_leaves_nothing_behind(diagnosis, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     diagnosis()

@@ -8,9 +8,10 @@ import pytest
 from alexnet.data.transforms import Preprocessing
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.run.checkpoint import Checkpoint
+from alexnet.training.invocation import Invocation
 from alexnet.training.options import SECTIONS, continued_run, from_keywords, new_run, parse
 from alexnet.training.recipes import ARCHITECTURE_SETTINGS, RECIPES
-from alexnet.training.settings import Invocation, NetworkOptions, Settings, options
+from alexnet.training.settings import NetworkOptions, Settings, options
 
 # In the order of run.json, which programs and people read.
 STORED = """

@@ -62,6 +62,8 @@ SAME_PICTURES = {
     "filters --normalize joint --epochs": lambda network: network.show_filters(
         normalize="joint", epochs=True
     ),
+    "filters --epoch 0": lambda network: network.show_filters(epochs=0),
+    "filters --epoch 0,2": lambda network: network.show_filters(epochs=[0, 2]),
     "filters --layer conv3 --channels 2,5": lambda network: network.show_filters(
         "conv3", channels=[2, 5]
     ),
@@ -69,6 +71,7 @@ SAME_PICTURES = {
         "conv2", channels=[1, 3]
     ),
     "responses": lambda network: network.show_responses(),
+    "responses --epoch 1": lambda network: network.show_responses(epoch=1),
     "curves": lambda network: network.show_curves(),
     "activations --layers conv1 pool2 --maps 3": lambda network: network.show_activations(
         layers=["conv1", "pool2"], maps=3
@@ -170,6 +173,16 @@ def test_errors_name_the_argument(network, run, photos, tmp_path):
     reordered = dataclasses.replace(training, indices=training.indices[::-1])
     cases = [
         (lambda: network.show_filters("conv9"), UsageError, "choose from conv1, conv2"),
+        (
+            lambda: network.show_filters(epochs=7),
+            UsageError,
+            "the kernels of epoch 7 were not kept",
+        ),
+        (
+            lambda: network.show_responses(epoch=7),
+            UsageError,
+            "of epoch 7 were not kept, but those",
+        ),
         (lambda: network.show_filters(normalize="all"), UsageError, "normalize: 'all' is none of"),
         (lambda: network.show_filters("conv2", epochs=True), UsageError, "epochs: only .* conv1"),
         (lambda: network.show_filters(channels=[1]), UsageError, "channels: all kernels of conv1"),

@@ -43,6 +43,7 @@ def kernels_of(run):
         ("filters",),
         ("filters", "--normalize", "joint"),
         ("filters", "--epochs"),
+        ("filters", "--epoch", "1"),
         ("filters", "--layer", "conv4", "--channels", "0,7"),
         ("filters", "--layer", "conv3", "--patches"),
         ("curves",),
@@ -103,6 +104,22 @@ def test_responses(run, tmp_path, capsys):
     with open(table, newline="") as file:
         in_file = list(csv.DictReader(file))
     assert [float(row["response"]) for row in in_file] == [row["response"] for row in rows]
+
+
+@pytest.mark.parametrize("method", ["fourier", "gratings"])
+def test_responses_of_an_epoch(run, tmp_path, capsys, monkeypatch, method):
+    drawn, strength, kernels = [], [], filter_snapshots.load(run)
+    monkeypatch.setattr(responses, "kernel_pages", lambda own, *others: drawn.append(own) or [])
+    command = ["responses", str(run), "--out", str(tmp_path / "r.png"), "--json"]
+    for epoch in (0, 2):
+        capsys.readouterr()
+        assert visualize.main([*command, "--method", method, "--epoch", str(epoch)]) == 0
+        rows = json.loads(capsys.readouterr().out)["kernels"]
+        selectivity = color_selectivity(kernels[epoch]).tolist()
+        assert [row["color_selectivity"] for row in rows] == selectivity
+        assert np.array_equal(drawn[-1], kernels[epoch])
+        strength.append([row["response"] for row in rows])
+    assert strength[0] != strength[1]
 
 
 def test_gratings(run, tmp_path, capsys, monkeypatch):
@@ -200,6 +217,13 @@ def test_errors_in_one_line(run, tmp_path, capsys):
         (["filters", tmp_path / "other.safetensors"], 4, "does not fit"),
         (["filters", run, "--layer", "conv6"], 2, "conv1, conv2, conv3, conv4, conv5"),
         (["filters", run, "--layer", "conv2", "--epochs"], 2, "of conv1"),
+        (["filters", run, "--layer", "conv2", "--epoch", "1"], 2, "of conv1"),
+        (["filters", run, "--epochs", "--epoch", "1"], 2, "exclude each other"),
+        (["filters", run, "--epoch", "3"], 2, "of epoch 3 were not kept, but those of 0 to 2"),
+        (["filters", run, "--epoch", "0,1,2,0,1,2,0,1,2"], 2, "9 epochs are too many for a page"),
+        (["filters", run, "--epoch", "1,x"], 2, "such as 0,1,15"),
+        (["responses", run, "--epoch", "3"], 2, "of epoch 3 were not kept"),
+        (["responses", tmp_path / "alone", "--epoch", "1"], 4, "--snapshot-filters"),
         (["filters", tmp_path / "alone", "--epochs"], 4, "--snapshot-filters"),
         (["filters", tmp_path / "damaged", "--epochs"], 4, "epoch_0001.npy"),
         (["filters", tmp_path / "mixed", "--epochs"], 4, "not those of this network"),

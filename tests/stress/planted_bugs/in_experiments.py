@@ -222,7 +222,7 @@ FAULTS = [
     Fault(
         "experiments: commands of rows lose the numbers of single layers",
         "alexnet/experiments/arm_settings.py",
-        "words += [option_name(name), layer_values.text(value)]",
+        "words += [option_name(name), _typed(value)]",
         "words += [option_name(name), str(value)]",
         FOLDER + "test_arm_settings.py -k single_layers",
     ),
