@@ -17,6 +17,8 @@ COMMANDS = {
     "doctor": "what keeps a network from learning, before training",
     "data": "fetch, check and prepare images",
     "convert": "networks from and for other programs",
+    "runs": "the runs below a folder, what differs between them, what they reached",
+    "compare": "runs side by side, and their networks on the same images",
     "summary": "what each layer of a network computes, and what it costs",
     "experiments": "repeat the claims of the paper, with seeds, intervals and verdicts",
 }

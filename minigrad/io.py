@@ -126,6 +126,15 @@ def load(
         raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from None
 
 
+def metadata(path: str | os.PathLike) -> dict[str, str]:
+    """The metadata of a safetensors file, whose arrays are not read.
+
+    Raises:
+        CheckpointError: the file is missing or not a safetensors file.
+    """
+    return load(path, leave_out="")[1]
+
+
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """The nearest numbers that a type can hold; of two that are as near, the even one.
 

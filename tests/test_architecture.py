@@ -31,7 +31,8 @@ ROOMS_OF_ALEXNET = [
     ("report",),
     ("export",),
     ("experiments",),
-    ("train", "evaluate", "features", "predict", "summary", "convert", "network"),
+    ("train", "evaluate", "features", "predict", "summary", "convert", "network", "runs"),
+    ("compare",),
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [

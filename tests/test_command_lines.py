@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).with_name("command_lines.json")
 COMMANDS = [
     *(f"alexnet.{name}" for name in ("train", "evaluate", "predict", "features")),
-    *("alexnet.summary", "alexnet.convert"),
+    *(f"alexnet.{name}" for name in ("summary", "convert", "runs", "compare")),
     *(
         f"alexnet.{name}.__main__"
         for name in ("visualize", "report", "doctor", "data", "experiments")

@@ -99,14 +99,6 @@ def paired_difference(
     return Estimate(value, value - half, value + half)
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The exact two-sided p that two ways are right on the same number of images (McNemar)."""
-    if only_first + only_second == 0:
-        return 1.0
-    stats = require_scipy()
-    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
-
-
 def share_interval(successes: int, count: int) -> Estimate:
     """A share with the exact interval of Clopper and Pearson."""
     interval = require_scipy().binomtest(successes, count).proportion_ci(CONFIDENCE, "exact")

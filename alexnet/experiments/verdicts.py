@@ -16,6 +16,7 @@ from alexnet.experiments.experiment import (
 )
 from alexnet.experiments.measures import MEASURES
 from alexnet.experiments.record import Record, RunRow, done
+from alexnet.inference.pairs import mcnemar
 from alexnet.inference.results import Estimate
 
 Shown = Callable[[float], str]  # how a difference is written
@@ -132,7 +133,7 @@ def _ten_views(comparison: TenViews, rows: list[RunRow]) -> Outcome:
         [row.values[name] for row in rows]
         for name in ("only_one_view", "only_ten_views", "val_images")
     )
-    p = [intervals.mcnemar(*counts) for counts in zip(one, ten)]
+    p = [mcnemar(*counts) for counts in zip(one, ten)]
     differences = [(a - b) / count for a, b, count in zip(one, ten, images)]
     tests = f"McNemar's p of each network: {', '.join(f'{value:.2g}' for value in p)}"
     outcome = outcome._replace(here=shown(sum(differences) / len(differences)))

@@ -223,6 +223,21 @@ def write_run_json(
     return changed
 
 
+def note_divergence(folder: Path, message: str) -> None:
+    """Write into run.json that its last start has ended so; a file that is lost stays lost.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = folder / RUN_JSON
+    try:
+        run = json.loads(path.read_text("utf-8"))
+        run["starts"][-1]["diverged"] = message
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    files.write(path, (json.dumps(run, indent=2) + "\n").encode())
+
+
 def precisions(folder: Path) -> list[str]:
     """The precisions of products of a run, in the order in which its starts had them.
 

@@ -274,6 +274,8 @@ def _train(trainer: Trainer, plan: Plan, invocation: Invocation, started: float)
                 patience=settings.patience or math.inf,
             )
     except Diverged as error:
+        if trainer.team.leads:
+            run_folder.note_divergence(trainer.folder, str(error))
         kept = trainer.folder / LAST
         advice = f"; {kept} is from before" if kept.exists() else ""
         with by_all_processes():

@@ -63,13 +63,6 @@ def test_runs_needed_are_the_fewest_that_see_the_difference():
     assert intervals.runs_needed(A, B, 1e-9) is None
 
 
-def test_mcnemar_is_the_binomial_test():
-    assert intervals.mcnemar(0, 0) == 1
-    assert intervals.mcnemar(0, 5) == pytest.approx(2 / 32)
-    assert intervals.mcnemar(5, 0) == pytest.approx(2 / 32)
-    assert intervals.mcnemar(12, 12) == 1
-
-
 def test_exact_interval_of_a_share():
     """The textbook's: of n successes in n the lower end is 0.025^(1/n)."""
     assert intervals.share_interval(5, 5) == (1, pytest.approx(0.025**0.2), 1)

@@ -13,6 +13,7 @@ from tests.stress.planted_bugs import (
     in_application,
     in_cuda,
     in_engine,
+    in_evaluation,
     in_experiments,
     in_export,
     in_formats,
@@ -35,6 +36,7 @@ FAULTS = [
     *in_export.FAULTS,
     *in_experiments.FAULTS,
     *in_training.FAULTS,
+    *in_evaluation.FAULTS,
     *in_variants.FAULTS,
 ]
 
