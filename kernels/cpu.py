@@ -7,6 +7,7 @@ from minigrad.kernels.conv2d import cpu as conv2d
 from minigrad.kernels.cross_entropy import cpu as cross_entropy
 from minigrad.kernels.dropout import cpu as dropout
 from minigrad.kernels.im2col import cpu as im2col
+from minigrad.kernels.lerp import cpu as lerp
 from minigrad.kernels.linear import cpu as linear
 from minigrad.kernels.local_response_norm import cpu as local_response_norm
 from minigrad.kernels.local_response_norm_max_pool2d import cpu as local_response_norm_max_pool2d
@@ -24,6 +25,7 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "im2col",
+    "lerp",
     "linear",
     "local_response_norm",
     "local_response_norm_max_pool2d",

@@ -7,6 +7,7 @@ from minigrad.kernels.conv2d import cuda as conv2d
 from minigrad.kernels.cross_entropy import cuda as cross_entropy
 from minigrad.kernels.dropout import cuda as dropout
 from minigrad.kernels.im2col import cuda as im2col
+from minigrad.kernels.lerp import cuda as lerp
 from minigrad.kernels.linear import cuda as linear
 from minigrad.kernels.local_response_norm import cuda as local_response_norm
 from minigrad.kernels.local_response_norm_max_pool2d import cuda as local_response_norm_max_pool2d
@@ -25,6 +26,7 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "im2col",
+    "lerp",
     "linear",
     "local_response_norm",
     "local_response_norm_max_pool2d",

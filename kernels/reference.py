@@ -19,6 +19,7 @@ from minigrad.kernels.conv2d import reference as conv2d_loops
 from minigrad.kernels.cross_entropy import reference as cross_entropy
 from minigrad.kernels.dropout import reference as dropout
 from minigrad.kernels.im2col import reference as im2col_loops
+from minigrad.kernels.lerp import reference as lerp
 from minigrad.kernels.linear import reference as linear
 from minigrad.kernels.local_response_norm import reference as local_response_norm_loops
 from minigrad.kernels.local_response_norm_max_pool2d import (
@@ -38,6 +39,7 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "im2col",
+    "lerp",
     "linear",
     "local_response_norm",
     "local_response_norm_max_pool2d",

@@ -148,7 +148,7 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
     libraries = LIBRARY_BYTES if on_host else 0
     kernels = KERNEL_FACTOR * max(layer.weight.numel() for layer in convolutions(model).values())
     arrays_loaded = 1 + BATCHES_AHEAD_PER_WORKER * settings.workers if on_host else 2
-    states = OPTIMIZER_STATES[settings.optimizer]
+    states = OPTIMIZER_STATES[settings.optimizer] + (settings.ema is not None)
     return Plan(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),

@@ -56,8 +56,8 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "training; the recipe decides what is left out": [
         *("recipe", "epochs", "batch_size", "lr", "lr_schedule", "lr_step", "lr_milestones"),
         *("lr_gamma", "lr_patience", "warmup", "optimizer", "momentum", "nesterov"),
-        *("weight_decay", "clip_grad_norm", "label_smoothing", "class_weights", "sampling"),
-        *("freeze", "seed", "patience", "accumulate", "columns"),
+        *("weight_decay", "clip_grad_norm", "ema", "label_smoothing", "class_weights"),
+        *("sampling", "freeze", "seed", "patience", "accumulate", "columns"),
     ],
     "run": [
         *("backend", "precision", "out", ("resume", "init_from"), "like", "config", "keep"),
@@ -364,8 +364,9 @@ def _require_two_columns(settings: Settings, processes: int) -> None:
     # A process has half of each layer, and so no norm of a whole one.
     if settings.optimizer not in ("sgd", "adam"):
         raise UsageError(f"--columns 2 is for --optimizer sgd or adam, not {settings.optimizer}")
-    if settings.clip_grad_norm:
-        raise UsageError("--clip-grad-norm is not for --columns 2")
+    if settings.clip_grad_norm or settings.ema:
+        name = "--clip-grad-norm" if settings.clip_grad_norm else "--ema"
+        raise UsageError(f"{name} is not for --columns 2")
     if processes != 2:
         raise UsageError(
             f"the two columns (--columns 2) need 2 processes, not {processes}: start them with "

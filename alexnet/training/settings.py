@@ -203,6 +203,14 @@ class Settings:
         help="make the gradients of a step smaller if all together are longer than this",
         free_on_resume=True,
     )
+    ema: float | None = setting(
+        None,
+        type=cli.share,
+        metavar="DECAY",
+        help="validate and keep a moving average of the parameters: 0.999 is about the mean of the "
+        "last thousand steps",
+        free_on_resume=True,
+    )
     label_smoothing: float = setting(
         0.0,
         type=cli.fraction,

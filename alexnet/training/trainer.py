@@ -29,8 +29,11 @@ from alexnet.training.settings import Settings
 from alexnet.training.state import Size, Step, TrainingState
 from minigrad import backend, nn
 from minigrad.distributed import by_all_processes
-from minigrad.optim import Optimizer, Schedule
+from minigrad.optim import ExponentialMovingAverage, Optimizer, Schedule
 from minigrad.random import random_keys
+
+# In a checkpoint with averaged parameters, before the names of those that learn.
+OWN = "own."
 
 
 class Observer:
@@ -116,6 +119,9 @@ class Trainer:
             *(model, self.loss, self.backend, self.sharing, settings.accumulate),
             cause=self._cause,
         )
+        self.average = None
+        if settings.ema is not None:
+            self.average = ExponentialMovingAverage(model.parameters(), settings.ema)
         self.data = {
             "training": identity(train_loader.dataset),
             "validation": identity(val_loader.dataset),
@@ -155,7 +161,8 @@ class Trainer:
             while self.state.epoch < epochs and self.epochs_without_improvement < patience:
                 self.train_one_epoch()
                 started = time.perf_counter()
-                validation = self.validate()
+                with self._averaged():
+                    validation = self.validate()
                 self._end_epoch(validation, time.perf_counter() - started)
         except _Stop:
             self._save(is_best=False)
@@ -260,6 +267,8 @@ class Trainer:
             parameters = self._gradients.parameters
             nn.utils.clip_grad_norm_(parameters, self.settings.clip_grad_norm)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update()
         self.schedule.step()
         state.loss.add(total * (whole.images / whole.weight), whole.images)
         state.top1.add(correct, whole.images)
@@ -299,12 +308,17 @@ class Trainer:
         self.state = self.state.next_epoch(row["val_top1"])
         if self.team.leads:
             self.log.append(row)
-        self._update_network()
-        for observer in self.observers:
-            observer.after_epoch(self, row)
+        with self._averaged():
+            self._update_network()
+            for observer in self.observers:
+                observer.after_epoch(self, row)
         self._save(is_best=self.state.best_epoch == self.state.epoch)
         for observer in self.observers:
             observer.after_checkpoint(self, row)
+
+    def _averaged(self) -> contextlib.AbstractContextManager:
+        """A block in which the model has the averages of its parameters, if there are any."""
+        return contextlib.nullcontext() if self.average is None else self.average.in_use()
 
     def _update_network(self) -> None:
         if self.network is not self.model:
@@ -330,7 +344,11 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """The run as it stands; the arrays share memory with the network on the CPU."""
-        self._update_network()
+        optimizer = whole_state(self.model, optimizer_state.get(self.model, self.optimizer))
+        optimizer |= self._own_parameters()
+        with self._averaged():
+            self._update_network()
+            model = self.network.state_dict()
         return Checkpoint(
             architecture=self.settings.arch,
             classes=list(self.train_loader.dataset.classes),
@@ -341,9 +359,15 @@ class Trainer:
             schedule=self.schedule.state_dict(),
             random_keys={"seed": random_keys.seed, "call": random_keys.call},
             network=self.settings.network or {},
-            model=self.network.state_dict(),
-            optimizer=whole_state(self.model, optimizer_state.get(self.model, self.optimizer)),
+            model=model,
+            optimizer=optimizer,
         )
+
+    def _own_parameters(self) -> dict[str, np.ndarray]:
+        """What a checkpoint with averages has as its model beside them, by names of their own."""
+        if self.average is None or not self.average.has_begun:
+            return {}
+        return {f"{OWN}{name}": array for name, array in self.model.state_dict().items()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue from a checkpoint, with the metrics of the epochs that are behind it.
@@ -355,8 +379,15 @@ class Trainer:
         checkpoint.require_data(self.data, "begin a new run with --init-from")
         checkpoint = checkpoint.converted(partial(own_state, self.model))
         checkpoint.restore(self.model)
+        state, own = dict(checkpoint.optimizer), {}
+        for name in [name for name in state if name.startswith(OWN)]:
+            own[name.removeprefix(OWN)] = state.pop(name)
         try:
-            optimizer_state.load(self.model, self.optimizer, checkpoint.optimizer)
+            if own:
+                if self.average is not None:
+                    self.average.load([p.numpy() for p in self.average.parameters])
+                self.model.load_state_dict(own)
+            optimizer_state.load(self.model, self.optimizer, state)
             self.schedule.load_state_dict(checkpoint.schedule)
             self.state = TrainingState.from_metadata(checkpoint.training)
             random_keys.seed = checkpoint.random_keys["seed"]

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules."""
 
 from minigrad.optim.adam import Adam
+from minigrad.optim.average import ExponentialMovingAverage
 from minigrad.optim.lars import LARS
 from minigrad.optim.optimizer import Optimizer
 from minigrad.optim.schedule import (
@@ -18,6 +19,7 @@ __all__ = [
     "Adam",
     "CosineWithWarmup",
     "DivideOnPlateau",
+    "ExponentialMovingAverage",
     "MultiStep",
     "Optimizer",
     "Schedule",

@@ -95,6 +95,7 @@ CALLS = {
         },
         {},
     ),
+    "lerp.update": ({"start": (6, 4), "end": (6, 4)}, {"weight": 0.1}),
     "relu.forward": ({"input": (6, 4), "output": (6, 4)}, {}),
     "relu.backward": ({"grad_output": (6, 4), "output": (6, 4), "grad_input": (6, 4)}, {}),
     "sgd.update": (

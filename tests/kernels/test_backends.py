@@ -164,7 +164,8 @@ def test_inputs_stay_as_they_are_and_a_zero_gradient_stays_zero(case, rng):
 
 def test_the_table_reaches_every_kernel_of_an_operation():
     """Those of the optimizers, the input pipeline and im2col have tests of their own."""
-    families = {"bias", "im2col", "adam", "sgd", "vector_norm", "prepare_images"} | KERNEL_FUNCTIONS
+    others = {"bias", "im2col", "adam", "lerp", "sgd", "vector_norm", "prepare_images"}
+    families = others | KERNEL_FUNCTIONS
     families -= {"conv2d_relu"}  # of conv2d
     folder = Path(inspect.getfile(reference)).parent
     assert families == {path.parent.name for path in folder.glob("*/reference.py")}

@@ -109,3 +109,32 @@ def test_threads(name, same_on_any_number_of_threads):
     same_on_any_number_of_threads(
         lambda: several_steps("cpu", family, (100_003,), np.float32, options, state_size)
     )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_lerp_by_hand(backend, dtype):
+    start, end = np.array([[1, 2], [-4, 0]], dtype), np.array([[3, 2], [4, -8]], dtype)
+    Kernels(backend).lerp.update(start, end, 0.25)
+    assert start.tolist() == [[1.5, 2], [-2, -2]]
+    assert end.tolist() == [[3, 2], [4, -8]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_lerp_against_pytorch(backend, shape, dtype, rng, torch, assert_close):
+    start, end = rng.standard_normal((2, *shape)).astype(dtype)
+    expected = torch.lerp(torch.from_numpy(start), torch.from_numpy(end), 0.01).numpy()
+    Kernels(backend).lerp.update(start, end, 0.01)
+    assert_close(start, expected)
+
+
+def test_lerp_on_threads(same_on_any_number_of_threads, rng):
+    end = rng.standard_normal(100_003).astype(np.float32)
+
+    def steps():
+        start = np.zeros_like(end)
+        for _ in range(3):
+            Kernels("cpu").lerp.update(start, end, 0.1)
+        return [start]
+
+    same_on_any_number_of_threads(steps)

@@ -18,7 +18,7 @@ STORED = """
     backend precision data data_root train_root val_root subset augmentation color_noise bad_images
     max_bad_images max_pixels image_size resize arch network recipe seed workers init_from keep
     save_every accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs
-    lr momentum nesterov weight_decay optimizer clip_grad_norm label_smoothing class_weights
+    lr momentum nesterov weight_decay optimizer clip_grad_norm ema label_smoothing class_weights
     sampling freeze lr_schedule lr_step lr_milestones lr_gamma lr_patience warmup dropout init
     bias_init mean scale
 """.split()

@@ -94,4 +94,25 @@ FAULTS = [
         "sum(self.epochs > epoch for epoch",
         "tests/alexnet/training/test_build.py -k milestones",
     ),
+    Fault(
+        "average: the parameters that learn are those of the average",
+        "minigrad/optim/average.py",
+        "        finally:\n            self._assign(own)",
+        "        finally:\n            pass",
+        STEPS + "average_is",
+    ),
+    Fault(
+        "average: a continued run learns on from the average",
+        "alexnet/training/trainer.py",
+        "                self.model.load_state_dict(own)",
+        "                pass",
+        STEPS + "stopped",
+    ),
+    Fault(
+        "average: it forgets as much as it should keep",
+        "minigrad/optim/average.py",
+        "update(average, values, 1 - self.decay)",
+        "update(average, values, self.decay)",
+        "tests/minigrad/test_average.py -k by_hand",
+    ),
 ]

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from alexnet.run.checkpoint import LAST, Checkpoint
 from alexnet.training.loss import TrainingLoss
+from alexnet.training.trainer import Observer
 from minigrad import optim
 from tests.alexnet.training.trainer.tiny import EPOCHS, STEPS_PER_EPOCH, assert_same_result
 
@@ -83,7 +85,7 @@ def test_equal_weights_are_none(new_trainer):
 def test_stopped_and_continued_with_all_of_them(new_trainer, continued, step):
     options = {
         "loss": TrainingLoss(WEIGHTS, 0.1),
-        "settings": {"clip_grad_norm": 0.3},
+        "settings": {"clip_grad_norm": 0.3, "ema": 0.8},
         "balanced": True,
     }
     undisturbed = new_trainer(**options)
@@ -94,3 +96,53 @@ def test_stopped_and_continued_with_all_of_them(new_trainer, continued, step):
     trainer = continued(folder, **options)
     assert trainer.fit(EPOCHS)
     assert_same_result(trainer, undisturbed)
+
+
+def test_the_average_is_validated_and_kept(new_trainer):
+    """The parameters go on learning as in a run without it."""
+    plain = new_trainer()
+    plain.fit(EPOCHS)
+    expected = []
+    averaged = new_trainer(settings={"ema": 0.8}, observers=[Averages(expected, 0.8)])
+    averaged.fit(EPOCHS)
+    for name, array in weights_of(averaged).items():
+        assert np.array_equal(array, weights_of(plain)[name])
+    kept = Checkpoint.load(averaged.folder / LAST)
+    for name, array in kept.model.items():
+        np.testing.assert_allclose(array, expected[-1][name], rtol=1e-5, atol=1e-6)
+        assert not np.array_equal(array, weights_of(plain)[name])
+    rows, others = averaged.log.rows, plain.log.rows
+    assert rows[0]["train_loss"] == others[0]["train_loss"]
+    assert rows[-1]["val_loss"] != others[-1]["val_loss"]
+    averaged.model.load_state_dict(kept.model)
+    averaged.average = None
+    assert averaged.validate().mean_loss == rows[-1]["val_loss"]
+
+
+class Averages(Observer):
+    """Computes the average of the parameters after each step, beginning with the first."""
+
+    def __init__(self, averages, decay):
+        self.averages, self.decay = averages, decay
+
+    def after_step(self, trainer, step):
+        now = {name: array.astype(np.float64) for name, array in weights_of(trainer).items()}
+        if self.averages:
+            before, share = self.averages[-1], self.decay
+            now = {name: share * before[name] + (1 - share) * now[name] for name in now}
+        self.averages.append(now)
+
+
+def test_an_average_may_begin_and_end_where_a_run_is_continued(new_trainer, continued):
+    folder = new_trainer().folder
+    continued(folder).fit(EPOCHS, max_steps=4)
+    trainer = continued(folder, settings={"ema": 0.5})
+    assert not trainer.average.has_begun
+    trainer.fit(EPOCHS, max_steps=6)
+    own = weights_of(trainer)
+    assert not np.array_equal(Checkpoint.load(folder / LAST).model["4.weight"], own["4.weight"])
+    trainer = continued(folder)
+    assert all(np.array_equal(array, own[name]) for name, array in weights_of(trainer).items())
+    trainer.fit(EPOCHS)
+    kept = Checkpoint.load(folder / LAST).model["4.weight"]
+    assert np.array_equal(kept, weights_of(trainer)["4.weight"])
