@@ -633,8 +633,8 @@ FAULTS = [
     Fault(
         "columns: the whole network is that of the epoch before",
         "alexnet/training/trainer.py",
-        "        self._update_network()\n        for observer in self.observers:\n",
-        "        for observer in self.observers:\n",
+        "            self._update_network()\n            for observer in self.observers:\n",
+        "            for observer in self.observers:\n",
         "tests/alexnet/test_columns.py -k is_that_of_one",
     ),
     Fault(
