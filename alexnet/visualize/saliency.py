@@ -1,4 +1,4 @@
-"""Which parts of an image a decision rests on: gradient to the input, and occlusion."""
+"""Which parts of an image a decision rests on: gradient, Grad-CAM, and occlusion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 Scale = float | tuple[float, float, float]
 SQUARE_SHARE = 6  # of the image's side, by default
 STEPS_PER_SQUARE = 3
-CELL, GAP, HEADER, TITLE = 2.1, 0.12, 0.36, 0.42  # inches; a title above each picture
+CELL, GAP, HEADER, TITLE = 1.58, 0.12, 0.36, 0.42  # inches; a title above each picture
 # Red where the probability falls, blue where it rises: color-blind readers can tell them apart.
 CHANGES = "RdBu"
 
@@ -54,12 +54,14 @@ class Saliency(NamedTuple):
         predicted: the most probable class.
         probability: of that class.
         gradient: float32 (S, S), see `gradient_map`.
+        cam: float32 (H, W), see `grad_cam`.
         occlusion: float64 (G, G), see `occlusion_map`.
     """
 
     predicted: int
     probability: float
     gradient: np.ndarray
+    cam: np.ndarray
     occlusion: np.ndarray
 
 
@@ -121,6 +123,38 @@ def gradient_map(
     return (np.abs(device.asnumpy(gradient)[0]) * scales).max(axis=0)
 
 
+def grad_cam(model: nn.Module, inputs: Any, label: int, device: Backend) -> np.ndarray:
+    """How much each place of the last convolution's maps speaks for a class.
+
+    ReLU(sum over the channels k of w[k] * map[k]), where w[k] is the mean gradient of the score of
+    the class to map k, after the ReLU (Selvaraju et al. 2017, "Grad-CAM", section 3).
+
+    Args:
+        inputs: one prepared image (1, 3, S, S).
+
+    Returns:
+        float (H, W), of conv5: 13x13 for images of 227 pixels.
+    """
+    model.eval()
+    stages = list(layers.stages(model).items())
+    last = max(i for i, (name, _) in enumerate(stages) if name in layers.convolutions(model))
+    with no_grad():
+        maps = Tensor(inputs)
+        for _, stage in stages[: last + 1]:
+            maps = stage(maps)
+    maps = Tensor(maps.data, requires_grad=True)
+    with _frozen(model):
+        scores = maps
+        for _, stage in stages[last + 1 :]:
+            scores = stage(scores)
+        score_gradient = np.zeros(scores.shape, scores.dtype)
+        score_gradient[:, label] = 1
+        scores.backward(Tensor(device.asarray(score_gradient)))
+    values, gradient = maps.numpy()[0], device.asnumpy(maps.grad.data)[0]
+    weights = gradient.mean(axis=(1, 2))
+    return np.maximum(np.einsum("k,kyx->yx", weights, values), 0)
+
+
 def occlusion_map(
     model: nn.Module, inputs: Any, label: int, square: int, device: Backend, batch_size: int = 128
 ) -> np.ndarray:
@@ -175,6 +209,7 @@ def explain(
         predicted,
         float(probabilities[predicted]),
         gradient_map(model, inputs, predicted, scale, device),
+        grad_cam(model, inputs, predicted, device),
         occlusion_map(model, inputs, predicted, square, device, batch_size),
     )
 
@@ -244,7 +279,7 @@ def chosen_square(trained: Trained, square: int | None = None) -> int:
 def saliency_figure(
     rows: list[tuple[Picture, Saliency]], classes: list[str], square: int
 ) -> Figure:
-    """A row for each image: the image, the gradient, and what occlusion changes.
+    """A row for each image: the image, the gradient, Grad-CAM, and what occlusion changes.
 
     Args:
         rows: of which `pictures.MAX_ROWS` are drawn.
@@ -254,21 +289,23 @@ def saliency_figure(
     figure = new_figure(HEADER + len(rows) * (CELL + TITLE) + 0.12)
     headings = (
         "image",
-        "gradient of the class score,\nlargest of the colors",
-        f"change of the probability while a\ngray square of {square} pixels is there",
+        "gradient of the score,\nlargest of the colors",
+        "Grad-CAM: what speaks\nfor the class in conv5",
+        f"change of the probability\nbehind a square of {square} pixels",
     )
     for column, text in enumerate(headings):
         add_text(figure, _left(column), 0.08, text, fontsize=NORMAL, weight="bold")
     for row, (picture, result) in enumerate(rows):
         top = HEADER + row * (CELL + TITLE) + TITLE
-        image, gradient, occlusion = (
-            add_axes(figure, _left(column), top, CELL, CELL) for column in range(3)
+        image, gradient, cam, occlusion = (
+            add_axes(figure, _left(column), top, CELL, CELL) for column in range(4)
         )
-        scale = add_axes(figure, _left(2) + CELL + 0.06, top, 0.12, CELL)
-        for axes in (image, gradient, occlusion, scale):
+        scale = add_axes(figure, _left(3) + CELL + 0.06, top, 0.1, CELL)
+        for axes in (image, gradient, cam, occlusion, scale):
             frame(axes, "0.6")
         _draw_image(image, picture, result, classes)
         _draw_gradient(gradient, result)
+        _draw_cam(cam, picture, result)
         _draw_occlusion(occlusion, scale, picture, result)
     return figure
 
@@ -279,8 +316,8 @@ def _left(column: int) -> float:
 
 def _draw_image(axes: Axes, picture: Picture, result: Saliency, classes: list[str]) -> None:
     names = [pictures.class_name(classes, n) for n in (result.predicted, picture.label)]
-    predicted, true = (fitted(name, CELL - 0.75, NORMAL) for name in names)
-    title = f"taken for: {predicted}, {result.probability:.0%}"
+    predicted, true = (fitted(name, CELL - 0.65, NORMAL) for name in names)
+    title = f"as: {predicted}, {result.probability:.0%}"
     if true:
         title = f"is: {true}\n{title}"
     axes.set_title(title, fontsize=NORMAL, loc="left", pad=3, parse_math=False)
@@ -291,7 +328,16 @@ def _draw_gradient(axes: Axes, result: Saliency) -> None:
     # Single pixels of large gradient would leave all others black.
     light = float(np.quantile(result.gradient, 0.99)) or 1.0
     axes.imshow(result.gradient, cmap=INTENSITY, vmin=0, vmax=light)
-    axes.set_title("black: 0; lightest: the largest 1%", fontsize=SMALL, loc="left", pad=3)
+    axes.set_title("lightest: the largest 1%", fontsize=SMALL, loc="left", pad=3)
+
+
+def _draw_cam(axes: Axes, picture: Picture, result: Saliency) -> None:
+    most = float(result.cam.max())
+    heat = _enlarged(result.cam / (most or 1.0), len(picture.pixels)).clip(0, 1)
+    gray = picture.pixels.mean(axis=2, keepdims=True) / 255
+    axes.imshow(0.6 * colormap(INTENSITY)(heat)[:, :, :3] + 0.4 * gray)
+    title = "lightest: most" if most else "nothing speaks for it"
+    axes.set_title(title, fontsize=SMALL, loc="left", pad=3)
 
 
 def _draw_occlusion(axes: Axes, scale: Axes, picture: Picture, result: Saliency) -> None:
@@ -313,10 +359,12 @@ def _draw_occlusion(axes: Axes, scale: Axes, picture: Picture, result: Saliency)
 
 def _over_picture(change: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """A map (G, G) of -1 to 1 in colors over a gray picture, which stays as it is where it is 0."""
-    size = len(pixels)
-    smooth = Image.fromarray(change.astype(np.float32)).resize(
-        (size, size), Image.Resampling.BILINEAR
-    )
-    colors = colormap(CHANGES)((np.asarray(smooth) + 1) / 2)[:, :, :3]
+    colors = colormap(CHANGES)((_enlarged(change, len(pixels)) + 1) / 2)[:, :, :3]
     gray = pixels.mean(axis=2, keepdims=True) / 255
     return colors * (0.3 + 0.7 * gray)
+
+
+def _enlarged(values: np.ndarray, size: int) -> np.ndarray:
+    """A map (G, G) in the size of the picture (S, S), without edges between its places."""
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))

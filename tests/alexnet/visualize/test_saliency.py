@@ -5,6 +5,7 @@ import pytest
 
 from alexnet.data.loader import Batch
 from alexnet.data.transforms import Preprocessing, View
+from alexnet.inference import layers
 from alexnet.model import AlexNet
 from alexnet.visualize import saliency
 from minigrad import Tensor, backend, nn, no_grad
@@ -134,3 +135,39 @@ def test_squares_cover_every_pixel():
             first = round(center - square / 2)
             covered[max(first, 0) : first + square] = True
         assert covered.all()
+
+
+def test_grad_cam_by_hand(rng):
+    """Of a network whose score is a weighted sum of its maps' means, the weights are those."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    ).to(np.float64)
+    image = rng.standard_normal((1, 3, 9, 9))
+    with no_grad():
+        maps = F.relu(model[0](Tensor(image))).numpy()[0]
+    weights = model[4].weight.numpy()[1] / (7 * 7)
+    expected = np.maximum((weights[:, None, None] * maps).sum(axis=0), 0)
+    found = saliency.grad_cam(model, image, 1, CPU)
+    assert found.shape == (7, 7) and found.max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_grad_cam_of_alexnet(torch, model, pixels):
+    """Against PyTorch's gradients of the rest of the network to the maps of conv5."""
+    array = inputs(pixels)
+    found = saliency.grad_cam(model, array, LABEL, CPU)
+    model.eval()
+    part = layers.up_to(model, "conv5")
+    with no_grad():
+        maps = part(Tensor(array)).numpy()
+    theirs = torch.tensor(maps, requires_grad=True)
+    x = torch.nn.functional.max_pool2d(theirs, 3, 2).flatten(1)
+    for number in (1, 4, 7):
+        linear = model.classifier[number]
+        x = x @ torch.tensor(linear.weight.numpy()).T + torch.tensor(linear.bias.numpy())
+        x = torch.relu(x) if number < 7 else x
+    x[0, LABEL].backward()
+    weights = theirs.grad.mean(dim=(2, 3), keepdim=True)
+    expected = torch.relu((weights * theirs).sum(dim=1))[0].detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
