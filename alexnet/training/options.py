@@ -68,14 +68,23 @@ SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
 
 
 def parse(
-    argv: list[str] | None, prog: str = COMMAND, description: str = EXAMPLES
+    argv: list[str] | None,
+    prog: str = COMMAND,
+    description: str = EXAMPLES,
+    own: Mapping[str, cli.Option] | None = None,
 ) -> tuple[dict[str, Any], Invocation]:
     """The settings that the command line gives, by name, and its other options.
+
+    Args:
+        own: options of the command alone, by name; what is given of them is among the settings.
 
     Raises:
         UsageError: it is wrong.
     """
-    return _divided(vars(_parser(prog, description).parse_args(argv)))
+    parser = _parser(prog, description)
+    for option in (own or {}).values():
+        option.add_to(parser)
+    return _divided(vars(parser.parse_args(argv)))
 
 
 def from_keywords(given: dict[str, Any]) -> tuple[dict[str, Any], Invocation]:
