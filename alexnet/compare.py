@@ -1,6 +1,7 @@
 """``python -m alexnet.compare``: runs side by side, and their networks on the same images."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ examples:
 """
 # Of all values of a setting, in a terminal of 80, and of one of them at least.
 VALUE_COLUMNS, MIN_COLUMNS = 58, 8
+PATH_COLUMNS = 70
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +63,8 @@ def _run(argv: list[str] | None) -> int:
     if len(arguments.runs) < 2:
         raise UsageError("one run alone cannot be compared: give two or more")
     names = [str(path) for path in arguments.runs]
+    # What is wrong with them is to be said before an hour of computing.
+    figure = curves.curves(arguments.runs) if arguments.curves else None
     dataset, results, settings = None, [], []
     for path in arguments.runs:
         arguments.checkpoint = path
@@ -74,10 +78,10 @@ def _run(argv: list[str] | None) -> int:
         print(text.as_json(as_json(names, settings, results)))
     else:
         print(cli.printable(as_text(names, settings, results)))
-    if arguments.curves:
-        style.save(curves.curves(arguments.runs), arguments.curves)
     if arguments.images:
         table_files.write(arguments.images, image_columns(names, results, dataset))
+    if figure is not None:
+        style.save(figure, arguments.curves)
     return 0
 
 
@@ -119,7 +123,8 @@ def differing(names: list[str], settings: list[dict[str, Any]]) -> dict[str, lis
 def as_text(names: list[str], settings: list[dict[str, Any]], results: list[Results]) -> str:
     """The settings that differ, the accuracies, and the differences of the others to the first."""
     numbers = [f"[{number}]" for number in range(1, len(names) + 1)]
-    parts = [text.table([["run", ""], *map(list, zip(numbers, names))], texts=2)]
+    paths = [text.cut(cli.one_line(name), PATH_COLUMNS) for name in names]
+    parts = [text.table([["run", ""], *map(list, zip(numbers, paths))], texts=2)]
     if values := differing(names, settings):
         width = max(MIN_COLUMNS, VALUE_COLUMNS // len(names) - 2)
         rows = [
@@ -144,8 +149,9 @@ def as_text(names: list[str], settings: list[dict[str, Any]], results: list[Resu
         )
     parts.append(text.table(rows))
     parts.append(
-        "Intervals are over images: another seed of the same settings differs, too.\n"
-        "only: images that one of the two gets right."
+        "only: images that one of the two gets right. Intervals are over images: another\n"
+        "seed of the same settings differs, too. The best epochs were chosen on the\n"
+        "validation images, which flatters all of them; --split test does not."
     )
     return "\n\n".join(parts)
 
@@ -163,7 +169,7 @@ def as_json(
                 "run": name,
                 "top1": each.accuracy().value,
                 "top1_interval": list(each.accuracy()[1:]),
-                "loss": mean(each.loss).value,
+                "loss": _known(mean(each.loss).value),
                 "minus_first": value,
                 "minus_first_interval": [low, high],
                 "only_first_right": only_first,
@@ -178,8 +184,15 @@ def as_json(
     }
 
 
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def image_columns(names: list[str], results: list[Results], dataset: Dataset) -> dict[str, Any]:
-    """The images that some runs get right and others do not, and what each takes them for."""
+    """The images that some runs get right and others do not, and what each takes them for.
+
+    Columns end in the number of the run, from 1, and in its name.
+    """
     right = np.stack([_right(each) for each in results])
     chosen = np.flatnonzero(right.any(axis=0) & ~right.all(axis=0))
     classes, first = results[0].classes, results[0]
@@ -187,10 +200,11 @@ def image_columns(names: list[str], results: list[Results], dataset: Dataset) ->
         "image": [dataset.name(index) for index in first.indices[chosen].tolist()],
         "label": [classes[label] for label in first.labels[chosen]],
     }
-    for number, each in enumerate(results, start=1):
-        table[f"right_{number}"] = _right(each)[chosen]
-        table[f"predicted_{number}"] = [classes[label] for label in each.predicted[chosen]]
-        table[f"probability_{number}"] = each.probability[chosen]
+    for number, (name, each) in enumerate(zip(names, results), start=1):
+        run = f"{number}: {Path(name).name}"
+        table[f"right {run}"] = _right(each)[chosen]
+        table[f"predicted {run}"] = [classes[label] for label in each.predicted[chosen]]
+        table[f"probability {run}"] = each.probability[chosen]
     return table
 
 

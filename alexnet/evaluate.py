@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from alexnet import cli, style, table_files, text
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
 from alexnet.inference import options, scores
 from alexnet.inference.results import Estimate, Results, mean
+from alexnet.inference.scores import ClassScores
 from alexnet.visualize import result_figures
 
 NAME = "python -m alexnet.evaluate"
@@ -74,7 +77,9 @@ def _run(argv: list[str] | None) -> int:
     _require_different_files(arguments, "confusion", "calibration", "errors", "predictions")
     trained = options.network(arguments)
     dataset = options.dataset(arguments, trained)
-    results = trained.evaluate(dataset, split=arguments.split, views=arguments.views)
+    results = trained.evaluate(
+        dataset, split=arguments.split, views=arguments.views, probabilities=True
+    )
     if arguments.json:
         source = {"split": arguments.split, "views": arguments.views}
         source["precision"] = trained.precision
@@ -100,18 +105,20 @@ def _require_different_files(arguments: argparse.Namespace, *names: str) -> None
     given: dict[Path, str] = {}
     for name in names:
         path = getattr(arguments, name)
-        if path in given:
-            raise UsageError(f"--{given[path]} and --{name} are the same file: {path}")
-        if path is not None:
-            given[path] = name
+        if path is None:
+            continue
+        if (other := given.setdefault(path.resolve(), name)) != name:
+            raise UsageError(f"--{other} and --{name} are the same file: {path}")
 
 
 def as_text(results: Results) -> str:
     """All scores, those of each class, and the classes most often confused, as tables."""
-    return "\n\n".join([_scores_table(results), *_class_tables(results), _confusion_table(results)])
+    of_classes = scores.by_class(results)
+    parts = [_scores_table(results, of_classes), *_class_tables(results, of_classes)]
+    return "\n\n".join([*parts, _confusion_table(results)])
 
 
-def _scores_table(results: Results) -> str:
+def _scores_table(results: Results, of_classes: list[ClassScores]) -> str:
     classes = len(results.classes)
     rows = [["", "", "95% interval", "chance"]]
     for k in (1, 5) if classes > 5 else (1,):
@@ -119,28 +126,29 @@ def _scores_table(results: Results) -> str:
     loss = mean(results.loss)
     interval = "unknown" if math.isinf(loss.low) else f"{loss.low:.3f} to {loss.high:.3f}"
     rows.append(["loss", f"{loss.value:.3f}", interval, f"{math.log(classes):.3f}"])
-    macro = scores.macro_scores(results)
+    macro = scores.macro_scores(of_classes)
     rows += [
         ["balanced accuracy", *macro.balanced_accuracy.percentages(), f"{1 / classes:.1%}"],
         ["precision, mean of the classes", *macro.precision.percentages()],
         ["F1, mean of the classes", *macro.f1.percentages()],
     ]
-    average = scores.mean_average_precision(results)
+    average = scores.mean_average_precision(scores.average_precisions(results))
     if not math.isnan(average):
         rows.append(["average precision, mean of the classes", f"{average:.1%}"])
     area = scores.area_below_roc(results)
     if not math.isnan(area.value):
         rows.append(["area below the ROC curve", *area.percentages(), "50.0%"])
-    error = scores.expected_calibration_error(results)
-    rows.append(["calibration error", *error.percentages()])
+    error = scores.calibration_error(results)
+    if not math.isnan(error.value):
+        rows.append(["calibration error", f"{error.value:.1%}", "", f"{error.by_chance:.1%}"])
     return text.table([row + [""] * (4 - len(row)) for row in rows])
 
 
-def _class_tables(results: Results) -> Iterator[str]:
+def _class_tables(results: Results, of_classes: list[ClassScores]) -> Iterator[str]:
     """The scores of each class, or of the worst and the best, and the classes without images."""
     classes = len(results.classes)
-    names = [cli.one_line(display_name(name)) for name in results.classes]
-    images, of_classes = results.confusion().sum(axis=1), scores.by_class(results)
+    names = [_shortened(name) for name in results.classes]
+    images = results.confusion().sum(axis=1)
     shown = [label for label in range(classes) if images[label]]
     shown.sort(key=lambda label: (of_classes[label].recall.value, label))
     without, heading = len(shown) < classes, "class, the worst first"
@@ -149,21 +157,24 @@ def _class_tables(results: Results) -> Iterator[str]:
         heading = f"{EXTREME_CLASSES} worst, {EXTREME_CLASSES} best classes"
     rows = [[heading, "images", "top-1", "95% interval", "precision", "F1"]]
     for label in shown:
-        recall, precision, f1, _ = of_classes[label]
+        recall, precision, f1, *_ = of_classes[label]
         others = ["" if math.isnan(x.value) else f"{x.value:.1%}" for x in (precision, f1)]
-        name = text.cut(names[label], CLASS_COLUMNS)
-        rows.append([name, f"{images[label]:,}", *recall.percentages(), *others])
+        rows.append([names[label], f"{images[label]:,}", *recall.percentages(), *others])
     yield text.table(rows)
     if without and classes <= LISTED_CLASSES:
-        yield f"without images: {', '.join(n for n, c in zip(names, images) if not c)}"
+        yield "\n".join(["without images:", *(n for n, c in zip(names, images) if not c)])
 
 
 def _confusion_table(results: Results) -> str:
-    names = [text.cut(cli.one_line(display_name(n)), CLASS_COLUMNS) for n in results.classes]
+    names = [_shortened(name) for name in results.classes]
     rows = [["most confused", "taken for", "images", "of the class"]]
     for label, predicted, count, share in results.confused_pairs(LISTED_PAIRS):
         rows.append([names[label], names[predicted], f"{count:,}", f"{share:.1%}"])
     return text.table(rows, texts=2) if len(rows) > 1 else "no image was taken for another class"
+
+
+def _shortened(name: str) -> str:
+    return text.cut(cli.one_line(display_name(name)), CLASS_COLUMNS)
 
 
 def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
@@ -180,17 +191,20 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
     ):
         values |= {name: _known(estimate.value), f"{name}_interval": _interval(estimate)}
         values[f"{name}_chance"] = chance
-    macro, area = scores.macro_scores(results), scores.area_below_roc(results)
+    of_classes, averages = scores.by_class(results), scores.average_precisions(results)
+    macro = scores.macro_scores(of_classes)
     for name, estimate in (
         ("balanced_accuracy", macro.balanced_accuracy),
         ("macro_precision", macro.precision),
         ("macro_f1", macro.f1),
-        ("auroc", area),
-        ("calibration_error", scores.expected_calibration_error(results)),
+        ("auroc", scores.area_below_roc(results)),
     ):
         values |= {name: _known(estimate.value), f"{name}_interval": _interval(estimate)}
-    values["mean_average_precision"] = _known(scores.mean_average_precision(results))
-    values["classes"] = _class_values(results)
+    values["mean_average_precision"] = _known(scores.mean_average_precision(averages))
+    error = scores.calibration_error(results)
+    values["calibration_error"] = _known(error.value)
+    values["calibration_error_chance"] = _known(error.by_chance)
+    values["classes"] = _class_values(results, of_classes, averages)
     values["confusion"] = results.confusion().tolist()
     values["most_confused"] = [
         pair._asdict()
@@ -205,25 +219,26 @@ def as_json(results: Results, dataset: Dataset) -> dict[str, Any]:
     return values
 
 
-def _class_values(results: Results) -> list[dict[str, Any]]:
-    columns = zip(results.classes, results.confusion(), scores.by_class(results))
+def _class_values(
+    results: Results, of_classes: list[ClassScores], averages: list[Estimate]
+) -> list[dict[str, Any]]:
+    columns = zip(results.classes, results.confusion(), of_classes, averages)
     values = []
-    for label, (name, row, of_class) in enumerate(columns):
-        values.append(
-            {
-                "name": name,
-                "words": display_name(name),
-                "images": int(row.sum()),
-                "correct": int(row[label]),
-            }
-        )
+    for label, (name, row, of_class, average) in enumerate(columns):
+        value: dict[str, Any] = {
+            "name": name,
+            "words": display_name(name),
+            "images": int(row.sum()),
+            "correct": int(row[label]),
+        }
         for key, estimate in (
             ("top1", of_class.recall),
             ("precision", of_class.precision),
             ("f1", of_class.f1),
-            ("average_precision", of_class.average_precision),
+            ("average_precision", average),
         ):
-            values[-1] |= {key: _known(estimate.value), f"{key}_interval": _interval(estimate)}
+            value |= {key: _known(estimate.value), f"{key}_interval": _interval(estimate)}
+        values.append(value)
     return values
 
 
@@ -233,7 +248,7 @@ def prediction_columns(results: Results, dataset: Dataset) -> dict[str, Any]:
     The rank is the place of the true class among all, from 1; the loss is the negative logarithm of
     its probability.
     """
-    assert results.probabilities is not None
+    assert results.log_probabilities is not None
     columns: dict[str, Any] = {
         "image": [dataset.name(index) for index in results.indices.tolist()],
         "label": [results.classes[label] for label in results.labels],
@@ -243,8 +258,12 @@ def prediction_columns(results: Results, dataset: Dataset) -> dict[str, Any]:
         "rank": results.rank,
         "loss": results.loss,
     }
-    by_class = zip(results.classes, results.probabilities.T)
-    return columns | {f"p({name})": column for name, column in by_class}
+    for name, logarithms in zip(results.classes, results.log_probabilities.T):
+        column = f"p({name})"
+        while column in columns:  # two classes of one name
+            column += "'"
+        columns[column] = np.exp(logarithms)
+    return columns
 
 
 def _error_values(results: Results, dataset: Dataset, position: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ ELSEWHERE = {
     *("bad_images", "max_bad_images"),
 }
 STATES = ("finished", "stopped", "running", "diverged")
-NAME_COLUMNS = 30
+NAME_COLUMNS, WIDTH = 28, 76  # of a terminal with 80, which lines below a run are indented in
 
 
 class Run(NamedTuple):
@@ -145,23 +146,36 @@ def _run(argv: list[str] | None) -> int:
 def find(folder: Path) -> list[Run]:
     """The runs in a folder and below it, by name; what is not readable is said and left out."""
     runs = []
-    for path in sorted(folder.rglob(RUN_JSON)):
-        # The part of a run that was replaced lies in the folder of the run.
-        if (path.parent.parent / RUN_JSON).exists():
-            continue
-        name = str(path.parent.relative_to(folder))
+    for path in sorted(_run_folders(folder)):
         try:
-            runs.append(read(path.parent, name if name != "." else str(folder)))
+            runs.append(read(path, str(path if path == folder else path.relative_to(folder))))
         except CheckpointError as error:
             cli.say(f"warning: {error}")
     return runs
+
+
+def _run_folders(folder: Path) -> Iterator[Path]:
+    """Folders with a run.json, also behind links; what was replaced in a run is part of that."""
+
+    def say(error: OSError) -> None:
+        cli.say(f"warning: {error.filename}: {error.strerror}")
+
+    seen = set()
+    for name, inside, names in os.walk(folder, onerror=say, followlinks=True):
+        if (real := os.path.realpath(name)) in seen:
+            inside.clear()
+            continue
+        seen.add(real)
+        if RUN_JSON in names:
+            inside[:] = [name for name in inside if not name.startswith("replaced-")]
+            yield Path(name)
 
 
 def read(folder: Path, name: str = "") -> Run:
     """What a run folder tells.
 
     Raises:
-        CheckpointError: its run.json cannot be read.
+        CheckpointError: its run.json or its metrics cannot be read.
     """
     path = folder / RUN_JSON
     try:
@@ -169,17 +183,24 @@ def read(folder: Path, name: str = "") -> Run:
         settings, starts = flat(dict(content["arguments"])), list(content["starts"])
         started = str(starts[0]["time"]) if starts else ""
         diverged = bool(starts and starts[-1].get("diverged"))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        rows = [row for row in read_rows(folder) if _is_complete(row)]
+        finished = _is_finished(settings, rows)
+    except OSError as error:
+        raise CheckpointError(f"{error.filename}: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
-    rows = read_rows(folder)
-    state = "stopped"
+    state = "finished" if finished else "stopped"
     if _is_running(folder):
         state = "running"
     elif diverged:
         state = "diverged"
-    elif _is_finished(settings, rows):
-        state = "finished"
     return Run(name or str(folder), settings, state, rows, _validation_images(folder), started)
+
+
+def _is_complete(row: Row) -> bool:
+    """Whether the numbers that are shown are numbers; a file may have been changed by hand."""
+    values = [row["epoch"], row["val_top1"], row["seconds"]]
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def _is_running(folder: Path) -> bool:
@@ -196,10 +217,11 @@ def _is_running(folder: Path) -> bool:
 
 
 def _is_finished(settings: dict[str, Any], rows: list[Row]) -> bool:
-    if len(rows) >= settings.get("epochs", math.inf):
+    if len(rows) >= int(settings["epochs"]):
         return True
     best = max(range(len(rows)), key=lambda i: (rows[i]["val_top1"], -i), default=0)
-    return len(rows) - 1 - best >= (settings.get("patience") or math.inf)
+    patience = settings.get("patience")
+    return patience is not None and len(rows) - 1 - best >= int(patience)
 
 
 def _validation_images(folder: Path) -> int | None:
@@ -217,8 +239,8 @@ def _chosen(runs: list[Run], conditions: list[tuple[str, str]]) -> list[Run]:
     Raises:
         UsageError: no run has such a setting, or none meets them.
     """
+    known = {"state", *(key for run in runs for key in run.settings)}
     for name, value in conditions:
-        known = {"state", *(key for run in runs for key in run.settings)}
         if name not in known:
             raise UsageError(f"--where {name}={value}: no run has such a setting")
         runs = [run for run in runs if shown(_setting(run, name)) == value]
@@ -262,13 +284,16 @@ def as_text(runs: list[Run], differing: list[str]) -> str:
     lines = [table[0]]
     for run, line in zip(runs, table[1:]):
         lines.append(line)
-        words = [f"{option_name(name)} {shown(run.settings.get(name))}" for name in differing]
+        words = [
+            text.cut(cli.one_line(f"{option_name(name)} {shown(run.settings.get(name))}"), WIDTH)
+            for name in differing
+        ]
         lines += _wrapped(words)
     return "\n".join(lines)
 
 
 def _cells(run: Run) -> list[str]:
-    cells = [text.cut(run.name, NAME_COLUMNS), run.state]
+    cells = [text.cut(cli.one_line(run.name), NAME_COLUMNS), run.state]
     cells.append(f"{len(run.rows)}/{run.settings.get('epochs', '?')}")
     if run.best is None:
         return [*cells, "", "", "", ""]
@@ -278,15 +303,15 @@ def _cells(run: Run) -> list[str]:
 
 
 def _wrapped(words: list[str]) -> Iterator[str]:
-    """Words in indented lines of 80 columns."""
-    line = "   "
+    """Words in indented lines."""
+    line = ""
     for word in words:
-        if len(line) + 1 + len(word) > 80 and line.strip():
-            yield line
-            line = "   "
-        line = f"{line} {word}"
-    if line.strip():
-        yield line
+        if line and text.columns(f"{line} {word}") > WIDTH:
+            yield f"    {line}"
+            line = ""
+        line = f"{line} {word}".strip()
+    if line:
+        yield f"    {line}"
 
 
 def columns(runs: list[Run]) -> dict[str, list[Any]]:

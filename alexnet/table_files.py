@@ -3,6 +3,7 @@
 import argparse
 import csv
 import importlib.util
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def output(*others: str) -> Callable[[str], Path]:
 def write(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:
     """Write a table with these columns, all of one length, one-dimensional.
 
-    Text files have 7 significant digits of each fraction, as many as float32 has. Bytes of names
+    Text files have 7 significant digits of each fraction, as many as float32 has, and nothing, or
+    null, where a number is not finite. Bytes of names
     that are no text are written as in Python, ``\\udcff``.
 
     Raises:
@@ -45,7 +47,8 @@ def write(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None
             return
         with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             if path.suffix.lower() == ".csv":
-                writer = csv.writer(file, lineterminator="\n")
+                # All texts in quotes: readers take a lone carriage return for the end of a line.
+                writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
                 writer.writerow(columns)
                 writer.writerows(_rows(columns))
             else:
@@ -60,7 +63,11 @@ def _rows(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> Iterator[list[An
         parts = [column[start : start + ROWS_AT_ONCE] for column in columns.values()]
         lists = [part.tolist() if isinstance(part, np.ndarray) else part for part in parts]
         for row in zip(*lists):
-            yield [float(f"{cell:.7g}") if isinstance(cell, float) else cell for cell in row]
+            yield [_rounded(cell) if isinstance(cell, float) else cell for cell in row]
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
 def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any] | np.ndarray]) -> None:

@@ -46,7 +46,7 @@ def table(rows: list[list[str]], texts: int = 1, gap: int = 2) -> str:
         gap: columns of the terminal between two columns of the table.
     """
     escaped = [[cli.one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(_columns, column)) for column in zip(*escaped)]
+    widths = [max(map(columns, column)) for column in zip(*escaped)]
     return "\n".join(
         "".join(
             (" " * gap if i else "")
@@ -57,20 +57,20 @@ def table(rows: list[list[str]], texts: int = 1, gap: int = 2) -> str:
     )
 
 
-def cut(name: str, columns: int) -> str:
+def cut(name: str, width: int) -> str:
     """A name that fills at most this many columns of a terminal."""
-    if _columns(name) <= columns:
+    if columns(name) <= width:
         return name
-    while name and _columns(name) > columns - 1:
+    while name and columns(name) > width - 1:
         name = name[:-1]
     return f"{name}…"
 
 
 def _space(cell: str, width: int) -> str:
-    return " " * (width - _columns(cell))
+    return " " * (width - columns(cell))
 
 
-def _columns(text: str) -> int:
+def columns(text: str) -> int:
     """How many columns of a terminal a text fills."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1

@@ -49,7 +49,7 @@ def evaluate(
     Args:
         report: told of every batch, or of the batches that the processes of a team have classified
             at a time, see `alexnet.run.progress`. An exception in it ends the pass.
-        keep_probabilities: of all classes for each image: 4 bytes each.
+        keep_probabilities: the logarithms of those of all classes for each image: 4 bytes each.
 
     Raises:
         DataError: an image cannot be used, and is not to be skipped.
@@ -74,9 +74,20 @@ def evaluate(
     loss = Mean()
     for _, _, _, _, losses, *_ in in_order:  # the bits of a sum depend on its order
         loss.add(float(losses.sum()), len(losses))
-    arrays = [np.concatenate(parts) for parts in zip(*in_order)]
-    probabilities = arrays.pop() if keep_probabilities else None
-    return Results(loader.dataset.classes, *arrays, loss.value, probabilities=probabilities)
+    kept = _joined([arrays.pop() for arrays in in_order]) if keep_probabilities else None
+    arrays = map(np.concatenate, zip(*in_order))
+    return Results(loader.dataset.classes, *arrays, loss.value, log_probabilities=kept)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The rows of all parts, which are freed one by one: both together may be too much."""
+    joined = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    end = len(joined)
+    while parts:
+        part = parts.pop()
+        joined[end - len(part) : end] = part
+        end -= len(part)
+    return joined
 
 
 def _of_all_processes(
@@ -88,7 +99,7 @@ def _of_all_processes(
     if batch is not None:
         arrays = [batch.indices, batch.labels, *judge(log_probabilities, batch.labels)]
         if keep_probabilities:
-            arrays.append(np.exp(log_probabilities).astype(np.float32))
+            arrays.append(log_probabilities.astype(np.float32))
         found = batch.number, arrays
     return dict(filter(None, team.gather(found)))
 

@@ -12,6 +12,8 @@ from alexnet.inference import inputs, run_data
 from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
 from alexnet.precision import CPU_PRECISIONS
 
+SPLIT = "validation"
+
 
 def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -60,7 +62,7 @@ def add_data_options(parser: argparse._ActionsContainer) -> None:
     data_options.DATA_ROOT.add_to(parser)
     data_options.TRAIN_ROOT.add_to(parser)
     data_options.VAL_ROOT.add_to(parser)
-    parser.add_argument("--split", choices=run_data.SPLITS, default="validation", help="which set")
+    parser.add_argument("--split", choices=run_data.SPLITS, default=SPLIT, help="which set")
     data_options.BAD_IMAGES.add_to(parser, default="error")
     add_max_pixels_option(parser)
 

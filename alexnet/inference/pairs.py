@@ -22,7 +22,8 @@ def difference(first: np.ndarray, second: np.ndarray) -> Estimate:
     middle = (b - a) / total
     half = Z * math.sqrt((a + b) - (b - a) ** 2 / total) / total
     value = (only_second - only_first) / images
-    return Estimate(value, min(value, middle - half), max(value, middle + half))
+    low, high = max(-1.0, middle - half), min(1.0, middle + half)
+    return Estimate(value, min(value, low), max(value, high))
 
 
 def counts(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
@@ -39,6 +40,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
     images, fewer = only_first + only_second, min(only_first, only_second)
     if only_first == only_second:
         return 1.0
-    # Python's integers are exact for any number of images.
-    below = sum(math.comb(images, k) for k in range(fewer + 1))
+    # Python's integers are exact; each binomial coefficient follows from the one before.
+    below = ways = 1
+    for k in range(fewer):
+        ways = ways * (images - k) // (k + 1)
+        below += ways
     return min(1.0, 2 * below / 2**images)

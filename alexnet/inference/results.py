@@ -149,7 +149,8 @@ class Results:
         mean_loss: mean of `loss`, summed batch by batch as in a run's metrics: its last digits
             depend on the batch size.
         title: what was evaluated, in words: "400 validation images, 1 view".
-        probabilities: float32 (N, C), of all classes; None where they were not kept.
+        log_probabilities: float32 (N, C), of all classes; None where they were not kept. Their
+            logarithms have more digits near 1.
     """
 
     classes: list[str]
@@ -161,7 +162,7 @@ class Results:
     rank: np.ndarray
     mean_loss: float
     title: str = ""
-    probabilities: np.ndarray | None = None
+    log_probabilities: np.ndarray | None = None
 
     def __repr__(self) -> str:
         share, interval = self.accuracy().percentages()

@@ -212,6 +212,7 @@ class Trained:
         *,
         split: str = "validation",
         views: int = 1,
+        probabilities: bool = False,
     ) -> Results:
         """How good the network is on a set of images with known classes.
 
@@ -220,6 +221,8 @@ class Trained:
                 default that of the run.
             split: "train", "validation" or "test", of a folder or of the run.
             views: see `predict`.
+            probabilities: keep those of all classes, with which `alexnet.inference.scores` can do
+                more; 4 bytes for each class and image.
 
         Raises:
             DataError: an image cannot be used, or there is no such set.
@@ -232,7 +235,7 @@ class Trained:
         shown = progress.for_this_terminal()(split, len(dataset), 0)
         compute = self._computing(evaluate, len(dataset) * views)
         with shown as report:
-            results = compute(self.model, loader, self.device, report, keep_probabilities=True)
+            results = compute(self.model, loader, self.device, report, probabilities)
         images = cli.counted(len(results), f"{split} image")
         rounded = ", products in bf16" if self.precision == "bf16" else ""
         return replace(results, title=f"{images}, {cli.counted(views, 'view')}{rounded}")

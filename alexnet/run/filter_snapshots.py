@@ -53,13 +53,15 @@ def load(folder: Path) -> dict[int, np.ndarray]:
     return kernels
 
 
-def require(folder: Path) -> dict[int, np.ndarray]:
-    """As `load`, but having none is an error."""
+def require(folder: Path, shape: tuple[int, ...]) -> dict[int, np.ndarray]:
+    """As `load`, but having none, or those of a network with another conv1, is an error."""
     kernels = load(folder)
     if not kernels:
         raise CheckpointError(
             f"{folder} has no kernels of its epochs: train with --snapshot-filters to keep them"
         )
+    if next(iter(kernels.values())).shape != shape:
+        raise CheckpointError(f"the kernels in {folder} are not those of this network's conv1")
     return kernels
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from alexnet import cli, files
 from alexnet.data import Dataset
-from alexnet.errors import CheckpointError, UsageError
+from alexnet.errors import UsageError
 from alexnet.inference import layers, options
 from alexnet.inference.trained import Trained
 from alexnet.run import filter_snapshots
@@ -246,10 +246,6 @@ def _title(trained: Trained, layer: str) -> str:
 
 def _snapshots(trained: Trained) -> tuple[dict[int, np.ndarray], int, str]:
     """conv1's kernels by epoch, the number of its columns, and a title."""
-    conv1 = _convolution(trained, "conv1")
-    snapshots = filter_snapshots.require(trained.folder)
-    if any(weights.shape != conv1.weight.shape for weights in snapshots.values()):
-        raise CheckpointError(
-            f"the kernels in {trained.folder} are not those of this network's conv1"
-        )
+    shape = _convolution(trained, "conv1").weight.shape
+    snapshots = filter_snapshots.require(trained.folder, shape)
     return snapshots, layers.columns(trained.model, "conv1"), _title(trained, "conv1")

@@ -84,7 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
             {"epoch": epoch, "circular_variance": _number(variance)}
             for epoch, variance in measured.variance_by_epoch.items()
         ]
-        print(json.dumps({"kernels": rows, "columns": summary, "epochs": epochs}))
+        values = {"epoch": arguments.epoch, "kernels": rows, "columns": summary, "epochs": epochs}
+        print(json.dumps(values))
         return 0
     for column in summary:
         print(
@@ -130,7 +131,7 @@ def measure(trained: Trained, method: str = METHODS[0], epoch: int | None = None
     if epoch is None:
         snapshots = filter_snapshots.load(trained.folder)
     else:
-        snapshots = filter_snapshots.require(trained.folder)
+        snapshots = filter_snapshots.require(trained.folder, conv1.weight.shape)
         conv1 = copy.copy(conv1)
         conv1.weight = nn.Parameter(filter_snapshots.of_epoch(snapshots, epoch))
     measured = grating_response(conv1) if method == "gratings" else None

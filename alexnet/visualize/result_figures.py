@@ -92,7 +92,7 @@ def confusion_matrix(results: Results, title: str) -> Figure:
     """What is taken for what: a row per true class, as shares of its images.
 
     Of more than `NAMED_CLASSES` classes it has those that are most often confused with each other,
-    the ones of a pair next to each other.
+    a class close to the one that it is confused with most.
     """
     chosen = _confused_classes(results)
     classes = len(chosen)
@@ -160,17 +160,17 @@ def _confused_classes(results: Results) -> list[int]:
 def reliability_diagram(results: Results, title: str) -> Figure:
     """How often the network is right where it is how sure; below, how often it is that sure."""
     found = scores.calibration(results)
-    value, interval = scores.expected_calibration_error(results).percentages()
+    error = scores.calibration_error(results)
     figure = new_figure(4.6, width=4.6, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     bins = len(found.images)
     middles = (np.arange(bins) + 0.5) / bins
     above.plot([0, 1], [0, 1], color=GRAY, linestyle="--", linewidth=1)
-    above.bar(middles, found.accuracy, 0.92 / bins, color=BAR, edgecolor=BLUE, label="right")
+    above.bar(middles, found.accuracy, 0.92 / bins, color=BAR, edgecolor=BLUE)
     above.plot(found.confidence, found.accuracy, "o", color=BLUE, markersize=3)
     above.set_ylabel("share that is right")
     above.set_title(
-        f"{title}\ncalibration error {value} ({interval})",
+        f"{title}\ncalibration error {error.value:.1%}; by chance {error.by_chance:.1%}",
         fontsize=9,
         parse_math=False,
         loc="left",

@@ -119,7 +119,7 @@ def test_a_class_without_images_and_skipped_images(run, tmp_path, capsys):
     assert first["classes"][1]["top1"] is None
     assert evaluate.main([*map(str, options), "--confusion", str(tmp_path / "c.png")]) == 0
     text = capsys.readouterr().out
-    assert "without images: green" in text
+    assert "without images:\ngreen\n" in text
     assert "nan" not in text
 
 
@@ -170,10 +170,16 @@ def test_tables_fit_a_terminal(rng, classes, name):
     ones = np.ones(3000)
     results = Results(
         [name.format(i) for i in range(classes)], labels, labels, predicted, ones, ones,
-        np.where(labels == predicted, 1, 2), 0.0, probabilities=probabilities,
+        np.where(labels == predicted, 1, 2), 0.0, log_probabilities=np.log(probabilities),
     )  # fmt: skip
     lines = evaluate.as_text(results).splitlines()
-    assert max(map(text._columns, lines)) <= 80
+    assert max(map(text.columns, lines)) <= 80
+    few = np.arange(3000) < 1
+    fewer = Results(
+        results.classes, *(array[few] for array in list(vars(results).values())[1:7]), 0.0,
+        log_probabilities=results.log_probabilities[few],
+    )  # fmt: skip
+    assert max(map(text.columns, evaluate.as_text(fewer).splitlines())) <= 80
     assert ("top-5" in lines[2]) == (classes > 5)
 
 

@@ -78,7 +78,22 @@ def test_errors_in_one_line(undisturbed, photos, tmp_path, error_of):
         ([undisturbed, damaged, "--out", tmp_path / "x.npy"], 3, "damaged.png"),
         ([undisturbed, tmp_path / "none", "--out", tmp_path / "x.npy"], 3, "none"),
         ([tmp_path / "none", "--out", tmp_path / "x.npy"], 4, "does not exist"),
+        ([undisturbed, " ", "--out", tmp_path / "x.npy"], 2, "no image is given"),
+        ([undisturbed, damaged, "--split", "train", "--out", tmp_path / "x.npy"], 2, "exclude"),
     ]:
         assert (outcome := error_of(run, *command))[0] == code, command
         assert expected in outcome[1]
     assert not list(tmp_path.glob("x.*"))
+
+
+def test_a_name_in_capitals(undisturbed, photos, tmp_path):
+    assert run(undisturbed, photos / "red", "--out", tmp_path / "X.NPY") == 0
+    assert np.load(tmp_path / "X.NPY").shape[0] == 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["X.NPY", "X.images.csv"]
+
+
+def test_what_does_not_fit_into_the_memory(undisturbed, tmp_path, error_of, monkeypatch):
+    monkeypatch.setattr(features.resources, "available_memory", lambda device: 1000)
+    code, message = error_of(run, undisturbed, "--out", tmp_path / "x.npy")
+    assert code == 6 and "fc7 of 6 images takes" in message
+    assert not list(tmp_path.iterdir())

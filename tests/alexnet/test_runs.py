@@ -126,3 +126,48 @@ def test_what_cannot_be_read(folder, tmp_path, capfd, error_of):
     ]:
         code, error = error_of(run, folder, "--where", option)
         assert code == 2 and message in error
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("run.json", '"epochs": 2', '"epochs": null'),
+        ("run.json", '"epochs": 2', '"epochs": "many"'),
+        ("run.json", '"patience": null', '"patience": []'),
+        ("metrics.jsonl", '"seconds": ', '"seconds": null, "x": '),
+        ("metrics.jsonl", '"val_top1": ', '"val_top1": NaN, "x": '),
+    ],
+)
+def test_damage_of_one_run_leaves_the_others(folder, tmp_path, capsys, name, change, message):
+    for copy in ("damaged", "whole"):
+        shutil.copytree(folder / "complete", tmp_path / copy)
+    file = tmp_path / "damaged" / name
+    assert change in file.read_text()
+    file.write_text(file.read_text().replace(change, message))
+    assert run(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]].count("whole") == 1
+    assert "nan" not in "".join(lines)
+
+
+def test_where_runs_lie(folder, tmp_path, capsys, monkeypatch):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "link").symlink_to(folder / "complete")
+    (tmp_path / "all" / "loop").symlink_to(tmp_path / "all")
+    assert [each.name for each in runs.find(tmp_path / "all")] == ["link"]
+    monkeypatch.chdir(folder / "complete")
+    assert run(".") == 0
+    replaced = shutil.copytree(folder / "complete", tmp_path / "run" / "replaced-1")
+    assert [each.name for each in runs.find(replaced)] == [str(replaced)]
+
+
+def test_long_and_odd_names_stay_in_their_line(folder, tmp_path, capsys):
+    odd = tmp_path / ("very long name of a run \x1b[31m" + 40 * "x")
+    shutil.copytree(folder / "complete", odd)
+    shutil.copytree(folder / "stopped", tmp_path / "other")
+    text = (odd / "run.json").read_text().replace('"init_from": null', '"init_from": "a\\n" ')
+    (odd / "run.json").write_text(text.replace('"seed": 0', f'"seed": "{100 * "y"}"'))
+    assert run(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 and "\x1b" not in "".join(lines)
+    assert sum(not line.startswith("    ") for line in lines) == 3

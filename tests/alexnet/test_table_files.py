@@ -10,12 +10,13 @@ from pyarrow import parquet
 from alexnet import table_files
 
 COLUMNS = {
-    "name": ['a, "b"\n', "Äpfel\udcff", ""],
+    "name": ['a, "b"\n', "Äpfel\udcff\r", ""],
     "right": np.array([True, False, True]),
     "count": np.array([1, -2, 3], np.int64),
     "share": np.array([0.1, 1 / 3, 1e-12], np.float32),
+    "loss": np.array([np.inf, np.nan, 2.5]),
 }
-NAMES = ['a, "b"\n', "Äpfel\\udcff", ""]
+NAMES = ['a, "b"\n', "Äpfel\\udcff\r", ""]
 
 
 @pytest.fixture(autouse=True)
@@ -25,15 +26,15 @@ def few_rows(monkeypatch):
 
 def test_csv(tmp_path):
     table_files.write(tmp_path / "x.csv", COLUMNS)
-    assert (tmp_path / "x.csv").read_bytes().count(b"\r") == 0
+    assert (tmp_path / "x.csv").read_bytes().count(b"\r\n") == 0
     with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == list(COLUMNS)
     assert [row[0] for row in rows] == NAMES
     assert [row[1:] for row in rows] == [
-        ["True", "1", "0.1"],
-        ["False", "-2", "0.3333333"],
-        ["True", "3", "1e-12"],
+        ["True", "1", "0.1", ""],
+        ["False", "-2", "0.3333333", ""],
+        ["True", "3", "1e-12", "2.5"],
     ]
 
 
@@ -41,7 +42,8 @@ def test_json_lines(tmp_path):
     table_files.write(tmp_path / "x.JSONL", COLUMNS)
     rows = [json.loads(line) for line in (tmp_path / "x.JSONL").read_text().splitlines()]
     assert [row["name"] for row in rows] == NAMES
-    assert rows[1] == {"name": NAMES[1], "right": False, "count": -2, "share": 0.3333333}
+    others = {"right": False, "count": -2, "share": 0.3333333, "loss": None}
+    assert rows[1] == {"name": NAMES[1], **others}
 
 
 def test_parquet(tmp_path):
@@ -60,7 +62,7 @@ def test_no_rows(tmp_path, suffix):
     if suffix == ".parquet":
         assert parquet.read_table(path).num_rows == 0
     else:
-        assert path.read_text() == ("name,share\n" if suffix == ".csv" else "")
+        assert path.read_text() == ('"name","share"\n' if suffix == ".csv" else "")
 
 
 def test_a_failure_leaves_the_file_that_was_there(tmp_path):

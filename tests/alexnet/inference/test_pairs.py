@@ -13,7 +13,9 @@ def test_mcnemar_by_hand():
     assert pairs.mcnemar(1, 4) == (2 * (1 + 5)) / 32
 
 
-@pytest.mark.parametrize("only", [(3, 4), (0, 1), (100, 140), (900, 1000), (2, 3000)])
+@pytest.mark.parametrize(
+    "only", [(3, 4), (0, 1), (100, 140), (900, 1000), (2, 3000), (24000, 24500)]
+)
 def test_mcnemar_is_the_binomial_test(only):
     expected = binomtest(only[0], sum(only)).pvalue
     assert pairs.mcnemar(*only) == pytest.approx(expected, rel=1e-9)
@@ -27,6 +29,8 @@ def test_difference_by_hand():
     assert value == pytest.approx(0.2) and low < 0 < high
     assert pairs.difference(first, first)[0] == 0
     assert pairs.difference(second, first)[0] == pytest.approx(-0.2)
+    low, high = pairs.difference(np.array([False]), np.array([True]))[1:]
+    assert -1 < low < 0 and high == 1
 
 
 @pytest.mark.parametrize("images", [50, 400])

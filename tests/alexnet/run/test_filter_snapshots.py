@@ -57,7 +57,7 @@ def test_can_begin_later_and_is_off_by_default(start):
     assert not (run / FOLDER).exists()
     assert filter_snapshots.load(run) == {}
     with pytest.raises(CheckpointError, match="--snapshot-filters"):
-        filter_snapshots.require(run)
+        filter_snapshots.require(run, (1, 3, 2, 2))
     assert train.main(["--resume", str(run), "--snapshot-filters"]) == 0
     assert list(filter_snapshots.load(run)) == [2]
 

@@ -12,15 +12,15 @@ FAULTS = [
     Fault(
         "scores: F1 is the Jaccard index",
         "alexnet/inference/scores.py",
-        "2 * share / (1 + share)",
-        "share",
+        "Estimate(*(2 * share / (1 + share) for share in jaccard))",
+        "jaccard",
         SCORES + "f1",
     ),
     Fault(
         "scores: classes without images count in the balanced accuracy",
         "alexnet/inference/scores.py",
-        "recall = right[there] / images[there]",
-        "recall = right / np.maximum(images, 1)",
+        "with_images = [each for each in of_classes if each.images]",
+        "with_images = of_classes",
         SCORES + "means",
     ),
     Fault(
@@ -75,8 +75,8 @@ FAULTS = [
     Fault(
         "runs: patience never ends a run",
         "alexnet/runs.py",
-        'settings.get("patience") or math.inf',
-        "math.inf",
+        "return patience is not None and len",
+        "return patience is None and len",
         RUNS + "patience",
     ),
     Fault(
