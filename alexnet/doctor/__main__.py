@@ -83,6 +83,9 @@ def _draw_lr_range(trainer: Trainer, path: Path) -> int:
         print(f"the loss does not fall with any rate up to {curve.rates[-1]:.1g}: {path}")
         return FOUND_A_PROBLEM
     low, high = curve.bounds
+    if low == high:
+        print(f"the loss falls only near a learning rate of {low:.1g}, and grows above it: {path}")
+        return 0
     print(f"learning rates from {low:.1g} to {high:.1g} (--lr is {settings.lr:g}): {path}")
     print(CANNOT_TELL)
     return 0

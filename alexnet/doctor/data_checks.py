@@ -36,6 +36,13 @@ INPUTS = {
 }
 
 
+def count_alike(train: Dataset, weights: np.ndarray) -> bool:
+    """Whether the classes that have images count about the same with these weights (classes,)."""
+    per_class = np.bincount(train.labels, minlength=len(train.classes)) * weights
+    there = per_class[per_class > 0]
+    return bool(there.max() <= MAX_IMBALANCE_RATIO * there.min())
+
+
 def counts(train: Dataset, validation: Dataset, is_balanced: bool = False) -> Finding:
     """Are there images of all classes, and enough?
 

@@ -23,7 +23,10 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     """
     loader, validation = trainer.train_loader, trainer.val_loader
     model, optimizer = trainer.model, trainer.optimizer
-    is_balanced = loader.balanced or trainer.settings.class_weights is not None
+    weights = None if loader.balanced else trainer.loss.class_weights
+    is_balanced = loader.balanced or (
+        weights is not None and data_checks.count_alike(loader.dataset, weights)
+    )
     yield data_checks.counts(loader.dataset, validation.dataset, is_balanced)
     yield data_checks.images(loader, validation.dataset)
     yield data_checks.labels(loader, validation.dataset)

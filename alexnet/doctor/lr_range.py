@@ -8,6 +8,7 @@ tells where learning begins and where it breaks, and not which rate is best in t
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 from alexnet.data.loader import Share, sent_ahead
@@ -47,15 +48,18 @@ class Curve(NamedTuple):
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """From where the loss falls to a safe distance from its lowest; None if it never falls."""
+        """From where the loss falls to a safe distance from its lowest; None if it never falls.
+
+        Where it falls so steeply that there is no such distance, both are the rate there.
+        """
         lowest = min(range(len(self.means)), key=self.means.__getitem__)
         fall = self.means[0] - self.means[lowest]
         if not fall > 0:
             return None
         level = self.means[0] - BEGUN_SHARE * fall
         begun = next(i for i, mean in enumerate(self.means) if mean <= level)
-        low, high = self.rates[begun], SAFE_SHARE * self.rates[lowest]
-        return (low, high) if low < high else None
+        low = self.rates[begun]
+        return low, max(low, SAFE_SHARE * self.rates[lowest])
 
 
 def measure(trainer: Trainer) -> Curve:
@@ -92,10 +96,11 @@ def measure(trainer: Trainer) -> Curve:
 
 def _shares(trainer: Trainer) -> Iterator[Share]:
     """Batches of as many epochs as it takes."""
-    epoch = 0
-    while True:
+    for epoch in itertools.count():
+        steps = trainer.schedule.steps
         yield from trainer.train_loader.shares(epoch)
-        epoch += 1
+        if trainer.schedule.steps == steps:
+            raise trainer.train_loader.nothing_usable()
 
 
 def figure(curve: Curve, title: str) -> Figure:

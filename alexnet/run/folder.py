@@ -190,6 +190,7 @@ def write_run_json(
     arguments: dict[str, Any],
     continued: Checkpoint | None = None,
     processes: list[dict[str, Any]] | None = None,
+    defaults: dict[str, Any] | None = None,
 ) -> dict[str, list[Any]]:
     """Write run.json: the settings, and every start with its changes, versions and machine.
 
@@ -197,6 +198,7 @@ def write_run_json(
         arguments: the settings by name, as checkpoints have them.
         continued: the checkpoint that the run is continued from; None for a new run.
         processes: the machine of each process that takes part, by rank; None for this one alone.
+        defaults: of settings that are younger than the checkpoint.
 
     Returns:
         the settings that this start has changed: [before, now] by name.
@@ -204,7 +206,8 @@ def write_run_json(
     path = folder / RUN_JSON
     starts, before, step = [], arguments, 0
     if continued is not None:
-        starts, before, step = _starts(path), continued.arguments, continued.schedule["steps"]
+        starts, step = _starts(path), continued.schedule["steps"]
+        before = {**(defaults or {}), **continued.arguments}
     changed = {
         name: [before.get(name), value]
         for name, value in arguments.items()
@@ -224,18 +227,12 @@ def write_run_json(
 
 
 def note_divergence(folder: Path, message: str) -> None:
-    """Write into run.json that its last start has ended so; a file that is lost stays lost.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write into run.json that its last start has ended so, if that is possible."""
     path = folder / RUN_JSON
-    try:
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
         run = json.loads(path.read_text("utf-8"))
         run["starts"][-1]["diverged"] = message
-    except (OSError, ValueError, LookupError, TypeError):
-        return
-    files.write(path, (json.dumps(run, indent=2) + "\n").encode())
+        files.write(path, (json.dumps(run, indent=2) + "\n").encode())
 
 
 def precisions(folder: Path) -> list[str]:

@@ -84,6 +84,11 @@ def build_trainer(
     _freeze(model, settings.freeze or [])
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))
+    loss = TrainingLoss(
+        class_weights(settings.class_weights, train.classes, train.labels),
+        settings.label_smoothing,
+        settings.backend,
+    )
     trainer = Trainer(
         settings,
         model,
@@ -92,11 +97,7 @@ def build_trainer(
         *loaders,
         team.from_leader(lambda: make_folder(settings)),
         show_progress=progress.for_this_terminal() if team.leads else progress.silent,
-        loss=TrainingLoss(
-            class_weights(settings.class_weights, train.classes, train.labels),
-            settings.label_smoothing,
-            settings.backend,
-        ),
+        loss=loss,
         network=network,
     )
     if checkpoint:

@@ -57,13 +57,13 @@ def milestones(text: str) -> list[int]:
 
 
 def layers(text: str) -> list[str]:
-    """The type of an option: names of layers, separated by commas; "none" for no name."""
-    return [] if text == "none" else [name.strip() for name in text.split(",")]
+    """The type of an option: names of layers, separated by commas."""
+    return [name.strip() for name in text.split(",")]
 
 
 def removed_layers(text: str) -> list[str]:
     """The type of an option: names of layers that the network can do without."""
-    given = [name.strip() for name in text.split(",")]
+    given = layers(text)
     for name in given:
         if name not in REMOVABLE:
             raise argparse.ArgumentTypeError(f"expected {' or '.join(REMOVABLE)}, got {name!r}")

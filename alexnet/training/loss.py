@@ -4,6 +4,7 @@ import argparse
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,15 @@ AUTO = "auto"
 ClassWeights = str | Mapping[str, float]
 
 
+# Far from where float32 ends.
+_weight = cli.number(float, lambda x: 1e-6 <= x <= 1e6, "a number from 0.000001 to 1000000")
+
+
 class TrainingLoss:
     """Cross-entropy, the mean over images: a weighted one where classes have weights.
 
     Args:
-        class_weights: float (classes,), all positive; None for 1 each.
+        class_weights: float (classes,), all positive; None for 1 each. An attribute, too.
         label_smoothing: the share of the probability that is spread over all classes.
         backend: where the scores are.
     """
@@ -33,7 +38,7 @@ class TrainingLoss:
         label_smoothing: float = 0.0,
         backend: str = "cpu",
     ):
-        self._class_weights, self._smoothing = class_weights, label_smoothing
+        self.class_weights, self._smoothing = class_weights, label_smoothing
         self._tensor = None
         if class_weights is not None:
             self._tensor = Tensor(class_weights.astype(np.float32)).to(backend)
@@ -44,9 +49,9 @@ class TrainingLoss:
 
     def size_of(self, labels: Sequence[int] | np.ndarray) -> Size:
         """How many images with these labels are, and what they count for in a mean."""
-        if self._class_weights is None:
+        if self.class_weights is None:
             return Size(len(labels), len(labels))
-        return Size(len(labels), float(self._class_weights[np.asarray(labels, int)].sum()))
+        return Size(len(labels), float(self.class_weights[np.asarray(labels, int)].sum()))
 
     def of_guessing(self, labels: np.ndarray, num_classes: int) -> float:
         """The smallest mean loss on images with these labels that needs no look at the images.
@@ -55,25 +60,30 @@ class TrainingLoss:
         -t[c] log p[c], where t[c] is the share of class c in the smoothed and weighted labels.
         """
         counts = np.bincount(labels, minlength=num_classes)
-        weights = np.ones(num_classes) if self._class_weights is None else self._class_weights
+        weights = np.ones(num_classes) if self.class_weights is None else self.class_weights
         smoothed = (1 - self._smoothing) * counts + self._smoothing * len(labels) / num_classes
         shares = weights * smoothed / (weights * counts).sum()
         shares = shares[shares > 0]
         return -float((shares * np.log(shares / shares.sum())).sum())
 
 
-def parse_class_weights(text: str) -> ClassWeights:
-    """The type of an option: "auto", or a file with a line CLASS,WEIGHT for each class."""
-    if text == AUTO:
-        return AUTO
-    path = cli.path(text)
+def parse_class_weights(text: str) -> str | Path | None:
+    """The type of an option: "auto", a file for `read_class_weights`, or "none"."""
+    return None if text == "none" else text if text == AUTO else cli.path(text)
+
+
+def read_class_weights(path: Path) -> dict[str, float]:
+    """The weights in a file with a line CLASS,WEIGHT for each class.
+
+    Raises:
+        UsageError: it cannot be read, or is no such file.
+    """
     try:
         weights = dict(_rows(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise argparse.ArgumentTypeError(f"{path}: {reason}") from error
+        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if not weights:
-        raise argparse.ArgumentTypeError(f"{path} has no line CLASS,WEIGHT")
+        raise UsageError(f"{path} has no line CLASS,WEIGHT")
     return weights
 
 
@@ -86,16 +96,26 @@ def _rows(path: Path) -> Iterator[tuple[str, float]]:
             if not row or (reader.line_num == 1 and row[1:] == ["weight"]):
                 continue
             if len(row) != 2:
-                raise argparse.ArgumentTypeError(
-                    f"{where}: expected CLASS,WEIGHT, got {','.join(row)!r}"
-                )
+                raise UsageError(f"{where}: expected CLASS,WEIGHT, got {','.join(row)!r}")
             if row[0] in known:
-                raise argparse.ArgumentTypeError(f"{where}: {row[0]!r} has a weight already")
+                raise UsageError(f"{where}: {row[0]!r} has a weight already")
             known.add(row[0])
             try:
-                yield row[0], cli.positive(row[1].strip())
+                yield row[0], _weight(row[1].strip())
             except argparse.ArgumentTypeError as error:
-                raise argparse.ArgumentTypeError(f"{where}: {error}") from error
+                raise UsageError(f"{where}: {error}") from error
+
+
+def checked_class_weights(weights: Mapping[str, Any]) -> dict[str, float]:
+    """The same from a dictionary.
+
+    Raises:
+        UsageError: a value is no weight.
+    """
+    try:
+        return {str(name): _weight(str(value)) for name, value in weights.items()}
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"class_weights: {error}") from error
 
 
 def class_weights(

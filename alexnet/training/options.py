@@ -16,7 +16,7 @@ from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import fine_tuning
 from alexnet.training.declaration import option_name
 from alexnet.training.invocation import Invocation
-from alexnet.training.loss import AUTO
+from alexnet.training.loss import AUTO, checked_class_weights
 from alexnet.training.recipes import (
     ARCHITECTURE_SETTINGS,
     FINE_TUNING,
@@ -117,6 +117,8 @@ def _value(option: cli.Option, name: str, given: Any) -> Any:
         if not isinstance(given, bool):
             raise UsageError(f"{name}: expected True or False, got {given!r}")
         return given
+    if name == "class_weights" and isinstance(given, Mapping):
+        return checked_class_weights(given)
     kind, choices = option.keywords.get("type", str), option.keywords.get("choices")
     try:
         value = kind(_text(given))
@@ -134,7 +136,9 @@ def _text(given: Any) -> str:
     if isinstance(given, Mapping):
         others = [f"{name}={value}" for name, value in given.items() if name != "default"]
         return ",".join([str(given.get("default", "")), *others])
-    return ",".join(map(str, given)) if isinstance(given, list | tuple) else str(given)
+    if isinstance(given, list | tuple):
+        return ",".join(map(str, given)) or "none"
+    return str(given)
 
 
 def _divided(given: dict[str, Any]) -> tuple[dict[str, Any], Invocation]:
@@ -218,6 +222,11 @@ def new_run(
     if "train_root" in cli_options:
         settings = replace(settings, data="folder")
     _require_consistent(settings, cli_options, processes)
+    if settings.lr_milestones and settings.lr_milestones[0] >= settings.epochs:
+        raise UsageError(
+            f"--lr-milestones {settings.lr_milestones[0]} is not before the end of the "
+            f"{cli.counted(settings.epochs, 'epoch')}"
+        )
     return settings
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.errors import Diverged, OutOfMemory, UsageError
 from alexnet.formats.load import load
 from alexnet.model import parameter_count
@@ -30,6 +30,7 @@ from alexnet.training.watch import Watch
 from minigrad.distributed import Team, by_all_processes
 
 BAD_IMAGES = "bad_images.txt"
+CHANGE_COLUMNS = 60  # of a value that has changed
 # Steps between the scalars for TensorBoard without --log-every.
 TENSORBOARD_EVERY = 10
 
@@ -75,8 +76,8 @@ def run(
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(cli.log())
-        with by_all_processes():
-            options = base_settings.complete(options, invocation)
+        given = options
+        options = team.from_leader(lambda: base_settings.complete(given, invocation))
         checkpoint, pretrained, folder = None, None, invocation.out
         if invocation.resume is not None:
             resume = invocation.resume
@@ -118,9 +119,12 @@ def run(
         if team.leads:
             trainer.bad_images.write_to(trainer.folder / BAD_IMAGES)
             arguments = asdict(trainer.settings)
-            changes = run_folder.write_run_json(trainer.folder, arguments, checkpoint, who)
+            changes = run_folder.write_run_json(
+                trainer.folder, arguments, checkpoint, who, asdict(Settings())
+            )
             for name, (before, now) in changes.items():
-                cli.say(f"changed   {name.replace('_', '-')}: {before} before, {now} now")
+                values = (text.cut(str(value), CHANGE_COLUMNS) for value in (before, now))
+                cli.say(f"changed   {name.replace('_', '-')}: {' before, '.join(values)} now")
             _announce(trainer)
             trainer.observers = list(_observers(trainer, invocation.watch_every, stack))
         del checkpoint, pretrained  # their arrays are as large as the network

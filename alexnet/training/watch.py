@@ -189,6 +189,8 @@ class Watch(Observer):
                 )
 
     def _look_at_results(self, trainer: Trainer, row: Row) -> None:
+        if trainer.train_loader.balanced or trainer.loss.class_weights is not None:
+            return  # the losses are not of the same mixture of classes
         labels = trainer.val_loader.dataset.labels
         share = np.bincount(labels).max() / len(labels)
         luck = 3 * math.sqrt(share * (1 - share) / len(labels))

@@ -51,6 +51,10 @@ from tests.alexnet.runs import assert_same_run, resume
         (["--lr-step", "3"], "--lr-step is for --lr-schedule step, not cosine"),
         (["--lr-milestones", "3"], "--lr-milestones is for --lr-schedule step, not cosine"),
         (["--lr-milestones", "3,3"], "'3,3': each has to be larger than the one before"),
+        (
+            ["--lr-schedule", "step", "--lr-milestones", "15,25"],
+            "--lr-milestones 15 is not before the end of the 10 epochs",
+        ),
         (["--lr-milestones", "3,"], "'' is not a whole number of at least 1"),
         (
             ["--lr-schedule", "step", "--lr-step", "3", "--lr-milestones", "3"],

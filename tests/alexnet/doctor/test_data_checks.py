@@ -38,6 +38,8 @@ def test_unequal_classes_that_count_the_same():
     classes = _Labelled(20, 250, 20), _Labelled(5, 5, 5)
     assert "--class-weights auto, or --sampling balanced" in data_checks.counts(*classes).helps
     assert data_checks.counts(*classes, is_balanced=True).verdict == OK
+    assert data_checks.count_alike(classes[0], np.array([1, 0.08, 1]))
+    assert not data_checks.count_alike(classes[0], np.ones(3))
 
 
 def test_input_that_is_not_centered(rng):

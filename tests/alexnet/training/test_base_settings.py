@@ -40,12 +40,38 @@ def settings_of(*options):
     return asdict(new_run(complete(given, invocation)))
 
 
-@pytest.mark.parametrize("options", [[], LIKE, ["--recipe", "paper"], ["--arch", "owt"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *([], LIKE, ["--recipe", "paper"], ["--arch", "owt"], ["--arch", "cifar"]),
+        ["--norm", "lrn", "--scale", "1"],  # the variant that the network has by itself
+        ["--recipe", "paper", "--norm", "none"],
+        ["--bias-init", "1", "--sampling", "balanced", "--ema", "0.9"],
+    ],
+)
 @pytest.mark.parametrize("form", ["folder", "file"])
 def test_all_settings_are_those_of_the_run(run, options, form):
     folder, settings = run(*options)
     named = ["--like", folder] if form == "folder" else ["--config", folder / "run.json"]
     assert settings_of(*named) == settings
+
+
+@pytest.mark.parametrize(
+    "before, given, decided",
+    [
+        ([], ["--recipe", "paper"], "batch_size epochs lr_schedule warmup init mean scale"),
+        (["--lr", "0.02"], ["--optimizer", "lars"], "lr"),
+        (LIKE, ["--arch", "cifar"], "batch_size dropout weight_decay network image_size"),
+        (LIKE, ["--lr-schedule", "plateau"], "lr_step lr_gamma lr_patience"),
+        (LIKE, ["--lr-schedule", "step", "--lr-milestones", "3"], "lr_step lr_milestones"),
+        (LIKE, ["--sampling", "balanced"], "class_weights sampling"),
+    ],
+)
+def test_what_follows_from_another_choice_is_as_in_a_new_run(run, before, given, decided):
+    folder, _ = run(*before)
+    found, expected = settings_of("--like", folder, *given), settings_of(*given)
+    for name in decided.split():
+        assert found[name] == expected[name], name
 
 
 def test_what_is_given_changes_them(run):
@@ -62,7 +88,7 @@ def test_another_variant_of_the_network(run):
     assert found == {**settings["network"], "norm": {"kind": "none"}}
     found = settings_of("--like", folder, "--width", "0.25")["network"]
     assert found == {**settings["network"], "width": 0.25}
-    assert settings_of("--like", folder, "--arch", "owt", "--weight-decay", "0")["network"] is None
+    assert settings_of("--like", folder, "--arch", "owt")["network"] is None
 
 
 def test_alpha_goes_with_the_scale(run):
@@ -70,6 +96,11 @@ def test_alpha_goes_with_the_scale(run):
     changed = settings_of("--like", folder, "--scale", "1")
     assert changed["network"]["norm"]["alpha"] == pytest.approx(5e-4)
     assert changed["network"]["width"] == {"default": 0.5, "conv5": 1}
+    folder, _ = run("--norm", "lrn", "--scale", "1")
+    changed = settings_of("--like", folder, "--scale", "0.5")
+    assert changed["network"]["norm"] == {"alpha": pytest.approx(5e-4 * 4)}
+    folder, settings = run("--norm", "constant", "--norm-gain", "0.5")
+    assert settings_of("--like", folder, "--scale", "1")["network"] == settings["network"]
 
 
 def test_other_data_replace_all_that_names_data(run, tmp_path):
@@ -92,9 +123,9 @@ def test_a_file_of_ones_own(tmp_path):
         'lr_milestones = [15, 25]\nnorm = "lrn"\nnesterov = true\nfreeze = ["conv1"]\n'
         "weight_decay = {default = 0.001, fc8 = 1}\n"
     )
-    options = "--lr 0.02 --epochs 5 --lr-schedule step --lr-milestones 15,25 --norm lrn --nesterov"
+    options = "--lr 0.02 --epochs 20 --lr-schedule step --lr-milestones 15,25 --norm lrn --nesterov"
     options += " --freeze conv1 --weight-decay 0.001,fc8=1 --data-root photos"
-    assert settings_of("--config", file, "--epochs", "5") == settings_of(*options.split())
+    assert settings_of("--config", file, "--epochs", "20") == settings_of(*options.split())
 
 
 @pytest.mark.parametrize(
@@ -107,6 +138,10 @@ def test_a_file_of_ones_own(tmp_path):
         ("epoch = 1", "there is no setting 'epoch'; did you mean 'epochs'?"),
         ("resume = 'x'", "there is no setting 'resume'"),
         ("nesterov = 1", "nesterov: expected True or False, got 1"),
+        ("scale = [1.0, 2.0]", "scale: '1.0,2.0' is not a number from 0.0001 to 10000"),
+        ("[network]\nnorm = 3", "there is no setting 'network'"),
+        ("[class_weights]\na = 0", "class_weights: '0' is not a number from 0.000001 to 1000000"),
+        ("lr_milestones = [15, 25]", "--lr-milestones is for --lr-schedule step, not cosine"),
         ("\0", "mine.toml: "),
     ],
 )
@@ -116,6 +151,31 @@ def test_files_that_cannot_be_understood(tmp_path, content, message):
     with pytest.raises(UsageError) as error:
         settings_of("--config", file)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"network": {"norm": 3}}, "run.json: network: "),
+        ({"network": {"foo": 1}}, "run.json: network: the network 'alexnet' has no variants in"),
+        ({"network": [1]}, "run.json: network: "),
+        ({"lr": "x"}, "run.json: lr: 'x' is not a number above 0"),
+        ({"arch": "vgg"}, "run.json: "),
+        ({"class_weights": {"a": -1}}, "run.json: class_weights: '-1' is not a number from"),
+    ],
+)
+def test_a_run_json_that_was_changed_by_hand(run, changes, message):
+    folder, _ = run(**changes)
+    with pytest.raises(UsageError) as error:
+        settings_of("--like", folder)
+    assert message in str(error.value)
+
+
+def test_settings_of_the_recipe_in_a_file(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('recipe = "paper"\nlr_patience = 5\nfreeze = []\nema = "none"\n')
+    options = ["--recipe", "paper", "--lr-patience", "5"]
+    assert settings_of("--config", file) == settings_of(*options)
 
 
 def test_wrong_use(run, tmp_path):

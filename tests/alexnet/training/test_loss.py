@@ -2,12 +2,19 @@
 
 import argparse
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alexnet.errors import UsageError
-from alexnet.training.loss import TrainingLoss, class_weights, parse_class_weights
+from alexnet.training.loss import (
+    TrainingLoss,
+    checked_class_weights,
+    class_weights,
+    parse_class_weights,
+    read_class_weights,
+)
 from minigrad import Tensor, nn
 
 WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
@@ -79,7 +86,7 @@ def file(tmp_path):
     def file(text, encoding="utf-8"):
         path = tmp_path / "weights.csv"
         path.write_bytes(text.encode(encoding))
-        return str(path)
+        return path
 
     return file
 
@@ -87,7 +94,7 @@ def file(tmp_path):
 @pytest.mark.parametrize("header", ["", "class,weight\n", "Klasse,weight\r\n", "\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_weights_from_a_file(file, header, encoding):
-    given = parse_class_weights(file(f'{header}Äpfel,2.5\n"a, b", 1\n\nweight,3\n', encoding))
+    given = read_class_weights(file(f'{header}Äpfel,2.5\n"a, b", 1\n\nweight,3\n', encoding))
     assert given == {"Äpfel": 2.5, "a, b": 1.0, "weight": 3.0}
     classes = ["weight", "Äpfel", "a, b"]
     assert class_weights(given, classes, np.array([0, 1])).tolist() == [3, 2.5, 1]
@@ -98,29 +105,43 @@ def test_weights_from_a_file(file, header, encoding):
     [
         ("a,1\nb\n", "line 2: expected CLASS,WEIGHT, got 'b'"),
         ("a,1\nb,1,2\n", "line 2: expected CLASS,WEIGHT, got 'b,1,2'"),
-        ("a,0\n", "line 1: '0' is not a number above 0"),
-        ("a,one\n", "line 1: 'one' is not a number above 0"),
+        ("a,0\n", "line 1: '0' is not a number from 0.000001 to 1000000"),
+        ("a,1e39\n", "line 1: '1e39' is not a number from 0.000001 to 1000000"),
+        ("a,one\n", "line 1: 'one' is not a number from 0.000001"),
         ("a,1\na,2\n", "line 2: 'a' has a weight already"),
         ("\n\n", "weights.csv has no line CLASS,WEIGHT"),
-        ("a,\0\xff", "'\\x00ÿ' is not a number above 0"),
+        ("a,\0\xff", "'\\x00ÿ' is not a number from"),
     ],
 )
 def test_files_that_say_nothing(file, text, message):
-    with pytest.raises(argparse.ArgumentTypeError) as error:
-        parse_class_weights(file(text))
+    with pytest.raises(UsageError) as error:
+        read_class_weights(file(text))
     assert message in str(error.value)
 
 
 def test_files_that_cannot_be_read(file, tmp_path):
     for path, message in [
-        (str(tmp_path / "none.csv"), "none.csv: No such file or directory"),
-        (str(tmp_path), "Is a directory"),
+        (tmp_path / "none.csv", "none.csv: No such file or directory"),
+        (tmp_path, "Is a directory"),
         (file("ä,1", "latin-1"), "weights.csv: 'utf-8' codec can't decode"),
-        ("", "an empty path"),
     ]:
-        with pytest.raises(argparse.ArgumentTypeError) as error:
-            parse_class_weights(path)
+        with pytest.raises(UsageError) as error:
+            read_class_weights(path)
         assert message in str(error.value)
+
+
+def test_the_option(tmp_path):
+    assert parse_class_weights("auto") == "auto" and parse_class_weights("none") is None
+    assert parse_class_weights("weights.csv") == Path("weights.csv")
+    with pytest.raises(argparse.ArgumentTypeError, match="an empty path"):
+        parse_class_weights("")
+
+
+def test_weights_in_a_dictionary():
+    assert checked_class_weights({"a": 2, "b": 0.5}) == {"a": 2.0, "b": 0.5}
+    for weight in (0, -1.0, "x", math.nan, 1e9):
+        with pytest.raises(UsageError, match="class_weights: .* is not a number from 0.000001 to"):
+            checked_class_weights({"a": weight})
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ FAULTS = [
     Fault(
         "like: alpha stays where the scale changes",
         "alexnet/training/base_settings.py",
-        '    if "scale" in given:\n',
-        "    if False:\n",
+        'if "scale" in given and "network" in base:',
+        "if False:",
         BASE + "alpha",
     ),
 ]
