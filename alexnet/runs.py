@@ -32,7 +32,8 @@ examples:
 """
 # Settings that decide where a run lies and how it is computed, and not what it computes.
 ELSEWHERE = {
-    *("backend", "data_root", "train_root", "val_root", "workers", "keep", "save_every"),
+    *("backend", "data_root", "train_root", "val_root", "image_column", "label_column"),
+    *("workers", "keep", "save_every"),
     *("log_every", "tensorboard", "snapshot_filters", "max_pixels", "accumulate", "columns"),
     *("bad_images", "max_bad_images"),
 }

@@ -9,7 +9,22 @@ from alexnet.data.sources import NAMES
 from alexnet.errors import UsageError
 
 DATA = cli.Option("--data", choices=NAMES)
-DATA_ROOT = cli.Option("--data-root", type=cli.path, metavar="DIR", help="where the data lie")
+DATA_ROOT = cli.Option(
+    "--data-root",
+    type=cli.path,
+    metavar="DIR",
+    help="where the data lie; or a table with the names and labels of images",
+)
+IMAGE_COLUMN = cli.Option(
+    "--image-column",
+    metavar="NAME",
+    help="of a table: names of the images; default: file_name, or another usual name",
+)
+LABEL_COLUMN = cli.Option(
+    "--label-column",
+    metavar="NAME",
+    help="of a table: labels; default: label, or another usual name",
+)
 TRAIN_ROOT = cli.Option(
     "--train-root",
     type=cli.path,

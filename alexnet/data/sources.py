@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alexnet.data.dataset import Splits
-from alexnet.data.readers import cifar, folder, imagenet, parquet, shards
+from alexnet.data.readers import cifar, folder, imagenet, parquet, shards, table
 from alexnet.data.readers.demo import DemoDataset
 from alexnet.errors import DataError
 
@@ -34,6 +34,7 @@ SOURCES = {
         lambda root, seed: cifar.open_splits(root, "cifar100"),
     ),
     "imagenet": Source(imagenet.found_in, imagenet.open_splits),
+    "table": Source(table.found_in, table.open_splits),
     "parquet": Source(parquet.found_in, parquet.open_splits),
     "folder": Source(folder.found_in, folder.open_splits),
 }
@@ -49,6 +50,8 @@ def recognize(root: str | Path) -> str:
         DataError: there is no such folder, or nothing in it is known.
     """
     root = Path(root)
+    if table.is_table(root):
+        return "table"
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the one that holds the data")
     try:
@@ -72,6 +75,7 @@ def load(
     *,
     train_root: str | Path | None = None,
     val_root: str | Path | None = None,
+    columns: table.Columns = table.BY_NAME,
 ) -> Splits:
     """The sets of a source: "train", "validation", and "test" where there is one.
 
@@ -81,6 +85,7 @@ def load(
         seed: decides the demo images, and the split of a folder without one.
         train_root, val_root: instead of `root`, the folders with the images of each set, in a
             folder per class; without `val_root`, those of `train_root` are divided.
+        columns: of a table, which hold the images and the labels.
 
     Raises:
         DataError: the data are not there, are damaged, or not of this kind.
@@ -96,6 +101,14 @@ def load(
         if train_root is not None:
             return folder.open_separate(Path(train_root), val_root and Path(val_root), seed)
         root = Path(root)
-        return SOURCES[recognize(root) if name == "auto" else name].open(root, seed)
+        name = recognize(root) if name == "auto" else name
+        if name == "table":
+            return table.open_splits(root, seed, columns)
+        if columns != table.BY_NAME:
+            raise DataError(
+                f"{root} holds {name} data, and no table: leave out --image-column and "
+                "--label-column"
+            )
+        return SOURCES[name].open(root, seed)
     except OSError as error:
         raise DataError(f"{error.filename or root}: cannot be read ({error.strerror})") from error

@@ -19,7 +19,8 @@ from alexnet.training.settings import Settings, options
 # Settings that decide where and how a run is computed and what it keeps, but not its result; the
 # seed is a column of its own.
 NOT_DECIDING = {
-    *("backend", "data_root", "train_root", "val_root", "bad_images", "max_bad_images"),
+    *("backend", "data_root", "train_root", "val_root", "image_column", "label_column"),
+    *("bad_images", "max_bad_images"),
     *("max_pixels", "workers", "seed", "keep", "save_every", "log_every", "tensorboard"),
     "snapshot_filters",
 }

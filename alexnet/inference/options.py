@@ -57,11 +57,13 @@ def image_names(arguments: argparse.Namespace) -> list[str]:
 
 
 def add_data_options(parser: argparse._ActionsContainer) -> None:
-    """--data, --data-root, --split, --bad-images and --max-pixels; by default as in the run."""
+    """--data, --data-root and the like, --split, --bad-images; by default as in the run."""
     data_options.DATA.add_to(parser, help="default: that of the run")
     data_options.DATA_ROOT.add_to(parser)
     data_options.TRAIN_ROOT.add_to(parser)
     data_options.VAL_ROOT.add_to(parser)
+    data_options.IMAGE_COLUMN.add_to(parser)
+    data_options.LABEL_COLUMN.add_to(parser)
     parser.add_argument("--split", choices=run_data.SPLITS, default=SPLIT, help="which set")
     data_options.BAD_IMAGES.add_to(parser, default="error")
     add_max_pixels_option(parser)
@@ -125,4 +127,6 @@ def dataset(arguments: argparse.Namespace, trained: Trained, split: str | None =
         data_root=arguments.data_root,
         train_root=arguments.train_root,
         val_root=arguments.val_root,
+        image_column=arguments.image_column,
+        label_column=arguments.label_column,
     )

@@ -7,6 +7,7 @@ from alexnet import cli
 from alexnet.data import Dataset, Splits, Subset, load, recognize
 from alexnet.data import options as data_options
 from alexnet.data.identity import difference, identity
+from alexnet.data.readers.table import Columns
 from alexnet.errors import DataError
 from alexnet.run.checkpoint import Checkpoint
 
@@ -21,12 +22,15 @@ def dataset(
     data_root: Path | str | None = None,
     train_root: Path | str | None = None,
     val_root: Path | str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
 ) -> Dataset:
     """The set that is named, or the one of the run where none is.
 
     Args:
         split: one of `SPLITS`.
-        data, data_root, train_root, val_root: as in training, see `alexnet.training.settings`.
+        data, data_root, train_root, val_root, image_column, label_column: as in training, see
+            `alexnet.training.settings`.
 
     Raises:
         DataError: there is no such set.
@@ -63,7 +67,12 @@ def dataset(
         if root is None:
             raise DataError("--data auto needs the folder the data lie in: give --data-root DIR")
         name = recognize(root)
-    splits = load(name, root, stored.get("seed", 0), **roots)
+    columns = Columns(image_column, label_column)
+    if not are_given and name == "table":
+        columns = Columns(
+            image_column or stored.get("image_column"), label_column or stored.get("label_column")
+        )
+    splits = load(name, root, stored.get("seed", 0), columns=columns, **roots)
     if split not in splits:
         raise DataError(f"{name} has no set {split!r}; it has {', '.join(map(repr, splits))}")
     checkpoint.require(checkpoint.architecture, splits[split].classes)

@@ -250,12 +250,12 @@ class Checkpoint:
         """
         roots = {name: self.arguments.get(name) for name in ("data_root", "train_root", "val_root")}
         for root in roots.values():
-            if root is not None and not os.path.isdir(root):
+            if root is not None and not os.path.exists(root):
                 seen = "" if os.path.isabs(root) else ", seen from where the run was started"
                 given = [f"--{n.replace('_', '-')} DIR" for n in roots if roots[n] is not None]
                 raise DataError(
-                    f"{root}: no such folder, but the data of the run were there{seen}; if they "
-                    f"were moved, give {' and '.join(given)}"
+                    f"{root}: no such file or folder, but the data of the run were there{seen}; "
+                    f"if they were moved, give {' and '.join(given)}"
                 )
         return roots
 

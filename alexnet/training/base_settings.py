@@ -17,7 +17,7 @@ from alexnet.training.recipes import ARCHITECTURE_SETTINGS, FINE_TUNING, OPTIMIZ
 from alexnet.training.settings import NetworkOptions, Settings, options
 
 # What names the data; another data set replaces all of it.
-DATA = ("data", "data_root", "train_root", "val_root")
+DATA = ("data", "data_root", "train_root", "val_root", "image_column", "label_column")
 # What the network of --init-from decides.
 INHERITED = ("arch", "network", "image_size", "resize", "scale", "mean", "bias_init")
 # What is left out of the settings of another run where an option has another value than there: the
@@ -33,7 +33,7 @@ FOLLOWING: dict[str, set[str]] = {
     "lr_milestones": {"lr_step"},
     "class_weights": {"sampling"},
     "sampling": {"class_weights"},
-    **{name: set(DATA) for name in DATA},
+    **{name: set(DATA) for name in DATA if not name.endswith("column")},
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from alexnet.data import Dataset, Subset, load, recognize
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader
+from alexnet.data.readers.table import Columns
 from alexnet.data.resizing import shorter_side
 from alexnet.data.statistics import color_statistics, mean_image
 from alexnet.data.transforms import (
@@ -39,6 +40,7 @@ def load_sets(settings: Settings) -> tuple[Dataset, Dataset]:
         settings.seed,
         train_root=settings.train_root,
         val_root=settings.val_root,
+        columns=Columns(settings.image_column, settings.label_column),
     )
     train, validation = splits["train"], splits["validation"]
     if settings.subset is not None:

@@ -45,7 +45,8 @@ examples:
 # The sections of --help and their options, in this order. Of those in a tuple one can be given.
 SECTIONS: dict[str, list[str | tuple[str, ...]]] = {
     "data": [
-        *("data", "data_root", "train_root", "val_root", "subset", "image_size", "resize"),
+        *("data", "data_root", "train_root", "val_root", "image_column", "label_column"),
+        *("subset", "image_size", "resize"),
         *("augmentation", "color_noise", "mean", "scale", "bad_images", "max_bad_images"),
         *("max_pixels", "workers"),
     ],

@@ -54,6 +54,8 @@ class Settings:
     data_root: str | None = setting(None, data_options.DATA_ROOT, free_on_resume=True)
     train_root: str | None = setting(None, data_options.TRAIN_ROOT, free_on_resume=True)
     val_root: str | None = setting(None, data_options.VAL_ROOT, free_on_resume=True)
+    image_column: str | None = setting(None, data_options.IMAGE_COLUMN, free_on_resume=True)
+    label_column: str | None = setting(None, data_options.LABEL_COLUMN, free_on_resume=True)
     subset: int | None = setting(None, data_options.SUBSET, help="use N of the training images")
     augmentation: str = setting(
         "paper",

@@ -224,7 +224,9 @@ def left_out(folder, capsys, *options):
 def test_without_images(run, no_data, capsys):
     found = left_out(run, capsys)
     assert list(found) == NO_IMAGES
-    assert all("no such folder, but the data of the run were there" in t for t in found.values())
+    assert all(
+        "no such file or folder, but the data of the run were there" in t for t in found.values()
+    )
     assert all("--data-root DIR" in text for text in found.values())
 
 

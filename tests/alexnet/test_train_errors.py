@@ -132,7 +132,9 @@ def test_data_that_are_moved_while_a_run_is_stopped(narrow, error_of, stopped, p
     code, message = error_of(resume, stopped)
     moved.rename(photos)
     assert code == 3
-    assert message.startswith(f"{photos}: no such folder, but the data of the run were there")
+    assert message.startswith(
+        f"{photos}: no such file or folder, but the data of the run were there"
+    )
     assert message.endswith("give --data-root DIR")
 
 

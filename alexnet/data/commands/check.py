@@ -13,6 +13,7 @@ from alexnet.data import options
 from alexnet.data.commands.contact_sheet import contact_sheet
 from alexnet.data.commands.inspection import Inspection, find_copies, inspect
 from alexnet.data.images import MAX_PIXELS, set_max_pixels
+from alexnet.data.readers.table import Columns
 from alexnet.data.sources import load, recognize
 from alexnet.data.statistics import SQUARE
 from alexnet.errors import UsageError
@@ -38,6 +39,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     options.TRAIN_ROOT.add_to(parser)
     options.VAL_ROOT.add_to(parser)
+    options.IMAGE_COLUMN.add_to(parser)
+    options.LABEL_COLUMN.add_to(parser)
     options.DATA.add_to(parser, default="auto", help="default: what DIR holds")
     parser.add_argument(
         "--picture",
@@ -73,7 +76,10 @@ def run(arguments: argparse.Namespace) -> int:
         name = recognize(root)
     with cli.log():
         splits = load(
-            name, root, arguments.seed, train_root=train_root, val_root=arguments.val_root
+            *(name, root, arguments.seed),
+            train_root=train_root,
+            val_root=arguments.val_root,
+            columns=Columns(arguments.image_column, arguments.label_column),
         )
     inspections = inspect(splits, arguments.workers)
     report = findings(inspections)

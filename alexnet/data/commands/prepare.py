@@ -37,6 +37,7 @@ from alexnet.data.dataset import Dataset, Splits
 from alexnet.data.images import MAX_PIXELS, set_max_pixels
 from alexnet.data.readers import shards
 from alexnet.data.readers.image_tree import is_of_system
+from alexnet.data.readers.table import Columns
 from alexnet.data.resizing import resized, shorter_side
 from alexnet.data.statistics import SQUARE, reduced_square
 from alexnet.errors import BadImage, DataError
@@ -59,6 +60,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     options.DATA.add_to(parser, default="auto", help="what SOURCE holds; default: auto")
     options.TRAIN_ROOT.add_to(parser)
     options.VAL_ROOT.add_to(parser)
+    options.IMAGE_COLUMN.add_to(parser)
+    options.LABEL_COLUMN.add_to(parser)
     parser.add_argument(
         "--size",
         type=cli.count,
@@ -145,7 +148,8 @@ def _open_source(arguments: argparse.Namespace) -> tuple[Splits, dict[str, Any]]
         root = Path(arguments.source).resolve()
         data = sources.recognize(root) if data == "auto" else data
     with cli.log():
-        opened = sources.load(data, root, arguments.seed, **roots)
+        columns = Columns(arguments.image_column, arguments.label_column)
+        opened = sources.load(data, root, arguments.seed, columns=columns, **roots)
     splits = {split: opened[split] for split in shards.SPLITS if split in opened}
     if len(splits["train"]) == 0:
         raise DataError(f"{root}: has no image to learn from")

@@ -52,7 +52,7 @@ def test_data_that_were_moved(photos, tmp_path, capsys):
     with pytest.raises(DataError) as caught:
         run_data.dataset(checkpoint, "validation")
     assert str(caught.value) == (
-        f"{photos}: no such folder, but the data of the run were there; if they were moved, "
+        f"{photos}: no such file or folder, but the data of the run were there; if they were moved, "
         "give --data-root DIR"
     )
     assert len(run_data.dataset(checkpoint, "validation", data_root=moved)) == 3

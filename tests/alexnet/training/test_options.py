@@ -15,9 +15,10 @@ from alexnet.training.settings import NetworkOptions, Settings, options
 
 # In the order of run.json, which programs and people read.
 STORED = """
-    backend precision data data_root train_root val_root subset augmentation color_noise bad_images
-    max_bad_images max_pixels image_size resize arch network recipe seed workers init_from keep
-    save_every accumulate columns patience log_every tensorboard snapshot_filters batch_size epochs
+    backend precision data data_root train_root val_root image_column label_column subset
+    augmentation color_noise bad_images max_bad_images max_pixels image_size resize arch network
+    recipe seed workers init_from keep save_every accumulate columns patience log_every tensorboard
+    snapshot_filters batch_size epochs
     lr momentum nesterov weight_decay optimizer clip_grad_norm ema label_smoothing class_weights
     sampling freeze lr_schedule lr_step lr_milestones lr_gamma lr_patience warmup dropout init
     bias_init mean scale
