@@ -52,8 +52,8 @@ def test_data_that_were_moved(photos, tmp_path, capsys):
     with pytest.raises(DataError) as caught:
         run_data.dataset(checkpoint, "validation")
     assert str(caught.value) == (
-        f"{photos}: no such file or folder, but the data of the run were there; if they were moved, "
-        "give --data-root DIR"
+        f"{photos}: no such file or folder, but the data of the run were there; "
+        "if they were moved, give --data-root DIR"
     )
     assert len(run_data.dataset(checkpoint, "validation", data_root=moved)) == 3
     assert capsys.readouterr().err == ""  # they are the same
