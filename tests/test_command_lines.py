@@ -135,7 +135,20 @@ def test_commands_and_options_are_those_stored():
     assert command_lines() == json.loads(STORED.read_text())
 
 
-VALUES = ("2", "0.5", "1h", "9,9,9", "conv3", "a.png", "a.html", "a.gif", "a.onnx", "a:0")
+VALUES = (
+    "2",
+    "0.5",
+    "1h",
+    "9,9,9",
+    "conv3",
+    "a.png",
+    "a.csv",
+    "a.html",
+    "a.gif",
+    "a.onnx",
+    "a:0",
+    "a=b",
+)
 
 
 def _words(action):

@@ -9,6 +9,7 @@ A code block is one of these:
                 directly, they are run and print it
     cpp         is quoted from a CUDA source
     LANGUAGE FILE    a file of docs/add-an-operation.md, or, as a diff, a change of one
+    toml        settings, as `--config` takes them
     text        the output of an earlier run, or a drawing
 """
 
@@ -33,6 +34,9 @@ import pytest
 import minigrad
 from alexnet import cli
 from alexnet.data.sources import NAMES
+from alexnet.training import base_settings
+from alexnet.training.invocation import Invocation
+from alexnet.training.options import new_run
 from tests import files_of_docs
 
 ROOT = Path(__file__).parents[1]
@@ -126,7 +130,7 @@ print(json.dumps(printed))
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_code_block_is_of_a_kind_that_is_checked(page):
     for block in blocks(page):
-        plain = block.language in ("python", "sh", "cpp", "text") and not block.file
+        plain = block.language in ("python", "sh", "cpp", "toml", "text") and not block.file
         assert plain or (page == OPERATION and block.file), block
 
 
@@ -156,6 +160,14 @@ def test_quoted_cuda_code_stands_in_a_source():
     sources = [squeezed(path.read_text()) for path in (ROOT / "kernels").rglob("*.cu*")]
     for _, block in blocks_of("cpp"):
         assert any(squeezed(block.text) in source for source in sources), block.text
+
+
+def test_settings_in_a_file_can_be_read(tmp_path):
+    for _, block in blocks_of("toml"):
+        file = tmp_path / "mine.toml"
+        file.write_text(block.text)
+        given = base_settings.complete({}, Invocation(config=file))
+        assert new_run(given).epochs == given["epochs"]
 
 
 # -- commands -----------------------------------------------------------------------------
@@ -234,6 +246,13 @@ def require_command(words, monkeypatch, pytest_options):
             require_paths([script])
             main = pkgutil.resolve_name(script.removesuffix(".py").replace("/", ".")).main
             require_options(main, arguments, monkeypatch)
+        case ["pip", "install", "huggingface_hub"] | ["hf", "auth", "login"]:
+            pass
+        case ["hf", "download", *arguments]:
+            # Each of its options takes one value, and two patterns are two options.
+            options = iter(arguments[1:])
+            named = {"--repo-type", "--include", "--local-dir"}
+            assert all(name in named and next(options) for name in options)
         case ["pip", "install", *arguments]:
             assert arguments[0] == "-e"
             extras = re.fullmatch(r"\.(?:\[([\w,]+)\])?", arguments[1]).group(1)
