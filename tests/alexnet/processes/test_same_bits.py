@@ -14,7 +14,11 @@ from alexnet.run.checkpoint import LAST, Checkpoint
 from tests.alexnet.runs import OPTIONS, assert_same_run, resume
 
 PARTS = ("--accumulate", "4")
-KINDS = ("damaged", "prepared", "pretrained", "bf16")
+KINDS = ("damaged", "prepared", "pretrained", "bf16", "settings")
+SETTINGS = (
+    *("--sampling", "balanced", "--label-smoothing", "0.1", "--clip-grad-norm", "1"),
+    *("--ema", "0.8", "--nesterov", "--freeze", "conv1,fc6"),
+)
 SKIP_DAMAGED = ("--bad-images", "skip", "--max-bad-images", "11")
 
 
@@ -39,6 +43,8 @@ def command(photos, damaged, undisturbed, tmp_path_factory):
     """The arguments of a training of some kind, up to its folder."""
     prepared = tmp_path_factory.mktemp("prepared") / "shards"
     assert data_command.main(["prepare", str(photos), str(prepared)]) == 0
+    weights = prepared.with_name("weights.csv")
+    weights.write_text("red,2\ngreen,0.5\nblue,1\n")
 
     def command(kind, folder, *options):
         by_kind = {
@@ -50,6 +56,7 @@ def command(photos, damaged, undisturbed, tmp_path_factory):
             "prepared": ("--data", "auto", "--data-root", prepared, "--mean", "image"),
             "pretrained": ("--data-root", photos, "--init-from", undisturbed, "--epochs", "1"),
             "bf16": ("--data-root", photos, "--epochs", "1", "--precision", "bf16"),
+            "settings": ("--data-root", photos, "--class-weights", weights, *SETTINGS),
             "default": ("--data-root", photos, "-b", "16", "--max-steps", "1"),
         }
         return list(map(str, (*OPTIONS, *by_kind[kind], *options, "--out", folder)))

@@ -49,7 +49,7 @@ def test_every_part(tmp_path, torch):
     assert {"date", "cupy", "torch", "numpy", "python", "command"} <= set(about)
     # What each part is there for.
     for text in (
-        "All 14 CUDA sources compiled in",  # smoke
+        "All 15 CUDA sources compiled in",  # smoke
         "| GPU, tf32 |",
         "| alexnet, batch 1 |",  # steps
         "| PyTorch bf16, no norm |",
