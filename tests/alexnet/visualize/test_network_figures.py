@@ -119,7 +119,7 @@ def test_images_of_any_kind(network, photos, monkeypatch):
     path = photos / "green/2.png"
     image = Image.open(path)
     for given in (path, str(path), image, np.asarray(image), [image]):
-        assert len(network.show_saliency(given, square=60).axes) == 4
+        assert len(network.show_saliency(given, square=60).axes) == 5
     assert "is: green" in texts(network.show_saliency(path, square=60))
     assert "is: " not in texts(network.show_saliency(image, square=60))
     validation = load("folder", photos.parent)["validation"]
