@@ -115,11 +115,6 @@ def number(kind: type, condition: Callable[[Any], bool], expected: str) -> Calla
     return parse
 
 
-def or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    """An argparse type: a value of another type, or "none" for None."""
-    return lambda text: None if text == "none" else kind(text)
-
-
 def duration(text: str) -> int:
     """An argparse type: "2h30m", "1d", "90s", in seconds."""
     parts = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)

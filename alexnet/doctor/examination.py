@@ -38,7 +38,10 @@ def examine(trainer: Trainer, say: Callable[[str], None] = lambda text: None) ->
     rate = group["initial_lr"] * group.get("trust_coefficient", 1)  # of LARS: as a rate of SGD
     signals, scores = network_checks.signals(model, images, labels, rate)
     say(network_checks.table(signals))
-    yield network_checks.layers(signals)
+    frozen = trainer.settings.freeze or ()
+    yield network_checks.layers(
+        [signal._replace(step=None) if signal.layer in frozen else signal for signal in signals]
+    )
     scale = float(np.mean(loader.preprocessing.scale))
     yield network_checks.normalization(model, images, scale)
     yield network_checks.initial_loss(scores, labels, len(loader.dataset.classes))

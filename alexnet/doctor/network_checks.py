@@ -37,7 +37,7 @@ class Signal(NamedTuple):
         size: root of the mean square of the output.
         share: standard deviation over the images, as a share of `size`.
         dead: share of the units that are zero for every image.
-        step: mean |lr * gradient| / mean |weight|; None for layers without weights that learn.
+        step: mean |lr * gradient| / mean |weight|; None for layers without weights.
         divided: what a response normalization divides by, as a multiple of its constant.
     """
 
@@ -104,7 +104,7 @@ def signals(
         size = math.sqrt(np.square(values, dtype=np.float64).mean())
         spread = math.sqrt(values.var(axis=0, dtype=np.float64).mean())
         step = None
-        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.requires_grad:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
             weight, gradient = layer.weight.numpy(), layer.weight.grad
             step = 0.0
             if gradient is not None and (mean := np.abs(weight).mean()):

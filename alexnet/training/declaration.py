@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+from collections.abc import Callable
 from dataclasses import field
 from typing import Any
 
@@ -46,6 +47,11 @@ def option_name(setting_name: str) -> str:
 
 # Alpha of a normalization is divided by the square.
 scale = cli.number(float, lambda scale: 1e-4 <= scale <= 1e4, "a number from 0.0001 to 10000")
+
+
+def or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The type of an option: a value of another type, or "none" for None."""
+    return lambda text: None if text == "none" else kind(text)
 
 
 def milestones(text: str) -> list[int]:

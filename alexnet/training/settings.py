@@ -200,14 +200,14 @@ class Settings:
     )
     clip_grad_norm: float | None = setting(
         None,
-        type=cli.or_none(cli.positive),
+        type=declaration.or_none(cli.positive),
         metavar="NORM",
         help="make the gradients of a step smaller if all together are longer than this",
         free_on_resume=True,
     )
     ema: float | None = setting(
         None,
-        type=cli.or_none(cli.share),
+        type=declaration.or_none(cli.share),
         metavar="DECAY",
         help="validate and keep a moving average of the parameters: 0.999 is about the mean of the "
         "last thousand steps",
@@ -237,7 +237,7 @@ class Settings:
     )
     freeze: list[str] | None = setting(
         None,
-        type=cli.or_none(declaration.layers),
+        type=declaration.or_none(declaration.layers),
         metavar="LAYERS",
         help="layers that do not learn: conv1,conv2; none: all learn",
         free_on_resume=True,

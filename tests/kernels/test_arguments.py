@@ -160,6 +160,10 @@ VALID = {
     ("bias.backward", "grad_output", "one row less"),
     ("bias.backward", "grad_output", "a dimension more"),
     ("cross_entropy.forward", "input", "one column less"),
+    ("vector_norm.forward", "input", "one row less"),
+    ("vector_norm.forward", "input", "one column less"),
+    ("vector_norm.forward", "input", "a dimension more"),
+    ("vector_norm.forward", "input", "another type"),
 }
 
 

@@ -130,7 +130,7 @@ def test_names_of_folders_that_are_no_text(tmp_path):
     checkpoint = Checkpoint.load(tmp_path / "last.safetensors")
     assert len(run_data.dataset(checkpoint, "validation")) == 3
     shutil.rmtree(root)
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="no such file or folder"):
         run_data.dataset(checkpoint, "validation")
 
 

@@ -137,7 +137,7 @@ def test_a_run_from_before_there_was_resize_keeps_its_square():
 
 def test_a_run_whose_data_were_moved(tmp_path):
     checkpoint = stored(data="folder", data_root="/gone")
-    with pytest.raises(DataError, match="/gone: no such folder, but .* were moved, .*--data-root"):
+    with pytest.raises(DataError, match="/gone: no such .* were moved, .*--data-root"):
         continued_run({}, checkpoint)
     assert continued_run({"data_root": str(tmp_path)}, checkpoint).data_root == str(tmp_path)
 
