@@ -164,6 +164,7 @@ VALID = {
     ("vector_norm.forward", "input", "one column less"),
     ("vector_norm.forward", "input", "a dimension more"),
     ("vector_norm.forward", "input", "another type"),
+    ("vector_norm.forward", "output", "apart"),  # a single element
 }
 
 
