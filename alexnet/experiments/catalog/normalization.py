@@ -25,7 +25,9 @@ WITHOUT_RATE = {
 }
 # Of those tried, the rate with the lowest training error without augmentation: the test images
 # choose nothing.
-TRIED = dict.fromkeys(WITHOUT_RATE, (0.01, 0.03, 0.1))
+TRIED = dict.fromkeys(("lrn", "within", "constant"), (0.01, 0.03, 0.1, 0.3)) | {
+    "none": (0.01, 0.03, 0.1)
+}
 CHOSEN = {"none": 0.03, "lrn": 0.03, "within": 0.03, "constant": 0.03}
 
 NORMALIZATION_RATES = rate_search(
