@@ -22,7 +22,8 @@ from PIL import Image
 
 from alexnet import cli
 from alexnet.data import Dataset, load
-from alexnet.data.loader import Batch, Loader
+from alexnet.data.batch import Batch
+from alexnet.data.loader import Loader
 from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.model import AlexNet

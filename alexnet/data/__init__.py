@@ -9,7 +9,8 @@ images         decoding: from the bytes of an image file to its pixels
 resizing       scaling, and the central square
 bad_images     data sets of which images that cannot be used are skipped
 transforms     preprocessing and augmentation: from an image to the views that the network gets
-loader         batches of views, decoded ahead by threads
+batch          views together, which become the network's input on its device
+loader         batches, decoded ahead by threads
 statistics     mean and principal components of the colors, mean image
 labels         the words behind ImageNet's classes
 identity       whether two data sets are the same

@@ -15,12 +15,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from alexnet.data.bad_images import Skipping
+from alexnet.data.batch import Batch, Share
 from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
@@ -33,118 +33,11 @@ from alexnet.data.transforms import (
     ten_views,
 )
 from alexnet.errors import DataError
-from minigrad.backend import Backend
 from minigrad.distributed import Team
 
 BATCHES_AHEAD_PER_WORKER = 2
 # What is loaded at once: batches, or parts of one, each its number and the draws of its images.
 Job = list[tuple[int, np.ndarray]]
-
-
-@dataclass
-class Batch:
-    """N images in V views each, and how `prepare` turns them into the network's input.
-
-    Attributes:
-        images: uint8 (N * V, S, S, 3), all views of an image one after the other.
-        flips: bool (N * V,), which views to mirror.
-        color_shift: float32 (N * V, 3), gray levels to add.
-        labels: int64 (N,).
-        indices: int64 (N,), which images of the data set they are.
-        number: its place among the batches of the epoch, from 0.
-    """
-
-    images: np.ndarray
-    flips: np.ndarray
-    color_shift: np.ndarray
-    labels: np.ndarray
-    indices: np.ndarray
-    preprocessing: Preprocessing
-    number: int = 0
-    _transfer: contextlib.AbstractContextManager | None = None
-
-    @classmethod
-    def from_views(
-        cls,
-        views: list[View],
-        labels: np.ndarray,
-        indices: np.ndarray,
-        preprocessing: Preprocessing,
-        number: int = 0,
-    ) -> "Batch":
-        """A batch of N * V views, all views of an image one after the other."""
-        crops, flips, color_shifts = zip(*views)
-        return cls(
-            np.stack(crops),
-            np.array(flips, np.bool_),
-            np.array(color_shifts),
-            labels,
-            indices,
-            preprocessing,
-            number,
-        )
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def send(self, backend: Backend) -> None:
-        """Start copying the images to the backend's device, for `prepare`."""
-        self._transfer = backend.transfer(self.images)
-
-    def prepare(self, backend: Backend) -> Any:
-        """The network's input, float32 (N * V, 3, S, S) on the backend's device."""
-        count, height, width, channels = self.images.shape
-        output = backend.empty((count, height, width, channels), np.float32)
-        mean = self.preprocessing.mean_image
-        if mean is None:
-            mean = np.array(self.preprocessing.mean, np.float32)
-        scale = np.full(3, self.preprocessing.scale, np.float32)
-        with self._transfer or backend.transfer(self.images) as images:
-            backend.kernels.prepare_images.forward(
-                images,
-                backend.asarray(self.flips),
-                backend.asarray(self.color_shift),
-                backend.asarray(mean),
-                backend.asarray(scale),
-                output=output,
-            )
-        return backend.channels_first(output)
-
-
-@dataclass
-class Share:
-    """What a process computes of a batch: some of its parts, one after the other.
-
-    Attributes:
-        number: the place of the batch among those of the epoch, from 0.
-        first: the number of the first of these parts among all parts of the batch.
-        parts: None for one without images: each of its images is skipped, or the batch has more
-            parts than images.
-    """
-
-    number: int
-    first: int
-    parts: list[Batch | None]
-
-    def send(self, backend: Backend) -> None:
-        """Start copying the images to the device; several parts are small, and sent when needed."""
-        if len(self.parts) == 1 and self.parts[0] is not None:
-            self.parts[0].send(backend)
-
-
-Sendable = TypeVar("Sendable", Batch, Share)
-
-
-def sent_ahead(batches: Iterator[Sendable], backend: Backend) -> Iterator[Sendable]:
-    """The batches; while one is in use, the images of the next are being copied."""
-    current = None
-    for following in batches:
-        following.send(backend)
-        if current is not None:
-            yield current
-        current = following
-    if current is not None:
-        yield current
 
 
 class Timed:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alexnet.data.resizing import central_square, resized
+from alexnet.data.resizing import central_square, resized, shorter_side
 
 ORDER_STREAM, AUGMENTATION_STREAM = 0, 1
 CROPS = ("random", "resized", "center")
@@ -124,12 +124,43 @@ class Augmentation:
     color_noise_form: str = "2012"
 
 
-class View(NamedTuple):
-    """A crop, uint8 (S, S, 3); whether to mirror it; gray levels (3,) to add to its colors."""
+class Place(NamedTuple):
+    """Where a crop lies in a square that is enlarged.
 
-    crop: np.ndarray
+    Attributes:
+        square: height and width of the enlarged square.
+        top, left: of the crop.
+        size: height and width of the crop.
+    """
+
+    square: int
+    top: int
+    left: int
+    size: int
+
+
+class View(NamedTuple):
+    """What the network sees of an image.
+
+    Attributes:
+        pixels: the crop, uint8 (S, S, 3); or, with `place`, a square (s, s, 3) to be enlarged.
+        flip: whether to mirror the crop.
+        color_shift: gray levels (3,) to add to its colors.
+        place: of the crop in the enlarged square.
+    """
+
+    pixels: np.ndarray
     flip: bool
     color_shift: np.ndarray
+    place: Place | None = None
+
+    @property
+    def crop(self) -> np.ndarray:
+        """The crop, uint8 (S, S, 3)."""
+        if self.place is None:
+            return self.pixels
+        square, top, left, size = self.place
+        return _cut(resized(self.pixels, square, square), top, left, size)
 
 
 NO_SHIFT = np.zeros(3, np.float32)
@@ -220,35 +251,57 @@ class RandomViews:
         """The view of `image`, whose draw is `draws[number]`."""
         preprocessing, crop = self._preprocessing, self._augmentation.crop
         size, (down, right) = preprocessing.image_size, self._places[number]
+        flip, shift = self._flips[number], self._color_shifts[number]
         if crop == "resized":
             height, width = _fitting_size(*image.shape[:2], self._rectangles[number])
             top = int(down * (image.shape[0] - height + 1))
             left = int(right * (image.shape[1] - width + 1))
             pixels = resized(image[top : top + height, left : left + width], size, size)
-        elif crop == "random":
-            square = central_square(image, preprocessing.resize)
+            return View(pixels, flip, shift)
+        if crop == "random":
             places = preprocessing.resize - size + 1
-            pixels = _cut(square, int(down * places), int(right * places), size)
+            top, left = int(down * places), int(right * places)
         else:
-            pixels = central_view(image, preprocessing).crop
-        return View(pixels, self._flips[number], self._color_shifts[number])
+            top = left = (preprocessing.resize - size) // 2
+        return _view(_square(image, preprocessing), preprocessing, top, left, flip, shift)
 
 
 def central_view(image: np.ndarray, preprocessing: Preprocessing) -> View:
     """The center of an image, not mirrored."""
-    size, resize = preprocessing.image_size, preprocessing.resize
-    middle = (resize - size) // 2
-    return View(_cut(central_square(image, resize), middle, middle, size), False, NO_SHIFT)
+    middle = (preprocessing.resize - preprocessing.image_size) // 2
+    return _view(_square(image, preprocessing), preprocessing, middle, middle)
 
 
 def ten_views(image: np.ndarray, preprocessing: Preprocessing) -> list[View]:
     """The four corners and the center of an image, then the same mirrored (section 4.1)."""
+    square = _square(image, preprocessing)
+    last = preprocessing.resize - preprocessing.image_size
+    places = [(0, 0), (0, last), (last, 0), (last, last), (last // 2, last // 2)]
+    return [
+        _view(square, preprocessing, top, left, flip)
+        for flip in (False, True)
+        for top, left in places
+    ]
+
+
+def _square(image: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """The central square of an image, scaled to `resize` unless it is smaller."""
+    return central_square(image, min(preprocessing.resize, shorter_side(image)))
+
+
+def _view(
+    square: np.ndarray,
+    preprocessing: Preprocessing,
+    top: int,
+    left: int,
+    flip: bool = False,
+    color_shift: np.ndarray = NO_SHIFT,
+) -> View:
+    """The view at a place in a square scaled to `resize`, which is left to do for a smaller one."""
     size, resize = preprocessing.image_size, preprocessing.resize
-    square = central_square(image, resize)
-    last, middle = resize - size, (resize - size) // 2
-    places = [(0, 0), (0, last), (last, 0), (last, last), (middle, middle)]
-    crops = [_cut(square, top, left, size) for top, left in places]
-    return [View(crop, flip, NO_SHIFT) for flip in (False, True) for crop in crops]
+    if len(square) < resize:
+        return View(square, flip, color_shift, Place(resize, top, left, size))
+    return View(_cut(square, top, left, size), flip, color_shift)
 
 
 def _cut(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:

@@ -7,8 +7,9 @@ import numpy as np
 
 from alexnet.data import Dataset, Subset
 from alexnet.data.bad_images import BadImages, Skipping, underlying
+from alexnet.data.batch import Batch
 from alexnet.data.commands.inspection import find_copies, inspect
-from alexnet.data.loader import Batch, Loader
+from alexnet.data.loader import Loader
 from alexnet.data.resizing import central_square
 from alexnet.doctor.finding import OK, PROBLEM, WARNING, Finding
 from alexnet.training.settings import Settings

@@ -11,7 +11,7 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from alexnet.data.loader import Share, sent_ahead
+from alexnet.data.batch import Share, sent_ahead
 from alexnet.errors import Diverged
 from alexnet.style import BLUE, GRAY, VERMILION, new_figure, plain
 from alexnet.training.state import Size

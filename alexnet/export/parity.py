@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alexnet.data.loader import Batch
+from alexnet.data.batch import Batch
 from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import NO_SHIFT, Preprocessing, View, central_view
 from alexnet.run.checkpoint import Checkpoint

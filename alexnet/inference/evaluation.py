@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alexnet.data.loader import Batch, Loader, Timed, sent_ahead
+from alexnet.data.batch import Batch, sent_ahead
+from alexnet.data.loader import Loader, Timed
 from alexnet.inference.results import Results
 from alexnet.run.metrics import Mean
 from alexnet.run.progress import Report

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from alexnet.data.loader import Batch, sent_ahead
+from alexnet.data.batch import Batch, sent_ahead
 from alexnet.inference import layers
 from minigrad import Tensor, nn, no_grad
 from minigrad.backend import Backend

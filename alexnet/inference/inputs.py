@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from alexnet.data.batch import Batch
 from alexnet.data.images import MAX_FILE_BYTES, decode, from_array, from_pillow
-from alexnet.data.loader import Batch
 from alexnet.data.readers.image_tree import class_name, files_below
 from alexnet.data.transforms import Preprocessing, View, central_view, ten_views
 from alexnet.errors import BadImage, DataError, UsageError

@@ -12,7 +12,8 @@ import numpy as np
 from alexnet import cli
 from alexnet.data import Dataset, images
 from alexnet.data.bad_images import BadImages, Skipping
-from alexnet.data.loader import Batch, Loader
+from alexnet.data.batch import Batch
+from alexnet.data.loader import Loader
 from alexnet.errors import UsageError
 from alexnet.formats.given import Given
 from alexnet.formats.load import load
@@ -146,7 +147,7 @@ class Trained:
         for batch, log_probabilities in computed:
             for i, (index, row) in enumerate(zip(batch.indices, np.exp(log_probabilities))):
                 image = found[index]
-                middle = batch.images[i * views + (4 if views == 10 else 0)]
+                middle = batch.crop(i * views + (4 if views == 10 else 0))
                 yield Prediction(image.name, self.classes, row, image.label), middle
 
     def features(self, images: Images, layer: str | None = None) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from alexnet.data.loader import Batch, Share
+from alexnet.data.batch import Batch, Share
 from alexnet.run.metrics import topk_correct
 from alexnet.training.loss import TrainingLoss
 from alexnet.training.state import PartResult, Size

@@ -13,8 +13,9 @@ import numpy as np
 
 from alexnet.columns import Column, own_state, whole_state
 from alexnet.data.bad_images import collector
+from alexnet.data.batch import Share, sent_ahead
 from alexnet.data.identity import identity
-from alexnet.data.loader import Loader, Share, Timed, sent_ahead
+from alexnet.data.loader import Loader, Timed
 from alexnet.errors import CheckpointError, Diverged
 from alexnet.inference.evaluation import evaluate
 from alexnet.inference.results import Results

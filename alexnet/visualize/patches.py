@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alexnet.data.batch import Batch, sent_ahead
 from alexnet.data.dataset import Dataset
-from alexnet.data.loader import Batch, sent_ahead
 from alexnet.data.transforms import Preprocessing, central_view
 from alexnet.visualize.receptive_fields import Box, receptive_field
 from minigrad import Tensor, nn, no_grad

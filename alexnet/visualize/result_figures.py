@@ -11,8 +11,8 @@ import numpy as np
 
 from alexnet import cli
 from alexnet.data import Dataset
+from alexnet.data.batch import Batch
 from alexnet.data.labels import caption
-from alexnet.data.loader import Batch
 from alexnet.data.transforms import Preprocessing, central_view, ten_views
 from alexnet.inference import results, scores
 from alexnet.inference.evaluation import predict
@@ -81,7 +81,7 @@ def predict_images(
     labels = dataset.labels[indices]
     batch = Batch.from_views(all_views, labels, indices, preprocessing)
     ((_, log_probabilities),) = predict(trained.model, iter([batch]), trained.device)
-    middles = batch.images[4 if views == 10 else 0 :: views]
+    middles = map(batch.crop, range(4 if views == 10 else 0, len(all_views), views))
     return [
         pictured(results.Prediction(dataset.name(int(index)), classes, row, int(label)), middle)
         for index, label, row, middle in zip(indices, labels, np.exp(log_probabilities), middles)

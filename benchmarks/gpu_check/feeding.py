@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from alexnet.data.batch import Batch, sent_ahead
 from alexnet.data.commands.shard_writer import WORK, FolderWriter, write_shard
-from alexnet.data.loader import Batch, Loader, sent_ahead
+from alexnet.data.loader import Loader
 from alexnet.data.readers.shards import ShardDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from benchmarks.gpu_check import contestants

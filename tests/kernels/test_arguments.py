@@ -95,6 +95,14 @@ CALLS = {
         },
         {},
     ),
+    "prepare_images.forward_enlarged": (
+        {
+            **{"images": (2, 3, 3, 3), "places": (2, 2), "first": (7,), "weights": (7, 2)},
+            **{"flips": (2,), "color_shift": (2, 3), "mean": (3,), "scale": (3,)},
+            "output": (2, 4, 5, 3),
+        },
+        {},
+    ),
     "lerp.update": ({"start": (6, 4), "end": (6, 4)}, {"weight": 0.1}),
     "relu.forward": ({"input": (6, 4), "output": (6, 4)}, {}),
     "relu.backward": ({"grad_output": (6, 4), "output": (6, 4), "grad_input": (6, 4)}, {}),
@@ -105,6 +113,7 @@ CALLS = {
     "vector_norm.forward": ({"input": (6, 4), "output": (1,)}, {}),
 }
 TYPES = {"argmax": "int32", "target": "int64", "images": "uint8", "flips": "bool"}
+TYPES |= dict.fromkeys(("places", "first", "weights"), "int32")
 TYPES_OF_KERNELS = {("vector_norm.forward", "output"): "float64"}
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from alexnet.data.resizing import central_square
+from minigrad.kernels.prepare_images import taps
 from tests.kernels.on_device import BACKENDS, Kernels
 
 
@@ -62,6 +64,65 @@ def test_mirrors_the_crop_but_not_the_mean(backend):
         output=output,
     )
     assert output[0, :, 0].tolist() == [[6, 4, 0], [26, 24, 20], [9, 6, 0]]
+
+
+def small_images(count, side, size, crop, mean_image, seed=0):
+    """Arguments for crops, (height, width) each, of images that are enlarged to `size`."""
+    rng = np.random.default_rng(seed)
+    inputs = make_inputs(count, crop, mean_image, seed)
+    inputs["images"] = rng.integers(0, 256, (count, side, side, 3), np.uint8)
+    first, weights = taps(side, size)
+    # The corners of the enlarged image are among the crops.
+    last = np.array([size - crop[0], size - crop[1]])
+    places = np.minimum(rng.integers(0, last + 1, (count, 2)), last)
+    places[0], places[-1] = 0, last
+    return {
+        **inputs,
+        "places": places.astype(np.int32),
+        "first": first,
+        "weights": weights,
+    }
+
+
+def run_enlarged(backend, inputs, crop):
+    output = np.full((len(inputs["images"]), 3, *crop), np.nan, np.float32)
+    Kernels(backend).prepare_images.forward_enlarged(**inputs, output=output)
+    return output
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("mean_image", [False, True])
+@pytest.mark.parametrize(
+    "side, size, crop",
+    [(1, 2, (2, 1)), (2, 9, (3, 9)), (5, 6, (4, 5)), (7, 31, (17, 16)), (8, 16, (16, 16))],
+)
+def test_enlarged_crops_are_those_of_pillow(backend, side, size, crop, mean_image):
+    """Bit for bit: the same input as of crops that Pillow enlarged."""
+    inputs = small_images(4, side, size, crop, mean_image)
+    enlarged = run_enlarged(backend, inputs, crop)
+    places = inputs.pop("places")
+    del inputs["first"], inputs["weights"]
+    inputs["images"] = np.stack(
+        [
+            central_square(image, size)[top : top + crop[0], left : left + crop[1]]
+            for image, (top, left) in zip(inputs["images"], places)
+        ]
+    )
+    assert np.array_equal(enlarged, run(backend, inputs))
+
+
+def test_every_size_is_enlarged_as_by_pillow():
+    rng = np.random.default_rng(0)
+    for side in (*range(1, 41), 64, 100, 131):
+        for size in (side + 1, 2 * side - 1, 3 * side, 130, 256):
+            if size <= side:
+                continue
+            image = rng.integers(0, 256, (1, side, side, 3), np.uint8)
+            inputs = small_images(1, side, size, (size, size), mean_image=False)
+            inputs |= {"images": image, "color_shift": np.zeros((1, 3), np.float32)}
+            inputs |= {"mean": np.zeros(3, np.float32), "scale": np.ones(3, np.float32)}
+            output = run_enlarged("cpu", inputs, (size, size))[0].transpose(1, 2, 0)
+            assert np.array_equal(output, central_square(image[0], size)), (side, size)
 
 
 def test_is_the_same_on_any_number_of_threads():

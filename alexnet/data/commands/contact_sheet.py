@@ -16,6 +16,7 @@ from alexnet.data.transforms import (
     Augmentation,
     Preprocessing,
     RandomViews,
+    View,
     central_view,
     color_deviations,
 )
@@ -73,10 +74,10 @@ def _samples(inspection: Inspection, seed: int) -> list[int]:
     ]
 
 
-def shown(crop: np.ndarray, flip: bool, color_shift: np.ndarray) -> np.ndarray:
+def shown(view: View) -> np.ndarray:
     """A view as a picture: the network's input without the subtraction of the mean."""
-    crop = crop[:, ::-1] if flip else crop
-    return np.clip(np.rint(crop + color_shift), 0, 255).astype(np.uint8)
+    crop = view.crop[:, ::-1] if view.flip else view.crop
+    return np.clip(np.rint(crop + view.color_shift), 0, 255).astype(np.uint8)
 
 
 def _draw_samples(
@@ -101,7 +102,7 @@ def _draw_samples(
         row[0].imshow(image)
         for epoch, axes in enumerate(row[1:]):
             views = RandomViews(preprocessing, Augmentation(), seed, epoch, [index])
-            axes.imshow(shown(*views.view(0, image)))
+            axes.imshow(shown(views.view(0, image)))
 
 
 def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Preprocessing) -> None:
@@ -121,7 +122,7 @@ def _draw_color_noise(figure: SubFigure, image: np.ndarray, preprocessing: Prepr
         for axes, factor in zip(row, FACTORS):
             factors = factor * color_deviations(preprocessing, form)
             shift = np.asarray(preprocessing.eigenvectors) @ factors
-            axes.imshow(shown(crop, False, shift))
+            axes.imshow(shown(View(crop, False, shift)))
             text = "\n".join(f"{name} {_level(x)}" for name, x in zip("RGB", shift))
             axes.text(1.05, 0.5, text, fontsize=6.5, va="center", transform=axes.transAxes)
 

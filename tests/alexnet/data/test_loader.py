@@ -2,12 +2,14 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from alexnet.data.bad_images import BadImages, Skipping
 from alexnet.data.loader import Loader, Timed
+from alexnet.data.resizing import central_square
 from alexnet.data.transforms import CROPS, Augmentation, Preprocessing, RandomViews, ten_views
 from alexnet.errors import BadImage, DataError
 from minigrad import backend
@@ -58,7 +60,7 @@ def assert_equal_batches(one, other):
     one, other = list(one), list(other)
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        for name in ("images", "flips", "color_shift", "labels", "indices"):
+        for name in ("images", "flips", "color_shift", "labels", "indices", "places"):
             assert np.array_equal(getattr(a, name), getattr(b, name)), name
 
 
@@ -300,6 +302,48 @@ def test_ten_views_follow_each_other():
         assert np.array_equal(batch.images[10 + i], view.crop)
         assert batch.flips[10 + i] == view.flip
     assert batch.prepare(backend.get("cpu")).shape == (30, 3, 6, 6)
+
+
+class Small(Images):
+    """Images of one size, or of three."""
+
+    def __init__(self, count, sizes):
+        super().__init__(count)
+        rng = np.random.default_rng(2)
+        self.images = [
+            rng.integers(0, 256, (*sizes[i % len(sizes)], 3), np.uint8) for i in range(count)
+        ]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("views", ["random", "central", "ten"])
+@pytest.mark.parametrize("sizes", [[(5, 5)], [(4, 7), (9, 4), (4, 4)], [(3, 5), (7, 7), (9, 9)]])
+def test_small_images_are_enlarged_as_pillow_does_it(sizes, views, device, cuda):
+    loader = Loader(
+        Small(6, sizes),
+        PREPROCESSING,
+        6,
+        augmentation=Augmentation() if views == "random" else None,
+        ten_views=views == "ten",
+        workers=0,
+    )
+    (batch,) = loader.batches(3)
+    is_one_size = len({min(size) for size in sizes}) == 1
+    assert (batch.places is not None) == is_one_size
+    assert batch.images.shape[1:] == ((min(sizes[0]),) * 2 if is_one_size else (6, 6)) + (3,)
+    crops = np.stack([batch.crop(number) for number in range(len(batch.images))])
+    assert crops.shape == (len(batch.images), 6, 6, 3)
+    whole = replace(batch, images=crops, places=None)
+    device = backend.get(device)
+    expected, prepared = (device.asnumpy(b.prepare(device)) for b in (whole, batch))
+    assert np.array_equal(prepared, expected)
+    for number, index in enumerate(batch.indices):
+        if views == "ten":
+            expected = ten_views(central_square(loader.dataset.images[index], 8), PREPROCESSING)
+            assert np.array_equal(crops[10 * number + 2], expected[2].crop)
+        if views == "central":
+            square = central_square(loader.dataset.images[index], 8)
+            assert np.array_equal(crops[number], square[1:7, 1:7])
 
 
 def test_mean_image_is_subtracted_from_crops_not_from_mirrored_ones():

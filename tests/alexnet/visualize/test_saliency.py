@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from alexnet.data.loader import Batch
+from alexnet.data.batch import Batch
 from alexnet.data.transforms import Preprocessing, View
 from alexnet.inference import layers
 from alexnet.model import AlexNet

@@ -13,6 +13,7 @@ from alexnet.data.commands.check import as_text, findings
 from alexnet.data.commands.contact_sheet import contact_sheet, shown
 from alexnet.data.commands.inspection import find_copies, inspect
 from alexnet.data.readers.demo import DemoDataset
+from alexnet.data.transforms import View
 from alexnet.errors import DataError
 
 
@@ -277,6 +278,6 @@ def test_names_that_a_font_or_a_formula_cannot_take(tmp_path):
 
 def test_a_view_as_a_picture():
     crop = np.array([[[10, 100, 250], [20, 110, 240]]], np.uint8)
-    assert shown(crop, False, np.zeros(3)).tolist() == crop.tolist()
-    mirrored = shown(crop, True, np.array([-15, 0.6, 9]))
+    assert shown(View(crop, False, np.zeros(3))).tolist() == crop.tolist()
+    mirrored = shown(View(crop, True, np.array([-15, 0.6, 9])))
     assert mirrored.tolist() == [[[5, 111, 249], [0, 101, 255]]]
