@@ -18,8 +18,7 @@ from alexnet.run.checkpoint import Checkpoint
 from minigrad import io
 
 DISTANCES = ("euclidean", "cosine")
-# Rows compared at a time. In float64, 1,024 queries of 4,096 values need 34 MB, the rows of the index
-# 67 MB.
+# Rows compared at a time: of 4,096 values in float64, 34 MB of queries and 67 MB of the index.
 QUERY_ROWS, INDEX_ROWS = 1024, 2048
 
 
