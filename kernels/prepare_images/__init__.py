@@ -21,7 +21,7 @@ column in the enlarged image, int32 (N, 2), which have to lie inside. It is bili
 column and then row by row, each time rounded to a gray level, as Pillow does it to the bit: an
 enlarged pixel is
 
-    (pixel[first] * weights[0] + pixel[first + 1] * weights[1] + 2^21) >> 22
+    (pixel[first] * weights[0] + pixel[min(first + 1, side - 1)] * weights[1] + 2^21) >> 22
 
 with `first`, int32 (size,), and `weights`, int32 (size, 2), from `taps`. A GPU gets the small
 images, for 32 pixels that become 256 a fiftieth of the bytes.
@@ -67,15 +67,13 @@ def taps(side: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         size: pixels of the enlarged row, more than `side`.
 
     Returns:
-        first, int32 (size,), and weights, int32 (size, 2), in units of 2^-22; the
-        second weight is 0 where the second pixel would be outside.
+        first, int32 (size,), and weights, int32 (size, 2), in units of 2^-22. Where the second
+        pixel would be outside, it is the last one again.
     """
     center = (np.arange(size) + 0.5) * (side / size)
-    first = np.maximum(center - 1 + 0.5, 0).astype(np.int32)
-    end = np.minimum((center + 1 + 0.5).astype(np.int32), side)
-    pixels = first[:, np.newaxis] + np.arange(2)
-    distance = np.abs(pixels - center[:, np.newaxis] + 0.5)
-    weights = np.where((pixels < end[:, np.newaxis]) & (distance < 1), 1 - distance, 0)
-    weights /= weights[:, :1] + weights[:, 1:]
+    first = np.maximum(center - 0.5, 0).astype(np.int32)
+    distance = np.abs(first[:, np.newaxis] + np.arange(2) + 0.5 - center[:, np.newaxis])
+    weights = np.maximum(1 - distance, 0)
+    weights /= weights.sum(axis=1, keepdims=True)
     integers = (0.5 + weights * (1 << PRECISION_BITS)).astype(np.int32)
     return first, integers
