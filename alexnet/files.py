@@ -153,3 +153,13 @@ def _naming(path: Path) -> Iterator[None]:
         if error.errno is not None and (not error.filename or UNFINISHED in str(error.filename)):
             error.filename = str(path)
         raise
+
+
+def several(paths: Path | str) -> list[Path]:
+    """The paths that a text names: one, or several with commas between them.
+
+    A path that is there is one, with the commas that it may have.
+    """
+    text = os.fspath(paths)
+    names = [] if os.path.exists(text) else [name for name in text.split(",") if name]
+    return [Path(os.path.expanduser(name)) for name in names or [text]]

@@ -29,7 +29,7 @@ TRAIN_ROOT = cli.Option(
     "--train-root",
     type=cli.path,
     metavar="DIR",
-    help="instead, a folder per class with the images to learn from",
+    help="instead, a folder per class with the images to learn from; several with commas between",
 )
 VAL_ROOT = cli.Option(
     "--val-root",

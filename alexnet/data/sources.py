@@ -84,7 +84,8 @@ def load(
         root: the folder with the data; the demo set needs none.
         seed: decides the demo images, and the split of a folder without one.
         train_root, val_root: instead of `root`, the folders with the images of each set, in a
-            folder per class; without `val_root`, those of `train_root` are divided.
+            folder per class, several with commas between them; without `val_root`, those of
+            `train_root` are divided.
         columns: of a table, which hold the images and the labels.
 
     Raises:
@@ -99,7 +100,7 @@ def load(
         raise DataError(f"data set {name!r} needs the folder it lies in: give --data-root DIR")
     try:
         if train_root is not None:
-            return folder.open_separate(Path(train_root), val_root and Path(val_root), seed)
+            return folder.open_separate(train_root, val_root, seed)
         root = Path(root)
         name = recognize(root) if name == "auto" else name
         if name == "table":

@@ -249,8 +249,11 @@ class Checkpoint:
             DataError: one is not there any more.
         """
         roots = {name: self.arguments.get(name) for name in ("data_root", "train_root", "val_root")}
-        for root in roots.values():
-            if root is not None and not os.path.exists(root):
+        paths = (
+            path for root in roots.values() if root is not None for path in files.several(root)
+        )
+        for root in paths:
+            if not os.path.exists(root):
                 seen = "" if os.path.isabs(root) else ", seen from where the run was started"
                 given = [f"--{n.replace('_', '-')} DIR" for n in roots if roots[n] is not None]
                 raise DataError(

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from alexnet import evaluate, train
@@ -155,6 +156,80 @@ def test_one_folder_by_two_names_is_refused(tmp_path, train_root, val_root):
     write_images(tmp_path / "inner", ("blue", "red"), count=2)
     with pytest.raises(DataError, match="are also those to learn from"):
         load("folder", train_root=tmp_path / train_root, val_root=tmp_path / val_root)
+
+
+@pytest.fixture
+def years(tmp_path):
+    """Images of two years, of which one has a class of its own; the names are the same."""
+    write_images(tmp_path / "2025", ("blue", "red"), count=5)
+    write_images(tmp_path / "2026, spring", ("green", "red"), count=5)
+    return [tmp_path / "2025", tmp_path / "2026, spring"]
+
+
+def test_several_folders_are_one_set(years, tmp_path, caplog):
+    # A name with a comma can be given for itself only: among others, a link without one stands in.
+    (tmp_path / "spring").symlink_to(years[1])
+    both = f"{years[0]},{tmp_path / 'spring'}"
+    with caplog.at_level("INFO"):
+        splits = load("folder", train_root=both, seed=3)
+    assert f"train: {years[0]}, {tmp_path / 'spring'}, 3 classes, 16" in caplog.text
+    assert splits["train"].classes == ["blue", "green", "red"]
+    assert np.bincount(splits["train"].labels).tolist() == [4, 4, 8]
+    assert np.bincount(splits["validation"].labels).tolist() == [1, 1, 2]
+    sets = [{*s.files} for s in splits.values()]
+    assert not sets[0] & sets[1]
+    assert len(sets[0] | sets[1]) == 20
+    assert load("folder", train_root=years[1])["train"].classes == ["green", "red"]
+
+    held_out = tmp_path / "a", tmp_path / "b"
+    write_images(held_out[0], ("blue",), count=2)
+    write_images(held_out[1], ("green",), count=1)
+    validation = load("folder", train_root=both, val_root=",".join(map(str, held_out)))[
+        "validation"
+    ]
+    assert validation.classes == ["blue", "green", "red"]
+    assert validation.labels.tolist() == [0, 0, 1]
+
+
+def test_a_run_of_several_folders_is_continued_evaluated_and_prepared(
+    narrow, years, tmp_path, capsys
+):
+    years[1] = years[1].rename(tmp_path / "2026")
+    both = f"{years[0]},{years[1]}"
+    run = tmp_path / "run"
+    options = [*OPTIONS, "--train-root", both, "--out", str(run)]
+    assert train.main([*options, "--max-steps", "2"]) == 0
+    assert resume(run) == 0
+    assert evaluate.main([str(run), "--json"]) == 0
+    assert '"images": 4' in capsys.readouterr().out
+    command = ["prepare", "-", str(tmp_path / "prepared"), "--train-root", both]
+    assert data_command.main(command) == 0
+    assert len(load("shards", tmp_path / "prepared")["train"]) == 16
+
+    years[1].rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert resume(run) == 3
+    assert f"{years[1]}: no such file or folder, but the data" in capsys.readouterr().err
+    assert resume(run, "--train-root", f"{years[0]},{tmp_path / 'moved'}") == 0
+
+
+@pytest.mark.parametrize(
+    "names, expected",
+    [
+        ("{0},{0}/../2025", "would be used twice"),
+        ("{0},{0}/red/sub", "would be used twice"),
+        ("{0},nowhere", "nowhere: no such folder"),
+        ("{0},{0}/../empty", "empty: no folder with images"),
+        (",", ",: no such folder"),
+    ],
+)
+def test_several_folders_that_cannot_be_used(years, tmp_path, names, expected):
+    write_images(years[0] / "red" / "sub", ("blue", "red"), count=1)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=expected):
+        load("folder", train_root=names.format(years[0]))
+    with pytest.raises(DataError, match=expected):
+        load("folder", train_root=years[1], val_root=names.format(years[0]))
 
 
 def test_check_and_prepare(roots, tmp_path, capsys):

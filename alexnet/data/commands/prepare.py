@@ -138,7 +138,7 @@ def _open_source(arguments: argparse.Namespace) -> tuple[Splits, dict[str, Any]]
     options.require_one_root(vars(arguments))
     data, root = arguments.data, None
     roots = {
-        name: str(path.resolve())
+        name: ",".join(str(folder.resolve()) for folder in files.several(path))
         for name in ("train_root", "val_root")
         if (path := getattr(arguments, name)) is not None
     }

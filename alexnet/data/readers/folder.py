@@ -9,11 +9,12 @@ chosen by name, and read when their images are used.
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from alexnet.data.readers.image_tree import (
 )
 from alexnet.data.readers.tiny_imagenet import annotated_files
 from alexnet.errors import DataError
+from alexnet.files import several
 
 VALIDATION_FRACTION = 0.2
 HELD_OUT = " (a fifth of each class, chosen by a hash of the names)"
@@ -91,52 +93,67 @@ def open_splits(root: Path, seed: int = 0) -> Splits:
             "%s: taken as a class, though called like a set; if it is none, move it", path
         )
     _say_unused(layout.unused)
-    train = list_images(layout.train, layout.unused)
+    train = list_images([layout.train], layout.unused)
     if layout.validation is None and layout.test is None:
-        return divided(train, layout.train, seed)
-    opened = {"train": _dataset("train", layout.train, train)}
+        return divided(train, [layout.train], seed)
+    opened = {"train": _dataset("train", [layout.train], train)}
     if layout.validation is None:
-        files = _files_like(train, "validation", layout.test)
-        opened["validation"] = _dataset("validation", layout.test, files, NO_VALIDATION)
+        files = _files_like(train, "validation", [layout.test])
+        opened["validation"] = _dataset("validation", [layout.test], files, NO_VALIDATION)
         return opened
-    files = _files_like(train, "validation", layout.validation)
-    opened["validation"] = _dataset("validation", layout.validation, files)
+    files = _files_like(train, "validation", [layout.validation])
+    opened["validation"] = _dataset("validation", [layout.validation], files)
     if layout.test is not None:
         try:
-            opened["test"] = _dataset("test", layout.test, _files_like(train, "test", layout.test))
+            files = _files_like(train, "test", [layout.test])
+            opened["test"] = _dataset("test", [layout.test], files)
         except DataError as error:  # training does not need it
             logger.warning("not used: %s", error)
     return opened
 
 
-def open_separate(train_root: Path, val_root: Path | None, seed: int = 0) -> Splits:
-    """The sets of two folders, each with a folder per class; without the second as `open_splits`.
+def open_separate(train_root: Path | str, val_root: Path | str | None, seed: int = 0) -> Splits:
+    """The sets of folders of any name, each with a folder per class.
+
+    Args:
+        train_root: a folder, or several, see `files.several`; a class may lie in all of them.
+        val_root: the same for validation; without it, the images are divided as by `open_splits`.
 
     Raises:
-        DataError: see `open_splits`; or the second is the first, or lies inside a class of it.
+        DataError: see `open_splits`; or images would be used twice, since a folder is given twice
+            or lies inside a class of another.
     """
-    _require_folder(train_root)
-    folder = splits.innermost(train_root)
+    roots = _folders(train_root)
+    folders = [splits.innermost(root) for root in roots]
+    _require_apart(folders)
     if val_root is None:
-        return divided(list_images(folder), folder, seed)
-    _require_folder(val_root)
-    # It may lie beside the classes.
-    unused = [path for path in subfolders(folder) if os.path.samefile(path, val_root)]
-    train = list_images(folder, unused)
-    validation = splits.innermost(val_root, train)
-    if not unused and Path(os.path.realpath(validation)).is_relative_to(os.path.realpath(folder)):
-        raise DataError(
-            f"{val_root}: its images are also those to learn from; leave out --val-root to have "
-            "them divided, or move it"
-        )
+        return divided(list_images(folders), folders, seed)
+    val_roots = _folders(val_root)
+    # They may lie beside the classes.
+    unused = [
+        path
+        for folder in folders
+        for path in subfolders(folder)
+        if any(os.path.samefile(path, root) for root in val_roots)
+    ]
+    train = list_images(folders, unused)
+    validation = [splits.innermost(root, train) for root in val_roots]
+    _require_apart(validation)
+    for folder, root in zip(validation, val_roots):
+        beside = any(os.path.samefile(path, root) for path in unused)
+        if not beside and any(_is_inside(folder, other) for other in folders):
+            raise DataError(
+                f"{root}: its images are also those to learn from; leave out --val-root to have "
+                "them divided, or move it"
+            )
     files = _files_like(train, "validation", validation)
     return {
-        "train": _dataset("train", folder, train),
+        "train": _dataset("train", folders, train),
         "validation": _dataset("validation", validation, files),
     }
 
 
-def list_images(folder: Path, unused: Collection[Path] = ()) -> Files:
+def list_images(folders: Sequence[Path], unused: Collection[Path] = ()) -> Files:
     """The images of each class of a training set, classes and files in alphabetical order.
 
     Args:
@@ -145,25 +162,31 @@ def list_images(folder: Path, unused: Collection[Path] = ()) -> Files:
     Raises:
         DataError: fewer than two classes have an image.
     """
-    images = _classes(folder, unused)
+    images = _classes(folders, unused)
     if len(images) >= 2:
         return images
+    place = _names(folders)
     if images:
         (name,) = images
         raise DataError(
-            f"{folder}: all images lie in one folder, {name}, but at least 2 classes are needed; "
+            f"{place}: all images lie in one folder, {name}, but at least 2 classes are needed; "
             f"{splits.ADVICE}"
         )
-    if holds_images_directly(folder):
+    if holds_images_directly(folders[0]):
         raise DataError(
-            f"{folder} holds images directly: it looks like the folder of one class; give its "
+            f"{folders[0]} holds images directly: it looks like the folder of one class; give its "
             "parent, with a folder of images per class"
         )
-    raise DataError(f"{folder}: no folder with images; {splits.ADVICE}")
+    raise DataError(f"{place}: no folder with images; {splits.ADVICE}")
 
 
-def divided(images: Files, root: Path, seed: int) -> Splits:
-    """Hold out a fraction of each class, at least one image where it has two."""
+def divided(images: Files, folders: Sequence[Path], seed: int) -> Splits:
+    """Hold out a fraction of each class, at least one image where it has two.
+
+    Args:
+        folders: that the images lie in.
+    """
+    root = folders[0] if len(folders) == 1 else os.path.commonpath(map(os.path.abspath, folders))
     train, validation = {}, {}
     for name, paths in images.items():
         held_out = min(max(1, round(VALIDATION_FRACTION * len(paths))), len(paths) - 1)
@@ -174,8 +197,8 @@ def divided(images: Files, root: Path, seed: int) -> Splits:
         validation[name] = sorted(ranked[:held_out])
         train[name] = sorted(ranked[held_out:])
     return {
-        "train": _dataset("train", root, train),
-        "validation": _dataset("validation", root, validation, HELD_OUT),
+        "train": _dataset("train", folders, train),
+        "validation": _dataset("validation", folders, validation, HELD_OUT),
     }
 
 
@@ -185,24 +208,53 @@ def rank(seed: int, path: str) -> bytes:
     return hashlib.blake2b(f"{seed}/".encode() + name, digest_size=16).digest()
 
 
+def _folders(roots: Path | str) -> list[Path]:
+    folders = several(roots)
+    for folder in folders:
+        _require_folder(folder)
+    return folders
+
+
 def _require_folder(root: Path) -> None:
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give one that holds a folder of images per class")
 
 
-def _classes(folder: Path, unused: Collection[Path] = ()) -> Files:
+def _require_apart(folders: Sequence[Path]) -> None:
+    for folder, other in itertools.permutations(folders, 2):
+        if _is_inside(folder, other):
+            raise DataError(
+                f"{folder} is also in {other}: its images would be used twice; leave out one of "
+                "the two"
+            )
+
+
+def _is_inside(folder: Path, other: Path) -> bool:
+    """Whether it is the other folder, or lies in it."""
+    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(other))
+
+
+def _names(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))
+
+
+def _classes(folders: Sequence[Path], unused: Collection[Path] = ()) -> Files:
     """The images of each class that has some."""
-    images = files_by_subfolder(folder, unused)
-    empty = [name for name, paths in images.items() if not paths]
-    if empty and len(empty) < len(images):
-        logger.warning(
-            "%s: left out %d folder(s) without an image, such as %s", folder, len(empty), empty[0]
-        )
     classes = defaultdict(list)
-    for name, paths in images.items():
-        if paths:
-            classes[class_name(name)] += paths
-    _warn_of_similar(folder, classes)
+    for folder in folders:
+        images = files_by_subfolder(folder, unused)
+        if len(folders) > 1 and not any(images.values()):
+            raise DataError(f"{folder}: no folder with images; {splits.ADVICE}")
+        empty = [name for name, paths in images.items() if not paths]
+        if empty and len(empty) < len(images):
+            logger.warning(
+                "%s: left out %d folder(s) without an image, such as %s",
+                *(folder, len(empty), empty[0]),
+            )
+        for name, paths in images.items():
+            if paths:
+                classes[class_name(name)] += paths
+    _warn_of_similar(_names(folders), classes)
     return {name: sorted(classes[name]) for name in sorted(classes)}
 
 
@@ -211,42 +263,43 @@ def _similar(name: str) -> str:
     return name.strip().casefold()
 
 
-def _warn_of_similar(folder: Path, classes: Collection[str]) -> None:
+def _warn_of_similar(place: str, classes: Collection[str]) -> None:
     names: dict[str, str] = {}
     for name in sorted(classes):
         other = names.setdefault(_similar(name), name)
         if other != name:
-            logger.warning("%s: %r and %r are two classes; is one meant?", folder, other, name)
+            logger.warning("%s: %r and %r are two classes; is one meant?", place, other, name)
 
 
-def _files_like(train: Files, split: str, folder: Path) -> Files:
+def _files_like(train: Files, split: str, folders: Sequence[Path]) -> Files:
     """The images of another set, with the classes of the training set.
 
     Raises:
         DataError: there are none, or of a class that is not in the training set.
     """
-    images = annotated_files(folder) or _classes(folder)
-    if not images and holds_images_directly(folder):
+    place = _names(folders)
+    images = (len(folders) == 1 and annotated_files(folders[0])) or _classes(folders)
+    if not images and holds_images_directly(folders[0]):
         raise DataError(
-            f"{folder}: the set for {split} holds images directly; {splits.ADVICE}, or give "
+            f"{place}: the set for {split} holds images directly; {splits.ADVICE}, or give "
             "--train-root DIR alone to divide the training images"
         )
     if not images:
-        raise DataError(f"{folder}: the set for {split} has no folder with images")
+        raise DataError(f"{place}: the set for {split} has no folder with images")
     if unknown := sorted(images.keys() - train.keys()):
         raise DataError(
-            f"{folder}: the set for {split} has classes that the one for training does not: "
+            f"{place}: the set for {split} has classes that the one for training does not: "
             f"{_some(unknown)}{_meant(unknown, train)}"
         )
     if missing := sorted(train.keys() - images.keys()):
-        logger.warning("%s: the set for %s has no image of %s", folder, split, _some(missing))
+        logger.warning("%s: the set for %s has no image of %s", place, split, _some(missing))
     return {name: images.get(name, []) for name in train}
 
 
-def _dataset(split: str, folder: Path, images: Files, note: str = "") -> FolderDataset:
+def _dataset(split: str, folders: Sequence[Path], images: Files, note: str = "") -> FolderDataset:
     """The set, after a line that says what it is."""
     dataset = FolderDataset(images)
-    splits.say_set(split, folder, dataset, note)
+    splits.say_set(split, _names(folders), dataset, note)
     return dataset
 
 

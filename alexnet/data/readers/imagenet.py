@@ -99,7 +99,7 @@ def _open_train(root: Path) -> Dataset:
         # A name begins with the class: n01440764_10026.JPEG.
         return TarDataset(images, images.index["name"].astype("S9").astype(str))
     if place.is_dir():
-        return FolderDataset(list_images(place))
+        return FolderDataset(list_images([place]))
     raise DataError(f"{root}: no training images; put {TRAIN_TAR} or its classes in train/ there")
 
 
@@ -116,7 +116,7 @@ def _open_validation(root: Path) -> Dataset:
             files.setdefault(synset, []).append(str(place / name))
         return FolderDataset({synset: files[synset] for synset in sorted(files)})
     if place.is_dir():
-        return FolderDataset(list_images(place))
+        return FolderDataset(list_images([place]))
     raise DataError(
         f"{root}: no validation images; put {VALIDATION_TAR} and {imagenet_devkit.ARCHIVE} there"
     )

@@ -89,7 +89,7 @@ def open_splits(root: Path, seed: int = 0, columns: Columns = BY_NAME) -> Splits
     if len(train) < 2:
         raise DataError(f"{root}: at least 2 classes with images to learn from are needed")
     if not sets.keys() & {"validation", "test"}:
-        return folder.divided(train, _folder_of(root), seed)
+        return folder.divided(train, [_folder_of(root)], seed)
     opened = {"train": _dataset("train", root, train)}
     held_out = "validation" if "validation" in sets else "test"
     note = "" if held_out == "validation" else folder.NO_VALIDATION
