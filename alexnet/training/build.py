@@ -68,6 +68,7 @@ def build_trainer(
     # Both columns compute all of a batch.
     sharing = Team() if settings.columns == 2 else team
     network = _build_network(settings, len(train.classes))
+    _freeze(network, settings.freeze or [])
     plan = memory_plan.make(network, settings, sharing.size)
     if check_memory:
         plan.require(resources.available_memory(device, team.local_size))
@@ -81,7 +82,6 @@ def build_trainer(
     else:
         preprocessing = team.from_leader(lambda: data.make_preprocessing(settings, train))
     loaders = data.make_loaders(settings, train, validation, preprocessing, sharing)
-    _freeze(model, settings.freeze or [])
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))
     loss = TrainingLoss(

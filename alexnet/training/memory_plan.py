@@ -2,7 +2,7 @@
 
 The memory of a run is estimated as
 
-    LIBRARY_BYTES  +  parameters, their gradients and the optimizer's state
+    LIBRARY_BYTES  +  parameters, and of those that learn, gradients and the optimizer's state
     +  KERNEL_FACTOR * weights of the largest convolution
     +  (input and outputs of all layers) * images that the watch looks at
     +  WORKING_FACTOR * (input and outputs of all layers) * images processed at once
@@ -136,11 +136,14 @@ class Plan:
 def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
     """The plan of a run, whose image size is settled; the network has to be on the CPU still.
 
+    What is frozen has to be so already.
+
     Args:
         processes: among which the parts of a batch are divided.
     """
     costs = layer_costs(model, settings.image_size)
     parameters = sum(cost.parameters for cost in costs)
+    learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     pixels = 3 * settings.image_size**2
     outputs = FLOAT_BYTES * pixels + sum(cost.output_bytes for cost in costs)
     on_host = settings.backend == "cpu"
@@ -148,20 +151,20 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
     libraries = LIBRARY_BYTES if on_host else 0
     kernels = KERNEL_FACTOR * max(layer.weight.numel() for layer in convolutions(model).values())
     arrays_loaded = 1 + BATCHES_AHEAD_PER_WORKER * settings.workers if on_host else 2
-    states = OPTIMIZER_STATES[settings.optimizer] + (settings.ema is not None)
+    states, averages = OPTIMIZER_STATES[settings.optimizer], int(settings.ema is not None)
     return Plan(
         parameters=parameters,
         multiply_adds=sum(cost.multiply_adds for cost in costs),
         fixed=int(libraries)
-        + FLOAT_BYTES * ((2 + states) * parameters + kernels)
+        + FLOAT_BYTES * ((1 + averages) * parameters + (1 + states) * learning + kernels)
         + PROBE_IMAGES * outputs,
-        accumulated=FLOAT_BYTES * parameters,
+        accumulated=FLOAT_BYTES * learning,
         loaded=pixels * arrays_loaded,
         outputs=outputs,
         batch_size=settings.batch_size,
         parts=settings.accumulate,
         processes=processes,
-        checkpoint=FLOAT_BYTES * (1 + states) * parameters,
+        checkpoint=FLOAT_BYTES * (1 + states + averages) * parameters,
         # Besides those kept the last, the best, and the next one while it is written.
         checkpoints=settings.keep + 3,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from alexnet import train
 from alexnet.errors import OutOfMemory
-from alexnet.inference.layers import convolutions
+from alexnet.inference.layers import convolutions, named_layers
 from alexnet.model import AlexNet, AlexNetOWT
 from alexnet.training import memory_plan, resources
 from alexnet.training.memory_plan import KERNEL_FACTOR, LIBRARY_BYTES, WORKING_FACTOR
@@ -64,6 +64,21 @@ def test_the_watch_uses_the_memory_of_a_batch_of_as_many_images():
     of_step = made.loaded + WORKING_FACTOR * made.outputs
     assert one_more(PROBE_IMAGES) == pytest.approx(of_step, abs=1)
     assert one_more(PROBE_IMAGES - 1) == pytest.approx(of_step - made.outputs, abs=1)
+
+
+def test_frozen_layers_have_neither_gradients_nor_states():
+    network = NarrowAlexNet(3, 67)
+    settings = Settings(image_size=67, batch_size=8, optimizer="adam", ema=0.99, accumulate=2)
+    before = memory_plan.make(network, settings)
+    parameters = list(named_layers(network)["fc6"].parameters())
+    for parameter in parameters:
+        parameter.requires_grad = False
+    frozen = sum(parameter.numel() for parameter in parameters)
+    after = memory_plan.make(network, settings)
+    assert before.fixed - after.fixed == 4 * 3 * frozen
+    assert before.accumulated - after.accumulated == 4 * frozen
+    # Averages are of all parameters, and files have zeros for the states that are missing.
+    assert after.checkpoint == before.checkpoint == 4 * 4 * before.parameters
 
 
 def test_what_makes_it_larger():
