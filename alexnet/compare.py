@@ -3,6 +3,7 @@
 import argparse
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ examples:
       also their curves, and the images that some of them get right and others do not
 """
 # Of all values of a setting, in a terminal of 80, and of one of them at least.
-VALUE_COLUMNS, MIN_COLUMNS = 58, 8
+LINE_COLUMNS = 80
 PATH_COLUMNS = 70
 
 
@@ -126,12 +127,7 @@ def as_text(names: list[str], settings: list[dict[str, Any]], results: list[Resu
     paths = [text.cut(cli.one_line(name), PATH_COLUMNS) for name in names]
     parts = [text.table([["run", ""], *map(list, zip(numbers, paths))], texts=2)]
     if values := differing(names, settings):
-        width = max(MIN_COLUMNS, VALUE_COLUMNS // len(names) - 2)
-        rows = [
-            [name.replace("_", "-"), *(text.cut(value, width) for value in of_runs)]
-            for name, of_runs in values.items()
-        ]
-        parts.append(text.table([["settings that differ", *numbers], *rows]))
+        parts.append("\n".join(["settings that differ", *_differing_lines(numbers, values)]))
     else:
         parts.append("no setting differs that decides what is computed")
     rows = [["", "top-1", "95% interval", "loss"]]
@@ -154,6 +150,19 @@ def as_text(names: list[str], settings: list[dict[str, Any]], results: list[Resu
         "validation images, which flatters all of them; --split test does not."
     )
     return "\n\n".join(parts)
+
+
+def _differing_lines(numbers: list[str], values: dict[str, list[str]]) -> Iterator[str]:
+    """A line for each setting; where its values are too long for that, one for each run."""
+    for name, of_runs in values.items():
+        cells = [f"{number} {value}" for number, value in zip(numbers, of_runs)]
+        line = f"  {name.replace('_', '-')}  {'  '.join(cells)}"
+        if text.columns(line) <= LINE_COLUMNS:
+            yield line
+        else:
+            yield f"  {name.replace('_', '-')}"
+            for cell in cells:
+                yield f"    {text.cut(cell, LINE_COLUMNS - 4)}"
 
 
 def as_json(

@@ -10,7 +10,7 @@ from alexnet.errors import DataError, UsageError
 from alexnet.inference import inputs, options
 from alexnet.inference.results import Prediction
 from alexnet.visualize import result_figures
-from alexnet.visualize.result_figures import PICTURED_IMAGES
+from alexnet.visualize.result_figures import PICTURED_CLASSES, PICTURED_IMAGES
 
 NAME = "python -m alexnet.predict"
 EXAMPLES = f"""\
@@ -43,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         "--picture",
         type=cli.picture,
         metavar="FILE",
-        help=f"draw images and probabilities, of up to {PICTURED_IMAGES} images, as .png or .svg",
+        help=f"draw images and their {PICTURED_CLASSES} most probable classes, of up to "
+        f"{PICTURED_IMAGES} images, as .png or .svg",
     )
     return parser
 

@@ -30,10 +30,9 @@ examples:
   {NAME} --csv runs.csv --html runs.html
       the same as files, with every setting in the table
 """
-# Settings that decide where a run lies and how it is computed, and not what it computes.
+# Settings that decide how a run is computed and what it keeps, and not what it computes.
 ELSEWHERE = {
-    *("backend", "data_root", "train_root", "val_root", "image_column", "label_column"),
-    *("workers", "keep", "save_every"),
+    *("backend", "image_column", "label_column", "workers", "keep", "save_every"),
     *("log_every", "tensorboard", "snapshot_filters", "max_pixels", "accumulate", "columns"),
     *("bad_images", "max_bad_images"),
 }

@@ -25,13 +25,13 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
     """The costs as text, with totals."""
     costs = layer_costs(model, image_size)
     lines = [
-        f"{'layer':<10}{'kind':<19}{'output':>15}{'parameters':>13}{'multiply-adds':>15}"
+        f"{'layer':<10}{'kind':<18}{'output':>13}{'parameters':>13}{'multiply-adds':>15}"
         f"{'output MB':>11}"
     ]
     for cost in costs:
         shape = "x".join(map(str, cost.output_shape))
         lines.append(
-            f"{cost.name:<10}{cost.kind:<19}{shape:>15}{cost.parameters:>13,}"
+            f"{cost.name:<10}{cost.kind:<18}{shape:>13}{cost.parameters:>13,}"
             f"{cost.multiply_adds:>15,}{cost.output_bytes * batch_size / 1e6:>11.1f}"
         )
     parameters = sum(cost.parameters for cost in costs)
@@ -39,13 +39,14 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
     activations = sum(cost.output_bytes for cost in costs) * batch_size
     lines += [
         "-" * len(lines[0]),
-        f"{'total':<44}{parameters:>13,}{multiply_adds:>15,}{activations / 1e6:>11.1f}",
+        f"{'total':<41}{parameters:>13,}{multiply_adds:>15,}{activations / 1e6:>11.1f}",
         "",
         f"One image: {2 * multiply_adds / 1e9:.2f} GFLOP forward, "
         f"{6 * multiply_adds / 1e9:.2f} GFLOP forward and backward.",
         f"Memory: parameters {4 * parameters / 1e6:.0f} MB, with gradients and momentum "
-        f"{12 * parameters / 1e6:.0f} MB; outputs of all layers at batch size {batch_size} "
-        f"{activations / 1e6:.0f} MB, kept for the backward pass.",
+        f"{12 * parameters / 1e6:.0f} MB;",
+        f"outputs of all layers at batch size {batch_size} {activations / 1e6:.0f} MB, kept for "
+        "the backward pass.",
     ]
     return "\n".join(lines)
 

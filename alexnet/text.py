@@ -15,6 +15,11 @@ from alexnet import cli
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+def percentage(share: float) -> str:
+    """A probability in whole percents, as it is drawn where there is little room."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
 def drawable(text: str) -> str:
     """The text with a question mark for whatever pictures and HTML pages cannot hold."""
     return _NOT_IN_XML.sub("?", text)

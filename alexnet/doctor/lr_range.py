@@ -11,6 +11,8 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from alexnet.data.batch import Share, sent_ahead
 from alexnet.errors import Diverged
 from alexnet.style import BLUE, GRAY, VERMILION, new_figure, plain
@@ -48,13 +50,15 @@ class Curve(NamedTuple):
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """From where the loss falls to a safe distance from its lowest; None if it never falls.
+        """From where the loss falls to a safe distance from its lowest.
+
+        None if the mean never falls by more than the losses of two batches differ, by their median.
 
         Where it falls so steeply that there is no such distance, both are the rate there.
         """
         lowest = min(range(len(self.means)), key=self.means.__getitem__)
         fall = self.means[0] - self.means[lowest]
-        if not fall > 0:
+        if len(self.losses) < 2 or not fall > np.median(np.abs(np.diff(self.losses))):
             return None
         level = self.means[0] - BEGUN_SHARE * fall
         begun = next(i for i, mean in enumerate(self.means) if mean <= level)

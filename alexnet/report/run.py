@@ -4,6 +4,7 @@ import math
 import statistics
 from datetime import timedelta
 
+from alexnet import runs
 from alexnet.model import parameter_count
 from alexnet.report.content import Missing, Report
 from alexnet.report.html import figure, pairs, picture, table, text
@@ -44,7 +45,13 @@ def setup(report: Report) -> str:
         arguments, _ = report.run_json()
     except Missing:
         arguments = report.checkpoint.arguments  # of the start of the run
-    return pairs([(name.replace("_", " "), value) for name, value in arguments.items()])
+    settings = runs.flat(arguments)
+    return pairs(
+        [
+            (name.replace("_", " "), runs.shown(value) if isinstance(value, list | dict) else value)
+            for name, value in settings.items()
+        ]
+    )
 
 
 def learning_curves(report: Report) -> str:

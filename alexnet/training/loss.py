@@ -96,7 +96,8 @@ def _rows(path: Path) -> Iterator[tuple[str, float]]:
             if not row or (reader.line_num == 1 and row[1:] == ["weight"]):
                 continue
             if len(row) != 2:
-                raise UsageError(f"{where}: expected CLASS,WEIGHT, got {','.join(row)!r}")
+                advice = "; a name with commas stands in quotation marks" if len(row) > 2 else ""
+                raise UsageError(f"{where}: expected CLASS,WEIGHT, got {','.join(row)!r}{advice}")
             if row[0] in known:
                 raise UsageError(f"{where}: {row[0]!r} has a weight already")
             known.add(row[0])

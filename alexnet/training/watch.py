@@ -195,7 +195,8 @@ class Watch(Observer):
         share = np.bincount(labels).max() / len(labels)
         luck = 3 * math.sqrt(share * (1 - share) / len(labels))
         if (
-            share <= MAX_MAJORITY_SHARE
+            share + luck < 1  # else there are too few images to tell
+            and share <= MAX_MAJORITY_SHARE
             and row["train_loss"] < MEMORIZED_LOSS_SHARE * self._guessing
             and row["val_top1"] < share + luck
         ):

@@ -114,7 +114,7 @@ def curves_figure(runs: list[Run]) -> Figure:
         axes.set_xlabel("epoch", fontsize=SMALL)
         whole_numbers(axes.xaxis)
     for axes in (loss, lr, speed):
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.04 * axes.get_ylim()[1])
     for axes in (top1, top5):
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter("{x:.0%}")

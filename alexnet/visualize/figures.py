@@ -26,7 +26,8 @@ def training_curves(rows: list[Row], num_classes: int, path: Path) -> None:
     _curve(loss, rows, "train_loss", "training", TRAINING, "-")
     _curve(loss, rows, "val_loss", "validation", VALIDATION, "-")
     _reference(loss, math.log(num_classes), f"guessing: ln {num_classes}")
-    loss.set(title="Cross-entropy loss per image", xlabel="epoch", ylim=(0, None))
+    loss.set(title="Cross-entropy loss per image", xlabel="epoch")
+    loss.set_ylim(0, 1.04 * loss.get_ylim()[1])
 
     _curve(accuracy, rows, "val_top5", "validation, top-5", VALIDATION, "--")
     _curve(accuracy, rows, "val_top1", "validation, top-1", VALIDATION, "-")

@@ -165,7 +165,7 @@ def kernels(
         chosen = chosen_channels(trained, layer, channels)
         return slices_figure(weights, convolution.groups, chosen, title)
     epoch = trained.checkpoint.training.get("epoch")
-    when = f" after epoch {epoch}" if epoch else ""
+    when = f", {epoch_name(epoch)}" if epoch else ""
     columns = layers.columns(trained.model, layer)
     return kernels_figure(weights, columns, title + when, normalize)
 
@@ -190,7 +190,7 @@ def kernels_by_epoch(
         snapshots = {epoch: filter_snapshots.of_epoch(snapshots, epoch) for epoch in epochs}
     if epochs and len(epochs) == 1:
         (weights,) = snapshots.values()
-        return kernels_figure(weights, columns, f"{title} {epoch_name(epochs[0])}", normalize)
+        return kernels_figure(weights, columns, f"{title}, {epoch_name(epochs[0])}", normalize)
     return epochs_figure(snapshots, columns, title, normalize)
 
 

@@ -193,7 +193,8 @@ def thumbnails_figure(found: Map, dataset: Dataset, checkpoint: Checkpoint) -> F
     order = np.argsort(((places - cells - 0.5) ** 2).sum(axis=1), kind="stable")
     _, first = np.unique(cells[order], axis=0, return_index=True)
     columns, rows = cells.max(axis=0) + 1
-    figure, axes = _page(found.title, np.zeros(2), np.array([columns, rows]), legend=0)
+    title = found.title if len(first) == len(points) else f"{found.title}, {len(first):,} drawn"
+    figure, axes = _page(title, np.zeros(2), np.array([columns, rows]), legend=0)
     limits = axes.get_xlim(), axes.get_ylim()
     for position in order[first]:
         index = found.indices[position]

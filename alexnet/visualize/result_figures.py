@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data import Dataset
 from alexnet.data.batch import Batch
 from alexnet.data.labels import caption
@@ -167,7 +167,7 @@ def reliability_diagram(results: Results, title: str) -> Figure:
     middles = (np.arange(bins) + 0.5) / bins
     above.plot([0, 1], [0, 1], color=GRAY, linestyle="--", linewidth=1)
     above.bar(middles, found.accuracy, 0.92 / bins, color=BAR, edgecolor=BLUE)
-    above.plot(found.confidence, found.accuracy, "o", color=BLUE, markersize=3)
+    above.plot(found.confidence, found.accuracy, "o", color=BLUE, markersize=3, clip_on=False)
     above.set_ylabel("share that is right")
     above.set_title(
         f"{title}\ncalibration error {error.value:.1%}; by chance {error.by_chance:.1%}",
@@ -278,6 +278,6 @@ def _draw_bars(axes: Axes, item: Prediction, bars: int) -> None:
         axes.text(
             0.015, place, fitted(caption(name), 1.25, 7, style["weight"]), parse_math=False, **style
         )
-        axes.text(1.25, place, f"{probability:.0%}", ha="right", **style)
+        axes.text(1.25, place, text.percentage(probability), ha="right", **style)
     axes.set_xlim(0, 1.25)  # beside a full bar there is room for its percentage
     axes.set_ylim(bars - 0.5, -0.5)

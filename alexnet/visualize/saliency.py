@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from alexnet import cli
+from alexnet import cli, text
 from alexnet.data import Dataset
 from alexnet.data.labels import display_name
 from alexnet.errors import UsageError
@@ -293,8 +293,8 @@ def saliency_figure(
         "Grad-CAM: what speaks\nfor the class in conv5",
         f"change of the probability\nbehind a square of {square} pixels",
     )
-    for column, text in enumerate(headings):
-        add_text(figure, _left(column), 0.08, text, fontsize=NORMAL, weight="bold")
+    for column, heading in enumerate(headings):
+        add_text(figure, _left(column), 0.08, heading, fontsize=NORMAL, weight="bold")
     for row, (picture, result) in enumerate(rows):
         top = HEADER + row * (CELL + TITLE) + TITLE
         image, gradient, cam, occlusion = (
@@ -317,7 +317,7 @@ def _left(column: int) -> float:
 def _draw_image(axes: Axes, picture: Picture, result: Saliency, classes: list[str]) -> None:
     names = [pictures.class_name(classes, n) for n in (result.predicted, picture.label)]
     predicted, true = (fitted(name, CELL - 0.65, NORMAL) for name in names)
-    title = f"as: {predicted}, {result.probability:.0%}"
+    title = f"as: {predicted}, {text.percentage(result.probability)}"
     if true:
         title = f"is: {true}\n{title}"
     axes.set_title(title, fontsize=NORMAL, loc="left", pad=3, parse_math=False)

@@ -30,9 +30,9 @@ def test_settings_and_networks(undisturbed, other, photos, capsys):
     text = capsys.readouterr().out
     assert text.splitlines()[2].startswith(f"[2]  {str(other)[:40]}")
     assert max(map(len, text.splitlines())) <= 80
-    cells = [line.split() for line in text.splitlines()]
-    assert ["seed", "0", "3"] in cells and ["epochs", "2", "1"] in cells
-    assert ["norm", "alpha=0.4096", "kind=none"] in cells
+    lines = text.splitlines()
+    assert "  seed  [1] 0  [2] 3" in lines and "  epochs  [1] 2  [2] 1" in lines
+    assert "  norm  [1] alpha=0.4096  [2] kind=none" in lines
     assert run(*command, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     right = [load(folder).evaluate(photos, split="train").rank == 1 for folder in command[:2]]

@@ -77,10 +77,10 @@ def probabilities(network, path, views=1):
     """Computed without the loader: float64 (C,)."""
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
-    crops = (
+    views_of_it = (
         ten_views(pixels, PREPROCESSING) if views == 10 else [central_view(pixels, PREPROCESSING)]
     )
-    inputs = [crop[:, ::-1] if flip else crop for crop, flip, _ in crops]
+    inputs = [view.crop[:, ::-1] if view.flip else view.crop for view in views_of_it]
     inputs = (np.stack(inputs).transpose(0, 3, 1, 2) - MEAN_IMAGE) / np.float32(50)
     logits = network.eval()(Tensor(np.ascontiguousarray(inputs, np.float32))).numpy()
     powers = np.exp(logits.astype(np.float64))

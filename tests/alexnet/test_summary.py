@@ -17,7 +17,8 @@ def test_costs_of_the_paper_s_network(capsys):
     assert norm1 == ["norm1", "LocalResponseNorm", "96x55x55", "0", "0", "0.0"]
     total = next(line.split() for line in lines if line.startswith("total"))
     assert total[1:3] == ["60,965,224", "724,406,816"]
-    assert "parameters 244 MB, with gradients and momentum 732 MB" in lines[-1]
+    assert "parameters 244 MB, with gradients and momentum 732 MB;" in lines[-2]
+    assert max(map(len, lines)) <= 80
 
 
 def test_options(capsys):

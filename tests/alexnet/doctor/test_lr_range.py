@@ -45,6 +45,7 @@ def test_the_range_by_hand():
     rates = curve_of([1.0] * 6).rates
     assert curve_of([2.0, 2.0, 1.8, 1.2, 1.0, 4.0]).bounds == (rates[2], 0.3 * rates[4])
     assert curve_of([1.0, 1.0, 1.1, 2.0, 3.0, 4.0]).bounds is None  # it never falls
+    assert curve_of([2.0, 2.1, 1.9, 2.1, 1.9, 2.0]).bounds is None  # batches differ
     # Too steep for a safe distance.
     assert curve_of([2.0, 1.0, 3.0, 3.0, 3.0, 3.0]).bounds == (rates[1], rates[1])
     assert lr_range.figure(curve_of([1.0, 2.0]), "none").axes[0].get_xscale() == "log"
