@@ -17,6 +17,7 @@ from alexnet.errors import UsageError
 from alexnet.inference import options, pairs
 from alexnet.inference.results import Results, mean
 from alexnet.inference.trained import Trained
+from alexnet.run import setting_texts
 from alexnet.visualize import curves
 
 NAME = "python -m alexnet.compare"
@@ -72,7 +73,7 @@ def _run(argv: list[str] | None) -> int:
         trained = options.network(arguments)
         dataset = _same_images(dataset, arguments, trained)
         results.append(trained.evaluate(dataset, split=arguments.split, views=arguments.views))
-        settings.append(runs.flat(trained.checkpoint.arguments))
+        settings.append(setting_texts.flat(trained.checkpoint.arguments))
     assert dataset is not None
     results = _of_the_same_images(results)
     if arguments.json:
@@ -118,7 +119,7 @@ def differing(names: list[str], settings: list[dict[str, Any]]) -> dict[str, lis
     found = runs.differing_settings(listed)
     if len({own.get("epochs") for own in settings}) > 1:
         found.append("epochs")
-    return {name: [runs.shown(own.get(name)) for own in settings] for name in found}
+    return {name: [setting_texts.shown(own.get(name)) for own in settings] for name in found}
 
 
 def as_text(names: list[str], settings: list[dict[str, Any]], results: list[Results]) -> str:

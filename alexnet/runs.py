@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from alexnet import cli, files, table_files, text
 from alexnet.errors import CheckpointError, UsageError
 from alexnet.inference.results import Estimate, proportion
-from alexnet.model import layer_values
 from alexnet.report import html as html_page
-from alexnet.run import checkpoint_files
+from alexnet.run import checkpoint_files, setting_texts
 from alexnet.run.folder import LOCK, RUN_JSON, RUNS
 from alexnet.run.metrics import Row, read_rows
 from alexnet.training.declaration import option_name
@@ -180,7 +179,7 @@ def read(folder: Path, name: str = "") -> Run:
     path = folder / RUN_JSON
     try:
         content = json.loads(path.read_text("utf-8"))
-        settings, starts = flat(dict(content["arguments"])), list(content["starts"])
+        settings, starts = setting_texts.flat(dict(content["arguments"])), list(content["starts"])
         started = str(starts[0]["time"]) if starts else ""
         diverged = bool(starts and starts[-1].get("diverged"))
         rows = [row for row in read_rows(folder) if _is_complete(row)]
@@ -243,7 +242,7 @@ def _chosen(runs: list[Run], conditions: list[tuple[str, str]]) -> list[Run]:
     for name, value in conditions:
         if name not in known:
             raise UsageError(f"--where {name}={value}: no run has such a setting")
-        runs = [run for run in runs if shown(_setting(run, name)) == value]
+        runs = [run for run in runs if setting_texts.shown(_setting(run, name)) == value]
     if not runs:
         wanted = " ".join(f"{name}={value}" for name, value in conditions)
         raise UsageError(f"no run with {wanted}")
@@ -257,24 +256,9 @@ def _setting(run: Run, name: str) -> Any:
 def differing_settings(runs: list[Run]) -> list[str]:
     """The names of the settings that decide what a run computes and are not the same in all."""
     names = dict.fromkeys(name for run in runs for name in run.settings if name not in ELSEWHERE)
-    values = {name: {shown(run.settings.get(name)) for run in runs} for name in names}
+    values = {name: {setting_texts.shown(run.settings.get(name)) for run in runs} for name in names}
     # How long a run is stands in the table anyway.
     return [name for name in names if len(values[name]) > 1 and name != "epochs"]
-
-
-def flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings, with those of the network's variant by their own names."""
-    others = {name: value for name, value in settings.items() if name != "network"}
-    return others | (settings.get("network") or {})
-
-
-def shown(value: Any) -> str:
-    """The value of a setting for people, as it would be typed where that is possible."""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    if isinstance(value, dict) and layer_values.DEFAULT not in value:
-        return ",".join(f"{name}={shown(own)}" for name, own in value.items())
-    return "none" if value is None else layer_values.text(value)
 
 
 def as_text(runs: list[Run], differing: list[str]) -> str:
@@ -284,11 +268,9 @@ def as_text(runs: list[Run], differing: list[str]) -> str:
     lines = [table[0]]
     for run, line in zip(runs, table[1:]):
         lines.append(line)
-        words = [
-            text.cut(cli.one_line(f"{option_name(name)} {shown(run.settings.get(name))}"), WIDTH)
-            for name in differing
-        ]
-        lines += _wrapped(words)
+        values = [setting_texts.shown(run.settings.get(name)) for name in differing]
+        words = [f"{option_name(name)} {value}" for name, value in zip(differing, values)]
+        lines += _wrapped([text.cut(cli.one_line(word), WIDTH) for word in words])
     return "\n".join(lines)
 
 
@@ -330,7 +312,9 @@ def columns(runs: list[Run]) -> dict[str, list[Any]]:
         "validation_images": [run.validation_images for run in runs],
         "hours": [run.hours for run in runs],
     }
-    return table | {name: [shown(run.settings.get(name)) for run in runs] for name in names}
+    for name in names:
+        table[name] = [setting_texts.shown(run.settings.get(name)) for run in runs]
+    return table
 
 
 def _known(value: float) -> float | None:
@@ -349,7 +333,7 @@ def _page(folder: Path, runs: list[Run], differing: list[str]) -> str:
 
 
 def _differences(run: Run, differing: list[str]) -> list[str]:
-    return [shown(run.settings.get(name)) for name in differing]
+    return [setting_texts.shown(run.settings.get(name)) for name in differing]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,10 +4,10 @@ import math
 import statistics
 from datetime import timedelta
 
-from alexnet import runs
 from alexnet.model import parameter_count
 from alexnet.report.content import Missing, Report
 from alexnet.report.html import figure, pairs, picture, table, text
+from alexnet.run import setting_texts
 from alexnet.run.metrics import Row
 from alexnet.visualize import curves
 
@@ -45,13 +45,11 @@ def setup(report: Report) -> str:
         arguments, _ = report.run_json()
     except Missing:
         arguments = report.checkpoint.arguments  # of the start of the run
-    settings = runs.flat(arguments)
-    return pairs(
-        [
-            (name.replace("_", " "), runs.shown(value) if isinstance(value, list | dict) else value)
-            for name, value in settings.items()
-        ]
-    )
+    rows = []
+    for name, value in setting_texts.flat(arguments).items():
+        is_text = not isinstance(value, list | dict)
+        rows.append((name.replace("_", " "), value if is_text else setting_texts.shown(value)))
+    return pairs(rows)
 
 
 def learning_curves(report: Report) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from alexnet import cli
 from alexnet.data import options as data_options
 from alexnet.errors import CheckpointError, UsageError
+from alexnet.files import several
 from alexnet.model import chosen_variants, layer_values
 from alexnet.precision import require_available
 from alexnet.run.checkpoint import Checkpoint
@@ -27,6 +28,7 @@ from alexnet.training.recipes import (
 from alexnet.training.settings import NetworkOptions, Settings, options
 
 COMMAND = "python -m alexnet.train"
+SEVERAL = ("train_root", "val_root")  # of these a setting names one path or more
 EXAMPLES = f"""\
 examples:
   {COMMAND}
@@ -147,7 +149,12 @@ def _divided(given: dict[str, Any]) -> tuple[dict[str, Any], Invocation]:
     names = {setting.name for setting in fields(Invocation)}
     invocation = Invocation(**{name: given.pop(name) for name in names & given.keys()})
     # Settings are stored as JSON, which has no paths.
-    settings = {k: _stored(v) if isinstance(v, Path) else v for k, v in given.items()}
+    settings = {
+        name: ",".join(map(_stored, several(value) if name in SEVERAL else [value]))
+        if isinstance(value, Path)
+        else value
+        for name, value in given.items()
+    }
     return settings, invocation
 
 

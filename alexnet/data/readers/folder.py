@@ -127,7 +127,9 @@ def open_separate(train_root: Path | str, val_root: Path | str | None, seed: int
     folders = [splits.innermost(root) for root in roots]
     _require_apart(folders)
     if val_root is None:
-        return divided(list_images(folders), folders, seed)
+        train = list_images(folders)
+        _require_classes(folders, train)
+        return divided(train, folders, seed)
     val_roots = _folders(val_root)
     # They may lie beside the classes.
     unused = [
@@ -137,6 +139,7 @@ def open_separate(train_root: Path | str, val_root: Path | str | None, seed: int
         if any(os.path.samefile(path, root) for root in val_roots)
     ]
     train = list_images(folders, unused)
+    _require_classes(folders, train)
     validation = [splits.innermost(root, train) for root in val_roots]
     _require_apart(validation)
     for folder, root in zip(validation, val_roots):
@@ -227,6 +230,16 @@ def _require_apart(folders: Sequence[Path]) -> None:
                 f"{folder} is also in {other}: its images would be used twice; leave out one of "
                 "the two"
             )
+
+
+def _require_classes(folders: Sequence[Path], images: Files) -> None:
+    """Raise if the folders hold sets, such as train/ and val/, where they should hold classes."""
+    named = splits.by_split(images)
+    if "train" in named and len(named) > 1 and len(images) <= len(named) + 1:
+        raise DataError(
+            f"{_names(folders)} holds {', '.join(images)}, which look like sets and not like "
+            "classes: give --data-root, or the folder of one set"
+        )
 
 
 def _is_inside(folder: Path, other: Path) -> bool:

@@ -166,5 +166,7 @@ def _kaggle_synsets(path: Path) -> dict[str, str]:
         match = pattern.fullmatch(line)
         if match is None:
             raise DataError(f"{path}: line {number} is not an image and its class; get it again")
-        synsets[f"{match[1]}.JPEG"] = match[2]
+        name = f"{match[1]}.JPEG"
+        if synsets.setdefault(name, match[2]) != match[2]:
+            raise DataError(f"{path}: {match[1]} has two classes; get it again")
     return synsets

@@ -13,6 +13,7 @@ import csv
 import itertools
 import json
 import logging
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 from alexnet.data.dataset import Splits
 from alexnet.data.readers import folder, splits
-from alexnet.data.readers.image_tree import class_name, files_below, is_image
+from alexnet.data.readers.image_tree import class_name, files_below, is_image, subfolders
 from alexnet.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -77,14 +78,27 @@ def open_splits(root: Path, seed: int = 0, columns: Columns = BY_NAME) -> Splits
     tables = {None: root} if is_table(root) else _tables(root)
     if not tables:
         raise DataError(f"{root}: no {METADATA[0]} or the like in it")
-    rows = [row for split, path in tables.items() for row in _rows(path, split, columns)]
+    rows = []
+    for split, path in tables.items():
+        try:
+            rows += _rows(path, split, columns)
+        except DataError as error:
+            if split != "test":
+                raise
+            logger.warning("not used: %s", error)  # training does not need it
     found: dict[str | None, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
-    labels: dict[str, str] = {}
-    for path, label, split in rows:
-        if labels.setdefault(path, label) != label:
-            raise DataError(f"{path}: has the labels {labels[path]!r} and {label!r}")
-        found[split][label][path] = None
+    known: dict[str, _Row] = {}
+    for row in rows:
+        other = known.setdefault(row.path, row)
+        if other.label != row.label:
+            raise DataError(f"{row.path}: has the labels {other.label!r} and {row.label!r}")
+        if other.split != row.split:
+            raise DataError(f"{row.path}: is in two sets, {other.split} and {row.split}")
+        found[row.split][row.label][row.path] = None
     sets = {split: _in_order(classes) for split, classes in found.items()}
+    if "train" in sets and None in sets:
+        left = [path for paths in sets[None].values() for path in paths]
+        logger.warning("not used: %d images that are in no set, such as %s", len(left), left[0])
     train = sets.pop("train", None) or sets.pop(None, {})
     if len(train) < 2:
         raise DataError(f"{root}: at least 2 classes with images to learn from are needed")
@@ -113,6 +127,9 @@ def _tables(root: Path) -> dict[str | None, Path]:
     named = splits.by_split(names)
     if "train" not in named or any(len(of_split) > 1 for of_split in named.values()):
         return {}
+    for path in subfolders(root):
+        if path.name not in names and splits.split_of(path.name):
+            logger.warning("not used: %s (no %s in it)", path, METADATA[0])
     return {split: _table_in(root / of_split[0]) or root for split, of_split in named.items()}
 
 
@@ -123,25 +140,33 @@ def _table_in(root: Path) -> Path | None:
 def _rows(table: Path, split: str | None, columns: Columns) -> list[_Row]:
     """The images of a table that have a label."""
     names, content = _read(table)
+    if not any(names):
+        raise DataError(f"{table}: is empty; its first line names the columns")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{table}: two columns are called {twice[0]!r}")
     image = _column(table, names, columns.image, IMAGE_COLUMNS, "--image-column")
-    others = [name for name in names if name not in (image, SPLIT_COLUMN)]
+    split_column = next((name for name in names if name.lower() == SPLIT_COLUMN), SPLIT_COLUMN)
+    others = [name for name in names if name not in (image, split_column)]
     label = columns.label or (others[0] if len(others) == 1 else None)
     label = _column(table, names, label, LABEL_COLUMNS, "--label-column")
+    if label == image:
+        raise DataError(f"{table}: the column {label!r} cannot hold both the images and the labels")
     rows, missing, unlabelled = [], [], 0
     find = _Finder(table.parent)
     for line in content:
-        name, own = str(line.get(image) or ""), line.get(label)
-        if own is None or str(own).strip() == "":
+        name, own = (_word(table, column, line.get(column)) for column in (image, label))
+        if not own:
             unlabelled += 1
             continue
         if (path := find(name)) is None:
             missing.append(name)
             continue
-        rows.append(_Row(path, class_name(str(own).strip()), split or _split(table, name, line)))
+        own_split = split or _split(table, name, _word(table, split_column, line.get(split_column)))
+        rows.append(_Row(path, class_name(own), own_split))
     if missing:
         raise DataError(
             f"{table}: {len(missing):,} of its images are not there, such as {missing[0]!r}; names "
-            f"are relative to {table.parent}"
+            f"are relative to {table.parent}, and without an ending no two files may have the name"
         )
     if unlabelled:
         logger.info("not used: %d images of %s, which have no label", unlabelled, table)
@@ -163,11 +188,24 @@ def _column(
     raise DataError(f"{table}: give {option}: one of {', '.join(names)}")
 
 
-def _split(table: Path, name: str, line: dict[str, Any]) -> str | None:
+def _word(table: Path, column: str, value: Any) -> str:
+    """What a cell of a table says; empty where it says nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers of which some are missing
+    if not isinstance(value, str | int | float):
+        raise DataError(
+            f"{table}: the column {column!r} holds neither texts nor numbers; Parquet files that "
+            "hold the images themselves are given as a folder"
+        )
+    return str(value).strip()
+
+
+def _split(table: Path, name: str, given: str) -> str | None:
     """The set that an image belongs to, by its column or the folders in its name."""
-    given = line.get(SPLIT_COLUMN)
-    if given is not None and str(given).strip():
-        if (split := splits.split_of(str(given).strip())) is None:
+    if given:
+        if (split := splits.split_of(given)) is None:
             raise DataError(f"{table}: {given!r} is the name of no set, such as train or val")
         return split
     folders = Path(name.replace("\\", "/")).parts[:-1]
@@ -222,6 +260,11 @@ def _read(table: Path) -> tuple[list[str], list[dict[str, Any]]]:
             delimiter = max(DELIMITERS, key=header.count)
             reader = csv.DictReader(file, delimiter=delimiter)
             rows = list(reader)
+            if any(None in row for row in rows):
+                raise DataError(
+                    f"{table}: a line has more fields than the first; a name with the delimiter "
+                    f"{delimiter!r} in it stands in quotation marks"
+                )
             return [name for name in reader.fieldnames or [] if name is not None], rows
     except (OSError, ValueError, csv.Error, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pyarrow
@@ -157,6 +158,14 @@ def test_numbers_and_repeated_rows(tmp_path):
             "give --label-column: one of file_name, p",
         ),
         ([("0.png",)], ("file_name",), "give --label-column: one of file_name"),
+        (
+            [("0.png", "a", "train"), ("0.png", "a", "val")],
+            ("file_name", "label", "split"),
+            "0.png: is in two sets, train and validation",
+        ),
+        ([("0.png", "a", "b")], None, "a line has more fields than the first"),
+        ([("0.png", "a", "b")], ("id", "label", "label"), "two columns are called 'label'"),
+        ([], ("",), "is empty"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, rows, header, message):
@@ -165,6 +174,47 @@ def test_tables_that_cannot_be_used(tmp_path, rows, header, message):
     with pytest.raises(DataError) as error:
         load("table", table)
     assert message in str(error.value)
+
+
+def test_cells_that_are_no_texts(tmp_path):
+    write_images(tmp_path, [name for name, _ in ROWS] + ["train/0.png"])
+    rows = [(name, 7.0 if label == "cat" else 10.0) for name, label in ROWS]
+    splits = load("table", write_table(tmp_path / "x.jsonl", [*rows, ("train/0.png", math.nan)]))
+    assert splits["train"].classes == ["10", "7"]
+    assert len(splits["train"]) + len(splits["validation"]) == 12
+    for value in (["a"], {"bytes": "b"}):
+        table = write_table(tmp_path / "y.jsonl", [(name, value) for name, _ in rows])
+        with pytest.raises(DataError, match="'label' holds neither texts nor numbers"):
+            load("table", table)
+    pictures = {"image": [{"bytes": b"x" * 900}] * 2, "label": [0, 1]}
+    parquet.write_table(pyarrow.table(pictures), tmp_path / "train-00000-of-00001.parquet")
+    with pytest.raises(DataError, match="given as a folder") as error:
+        load("table", tmp_path / "train-00000-of-00001.parquet")
+    assert len(str(error.value)) < 300
+    one = Columns("file_name", "file_name")
+    with pytest.raises(DataError, match="both the images and the labels"):
+        load("table", write_table(tmp_path / "z.csv", ROWS), columns=one)
+
+
+def test_what_is_left_out_is_said(tmp_path, caplog):
+    write_images(tmp_path, [name for name, _ in ROWS])
+    sets = ["train"] * 6 + ["val"] * 3 + [""] * 3
+    rows = [(*row, split) for row, split in zip(ROWS, sets)]
+    table = write_table(tmp_path / "x.csv", rows, ("file_name", "label", "Split"))
+    splits = load("table", table)
+    assert [len(splits[name]) for name in ("train", "validation")] == [6, 3]
+    assert "not used: 3 images that are in no set, such as" in caplog.text
+
+    caplog.clear()
+    root = tmp_path / "sets"
+    for name in ("train", "test"):
+        write_images(root / name, [name for name, _ in ROWS])
+    write_table(root / "train" / "metadata.csv", ROWS)
+    write_table(root / "test" / "metadata.csv", [(name,) for name, _ in ROWS], ("file_name",))
+    write_images(root / "val" / "cat", ["1.png"])
+    assert load("table", root).keys() == {"train", "validation"}
+    assert f"not used: {root / 'val'} (no metadata.csv in it)" in caplog.text
+    assert f"not used: {root / 'test' / 'metadata.csv'}: give --label-column" in caplog.text
 
 
 def test_a_class_that_only_validation_has(tmp_path):
