@@ -12,8 +12,8 @@ __device__ int mixed(int a, int b, const int* weights) {
 
 template <typename Real>
 __device__ Real prepared(
-    int gray, Index n, int h, int w, int c, int H, int W, const Real* color_shift,
-    const Real* mean, bool has_mean_image, const Real* scale
+    int gray, Index n, int h, int w, int c, int H, int W, const Real* color_shift, const Real* mean,
+    bool has_mean_image, const Real* scale
 ) {
     const Real level = has_mean_image ? mean[((Index)c * H + h) * W + w] : mean[c];
     return (Real(gray) + color_shift[n * COLORS + c] - level) * scale[c];
@@ -32,8 +32,8 @@ __global__ void prepare_images(
             const int w = i / COLORS, c = i - w * COLORS;
             const int column = flips[n] ? W - 1 - w : w;
             output[row * W * COLORS + i] = prepared(
-                source[column * COLORS + c], n, h, w, c, H, W, color_shift, mean,
-                has_mean_image, scale
+                source[column * COLORS + c], n, h, w, c, H, W, color_shift, mean, has_mean_image,
+                scale
             );
         }
     }
@@ -41,9 +41,9 @@ __global__ void prepare_images(
 
 template <typename Real>
 __global__ void prepare_images_enlarged(
-    const unsigned char* images, int side, const int* places, const int* first,
-    const int* weights, const bool* flips, const Real* color_shift, const Real* mean,
-    bool has_mean_image, const Real* scale, Real* output, Index rows, int H, int W
+    const unsigned char* images, int side, const int* places, const int* first, const int* weights,
+    const bool* flips, const Real* color_shift, const Real* mean, bool has_mean_image,
+    const Real* scale, Real* output, Index rows, int H, int W
 ) {
     for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
         const Index n = row / H;
@@ -59,9 +59,8 @@ __global__ void prepare_images_enlarged(
                 mixed(upper[one], upper[other], weights + 2 * x),
                 mixed(lower[one], lower[other], weights + 2 * x), weights + 2 * y
             );
-            output[row * W * COLORS + i] = prepared(
-                gray, n, h, w, c, H, W, color_shift, mean, has_mean_image, scale
-            );
+            output[row * W * COLORS + i] =
+                prepared(gray, n, h, w, c, H, W, color_shift, mean, has_mean_image, scale);
         }
     }
 }
