@@ -29,9 +29,7 @@ examples:
   {NAME} runs/* --curves curves.png --images images.csv
       also their curves, and the images that some of them get right and others do not
 """
-# Of all values of a setting, in a terminal of 80, and of one of them at least.
-LINE_COLUMNS = 80
-PATH_COLUMNS = 70
+LINE_COLUMNS, PATH_COLUMNS = 80, 70  # in a terminal with 80
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -47,8 +47,9 @@ def setup(report: Report) -> str:
         arguments = report.checkpoint.arguments  # of the start of the run
     rows = []
     for name, value in setting_texts.flat(arguments).items():
-        is_text = not isinstance(value, list | dict)
-        rows.append((name.replace("_", " "), value if is_text else setting_texts.shown(value)))
+        if isinstance(value, list | dict):
+            value = setting_texts.shown(value)
+        rows.append((name.replace("_", " "), value))
     return pairs(rows)
 
 

@@ -135,6 +135,7 @@ def test_the_numbers_are_those_of_the_run(original):
                      f"{best['val_loss']:.3f}", "guessing 1.099", parameters):  # fmt: skip
         assert expected in parsed.texts[""]
     assert "image size 67" in " ".join(parsed.texts["setup"].split())
+    assert "{" not in parsed.texts["setup"]
     cells = parsed.texts["accuracy"].split()
     assert ["all", "images", "15", f"{best['val_top1']:.1%}"] == cells[
         cells.index("all") : cells.index("all") + 4

@@ -8,7 +8,7 @@ import pytest
 
 from alexnet import files, runs
 from alexnet.inference.results import proportion
-from alexnet.run.folder import LOCK
+from alexnet.run.folder import LOCK, RUN_JSON
 from tests.alexnet.runs import STEPS_PER_EPOCH, resume, rows_of
 
 
@@ -62,6 +62,21 @@ def test_some_of_them_in_another_order(folder, capsys):
     assert run(folder, "--where", "state=finished", "--where", "seed=0") == 0
     out = capsys.readouterr().out
     assert "complete" in out and "--lr" not in out  # nothing differs in a single run
+
+
+def test_runs_on_other_data_say_so(folder, tmp_path, capsys):
+    for name in ("one", "two"):
+        shutil.copytree(folder / "complete", tmp_path / name)
+        path = tmp_path / name / RUN_JSON
+        content = json.loads(path.read_text())
+        content["arguments"]["data_root"] = f"photos of {name}"
+        path.write_text(json.dumps(content))
+    assert run(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [lines[2].strip(), lines[4].strip()] == [
+        "--data-root photos of one",
+        "--data-root photos of two",
+    ]
 
 
 def test_files(folder, tmp_path, capsys):

@@ -67,3 +67,10 @@ def test_a_picture_holds_every_name():
 def test_what_is_drawn_is_text(name):
     for drawn in (fitted(name, 9, 8), shortened(name, 99), run_name(name, 99), html.text(name)):
         ElementTree.fromstring(f"<p>{drawn.replace('<', '&lt;')}</p>".encode())
+
+
+@pytest.mark.parametrize(
+    "share, expected", [(0, "0%"), (1e-9, "<1%"), (0.0049, "<1%"), (0.0051, "1%"), (1, "100%")]
+)
+def test_a_small_probability_is_not_none(share, expected):
+    assert text.percentage(share) == expected

@@ -234,8 +234,7 @@ def _require_apart(folders: Sequence[Path]) -> None:
 
 def _require_classes(folders: Sequence[Path], images: Files) -> None:
     """Raise if the folders hold sets, such as train/ and val/, where they should hold classes."""
-    named = splits.by_split(images)
-    if "train" in named and len(named) > 1 and len(images) <= len(named) + 1:
+    if all(map(splits.split_of, images)):
         raise DataError(
             f"{_names(folders)} holds {', '.join(images)}, which look like sets and not like "
             "classes: give --data-root, or the folder of one set"

@@ -142,13 +142,14 @@ def _rows(table: Path, split: str | None, columns: Columns) -> list[_Row]:
     names, content = _read(table)
     if not any(names):
         raise DataError(f"{table}: is empty; its first line names the columns")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"{table}: two columns are called {twice[0]!r}")
     image = _column(table, names, columns.image, IMAGE_COLUMNS, "--image-column")
     split_column = next((name for name in names if name.lower() == SPLIT_COLUMN), SPLIT_COLUMN)
     others = [name for name in names if name not in (image, split_column)]
     label = columns.label or (others[0] if len(others) == 1 else None)
     label = _column(table, names, label, LABEL_COLUMNS, "--label-column")
+    for column in (image, label, split_column):
+        if names.count(column) > 1:  # of others nothing depends
+            raise DataError(f"{table}: two columns are called {column!r}")
     if label == image:
         raise DataError(f"{table}: the column {label!r} cannot hold both the images and the labels")
     rows, missing, unlabelled = [], [], 0
@@ -260,7 +261,7 @@ def _read(table: Path) -> tuple[list[str], list[dict[str, Any]]]:
             delimiter = max(DELIMITERS, key=header.count)
             reader = csv.DictReader(file, delimiter=delimiter)
             rows = list(reader)
-            if any(None in row for row in rows):
+            if any(any(row.get(None, ())) for row in rows):  # a delimiter at the end is no field
                 raise DataError(
                     f"{table}: a line has more fields than the first; a name with the delimiter "
                     f"{delimiter!r} in it stands in quotation marks"

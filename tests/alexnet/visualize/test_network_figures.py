@@ -143,7 +143,9 @@ def test_ten_views_are_averaged(network, photos):
 
 def test_a_map_of_the_images_themselves(network):
     figure = network.show_map(method="pca", thumbnails=True)
-    assert sum(len(axes.images) for axes in figure.axes) > 5
+    drawn = sum(len(axes.images) for axes in figure.axes)
+    assert drawn > 5
+    assert figure.texts[0].get_text().endswith(f", {drawn} drawn")
 
 
 def test_in_a_thread_without_a_display(network, monkeypatch):

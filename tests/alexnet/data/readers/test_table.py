@@ -196,6 +196,14 @@ def test_cells_that_are_no_texts(tmp_path):
         load("table", write_table(tmp_path / "z.csv", ROWS), columns=one)
 
 
+def test_columns_and_fields_that_nothing_depends_on(tmp_path):
+    """Numbers of rows without a name, as data frames write them, and delimiters at the ends."""
+    write_images(tmp_path, [name for name, _ in ROWS])
+    rows = [(i, i, *row, "") for i, row in enumerate(ROWS)]
+    table = write_table(tmp_path / "x.csv", rows, ("", "", "file_name", "label"))
+    assert load("table", table)["train"].classes == ["cat", "dog"]
+
+
 def test_what_is_left_out_is_said(tmp_path, caplog):
     write_images(tmp_path, [name for name, _ in ROWS])
     sets = ["train"] * 6 + ["val"] * 3 + [""] * 3

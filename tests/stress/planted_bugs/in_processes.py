@@ -1,0 +1,186 @@
+"""Mistakes in trainings by several processes, and in columns."""
+
+from tests.stress.planted_bugs import Fault
+
+PROCESSES = "tests/alexnet/processes/"
+
+FAULTS = [
+    # Locks.
+    Fault(
+        "processes: a lock that anybody gets",
+        "alexnet/files.py",
+        "if lock_descriptor(lock.fileno(), blocking=False):",
+        "if lock_descriptor(lock.fileno(), blocking=False) is not None:",
+        "tests/alexnet/test_files.py -k test_a_lock_ends",
+    ),
+    # Several processes.
+    Fault(
+        "processes: a share is read by the wrong process",
+        "alexnet/data/loader.py",
+        "slice(team.rank * self.parts // team.size, (team.rank + 1) * self.parts // team.size)",
+        "slice(team.rank * self.parts // team.size, None)",
+        "tests/alexnet/data/test_loader.py -k processes",
+    ),
+    Fault(
+        "processes: one without images goes on with other dropout masks than the others",
+        "alexnet/training/trainer.py",
+        "random_keys.call = max(part.call for part in results)",
+        "pass",
+        PROCESSES + "test_same_bits.py -k damaged",
+    ),
+    Fault(
+        "processes: every part draws the masks of the first one",
+        "alexnet/training/gradients.py",
+        "part_of_batch(first_call, Size.sum(sizes[:number]).images)",
+        "part_of_batch(first_call, 0)",
+        PROCESSES + "test_same_bits.py -k rounding",
+    ),
+    Fault(
+        "processes: the others do not hear of a skipped image",
+        "alexnet/training/trainer.py",
+        "self.bad_images.hear(found)",
+        "pass",
+        PROCESSES + "test_same_bits.py -k listed",
+    ),
+    Fault(
+        "processes: each writes the metrics",
+        "alexnet/training/trainer.py",
+        "if self.team.leads:\n            self.log.append(row)",
+        "if True:\n            self.log.append(row)",
+        PROCESSES + "test_same_bits.py -k prepared",
+    ),
+    Fault(
+        "processes: all of them speak",
+        "alexnet/training/processes.py",
+        "if team.leads:\n        yield",
+        "if True:\n        yield",
+        PROCESSES + "test_same_bits.py -k speaks",
+    ),
+    Fault(
+        "processes: validation is summed up in the order of arrival",
+        "alexnet/inference/evaluation.py",
+        "for number in sorted(judged)",
+        "for number in judged",
+        "tests/alexnet/inference/test_evaluation.py -k processes",
+    ),
+    Fault(
+        "processes: only a signal to rank 0 stops them",
+        "alexnet/training/trainer.py",
+        "if any(stops for _, stops, _ in everyone) or",
+        "if everyone[0][1] or",
+        PROCESSES + "test_faults.py -k signal",
+    ),
+    Fault(
+        "processes: an error of one leaves the others waiting",
+        "alexnet/cli.py",
+        "if code and not by_all:\n            _abort_others(code)",
+        "if False:\n            _abort_others(code)",
+        PROCESSES + "test_faults.py -k damaged",
+    ),
+    Fault(
+        "processes: a signal before they are connected leaves the others waiting",
+        "alexnet/cli.py",
+        "interrupts.end_by(code - 128)",
+        "pass",
+        PROCESSES + "test_faults.py -k connected",
+    ),
+    Fault(
+        "processes: an unexpected error of one leaves the others waiting",
+        "alexnet/cli.py",
+        "_abort_others(1, traceback.format_exc())",
+        "pass",
+        PROCESSES + "test_faults.py -k unexpected",
+    ),
+    Fault(
+        "processes: what all of them know is said as if one did",
+        "alexnet/training/run.py",
+        "with by_all_processes():\n            raise Diverged",
+        "with contextlib.nullcontext():\n            raise Diverged",
+        PROCESSES + "test_faults.py -k finite",
+    ),
+    Fault(
+        "processes: each says what is wrong for all",
+        "alexnet/cli.py",
+        "if not distributed.current().leads:\n        time.sleep",
+        "if False:\n        time.sleep",
+        PROCESSES + "test_faults.py -k once",
+    ),
+    Fault(
+        "processes: they may have other settings",
+        "alexnet/training/processes.py",
+        "if other.get(name) != value:",
+        "if False:",
+        "tests/alexnet/training/test_processes.py",
+    ),
+    Fault(
+        "processes: they may have other data",
+        "alexnet/training/processes.py",
+        "if other != everyone[0]:",
+        "if False:",
+        "tests/alexnet/training/test_processes.py",
+    ),
+    Fault(
+        "processes: a run that mpiexec has just killed is in use",
+        "alexnet/run/folder.py",
+        "SECONDS_OF_DYING = 2",
+        "SECONDS_OF_DYING = 0",
+        "tests/alexnet/run/test_checkpoint_files.py -k ending",
+    ),
+    # Two columns.
+    Fault(
+        "columns: the gradient of what the other one got does not come back",
+        "alexnet/columns.py",
+        "return _exchange(ctx.backend, grad_output, ctx.team)",
+        "return ctx.backend.xp.zeros_like(grad_output)",
+        "tests/alexnet/test_columns.py -k gradients",
+    ),
+    Fault(
+        "columns: normalization sees channels that are not next to its own",
+        "alexnet/columns.py",
+        "own[:, -reach:] if self.team.rank == 0 else own[:, :reach]",
+        "own[:, :reach]",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a normalization of single channels gets all those of the other column",
+        "alexnet/columns.py",
+        "        if not reach:\n            return norm(own)\n",
+        "",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a normalization after pooling sees its own column only",
+        "alexnet/columns.py",
+        "if isinstance(layer, nn.LocalResponseNorm):",
+        "if isinstance(step, nn.Fused) and isinstance(layer, nn.LocalResponseNorm):",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: a mask of its own for half of a layer",
+        "alexnet/columns.py",
+        "        return self._own(dropout(whole), units)",
+        "        return dropout(own)",
+        "tests/alexnet/test_columns.py -k scores",
+    ),
+    Fault(
+        "columns: both losses count",
+        "alexnet/columns.py",
+        "F.pad(own.detach(), ",
+        "F.pad(own, ",
+        "tests/alexnet/test_columns.py -k gradients",
+    ),
+    Fault(
+        "columns: snapshots of the kernels of one column",
+        "alexnet/training/epoch_results.py",
+        'self.save(trainer.network, row["epoch"])',
+        'self.save(trainer.model, row["epoch"])',
+        "tests/alexnet/test_columns.py -k is_that_of_one",
+    ),
+    Fault(
+        "columns: the whole network is that of the epoch before",
+        "alexnet/training/trainer.py",
+        "            self._update_network()\n            for observer in self.observers:\n",
+        "            for observer in self.observers:\n",
+        "tests/alexnet/test_columns.py -k is_that_of_one",
+    ),
+]
