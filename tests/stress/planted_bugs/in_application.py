@@ -210,7 +210,7 @@ FAULTS = [
         "if given is None:",
         NETWORK + "wrong_options",
     ),
-    # Image files, the paths of data, and the folders of runs.
+    # The paths of data, and the folders of runs.
     Fault(
         "files: the path of the data is stored as it was given",
         "alexnet/training/options.py",
@@ -332,7 +332,36 @@ FAULTS = [
         '"flips": {"crop": "random", "flip": True}',
         "tests/alexnet/test_train_data.py -k options_say",
     ),
-    # Two columns.
+    # What was found with few images and with many classes.
+    Fault(
+        "watch: it speaks of a few images that chance may have recognized",
+        "alexnet/training/watch.py",
+        "            share + luck < 1  # else there are too few images to tell\n            and share",
+        "            share",
+        "tests/alexnet/training/test_watch.py -k memorized",
+    ),
+    Fault(
+        "doctor: any noise of the losses is a fall",
+        "alexnet/doctor/lr_range.py",
+        "fall > np.median(np.abs(np.diff(self.losses)))",
+        "fall > 0",
+        "tests/alexnet/doctor/test_lr_range.py -k by_hand",
+    ),
+    Fault(
+        "runs: those on other data do not say so",
+        "alexnet/runs.py",
+        '*("backend", "image_column"',
+        '*("backend", "data_root", "image_column"',
+        "tests/alexnet/test_runs.py -k other_data",
+    ),
+    Fault(
+        "memory plan: frozen layers have gradients",
+        "alexnet/training/memory_plan.py",
+        "for p in model.parameters() if p.requires_grad)",
+        "for p in model.parameters())",
+        MEMORY + "frozen",
+    ),
+    # Checkpoints.
     Fault(
         "gpu_check: a part whose end is being written goes on for ever in the files",
         "benchmarks/gpu_check/record.py",
