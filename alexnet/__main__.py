@@ -13,6 +13,7 @@ COMMANDS = {
     "predict": "what a trained network sees in images",
     "features": "what a layer computes of images, as a file",
     "visualize": "pictures of what a network has learned",
+    "explain": "where one number of a network comes from, and its gradient",
     "report": "everything about a run in one HTML file",
     "doctor": "what keeps a network from learning, before training",
     "data": "fetch, check and prepare images",
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments and arguments[0] in COMMANDS:
         # Only this command's modules are imported: some take a second.
         module = f"alexnet.{arguments[0]}"
-        if arguments[0] in ("visualize", "report", "doctor", "data", "experiments"):
+        if arguments[0] in ("visualize", "explain", "report", "doctor", "data", "experiments"):
             module += ".__main__"
         return importlib.import_module(module).main(arguments[1:])
 

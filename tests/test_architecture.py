@@ -29,6 +29,7 @@ ROOMS_OF_ALEXNET = [
     ("training",),
     ("doctor",),
     ("report",),
+    ("explain",),
     ("export",),
     ("experiments",),
     ("train", "evaluate", "features", "predict", "summary", "convert", "network", "runs"),

@@ -22,7 +22,7 @@ from minigrad.backend import Backend
 from minigrad.summary import LayerSummary
 
 _LEARNED = (nn.Conv2d, nn.Linear)
-_ACTIVATIONS = (nn.ReLU, nn.Tanh)
+ACTIVATIONS = (nn.ReLU, nn.Tanh)
 _STAGE_KINDS = (*_LEARNED, *NORMS, nn.MaxPool2d, nn.AvgPool2d)
 _SHORT_NAMES = {
     nn.Conv2d: "conv",
@@ -88,7 +88,7 @@ def stages(model: nn.Module) -> dict[str, nn.Sequential]:
             stage = name
             modules[stage] = [*between, module]
             between = []
-        elif isinstance(module, _ACTIVATIONS):
+        elif isinstance(module, ACTIVATIONS):
             modules[stage].append(module)
         else:
             between.append(module)
@@ -153,6 +153,19 @@ def columns(model: nn.Module, name: str) -> int:
     layers = convolutions(model)
     position = list(layers).index(name)
     return max(layer.groups for layer in list(layers.values())[position : position + 2])
+
+
+@contextlib.contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Within this block no gradients are computed for the parameters."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad = True
 
 
 def require_finite(output: np.ndarray, layer: str) -> None:

@@ -165,6 +165,9 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1rem; padding: 0; list-styl
 figure { margin: 1rem 0 1.5rem; }
 figcaption { font-size: .9rem; color: #444; padding: .25rem 0; }
 img { display: block; width: 100%; height: auto; }
+img.pixels { image-rendering: pixelated; }
+.maps { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr));
+  gap: 0 1.5rem; }
 [hidden] { display: none; }
 .scroll { overflow-x: auto; }
 .scroll img { min-width: 36rem; }

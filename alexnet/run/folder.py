@@ -157,6 +157,19 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def newest() -> Path:
+    """The folder below runs/ that was saved last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    folders = filter(checkpoint_files.holds_run, RUNS.glob("*"))
+    found = max(folders, key=_last_saved, default=None)
+    if found is None:
+        raise UsageError(f"no run below {RUNS}: name the folder of one, or a checkpoint")
+    return found
+
+
 def newest_to_continue(epochs: int | None, patience: int | None) -> Path:
     """The folder below runs/ that was saved last, among runs neither complete nor running.
 

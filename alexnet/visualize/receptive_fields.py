@@ -1,5 +1,6 @@
 """Which pixels of an image an output of a convolution depends on."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from alexnet.model.layers import WithinChannelNorm
@@ -25,10 +26,10 @@ class Window(NamedTuple):
     ceil_mode: bool = False
 
 
-def windows(part: nn.Sequential) -> list[Window]:
+def windows(modules: Iterable[nn.Module]) -> list[Window]:
     """Of all layers that look at more than a pixel, from input to output."""
     found = []
-    for module in part:
+    for module in modules:
         if isinstance(module, nn.Conv2d):
             found.append(Window(module.kernel_size[0], module.stride, module.padding))
         elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d):

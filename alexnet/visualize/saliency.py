@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -80,22 +79,9 @@ def input_gradient(model: nn.Module, inputs: Any, score_gradient: Any) -> Any:
     """
     model.eval()
     images = Tensor(inputs, requires_grad=True)
-    with _frozen(model):
+    with layers.frozen(model):
         model(images).backward(score_gradient)
     return images.grad.data
-
-
-@contextlib.contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """Within this block no gradients are computed for the parameters."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad = False
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad = True
 
 
 def gradient_map(
@@ -143,7 +129,7 @@ def grad_cam(model: nn.Module, inputs: Any, label: int, device: Backend) -> np.n
         for _, stage in stages[: last + 1]:
             maps = stage(maps)
     maps = Tensor(maps.data, requires_grad=True)
-    with _frozen(model):
+    with layers.frozen(model):
         scores = maps
         for _, stage in stages[last + 1 :]:
             scores = stage(scores)

@@ -33,14 +33,18 @@ def suits(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
         output_shape: (N, OH, OW, OC).
         weight_shape: (OC, IC, KH, KW).
     """
-    N, OH, OW, OC = output_shape
-    KH, KW = weight_shape[2:]
-    taps = -(-KH // stride[0])
-    if taps != -(-KW // stride[1]) or not 2 <= taps <= 5 or 0 in output_shape:
+    if not applies(weight_shape, stride) or 0 in output_shape:
         return False
+    N, OH, OW, OC = output_shape
     direct = N * OH * OW * OC * math.prod(weight_shape[1:])
     shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16
     return _cost(best_algorithm(*shapes), *shapes) < WORTHWHILE * direct
+
+
+def applies(weight_shape, stride):
+    """Whether there are algorithms: for windows that are square when divided by the stride."""
+    taps = -(-weight_shape[2] // stride[0])
+    return taps == -(-weight_shape[3] // stride[1]) and 2 <= taps <= 5
 
 
 @functools.lru_cache(maxsize=256)

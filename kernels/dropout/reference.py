@@ -5,7 +5,7 @@ def forward(input, p, key, first, *, output):
     threshold = round(p * 2**32)
     scale = input.dtype.type(1 / (1 - p))
     for i in range(input.size):
-        kept = _random(first + i, key) >= threshold
+        kept = random_number(first + i, key) >= threshold
         output.flat[i] = input.flat[i] * scale if kept else 0
 
 
@@ -13,7 +13,8 @@ def backward(grad_output, p, key, first, *, grad_input):
     forward(grad_output, p, key, first, output=grad_input)
 
 
-def _random(n, key):
+def random_number(n, key):
+    """The n-th number of 32 bits of a key."""
     seed, call = key
     counter = (n // 4 % 2**32, n // 4 // 2**32, seed // 2**32, call // 2**32)
     return _philox(counter, (seed % 2**32, call % 2**32))[n % 4]

@@ -1,0 +1,297 @@
+"""One number of a layer from each of the project's kernels that can compute it.
+
+The reference kernels, which are plain loops, compute what the number needs; those of the CPU
+compute the layer for the image. Those of CUDA take part where there is a GPU, or the tests'
+emulator of one, and compute what the number needs.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from alexnet.explain.explanation import Index, KernelValue
+from alexnet.explain.passes import Layer
+from alexnet.explain.windows import Window, pair, senders
+from minigrad import BackendError, Tensor, nn
+from minigrad import backend as backends
+from minigrad.backend import Backend
+from minigrad.kernels import cpu, reference
+from minigrad.kernels.conv2d import cpu_direct, cpu_im2col, cpu_winograd
+from minigrad.kernels.shared.device import device
+
+LOOPS = "reference loops"
+CPU = backends.get("cpu")
+
+
+def cuda() -> Backend | None:
+    """The backend of a GPU, if there is one."""
+    try:
+        return backends.get("cuda")
+    except BackendError:
+        return None
+
+
+# -- convolution -----------------------------------------------------------------------------------
+
+
+def convolution(conv: nn.Conv2d, input: np.ndarray, index: Index) -> tuple[KernelValue, ...]:
+    """The sum of a convolution with its bias at a place, before any activation.
+
+    Args:
+        input: (C, H, W).
+        index: channel, row and column of the output.
+    """
+    channel, row, column = index
+    images, weight = _images(input), CPU.contiguous(conv.weight.data)
+    bias = None if conv.bias is None else CPU.contiguous(conv.bias.data)
+    window = pair(conv.stride), pair(conv.padding), conv.groups
+    output = np.empty((1, *conv.output_shape((1, *input.shape))[2:], len(weight)), input.dtype)
+
+    def on_cpu(path: Any) -> np.floating:
+        path.forward(images, weight, bias, *window, output=output)
+        return output[0, row, column, channel]
+
+    patch = _images(Window.of(conv, row, column).cut(input))
+    group = slice(*_group(channel, conv))
+
+    def loops() -> np.floating:
+        one = np.empty((1, 1, 1, 1), input.dtype)
+        selected = slice(channel, channel + 1)
+        filters, offset = weight[selected], None if bias is None else bias[selected]
+        arguments = patch[..., group], filters, offset, (1, 1), (0, 0), 1
+        reference.conv2d.forward(*arguments, output=one)
+        return one.flat[0]
+
+    def on_cuda(gpu: Backend) -> np.floating:
+        one = gpu.empty((1, 1, 1, len(weight)), input.dtype)
+        arrays = (None if x is None else gpu.asarray(x) for x in (patch, weight, bias))
+        gpu.kernels.conv2d.forward(*arrays, (1, 1), (0, 0), conv.groups, output=one)
+        return gpu.asnumpy(one)[0, 0, 0, channel]
+
+    shapes = output.shape, weight.shape, window[0], conv.groups, weight.dtype
+    used = cpu_winograd if cpu_winograd.suits(*shapes) else cpu_direct
+    # With a stride, an algorithm that the network does not use would be compiled for seconds.
+    fits = window[0] == (1, 1) and cpu_winograd.applies(*shapes[1:3])
+    return _convolution_values(loops, on_cpu, on_cuda, used, fits or used is cpu_winograd)
+
+
+def convolution_gradient(conv: nn.Conv2d, layer: Layer, index: Index) -> tuple[KernelValue, ...]:
+    """The gradient to an input of a convolution, `index` of (C, H, W)."""
+    channel, row, column = index
+    C, H, W = layer.input.shape
+    gradients, weight = _images(layer.grad_before), CPU.contiguous(conv.weight.data)
+    (SH, SW), (PH, PW) = stride, padding = pair(conv.stride), pair(conv.padding)
+    KH, KW = weight.shape[2:]
+    grad_input = np.empty((1, H, W, C), gradients.dtype)
+
+    def on_cpu(path: Any) -> np.floating:
+        path.backward_input(gradients, weight, stride, padding, conv.groups, grad_input=grad_input)
+        return grad_input[0, row, column, channel]
+
+    rows = [at for at, _ in senders(conv, row, 0, gradients.shape[1])]
+    columns = [at for at, _ in senders(conv, column, 1, gradients.shape[2])]
+    if not rows or not columns:
+        return ()
+    (top, bottom), (left, right) = (min(rows), max(rows)), (min(columns), max(columns))
+    patch = np.ascontiguousarray(gradients[:, top : bottom + 1, left : right + 1])
+    # The pixels that this part of the outputs looks at, of which the wanted one is here:
+    size = (bottom - top) * SH + KH, (right - left) * SW + KW
+    at = row - (top * SH - PH), column - (left * SW - PW)
+    inputs, outputs = weight.shape[1], len(weight) // conv.groups
+    group, within = divmod(channel, inputs)
+    of_group = slice(group * outputs, (group + 1) * outputs)
+
+    def loops() -> np.floating:
+        pixels = np.empty((1, *size, 1), gradients.dtype)
+        filters = weight[of_group, within : within + 1]
+        arguments = patch[..., of_group], filters, stride, (0, 0), 1
+        reference.conv2d.backward_input(*arguments, grad_input=pixels)
+        return pixels[0, *at, 0]
+
+    def on_cuda(gpu: Backend) -> np.floating:
+        pixels = gpu.empty((1, *size, C), gradients.dtype)
+        arrays = gpu.asarray(patch), gpu.asarray(weight)
+        window = stride, (0, 0), conv.groups
+        gpu.kernels.conv2d.backward_input(*arrays, *window, grad_input=pixels)
+        return gpu.asnumpy(pixels)[0, *at, channel]
+
+    shapes = gradients.shape, weight.shape, stride, conv.groups, weight.dtype
+    fits = stride == (1, 1) and cpu_winograd.applies(weight.shape, stride)
+    used: Any = cpu_im2col
+    if stride == (1, 1):
+        used = cpu_winograd if cpu_winograd.suits(*shapes) else cpu_direct
+    return _convolution_values(loops, on_cpu, on_cuda, used, fits, direct=stride == (1, 1))
+
+
+def _convolution_values(
+    loops: Callable[[], np.floating],
+    on_cpu: Callable[[Any], np.floating],
+    on_cuda: Callable[[Backend], np.floating],
+    used: Any,
+    winograd: bool,
+    direct: bool = True,
+) -> tuple[KernelValue, ...]:
+    found = [KernelValue(LOOPS, loops(), False)]
+    paths = {"im2col and product": cpu_im2col}
+    if direct:
+        paths["direct"] = cpu_direct
+    if winograd:
+        paths["Winograd"] = cpu_winograd
+    found += [KernelValue(name, on_cpu(path), path is used) for name, path in paths.items()]
+    if (gpu := cuda()) is not None:
+        precision = "implicit GEMM in TF32" if device.tf32 else "im2col and product"
+        found.append(KernelValue(f"CUDA: {precision}", on_cuda(gpu), False))
+    return tuple(found)
+
+
+def _group(channel: int, conv: nn.Conv2d) -> tuple[int, int]:
+    """The input channels that an output channel sees: from, to."""
+    inputs = conv.weight.shape[1]
+    first = channel // (conv.out_channels // conv.groups) * inputs
+    return first, first + inputs
+
+
+def _images(array: np.ndarray) -> np.ndarray:
+    """(C, H, W) as a batch of one image with its channels last, as kernels take it."""
+    return np.ascontiguousarray(array.transpose(1, 2, 0))[np.newaxis]
+
+
+# -- other layers ----------------------------------------------------------------------------------
+
+
+def linear(layer: nn.Linear, input: np.ndarray, unit: int) -> tuple[KernelValue, ...]:
+    """The sum of a fully connected layer with its bias for a unit, before any activation."""
+    row = np.ascontiguousarray(input[np.newaxis])
+    weight = CPU.contiguous(layer.weight.data)
+    bias = None if layer.bias is None else CPU.contiguous(layer.bias.data)
+
+    def value(kernels: Any, backend: Backend, selected: slice, position: int) -> np.floating:
+        arrays = (row, weight[selected], None if bias is None else bias[selected])
+        moved = [None if x is None else backend.asarray(x) for x in arrays]
+        output = backend.empty((1, len(arrays[1])), input.dtype)
+        kernels.linear.forward(*moved, output=output)
+        return backend.asnumpy(output)[0, position]
+
+    one, every = slice(unit, unit + 1), slice(None)
+    return _values(
+        lambda: value(reference, CPU, one, 0),
+        lambda: value(cpu, CPU, every, unit),
+        lambda gpu: value(gpu.kernels, gpu, one, 0),
+    )
+
+
+def linear_gradient(layer: Layer, element: int) -> tuple[KernelValue, ...]:
+    """The gradient to an input of a fully connected layer."""
+    gradients = np.ascontiguousarray(layer.grad_before[np.newaxis])
+    weight = CPU.contiguous(layer.module.weight.data)  # type: ignore[attr-defined]
+
+    def value(kernels: Any, backend: Backend, selected: slice, position: int) -> np.floating:
+        part = np.ascontiguousarray(weight[:, selected])
+        grad_input = backend.empty((1, part.shape[1]), weight.dtype)
+        arrays = backend.asarray(gradients), backend.asarray(part)
+        kernels.linear.backward_input(*arrays, grad_input=grad_input)
+        return backend.asnumpy(grad_input)[0, position]
+
+    one, every = slice(element, element + 1), slice(None)
+    return _values(
+        lambda: value(reference, CPU, one, 0),
+        lambda: value(cpu, CPU, every, element),
+        lambda gpu: value(gpu.kernels, gpu, one, 0),
+    )
+
+
+def max_pooling(pool: Any, input: np.ndarray, index: Index) -> tuple[KernelValue, ...]:
+    """The output of a max-pooling at a place."""
+    channel, row, column = index
+    images = _images(input[channel : channel + 1])
+    window = pair(pool.kernel_size), pair(pool.stride), pair(pool.padding)
+    shape = pool(Tensor(images.transpose(0, 3, 1, 2))).shape
+
+    def value(kernels: Any, backend: Backend) -> np.floating:
+        output = backend.empty((1, *shape[2:], 1), images.dtype)
+        argmax = backend.empty(output.shape, np.int32)
+        arrays = {"output": output, "argmax": argmax}
+        kernels.max_pool2d.forward(backend.asarray(images), *window, **arrays)
+        return backend.asnumpy(output)[0, row, column, 0]
+
+    return _values(
+        lambda: value(reference, CPU),
+        lambda: value(cpu, CPU),
+        lambda gpu: value(gpu.kernels, gpu),
+    )
+
+
+def normalization(norm: Any, input: np.ndarray, index: Index) -> tuple[KernelValue, ...]:
+    """The output of a local response normalization at a place."""
+    channel, row, column = index
+    pixel, at = _channels_of_column(norm, input[:, row, column], channel)
+    constants = norm.size, norm.alpha, norm.beta, norm.k
+
+    def value(kernels: Any, backend: Backend) -> np.floating:
+        output = backend.empty(pixel.shape, pixel.dtype)
+        kernels.local_response_norm.forward(backend.asarray(pixel), *constants, output=output)
+        return backend.asnumpy(output)[0, 0, 0, at]
+
+    return _values(
+        lambda: value(reference, CPU),
+        lambda: value(cpu, CPU),
+        lambda gpu: value(gpu.kernels, gpu),
+    )
+
+
+def normalization_gradient(norm: Any, layer: Layer, index: Index) -> tuple[KernelValue, ...]:
+    """The gradient to an input of a local response normalization."""
+    channel, row, column = index
+    pixel, at = _channels_of_column(norm, layer.input[:, row, column], channel)
+    gradient, _ = _channels_of_column(norm, layer.grad_before[:, row, column], channel)
+    constants = norm.size, norm.alpha, norm.beta, norm.k
+
+    def value(kernels: Any, backend: Backend) -> np.floating:
+        grad_input = backend.empty(pixel.shape, pixel.dtype)
+        arrays = backend.asarray(gradient), backend.asarray(pixel)
+        kernels.local_response_norm.backward(*arrays, *constants, grad_input=grad_input)
+        return backend.asnumpy(grad_input)[0, 0, 0, at]
+
+    return _values(
+        lambda: value(reference, CPU),
+        lambda: value(cpu, CPU),
+        lambda gpu: value(gpu.kernels, gpu),
+    )
+
+
+def cross_entropy(scores: np.ndarray, label: int) -> tuple[KernelValue, ...]:
+    """The loss of one image with scores (K,)."""
+    rows, target = np.ascontiguousarray(scores[np.newaxis]), np.array([label])
+
+    def value(kernels: Any, backend: Backend) -> np.floating:
+        loss, log_sum_exp = (backend.empty((1,), rows.dtype) for _ in range(2))
+        arrays = {"loss": loss, "log_sum_exp": log_sum_exp}
+        kernels.cross_entropy.forward(backend.asarray(rows), backend.asarray(target), **arrays)
+        return backend.asnumpy(loss)[0]
+
+    return _values(
+        lambda: value(reference, CPU),
+        lambda: value(cpu, CPU),
+        lambda gpu: value(gpu.kernels, gpu),
+    )
+
+
+def _channels_of_column(norm: Any, values: np.ndarray, channel: int) -> tuple[np.ndarray, int]:
+    """The channels (1, 1, 1, C) of a pixel that are normalized together, and which is `channel`."""
+    columns = getattr(norm, "columns", 1)
+    size = len(values) // columns
+    first = channel // size * size
+    return np.ascontiguousarray(values[first : first + size])[None, None, None], channel - first
+
+
+def _values(
+    loops: Callable[[], np.floating],
+    on_cpu: Callable[[], np.floating],
+    on_cuda: Callable[[Backend], np.floating],
+) -> tuple[KernelValue, ...]:
+    """Of a family with one path on each backend."""
+    found = [KernelValue(LOOPS, loops(), False), KernelValue("CPU", on_cpu(), True)]
+    if (gpu := cuda()) is not None:
+        found.append(KernelValue("CUDA", on_cuda(gpu), False))
+    return tuple(found)
