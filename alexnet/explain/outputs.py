@@ -23,7 +23,7 @@ from alexnet.explain.passes import IMAGE, Layer
 from alexnet.explain.windows import Window, channel_window
 from alexnet.model.layers import ColumnNorm, ConstantNorm, WithinChannelNorm
 from minigrad import Tensor, nn
-from minigrad.kernels.dropout.reference import random_number
+from minigrad.kernels.dropout.philox import random_number
 from minigrad.ops.pool import averaging_matrix
 
 
