@@ -14,6 +14,7 @@ COMMANDS = {
     "features": "what a layer computes of images, as a file",
     "visualize": "pictures of what a network has learned",
     "explain": "where one number of a network comes from, and its gradient",
+    "serve": "a page on this machine to play with a network, or to watch one learn",
     "report": "everything about a run in one HTML file",
     "doctor": "what keeps a network from learning, before training",
     "data": "fetch, check and prepare images",
@@ -45,7 +46,15 @@ def main(argv: list[str] | None = None) -> int:
     if arguments and arguments[0] in COMMANDS:
         # Only this command's modules are imported: some take a second.
         module = f"alexnet.{arguments[0]}"
-        if arguments[0] in ("visualize", "explain", "report", "doctor", "data", "experiments"):
+        if arguments[0] in (
+            "visualize",
+            "explain",
+            "serve",
+            "report",
+            "doctor",
+            "data",
+            "experiments",
+        ):
             module += ".__main__"
         return importlib.import_module(module).main(arguments[1:])
 

@@ -30,6 +30,7 @@ ROOMS_OF_ALEXNET = [
     ("doctor",),
     ("report",),
     ("explain",),
+    ("serve",),
     ("export",),
     ("experiments",),
     ("train", "evaluate", "features", "predict", "summary", "convert", "network", "runs"),

@@ -92,12 +92,13 @@ def _run(argv: list[str] | None) -> int:
     found = inputs.find([image], trained.classes, inputs.raise_error)
     if len(found) > 1:
         raise UsageError(f"{image} is a folder of {len(found):,} images: name one of them")
+    prepared = number.prepared(trained, found[0])
     explanation = number.explain(
-        trained,
-        number.prepared(trained, found[0]),
+        number.passes_for(trained, prepared, _label(trained, arguments.label)),
+        prepared,
+        trained.classes,
         arguments.layer,
         (arguments.channel, *(arguments.position or ())),
-        label=_label(trained, arguments.label),
         gradient=arguments.backward,
     )
     print(cli.printable(text.as_text(explanation)))

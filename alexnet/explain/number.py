@@ -30,44 +30,52 @@ def prepared(trained: Trained, image: Input) -> Prepared:
     return Prepared(0, image.name, Picture(batch.crop(0), image.label), pixels)
 
 
+def passes_for(trained: Trained, image: Prepared, label: int | None = None) -> Passes:
+    """An image through a network on the CPU.
+
+    Args:
+        label: the class whose cross-entropy is the loss; by default that of the image, or else the
+            most probable one.
+    """
+    if label is None and image.picture.label != UNKNOWN:
+        label = image.picture.label
+    return Passes(trained.model, image.inputs, label)
+
+
 def explain(
-    trained: Trained,
+    passes: Passes,
     image: Prepared,
+    classes: Sequence[str],
     layer: str,
     index: Sequence[int | None] = (),
     *,
-    label: int | None = None,
     gradient: bool = False,
 ) -> Explanation:
     """Where one number of a network comes from.
 
     Args:
-        trained: on the CPU.
-        layer: a name of `Passes.layers`, or "loss".
+        passes: of the image.
+        classes: the names of the network's classes.
+        layer: a name of `passes.layers`, or "loss".
         index: channel, row and column; or the unit. What is missing or None is taken from the
             largest output of the layer.
-        label: the class whose cross-entropy is the loss; by default that of the image, or else the
-            most probable one.
         gradient: explain the gradient of the loss to it, too.
 
     Raises:
         UsageError: there is no such layer or output.
     """
-    if label is None and image.picture.label != UNKNOWN:
-        label = image.picture.label
-    passes = Passes(trained.model, image.inputs, label)
     whole = Box(0, 0, *image.picture.pixels.shape[:2])
     common = image.name, image.picture
+    known = classes, passes.label
     if layer == LOSS:
-        account = _loss(passes, trained.classes)
+        account = _loss(passes, classes)
         back = _gradient_to_loss() if gradient else None
-        known = trained.classes, passes.label
         return Explanation(LOSS, (), "", (), *common, whole, *known, account, back)
     found = require_layer(passes, layer)
     at = require_index(found, index)
     where = place(at)
     if passes.next_layer(layer) is None:
-        where += f", the score of class {caption(trained.classes[at[0]])}"
+        where += f", the score of class {caption(classes[at[0]])}"
     return Explanation(
         layer,
         at,
@@ -75,8 +83,7 @@ def explain(
         found.output.shape,
         *common,
         _box(passes, found, at, whole),
-        trained.classes,
-        passes.label,
+        *known,
         outputs.account(found, at),
         gradients.account(passes, found, at) if gradient else None,
     )

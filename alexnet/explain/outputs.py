@@ -46,7 +46,10 @@ def _convolution(layer: Layer, index: Index) -> Account:
     weights = conv.weight.numpy()[channel]
     products = values.astype(np.float64) * weights
     terms = [
-        Term(_input_place(layer, window, channels, at), values[at], weights[at], products[at])
+        Term(
+            _input_place(layer, window, channels, at),
+            *(float(array[at]) for array in (values, weights, products)),
+        )
         for at in np.ndindex(products.shape)
         if window.is_inside(layer.input.shape, at)
     ]
@@ -276,9 +279,7 @@ def _within_channel_norm(layer: Layer, index: Index) -> Account:
     terms = [
         Term(
             coordinates((channel, window.rows[at[1]], window.columns[at[2]])),
-            values[at],
-            values[at],
-            values[at] ** 2,
+            *(float(number) for number in (values[at], values[at], values[at] ** 2)),
         )
         for at in np.ndindex(values.shape)
         if window.is_inside(layer.input.shape, at)

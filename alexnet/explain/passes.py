@@ -1,6 +1,7 @@
 """One image through a network layer by layer, and the gradient of its loss back to every layer."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -116,7 +117,8 @@ def _activated(activation: nn.Module | None, values: Tensor) -> Tensor:
 def _backward(calls: list[_Call], scores: np.ndarray, label: int) -> dict[str, Layer]:
     logits = Tensor(scores[np.newaxis], requires_grad=True)
     F.cross_entropy(logits, np.array([label])).backward()
-    gradient, found = logits.grad, {}
+    gradient: Any = logits.grad
+    found = {}
     sources = [IMAGE, *(call.name for call in calls)]
     for call, source in reversed(list(zip(calls, sources))):
         grad_output = gradient

@@ -35,7 +35,7 @@ def heat_map(values: np.ndarray, alt: str) -> str:
 
 def colored(colors: np.ndarray, alt: str) -> str:
     """Colors (H, W, 3) from 0 to 1 as an <img>."""
-    return _image(np.uint8(np.round(colors * 255)), alt)
+    return _image(as_bytes(colors), alt)
 
 
 def framed(pixels: np.ndarray, box: Box, alt: str) -> str:
@@ -49,11 +49,25 @@ def framed(pixels: np.ndarray, box: Box, alt: str) -> str:
     return _image(shown.round().astype(np.uint8), alt)
 
 
-def _image(pixels: np.ndarray, alt: str) -> str:
+def png(pixels: np.ndarray) -> bytes:
+    """An image, uint8 (H, W, 3) or (H, W), as a file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "png")
-    data = base64.b64encode(file.getvalue()).decode()
+    return file.getvalue()
+
+
+def data_url(pixels: np.ndarray) -> str:
+    """The same as a URL that holds it."""
+    return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
+
+
+def as_bytes(colors: np.ndarray) -> np.ndarray:
+    """Colors from 0 to 1 as uint8."""
+    return np.round(colors * 255).clip(0, 255).astype(np.uint8)
+
+
+def _image(pixels: np.ndarray, alt: str) -> str:
     return (
-        f'<img class="pixels" src="data:image/png;base64,{data}" '
+        f'<img class="pixels" src="{data_url(pixels)}" '
         f'alt="{html.text(alt)}" width="{pixels.shape[1]}" height="{pixels.shape[0]}">'
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,9 +11,10 @@ import numpy as np
 
 from alexnet import cli, text
 from alexnet.data import options as data_options
+from alexnet.data.batch import Batch
 from alexnet.data.dataset import Dataset, Subset
 from alexnet.data.labels import display_name
-from alexnet.errors import UsageError
+from alexnet.errors import CheckpointError, UsageError
 from alexnet.inference import options
 from alexnet.inference.features import Features, features
 from alexnet.inference.inputs import UNKNOWN
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INDEX = "index.safetensors"
+SOME_IMAGES = 2000  # of a training set, where its index is not kept
 NEIGHBORS = 6  # in the paper's figure
 MAX_COLUMNS = 10  # of which the names can be read
 # Inches: the title, two lines below each image, space between images, the mark before a name.
@@ -157,9 +160,20 @@ def find(
     return Neighbors(queries, query_features, training, index, *found, distance)
 
 
-def set_features(trained: Trained, dataset: Dataset) -> Features:
-    """The features of the images of a set, by which they are compared."""
-    batches = trained.loader(dataset).batches(0)
+Batches = Generator[Batch]
+
+
+def set_features(
+    trained: Trained,
+    dataset: Dataset,
+    taking_turns: Callable[[Batches], Batches] = lambda batches: batches,
+) -> Features:
+    """The features of the images of a set, by which they are compared.
+
+    Args:
+        taking_turns: gives the batches on, and lets others compute between them.
+    """
+    batches = taking_turns(trained.loader(dataset).batches(0))
     found = features(trained.model, batches, len(dataset), trained.device)
     return found._replace(values=found.values.reshape(len(found.values), -1))
 
@@ -182,6 +196,28 @@ def kept_index(trained: Trained, training: Dataset, path: Path | None = None) ->
     index = set_features(trained, training)
     nearest.save(path, index, belongs_to)
     return index
+
+
+def some_index(
+    trained: Trained,
+    training: Dataset,
+    taking_turns: Callable[[Batches], Batches] = lambda batches: batches,
+) -> Features:
+    """The index that is kept in the run folder, or else one of at most `SOME_IMAGES`, not kept.
+
+    Args:
+        taking_turns: see `set_features`.
+    """
+    path = trained.folder / INDEX
+    if path.exists():
+        belongs_to = nearest.identity(trained.checkpoint, training, trained.chosen_layer())
+        try:
+            return nearest.load(path, belongs_to)
+        except (nearest.OtherIndex, CheckpointError):
+            pass  # of a network before this one
+    some = Subset(training, min(SOME_IMAGES, len(training)))
+    found = set_features(trained, some, taking_turns)
+    return found._replace(indices=some.indices[found.indices])
 
 
 def _precision(

@@ -300,6 +300,20 @@ def _left(column: int) -> float:
     return 0.1 + column * (CELL + GAP)
 
 
+def gradient_colors(gradient: np.ndarray) -> np.ndarray:
+    """A gradient (S, S) in colors (S, S, 3) from 0 to 1; the largest hundredth is the lightest."""
+    # Single pixels of large gradient would leave all others black.
+    light = float(np.quantile(gradient, 0.99)) or 1.0
+    return colormap(INTENSITY)(gradient / light)[:, :, :3]
+
+
+def cam_colors(cam: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """A map (H, W) of Grad-CAM over a gray picture: colors (S, S, 3) from 0 to 1."""
+    heat = _enlarged(cam / (float(cam.max()) or 1.0), len(pixels)).clip(0, 1)
+    gray = pixels.mean(axis=2, keepdims=True) / 255
+    return 0.6 * colormap(INTENSITY)(heat)[:, :, :3] + 0.4 * gray
+
+
 def _draw_image(axes: Axes, picture: Picture, result: Saliency, classes: list[str]) -> None:
     names = [pictures.class_name(classes, n) for n in (result.predicted, picture.label)]
     predicted, true = (fitted(name, CELL - 0.65, NORMAL) for name in names)
@@ -311,18 +325,13 @@ def _draw_image(axes: Axes, picture: Picture, result: Saliency, classes: list[st
 
 
 def _draw_gradient(axes: Axes, result: Saliency) -> None:
-    # Single pixels of large gradient would leave all others black.
-    light = float(np.quantile(result.gradient, 0.99)) or 1.0
-    axes.imshow(result.gradient, cmap=INTENSITY, vmin=0, vmax=light)
+    axes.imshow(gradient_colors(result.gradient))
     axes.set_title("lightest: the largest 1%", fontsize=SMALL, loc="left", pad=3)
 
 
 def _draw_cam(axes: Axes, picture: Picture, result: Saliency) -> None:
-    most = float(result.cam.max())
-    heat = _enlarged(result.cam / (most or 1.0), len(picture.pixels)).clip(0, 1)
-    gray = picture.pixels.mean(axis=2, keepdims=True) / 255
-    axes.imshow(0.6 * colormap(INTENSITY)(heat)[:, :, :3] + 0.4 * gray)
-    title = "lightest: most" if most else "nothing speaks for it"
+    axes.imshow(cam_colors(result.cam, picture.pixels))
+    title = "lightest: most" if result.cam.any() else "nothing speaks for it"
     axes.set_title(title, fontsize=SMALL, loc="left", pad=3)
 
 

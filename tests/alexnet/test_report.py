@@ -13,14 +13,14 @@ import pytest
 
 from alexnet import train
 from alexnet.inference import options
-from alexnet.report import __main__, neighbors, network, results
+from alexnet.report import __main__, network, results
 from alexnet.report.content import Missing, Report
 from alexnet.report.html import Section, page, pairs, slider, table
 from alexnet.report.run import headline
 from alexnet.run import filter_snapshots
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.run.folder import RUN_JSON
-from alexnet.visualize import nearest
+from alexnet.visualize import nearest, neighbors
 from tests.alexnet.runs import CLASSES, OPTIONS, write_images
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -328,21 +328,21 @@ def test_samples_are_right_and_wrong_ones(original, monkeypatch):
 
 
 def test_neighbors_are_searched_in_an_index_or_in_some_images(run, monkeypatch):
-    monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 10)
+    monkeypatch.setattr(neighbors, "SOME_IMAGES", 10)
     report = __main__.read_run(__main__.parser().parse_args([str(run)]))
     training = options.dataset(report.arguments, report.trained, "train")
-    some = neighbors.training_index(report, training)
+    some = neighbors.some_index(report.trained, training)
     assert len(set(some.indices)) == 10
     assert training.labels[some.indices].tolist() == some.labels.tolist()
 
-    monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 24)
-    whole = neighbors.training_index(report, training)
-    monkeypatch.setattr(neighbors, "INDEXED_IMAGES", 10)
+    monkeypatch.setattr(neighbors, "SOME_IMAGES", 24)
+    whole = neighbors.some_index(report.trained, training)
+    monkeypatch.setattr(neighbors, "SOME_IMAGES", 10)
     belongs_to = nearest.identity(report.checkpoint, training, "fc7")
     nearest.save(run / "index.safetensors", whole, belongs_to)
-    assert neighbors.training_index(report, training).indices.tolist() == whole.indices.tolist()
+    assert neighbors.some_index(report.trained, training).indices.tolist() == whole.indices.tolist()
     nearest.save(run / "index.safetensors", whole, belongs_to | {"network": "another"})
-    assert len(neighbors.training_index(report, training).indices) == 10
+    assert len(neighbors.some_index(report.trained, training).indices) == 10
 
 
 def test_neighbors_of_training_images(run, capsys):

@@ -26,6 +26,12 @@ from minigrad import Tensor, no_grad
 from minigrad import functional as F
 from tests.alexnet.runs import CLASSES
 
+
+def explain(trained, prepared, layer, index=(), label=None, gradient=False):
+    passes = number.passes_for(trained, prepared, label)
+    return number.explain(passes, prepared, trained.classes, layer, index, gradient=gradient)
+
+
 LAYERS = "conv1 norm1 pool1 conv2 norm2 pool2 conv3 conv4 conv5 pool5 fc6 drop6 fc7 drop7 fc8 loss"
 
 
@@ -58,7 +64,7 @@ def test_image_is_what_prediction_takes(trained, photo, prepared):
 
 @pytest.mark.parametrize("layer", LAYERS.split())
 def test_every_layer_has_a_text_and_a_page(trained, prepared, layer):
-    explanation = number.explain(trained, prepared, layer, gradient=True)
+    explanation = explain(trained, prepared, layer, gradient=True)
     lines = text.as_text(explanation).split("\n")
     assert lines[0].startswith(layer)
     assert max(map(len, lines)) <= 80
@@ -82,7 +88,7 @@ def test_default_is_the_largest_number_of_what_is_not_given(trained, prepared):
 
 def test_loss_is_that_of_the_class(trained, prepared):
     for label in (None, 0, 2):
-        explanation = number.explain(trained, prepared, "loss", label=label)
+        explanation = explain(trained, prepared, "loss", label=label)
         with no_grad():
             scores = trained.model(Tensor(prepared.inputs))
             target = CLASSES.index("green") if label is None else label
@@ -94,22 +100,22 @@ def test_loss_is_that_of_the_class(trained, prepared):
 
 def test_without_a_class_the_loss_is_that_of_the_most_probable(trained, photo):
     prepared = number.prepared(trained, Input(str(photo), UNKNOWN))
-    explanation = number.explain(trained, prepared, "fc8", gradient=True)
+    explanation = explain(trained, prepared, "fc8", gradient=True)
     assert explanation.label == trained.predict(str(photo)).probabilities.argmax()
 
 
 def test_pixels_are_those_that_change_the_number(trained, prepared):
-    explanation = number.explain(trained, prepared, "conv2", (1, 1, 2))
+    explanation = explain(trained, prepared, "conv2", (1, 1, 2))
     box = explanation.box
     changed = prepared.inputs.copy()
     changed[0, :, : box.top] += 1
     changed[0, :, box.bottom :] += 1
     changed[0, :, :, : box.left] += 1
     changed[0, :, :, box.right :] += 1
-    same = number.explain(trained, prepared._replace(inputs=changed), "conv2", (1, 1, 2))
+    same = explain(trained, prepared._replace(inputs=changed), "conv2", (1, 1, 2))
     assert same.output.value == explanation.output.value
     changed[0, :, box.top, box.left :] += 5
-    other = number.explain(trained, prepared._replace(inputs=changed), "conv2", (1, 1, 2))
+    other = explain(trained, prepared._replace(inputs=changed), "conv2", (1, 1, 2))
     assert other.output.exact != explanation.output.exact
 
 
@@ -127,7 +133,7 @@ def test_pixels_are_those_that_change_the_number(trained, prepared):
 )
 def test_what_is_not_there_is_refused(trained, prepared, layer, index, message):
     with pytest.raises(UsageError, match=message):
-        number.explain(trained, prepared, layer, index)
+        explain(trained, prepared, layer, index)
 
 
 def test_distances_are_in_steps_of_the_type():
