@@ -24,6 +24,8 @@ COMMANDS = {
     "summary": "what each layer of a network computes, and what it costs",
     "experiments": "repeat the claims of the paper, with seeds, intervals and verdicts",
 }
+# Commands that are folders of modules.
+FOLDERS = {"visualize", "explain", "serve", "report", "doctor", "data", "experiments"}
 
 
 def _parser() -> argparse.ArgumentParser:

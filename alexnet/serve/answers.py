@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.data.batch import Batch
 from alexnet.data.labels import caption
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.explain import number, page, text
 from alexnet.explain.pictures import as_bytes, data_url, png
 from alexnet.inference import layers
@@ -205,12 +206,14 @@ class Answers:
     def _made_index(self) -> tuple[Dataset, Any]:
         try:
             training = self._training()
-        except DataError as error:
-            # Its message names folders of this machine.
+            return training, neighbors.some_index(self.trained, training, self._in_turns)
+        except (CheckpointError, DataError, UsageError) as error:
+            cli.say(cli.printable(f"training images: {error}"))
+            # That names folders of this machine.
             raise DataError(
-                "the training images are not where they were: start the page with --data-root"
+                "the training images cannot be used: the terminal of the server says why, and "
+                "--data-root names the folder where they are"
             ) from error
-        return training, neighbors.some_index(self.trained, training, self._in_turns)
 
     def _in_turns(self, batches: Generator[Batch]) -> Generator[Batch]:
         """Batches, with other requests between them."""
