@@ -11,8 +11,8 @@ from alexnet.errors import UsageError
 from alexnet.inference.layers import layer_costs, named_layers
 from alexnet.model import ARCHITECTURES, chosen_variants
 from alexnet.training.settings import NetworkOptions, options
+from minigrad import backend, nn
 from minigrad import functional as F
-from minigrad import nn
 from minigrad.drawing import Drawing
 
 NAME = "python -m alexnet.summary"
@@ -60,7 +60,8 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
 
 def graph(model: nn.Module, image_size: int) -> Drawing:
     """The operations from one image to the loss, as in training, with the names of the layers."""
-    images = mg.Tensor(np.zeros((1, 3, image_size, image_size), np.float32))
+    pixels = np.zeros((1, 3, image_size, image_size), np.float32)
+    images = mg.Tensor(backend.get("cpu").images(pixels))  # in the order that loaders give
     names = {"images": images}
     for layer, module in named_layers(model).items():
         names |= {f"{layer}.{name}": values for name, values in module.named_parameters()}

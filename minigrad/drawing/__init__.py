@@ -46,7 +46,7 @@ class Drawing:
         if path.suffix.lower() != ".svg":
             raise ValueError(f"Drawing.save: {str(path)!r} does not end in .svg")
         with io.replacing(path) as temporary:
-            temporary.write_text(self.svg, encoding="utf-8")
+            temporary.write_bytes(self.svg.encode())
 
 
 def draw(tensor: Tensor, names: Mapping[str, Tensor] | None = None) -> Drawing:

@@ -51,8 +51,7 @@ class Operation:
         saved: the arrays that backward reads: "output", the name of an argument, or the type and
             the shape of another array.
         saved_bytes: memory of the saved arrays that it has made, its output among them.
-        arguments: the name of each argument that is a box.
-        inputs: positions of these boxes in the graph.
+        inputs: positions in the graph of the boxes that it takes, in the order of its arguments.
     """
 
     name: str
@@ -62,7 +61,6 @@ class Operation:
     code: str
     saved: tuple[str, ...]
     saved_bytes: int = 0
-    arguments: tuple[str, ...] = ()
     inputs: tuple[int, ...] = ()
 
 
@@ -81,10 +79,12 @@ class Graph:
 
     @property
     def operations(self) -> list[Operation]:
+        """The boxes with corners."""
         return [box for box in self.boxes if isinstance(box, Operation)]
 
     @property
     def leaves(self) -> list[Leaf]:
+        """The round boxes."""
         return [box for box in self.boxes if isinstance(box, Leaf)]
 
     @property
@@ -177,7 +177,6 @@ def _operation(tensor: Differentiable, node: Node, position_of: Mapping[int, int
     assert node.ctx is not None
     names = _arguments(node)
     saved = (_describe(array, tensor, node, names) for array in node.ctx._saved)
-    boxes = [(name, x) for name, x in zip(names, node.inputs) if id(x) in position_of]
     numbers = {
         name: f"{backend_of(x.data).asnumpy(x.data).item():.6g}"
         for name, x in zip(names, node.inputs)
@@ -190,8 +189,7 @@ def _operation(tensor: Differentiable, node: Node, position_of: Mapping[int, int
         parameters=numbers | _parameters(node),
         code=_code(node.function, node.ctx),
         saved=tuple(dict.fromkeys(saved)),
-        arguments=tuple(name for name, _ in boxes),
-        inputs=tuple(position_of[id(x)] for _, x in boxes),
+        inputs=tuple(position_of[id(x)] for x in node.inputs if id(x) in position_of),
     )
 
 

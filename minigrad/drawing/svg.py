@@ -23,6 +23,7 @@ LONGEST_LINE = 40
 ARROW = 7
 NOTE_LINE = 20
 SWATCH = Size(24, 14)
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 # XML 1.0 has no control characters, not even as escapes.
 _NOT_IN_XML = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -96,8 +97,8 @@ def _lines(box: Operation | Leaf) -> list[tuple[str, str]]:
     memory = [("faint", f"{bytes_text(box.saved_bytes)} saved")] if box.saved_bytes else []
     if isinstance(box, Leaf):
         return [("name", _cut_name(box.name)), ("", shape), *memory]
-    parameters = _wrapped(", ".join(f"{k}={v}" for k, v in box.parameters.items()))
-    saved = _wrapped(f"backward reads {', '.join(box.saved) or 'nothing'}")
+    parameters = _wrapped("", [f"{name}={value}" for name, value in box.parameters.items()])
+    saved = _wrapped("backward reads ", box.saved or ["nothing"])
     return [
         ("name", _cut(box.name)),
         ("", shape),
@@ -117,8 +118,11 @@ def bytes_text(count: int) -> str:
     return f"{count} B" if units[0] == "B" else f"{value:.3g} {units[0]}"
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(_shown(text), LONGEST_LINE)
+def _wrapped(beginning: str, items: Sequence[str]) -> list[str]:
+    """Lines of items with commas, which are broken between items where that is possible."""
+    whole = (_shown(item).replace(" ", _NO_BREAK) for item in items)
+    lines = textwrap.wrap(beginning + ", ".join(whole), LONGEST_LINE, break_on_hyphens=False)
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def _cut(text: str) -> str:

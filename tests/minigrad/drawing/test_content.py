@@ -27,25 +27,14 @@ def test_the_boxes_of_a_small_graph():
     tensor, names = small()
     graph = read(tensor, names)
     float32 = np.dtype(np.float32)
-    add = Operation("add", (3,), float32, {}, "NumPy", (), 0, ("input", "other"), (2, 3))
     assert graph.boxes == [
         Leaf("w", (3,), float32, True, 12),
         Leaf("x", (3,), float32, False, 12),
-        Operation(
-            "multiply",
-            (3,),
-            float32,
-            {},
-            "NumPy",
-            ("input", "other"),
-            0,
-            ("input", "other"),
-            (0, 1),
-        ),
+        Operation("multiply", (3,), float32, {}, "NumPy", ("input", "other"), 0, (0, 1)),
         Leaf("b", (3,), float32, True, 0),
-        add,
-        Operation("relu", (3,), float32, {}, "kernels.relu", ("output",), 12, ("input",), (4,)),
-        Operation("sum", (), float32, {"dim": "(0,)"}, "NumPy", (), 0, ("input",), (5,)),
+        Operation("add", (3,), float32, {}, "NumPy", (), 0, (2, 3)),
+        Operation("relu", (3,), float32, {}, "kernels.relu", ("output",), 12, (4,)),
+        Operation("sum", (), float32, {"dim": "(0,)"}, "NumPy", (), 0, (5,)),
     ]
     assert graph.saved_bytes == 36
     assert graph.unsaved_bytes == 24  # the outputs of multiply and add
@@ -86,6 +75,15 @@ def called(monkeypatch):
 
     monkeypatch.setitem(vars(cpu), "kernels", Recorder())
     return names
+
+
+def test_on_a_gpu(cuda):
+    weight = mg.Tensor(cuda.asarray(np.ones((2, 3), np.float32)), requires_grad=True)
+    three = mg.Tensor(cuda.asarray(np.array(3, np.float32)))
+    graph = read((F.linear(weight, weight) * three).exp(), {})
+    assert [box.code for box in graph.operations] == ["kernels.linear", "CuPy", "CuPy"]
+    assert graph.operations[1].parameters == {"other": "3"}
+    assert [box.saved_bytes for box in graph.boxes] == [24, 16, 4, 16]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -176,6 +176,13 @@ def test_long_names_are_cut_at_the_beginning_and_long_lines_are_wrapped():
     assert max(len(line) for line in lines if not line.startswith("(1,")) == 40
 
 
+def test_lines_are_broken_between_shapes():
+    picture = drawn(*GRAPHS["alexnet"]())
+    lines = list(itertools.chain.from_iterable(texts(picture)))
+    assert any(line.endswith(",") for line in lines)
+    assert all(line.count("(") == line.count(")") for line in lines)
+
+
 def test_title_and_description():
     root = ElementTree.fromstring(mg.draw(*small()).svg)
     title, description = root[0], root[1]
