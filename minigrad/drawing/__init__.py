@@ -2,18 +2,18 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from minigrad import checks, io
 from minigrad.drawing.content import read
-from minigrad.drawing.svg import bytes_text, render
+from minigrad.drawing.svg import render
 from minigrad.tensor import Tensor
 
 __all__ = ["Drawing", "draw"]
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True)
 class Drawing:
     """A picture of a graph, which notebooks show.
 
@@ -23,14 +23,10 @@ class Drawing:
         saved_bytes: memory of the arrays that are saved for backward, each counted once.
     """
 
-    svg: str
+    svg: str = field(repr=False)
     operations: int
     leaves: int
     saved_bytes: int
-
-    def __repr__(self) -> str:
-        saved = bytes_text(self.saved_bytes)
-        return f"Drawing({self.operations} operations, {self.leaves} leaves, {saved} saved)"
 
     def _repr_svg_(self) -> str:
         return self.svg

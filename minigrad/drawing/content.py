@@ -167,10 +167,14 @@ def _is_number(tensor: Differentiable) -> bool:
 
 def _arguments(node: Node) -> list[str]:
     """The names of the tensors of a call, as the function's `forward` has them."""
-    parameters = list(inspect.signature(node.function.forward).parameters.values())[1:]
-    if parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
-        return [f"{parameters[0].name}[{i}]" for i in range(len(node.inputs))]
-    return [parameter.name for parameter in parameters[: len(node.inputs)]]
+    signature = inspect.signature(node.function.forward)
+    names: list[str] = []
+    for name, value in signature.bind_partial(node.ctx, *node.inputs).arguments.items():
+        if signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+            names += [f"{name}[{i}]" for i in range(len(value))]
+        else:
+            names.append(name)
+    return names[1:]  # the first one is the context
 
 
 def _operation(tensor: Differentiable, node: Node, position_of: Mapping[int, int]) -> Operation:
@@ -262,7 +266,7 @@ def _count_memory(graph: Graph, tensors: list[Differentiable]) -> None:
 
     A view has the memory of the tensor that it is a view of, which is counted whole.
     """
-    # Arrays with memory of their own, the position of their box, and whether one is saved.
+    # Arrays with memory of their own, and the positions of their boxes.
     made: list[tuple[Any, int]] = []
 
     def origin(array: Any, backend: Backend) -> int | None:

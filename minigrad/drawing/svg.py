@@ -120,14 +120,14 @@ def bytes_text(count: int) -> str:
 
 def _wrapped(beginning: str, items: Sequence[str]) -> list[str]:
     """Lines of items with commas, which are broken between items where that is possible."""
-    whole = (_shown(item).replace(" ", _NO_BREAK) for item in items)
+    whole = (_cut(item, 3 * LONGEST_LINE).replace(" ", _NO_BREAK) for item in items)
     lines = textwrap.wrap(beginning + ", ".join(whole), LONGEST_LINE, break_on_hyphens=False)
     return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, length: int = LONGEST_LINE) -> str:
     text = _shown(text)
-    return text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _cut_name(name: str) -> str:
@@ -163,7 +163,7 @@ def _description(graph: Graph) -> str:
     operations, leaves = graph.operations, graph.leaves
     names = ", ".join(operation.name for operation in operations)
     return (
-        f"{len(operations)} operations ({names}) and {len(leaves)} leaves. Arrows follow the data, "
+        f"Operations: {len(operations)} ({names}). Leaves: {len(leaves)}. Arrows follow the data, "
         "downwards."
     )
 

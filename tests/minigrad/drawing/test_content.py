@@ -167,6 +167,33 @@ def test_a_leaf_has_the_first_of_its_names_or_that_of_its_first_use():
     assert [box.name for box in joined.leaves] == ["inputs[0]", "inputs[1]"]
 
 
+def first_and_others(ctx, first, *others):
+    return first + others[0]
+
+
+def anything(*arguments):
+    return arguments[1] + arguments[2]
+
+
+def one_optional(ctx, input, other=None, *, scale=1):
+    return input + other
+
+
+@pytest.mark.parametrize(
+    "forward, names",
+    [
+        (first_and_others, ["first", "others[0]"]),
+        (anything, ["arguments[1]", "arguments[2]"]),
+        (one_optional, ["input", "other"]),
+    ],
+)
+def test_names_of_the_arguments_of_a_function_of_ones_own(forward, names):
+    function = type("Own", (mg.Function,), {"forward": staticmethod(forward)})
+    graph = read(function.apply(leaf(2), leaf(2)), {})
+    assert [box.name for box in graph.leaves] == names
+    assert last(function.apply(leaf(2), mg.tensor(3.0))).parameters == {names[1]: "3"}
+
+
 def test_what_no_grad_computed_is_a_constant():
     with mg.no_grad():
         constant = leaf(2) * 2

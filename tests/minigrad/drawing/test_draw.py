@@ -53,7 +53,7 @@ def test_drawing_changes_nothing():
 
 def test_a_drawing_says_what_it_shows():
     drawing = mg.draw(*small())
-    assert repr(drawing) == "Drawing(4 operations, 3 leaves, 36 B saved)"
+    assert repr(drawing) == "Drawing(operations=4, leaves=3, saved_bytes=36)"
     assert drawing._repr_svg_() == drawing.svg
     assert pickle.loads(pickle.dumps(drawing)) == drawing
 

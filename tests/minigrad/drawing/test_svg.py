@@ -176,6 +176,17 @@ def test_long_names_are_cut_at_the_beginning_and_long_lines_are_wrapped():
     assert max(len(line) for line in lines if not line.startswith("(1,")) == 40
 
 
+def test_a_long_parameter_is_cut():
+    class Labeled(mg.Function):
+        @staticmethod
+        def forward(ctx, input, *, label):
+            return input + 1
+
+    picture = drawn(Labeled.apply(leaf(2), label="x" * 10**6))
+    label = "".join(text for text in texts(picture)[-1] if "x" in text)
+    assert len(label) == 120 and label.startswith("label=x") and label.endswith("x…")
+
+
 def test_lines_are_broken_between_shapes():
     picture = drawn(*GRAPHS["alexnet"]())
     lines = list(itertools.chain.from_iterable(texts(picture)))
@@ -187,7 +198,7 @@ def test_title_and_description():
     root = ElementTree.fromstring(mg.draw(*small()).svg)
     title, description = root[0], root[1]
     assert title.tag.endswith("}title") and description.tag.endswith("}desc")
-    assert description.text.startswith("4 operations (multiply, add, relu, sum) and 3 leaves.")
+    assert description.text.startswith("Operations: 4 (multiply, add, relu, sum). Leaves: 3.")
 
 
 def test_styles_reach_nothing_else_and_have_both_modes():
