@@ -144,15 +144,15 @@ class Layers:
     # -- places ---------------------------------------------------------------------------
 
     def _move_all(self) -> None:
-        """Near the neighbors above and below, again and again, in the order of each layer."""
+        """Move each layer to its neighbors below and above in turn, without changing its order."""
         self.x = dict.fromkeys(self.level_of, 0.0)
         for level in self.levels:
             self._move(level, {})
         for _ in range(SWEEPS):
-            for level in self.levels[1:]:
-                self._move(level, self._above, -1)
             for level in reversed(self.levels[:-1]):
                 self._move(level, self.below, 1)
+            for level in self.levels[1:]:
+                self._move(level, self._above, -1)
         left = min(self.x[vertex] - extent.left for vertex, extent in self._extents.items())
         self.x = {vertex: x - left for vertex, x in self.x.items()}
         self.width = max(self.x[vertex] + extent.right for vertex, extent in self._extents.items())
