@@ -125,7 +125,7 @@ def _corners(sizes: Sequence[Size], stacks: Sequence[Sequence[int]], layers: Lay
 def _to_the_right(
     leaf: int, box: int, corners: Sequence[Point], sizes: Sequence[Size], stack: Sequence[int]
 ) -> Line:
-    """Level, or nearer to the middle of the box where the stack of leaves is higher."""
+    """From a leaf to its box: level, or nearer to the middle where the leaves are higher."""
     center = corners[box][1] + sizes[box].height / 2
     distances = [corners[i][1] + sizes[i].height / 2 - center for i in stack]
     distance = distances[stack.index(leaf)]

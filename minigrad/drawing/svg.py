@@ -21,6 +21,7 @@ PADDING = 8
 MARGIN = 20
 LONGEST_LINE = 40
 ARROW = 7
+PORT_ROOM = 12  # of the width of a box, for each edge that ends at its top
 NOTE_LINE = 20
 SWATCH = Size(24, 14)
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -153,7 +154,7 @@ def _width(text: str) -> float:
 
 def _size(lines: Sequence[tuple[str, str]], inputs: int) -> Size:
     widest = max(_width(text) for _, text in lines) + 2 * PADDING
-    return Size(max(widest, 12 * (inputs + 1)), LINE * len(lines) + 2 * PADDING)
+    return Size(max(widest, PORT_ROOM * (inputs + 1)), LINE * len(lines) + 2 * PADDING)
 
 
 # -- notes --------------------------------------------------------------------------------
