@@ -3,12 +3,17 @@
 import argparse
 import sys
 
+import numpy as np
+
+import minigrad as mg
 from alexnet import cli
 from alexnet.errors import UsageError
-from alexnet.inference.layers import layer_costs
+from alexnet.inference.layers import layer_costs, named_layers
 from alexnet.model import ARCHITECTURES, chosen_variants
 from alexnet.training.settings import NetworkOptions, options
-from minigrad import nn
+from minigrad import backend, nn
+from minigrad import functional as F
+from minigrad.drawing import Drawing
 
 NAME = "python -m alexnet.summary"
 EXAMPLES = f"""\
@@ -18,6 +23,8 @@ examples:
   {NAME} --arch owt --classes 10 --batch-size 64
   {NAME} --groups 1 --width 0.5,conv5=1 --without conv3,conv4
       a variant of it, by the options of python -m alexnet.train
+  {NAME} --graph graph.svg
+      also a picture of the operations that a training step records
 """
 
 
@@ -51,6 +58,17 @@ def table(model: nn.Module, image_size: int, batch_size: int) -> str:
     return "\n".join(lines)
 
 
+def graph(model: nn.Module, image_size: int) -> Drawing:
+    """The operations from one image to the loss, as in training, with the names of the layers."""
+    pixels = np.zeros((1, 3, image_size, image_size), np.float32)
+    images = mg.Tensor(backend.get("cpu").images(pixels))  # in the order that loaders give
+    names = {"images": images}
+    for layer, module in named_layers(model).items():
+        names |= {f"{layer}.{name}": values for name, values in module.named_parameters()}
+    loss = F.cross_entropy(model.train()(images), np.zeros(1, np.int64))
+    return mg.draw(loss, names)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = cli.Parser(prog=NAME, description=EXAMPLES)
     parser.add_argument("--arch", choices=ARCHITECTURES, default="alexnet")
@@ -63,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         "--image-size", type=cli.count, metavar="PIXELS", help="default: the network's own"
     )
     cli.BATCH_SIZE.add_to(parser, default=128, help="default: 128")
+    parser.add_argument(
+        "--graph",
+        type=cli.output_file(".svg"),
+        metavar="FILE.svg",
+        help="draw the operations from one image to the loss, and what each saves for backward",
+    )
     return parser
 
 
@@ -79,6 +103,8 @@ def _run(argv: list[str] | None) -> int:
     except ValueError as error:
         raise UsageError(str(error)) from error
     print(table(model, image_size, arguments.batch_size))
+    if arguments.graph is not None:
+        graph(model, image_size).save(arguments.graph)
     return 0
 
 

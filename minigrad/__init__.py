@@ -6,6 +6,7 @@ from minigrad.autocast import autocast
 from minigrad.autograd import Context, Function, is_grad_enabled, no_grad
 from minigrad.backend import BackendError
 from minigrad.cuda import set_float32_matmul_precision
+from minigrad.drawing import draw
 from minigrad.gradcheck import GradcheckError, gradcheck
 from minigrad.io import load, save
 from minigrad.operators import Tensor  # defined in minigrad.tensor, complete from here on
@@ -24,6 +25,7 @@ __all__ = [
     "PreparedWeights",
     "Tensor",
     "autocast",
+    "draw",
     "functional",
     "gradcheck",
     "is_grad_enabled",

@@ -208,19 +208,32 @@ class Function:
             )
         if (observer := getattr(_mode, "observer", None)) is not None:
             observer(cls, tuple(x.data for x in inputs), output)
-        node = Node(cls, ctx, inputs) if any(needs_input_grad) else None
+        node = Node(cls, ctx, inputs, parameters) if any(needs_input_grad) else None
         return inputs[0]._output(output, node)
 
 
 class Node:
-    """A recorded call: the function, its context and the tensors it was applied to."""
+    """A recorded call: the function, its context, the tensors it was applied to, its parameters.
 
-    __slots__ = ("function", "ctx", "inputs")
+    Attributes:
+        parameters: what was passed by keyword, without arrays: only `ctx` may keep those.
+    """
 
-    def __init__(self, function: type[Function], ctx: Context, inputs: tuple[Differentiable, ...]):
+    __slots__ = ("function", "ctx", "inputs", "parameters")
+
+    def __init__(
+        self,
+        function: type[Function],
+        ctx: Context,
+        inputs: tuple[Differentiable, ...],
+        parameters: dict[str, Any],
+    ):
         self.function = function
         self.ctx: Context | None = ctx
         self.inputs = inputs
+        self.parameters = {
+            name: value for name, value in parameters.items() if not hasattr(value, "dtype")
+        }
 
     def backward(self, grad_output: Any) -> list:
         """Gradients of the inputs, with shape and dtype checked; then free what was saved."""
@@ -263,7 +276,7 @@ class Node:
                     others = (*gradients[:position], *gradients[position + 1 :])
                     gradient = self._own(gradient, (grad_output, *others))
             checked.append(gradient)
-        self.ctx, self.inputs = None, ()
+        self.ctx, self.inputs, self.parameters = None, (), {}
         return checked
 
     def _own(self, gradient: Any, others: tuple) -> Any:

@@ -1,11 +1,12 @@
 """Arrays and text in a safetensors file."""
 
+import contextlib
 import errno
 import itertools
 import os
 import re
 import threading
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +55,35 @@ def save(
         )
     for text in itertools.chain.from_iterable((metadata or {}).items()):
         _require_text("metadata", text)
+    with replacing(path) as temporary:
+        try:
+            temporary.touch()
+            usual_mode = temporary.stat().st_mode
+            # Of neither arrays nor metadata, {} instead of None makes a file that cannot be read.
+            serialize_file(specs, temporary, metadata or None)
+            # The library creates files that only their owner may read.
+            os.chmod(temporary, usual_mode)
+        except SafetensorError as error:
+            # The library reports the system's error number only in its message.
+            found = re.search(r"os error (\d+)", str(error))
+            number = int(found[1]) if found else errno.EIO
+            raise OSError(number, os.strerror(number), str(path)) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` to write to, which then replaces `path`.
+
+    So a file appears complete or not at all, also if several threads or processes write to one
+    path.
+
+    Raises:
+        OSError: the file cannot be written; what was at `path` before is still there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
-        temporary.touch()
-        usual_mode = temporary.stat().st_mode
-        # Of neither arrays nor metadata, {} instead of None makes a file that cannot be read.
-        serialize_file(specs, temporary, metadata or None)
-        # The library creates files that only their owner may read.
-        os.chmod(temporary, usual_mode)
+        yield temporary
         os.replace(temporary, path)
-    except SafetensorError as error:
-        # The library reports the system's error number only in its message.
-        found = re.search(r"os error (\d+)", str(error))
-        number = int(found[1]) if found else errno.EIO
-        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

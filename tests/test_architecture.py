@@ -51,7 +51,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("optim", "summary"),
+    ("drawing", "optim", "summary"),
     ("__init__",),
 ]
 

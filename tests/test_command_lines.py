@@ -142,6 +142,7 @@ VALUES = (
     "9,9,9",
     "conv3",
     "a.png",
+    "a.svg",
     "a.csv",
     "a.html",
     "a.gif",

@@ -1,5 +1,7 @@
 """``python -m alexnet.summary``."""
 
+import re
+
 import pytest
 
 from alexnet import summary
@@ -48,6 +50,21 @@ def test_the_small_network_has_its_own_number_of_classes(capsys):
     assert next(row for row in rows if row[:1] == ["norm2"])[1:3] == ["WithinChannelNorm", "32x8x8"]
 
 
+def test_graph(tmp_path, capsys):
+    """In training mode, from the images to the loss, with the names of the table's layers."""
+    path = tmp_path / "graph.svg"
+    options = "--image-size", "67", "--width", "0.05", "--classes", "10", "--without", "conv3"
+    assert summary.main([*options, "--graph", str(path)]) == 0
+    assert capsys.readouterr().out.startswith("layer")
+    svg = path.read_text(encoding="utf-8")
+    layers = "conv1", "conv2", "conv4", "conv5", "fc6", "fc7", "fc8"
+    names = [f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")]
+    shown = re.findall(r'<text class="name"[^>]*>([^<]*)</text>', svg)
+    assert sorted(name for name in shown if "." in name) == sorted(names)
+    assert shown.count("dropout") == 2 and "(1, 3, 67, 67)" in svg
+    assert shown[0] == "images" and shown[-3:] == ["cross_entropy", "sum", "divide"]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_left_as_it_was(training):
     model = AlexNet(2, image_size=67, width=0.05).train(training)
@@ -63,6 +80,8 @@ def test_the_network_is_left_as_it_was(training):
         (["--image-size", "20"], "image_size must be at least 67"),
         (["--arch", "owt", "--norm", "lrn"], "the network 'owt' has no normalization 'lrn'"),
         (["--pooling", "plain", "--image-size", "115"], "size at which it does not is 102"),
+        (["--graph", "graph.png"], "'graph.png' does not end in .svg"),
+        (["--graph", "missing/graph.svg"], "would lie in a folder that does not exist"),
         (["--batch-size", "0"], "'0' is not a whole number of at least 1"),
     ],
 )

@@ -384,7 +384,7 @@ FAULTS = [
     Fault(
         "the graph is kept after backward",
         AUTOGRAD,
-        "self.ctx, self.inputs = None, ()",
+        "self.ctx, self.inputs, self.parameters = None, (), {}",
         "self.ctx = None",
         "tests/minigrad/test_autograd.py",
     ),
