@@ -1,0 +1,44 @@
+"""How an answer is compared with the right one, and what is said of a wrong one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class WrongAnswer(AssertionError):
+    """An answer differs from what it should be; the message says where, and what was expected."""
+
+
+def require_close(what: str, got: Any, expected: Any, tolerance: float = 1e-6) -> None:
+    """Raise WrongAnswer unless two arrays, or numbers, agree.
+
+    Args:
+        what: the name of the result, with which the message begins.
+        tolerance: allowed difference, as a share of the largest element that is expected.
+    """
+    if got is None:
+        raise WrongAnswer(f"{what}: expected an array or a number, got None; is a return missing?")
+    got, expected = np.asarray(got), np.asarray(expected)
+    if got.shape != expected.shape:
+        raise WrongAnswer(f"{what}: expected the shape {expected.shape}, got {got.shape}")
+    allowed = tolerance * np.abs(expected).max(initial=0) + 1e-12
+    wrong = ~(np.abs(got - expected) <= allowed)  # also where it is NaN
+    if wrong.any():
+        first = tuple(map(int, np.argwhere(wrong)[0]))
+        place = f"[{', '.join(map(str, first))}]" if first else ""
+        message = f"{what}{place}: expected {expected[first]:.6g}, got {got[first]:.6g}"
+        if wrong.sum() > 1:
+            message += f"; {wrong.sum()} of {wrong.size} elements are wrong"
+        raise WrongAnswer(message)
+
+
+def slopes(function: Callable[[np.ndarray], float], array: np.ndarray) -> np.ndarray:
+    """The gradient of a function of a float64 array, by central differences."""
+    gradient = np.empty_like(array)
+    step = 1e-6
+    for index in np.ndindex(array.shape):
+        moved = np.zeros_like(array)
+        moved[index] = step
+        gradient[index] = (function(array + moved) - function(array - moved)) / (2 * step)
+    return gradient

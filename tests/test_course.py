@@ -1,0 +1,106 @@
+"""The course is complete, and its checks find wrong answers and say what is wrong with them."""
+
+import importlib
+import inspect
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from course.checks.compare import WrongAnswer, require_close
+from tests import figures_of_docs
+
+COURSE = Path(__file__).parents[1] / "docs/course"
+PAGES = sorted(COURSE.glob("[0-9]*.md"))
+LESSONS = [page.name[:2] for page in PAGES]
+
+
+def lesson(number, folder):
+    return importlib.import_module(f"course.{folder}.lesson_{number}")
+
+
+def functions(module):
+    return {
+        name: inspect.signature(function)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_every_lesson_is_complete():
+    assert LESSONS == [f"{number:02}" for number in range(1, len(LESSONS) + 1)]
+    for folder in ("answers", "checks", "exercises"):
+        files = {path.stem for path in (COURSE / folder).glob("lesson_*.py")}
+        assert files == {f"lesson_{number}" for number in LESSONS}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=LESSONS)
+def test_page_has_its_exercise_its_figure_and_its_neighbors(page):
+    text, number = page.read_text(encoding="utf-8"), page.name[:2]
+    assert f"(exercises/lesson_{number}.py)" in text
+    assert f"pytest docs/course -k {number}\n" in text
+    assert f"(figures/{number}-" in text
+    neighbors = PAGES[max(0, PAGES.index(page) - 1) : PAGES.index(page) + 2]
+    assert all(f"({other.name})" in text for other in neighbors if other != page)
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_exercise_asks_for_the_functions_of_the_answer(number):
+    exercise, answer = lesson(number, "exercises"), lesson(number, "answers")
+    assert functions(exercise) == functions(answer)
+
+
+# By lesson: a mistake that a student could make, as functions in place of the answer's, and what
+# is said about it.
+WRONG_ANSWERS = [
+    (
+        "01",
+        {"neuron_gradients": lambda w1, w2, b, x1, x2, t: (x1, x2, 1.0)},
+        r"neuron_gradients \(of w1, w2, b\)\[0\]: expected \S+, got \S+; 3 of 3 elements",
+    ),
+]
+
+
+@pytest.mark.parametrize("number, functions, message", WRONG_ANSWERS)
+def test_wrong_answer_is_found(number, functions, message):
+    answer = vars(lesson(number, "answers"))
+    with pytest.raises(WrongAnswer, match=message):
+        lesson(number, "checks").check(SimpleNamespace(**(answer | functions)))
+
+
+def test_every_lesson_has_a_wrong_answer():
+    assert {number for number, *_ in WRONG_ANSWERS} == set(LESSONS)
+
+
+@pytest.mark.parametrize(
+    "got, message",
+    [
+        (None, "None; is a return missing"),
+        (np.ones((3, 2)), r"gradient: expected the shape \(2, 3\), got \(3, 2\)"),
+        (np.array([[1, 1, 1], [1, 2, 1]]), r"gradient\[1, 1\]: expected 1, got 2$"),
+        (np.full((2, 3), math.nan), r"gradient\[0, 0\]: expected 1, got nan; 6 of 6"),
+    ],
+)
+def test_message_says_where_and_what(got, message):
+    with pytest.raises(WrongAnswer, match=message):
+        require_close("gradient", got, np.ones((2, 3)))
+
+
+def test_figure_that_differs_is_found(tmp_path):
+    shown, drawn = tmp_path / "shown" / "01-a.png", tmp_path / "01-a.png"
+    shown.parent.mkdir()
+    pixels = np.full((160, 160, 3), 255, np.uint8)
+    Image.fromarray(pixels).save(shown)
+    with pytest.raises(AssertionError, match=re.escape("drawn: []")):
+        figures_of_docs.require_drawn([shown], tmp_path)
+    pixels[40:44, 40:120] = 0  # a line
+    Image.fromarray(pixels).save(drawn)
+    with pytest.raises(AssertionError, match="2.5% of 01-a.png looks different"):
+        figures_of_docs.require_drawn([shown], tmp_path)
+    Image.fromarray(pixels[:152]).save(drawn)
+    with pytest.raises(AssertionError, match="another size"):
+        figures_of_docs.require_drawn([shown], tmp_path)
