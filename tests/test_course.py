@@ -62,6 +62,11 @@ WRONG_ANSWERS = [
         {"neuron_gradients": lambda w1, w2, b, x1, x2, t: (x1, x2, 1.0)},
         r"neuron_gradients \(of w1, w2, b\)\[0\]: expected \S+, got \S+; 3 of 3 elements",
     ),
+    (
+        "02",
+        {"linear_gradients": lambda grad, input, weight: (grad @ weight, input.T @ grad)},
+        r"gradient of weight: expected the shape \(4, 3\), got \(3, 4\)",
+    ),
 ]
 
 

@@ -10,13 +10,16 @@ from course.checks.compare import require_close, slopes
 def check(solution: ModuleType) -> None:
     """Raise WrongAnswer unless the gradients are those of the neuron's loss."""
     rng = np.random.default_rng(1)
-    for _ in range(3):
-        *parameters, x1, x2, target = rng.standard_normal(6)
+    for numbers in rng.standard_normal((3, 6)):
+        _check_neuron(solution, numbers[:3], *numbers[3:])
 
-        def loss(parameters, x1=x1, x2=x2, target=target):
-            w1, w2, b = parameters
-            return (np.tanh(w1 * x1 + w2 * x2 + b) - target) ** 2
 
-        expected = slopes(loss, np.array(parameters))
-        got = solution.neuron_gradients(*parameters, x1, x2, target)
-        require_close("neuron_gradients (of w1, w2, b)", got, expected)
+def _check_neuron(
+    solution: ModuleType, parameters: np.ndarray, x1: float, x2: float, target: float
+) -> None:
+    def loss(parameters):
+        w1, w2, b = parameters
+        return (np.tanh(w1 * x1 + w2 * x2 + b) - target) ** 2
+
+    got = solution.neuron_gradients(*parameters, x1, x2, target)
+    require_close("neuron_gradients (of w1, w2, b)", got, slopes(loss, parameters))
