@@ -67,6 +67,11 @@ WRONG_ANSWERS = [
         {"linear_gradients": lambda grad, input, weight: (grad @ weight, input.T @ grad)},
         r"gradient of weight: expected the shape \(4, 3\), got \(3, 4\)",
     ),
+    (
+        "03",
+        {"centered_gradient": lambda grad: grad},
+        r"centered_gradient\[0, 0\]: expected \S+, got \S+; 12 of 12",
+    ),
 ]
 
 
