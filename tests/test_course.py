@@ -72,6 +72,11 @@ WRONG_ANSWERS = [
         {"centered_gradient": lambda grad: grad},
         r"centered_gradient\[0, 0\]: expected \S+, got \S+; 12 of 12",
     ),
+    (
+        "04",
+        {"dilated_convolution": lambda image, weight, dilation: image[: 1 - dilation or None]},
+        r"output with dilation 1: expected the shape \(6, 7\), got \(7, 9\)",
+    ),
 ]
 
 
