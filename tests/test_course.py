@@ -77,6 +77,11 @@ WRONG_ANSWERS = [
         {"dilated_convolution": lambda image, weight, dilation: image[: 1 - dilation or None]},
         r"output with dilation 1: expected the shape \(6, 7\), got \(7, 9\)",
     ),
+    (
+        "05",
+        {"grouped_columns_gradient": lambda grad, weight, groups: weight.reshape(8, -1).T @ grad},
+        r"gradient of the columns with 2 groups: expected the shape \(36, 9\), got \(18, 9\)",
+    ),
 ]
 
 
@@ -94,7 +99,7 @@ def test_every_lesson_has_a_wrong_answer():
 @pytest.mark.parametrize(
     "got, message",
     [
-        (None, "None; is a return missing"),
+        (None, "gradient: expected numbers, got NoneType; is a return missing"),
         (np.ones((3, 2)), r"gradient: expected the shape \(2, 3\), got \(3, 2\)"),
         (np.array([[1, 1, 1], [1, 2, 1]]), r"gradient\[1, 1\]: expected 1, got 2$"),
         (np.full((2, 3), math.nan), r"gradient\[0, 0\]: expected 1, got nan; 6 of 6"),
