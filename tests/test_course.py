@@ -82,6 +82,11 @@ WRONG_ANSWERS = [
         {"grouped_columns_gradient": lambda grad, weight, groups: weight.reshape(8, -1).T @ grad},
         r"gradient of the columns with 2 groups: expected the shape \(36, 9\), got \(18, 9\)",
     ),
+    (
+        "06",
+        {"normalize_all_gradient": lambda grad, a, k: grad / np.sqrt(k + np.sum(a**2))},
+        r"normalize_all_gradient\[0\]: expected \S+, got \S+; 6 of 6",
+    ),
 ]
 
 
