@@ -87,6 +87,11 @@ WRONG_ANSWERS = [
         {"normalize_all_gradient": lambda grad, a, k: grad / np.sqrt(k + np.sum(a**2))},
         r"normalize_all_gradient\[0\]: expected \S+, got \S+; 6 of 6",
     ),
+    (
+        "07",
+        {"avg_pool_gradient": lambda grad, shape, size, stride: np.full(shape, grad.mean())},
+        r"windows of 2x2 with stride 2\[0, 0\]: expected \S+, got \S+; 56 of 56",
+    ),
 ]
 
 
