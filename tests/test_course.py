@@ -60,7 +60,7 @@ WRONG_ANSWERS = [
     (
         "01",
         {"neuron_gradients": lambda w1, w2, b, x1, x2, t: (x1, x2, 1.0)},
-        r"neuron_gradients \(of w1, w2, b\)\[0\]: expected \S+, got \S+; 3 of 3 elements",
+        r"neuron_gradients \(of w1, w2, b\): expected \S+, got \S+ at \[0\]; 3 of 3 elements",
     ),
     (
         "02",
@@ -70,7 +70,7 @@ WRONG_ANSWERS = [
     (
         "03",
         {"centered_gradient": lambda grad: grad},
-        r"centered_gradient\[0, 0\]: expected \S+, got \S+; 12 of 12",
+        r"centered_gradient: expected \S+, got \S+ at \[0, 0\]; 12 of 12",
     ),
     (
         "04",
@@ -85,12 +85,17 @@ WRONG_ANSWERS = [
     (
         "06",
         {"normalize_all_gradient": lambda grad, a, k: grad / np.sqrt(k + np.sum(a**2))},
-        r"normalize_all_gradient\[0\]: expected \S+, got \S+; 6 of 6",
+        r"normalize_all_gradient: expected \S+, got \S+ at \[0\]; 6 of 6",
     ),
     (
         "07",
         {"avg_pool_gradient": lambda grad, shape, size, stride: np.full(shape, grad.mean())},
-        r"windows of 2x2 with stride 2\[0, 0\]: expected \S+, got \S+; 56 of 56",
+        r"windows of 2x2 with stride 2: expected \S+, got \S+ at \[0, 0\]; 56 of 56",
+    ),
+    (
+        "08",
+        {"channel_dropout_gradient": lambda grad, p, random, first: grad / (1 - p)},
+        r"gradient with p = 0.25, first = 0: expected 0, got \S+ at \[0, 2, 0, 0\];",
     ),
 ]
 
@@ -111,8 +116,8 @@ def test_every_lesson_has_a_wrong_answer():
     [
         (None, "gradient: expected numbers, got NoneType; is a return missing"),
         (np.ones((3, 2)), r"gradient: expected the shape \(2, 3\), got \(3, 2\)"),
-        (np.array([[1, 1, 1], [1, 2, 1]]), r"gradient\[1, 1\]: expected 1, got 2$"),
-        (np.full((2, 3), math.nan), r"gradient\[0, 0\]: expected 1, got nan; 6 of 6"),
+        (np.array([[1, 1, 1], [1, 2, 1]]), r"gradient: expected 1, got 2 at \[1, 1\]$"),
+        (np.full((2, 3), math.nan), r"gradient: expected 1, got nan at \[0, 0\]; 6 of 6"),
     ],
 )
 def test_message_says_where_and_what(got, message):

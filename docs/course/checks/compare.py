@@ -33,8 +33,8 @@ def require_close(what: str, got: Any, expected: Any, tolerance: float = 1e-6) -
     wrong = ~(np.abs(got - expected) <= allowed)  # also where it is NaN
     if wrong.any():
         first = tuple(map(int, np.argwhere(wrong)[0]))
-        place = f"[{', '.join(map(str, first))}]" if first else ""
-        message = f"{what}{place}: expected {expected[first]:.6g}, got {got[first]:.6g}"
+        place = f" at [{', '.join(map(str, first))}]" if first else ""
+        message = f"{what}: expected {expected[first]:.6g}, got {got[first]:.6g}{place}"
         if wrong.sum() > 1:
             message += f"; {wrong.sum()} of {wrong.size} elements are wrong"
         raise WrongAnswer(message)
