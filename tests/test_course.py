@@ -97,6 +97,11 @@ WRONG_ANSWERS = [
         {"channel_dropout_gradient": lambda grad, p, random, first: grad / (1 - p)},
         r"gradient with p = 0.25, first = 0: expected 0, got \S+ at \[0, 2, 0, 0\];",
     ),
+    (
+        "09",
+        {"largest_rate": lambda curvature, momentum: 2 / curvature},
+        r"\(curvature=10, momentum=0.5\): got 0.2, expected more: 2% above it steps converge",
+    ),
 ]
 
 
