@@ -3,7 +3,11 @@
 import importlib
 import inspect
 import math
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -102,6 +106,11 @@ WRONG_ANSWERS = [
         {"largest_rate": lambda curvature, momentum: 2 / curvature},
         r"\(curvature=10, momentum=0.5\): got 0.2, expected more: 2% above it steps converge",
     ),
+    (
+        "10",
+        {"parameters": lambda num_classes, image_size, groups: 60_954_656},
+        r"parameters\(1000, 227, 2\): expected 60,965,224, got 60,954,656. Layer by layer: {",
+    ),
 ]
 
 
@@ -114,6 +123,26 @@ def test_wrong_answer_is_found(number, functions, message):
 
 def test_every_lesson_has_a_wrong_answer():
     assert {number for number, *_ in WRONG_ANSWERS} == set(LESSONS)
+
+
+def test_students_are_told_what_is_wrong_and_what_is_not_written(tmp_path):
+    copy = tmp_path / "docs/course"
+    shutil.copytree(COURSE, copy, ignore=shutil.ignore_patterns("figures", "__pycache__"))
+    written = copy / "exercises/lesson_02.py"
+    code = written.read_text().replace("raise NotImplementedError", "return grad_output, weight")
+    written.write_text(code)
+    options = ["docs/course", "-k", "lesson_01 or lesson_02", "-ra", "-o", "pythonpath=docs"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(COURSE.parents[1]), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    )
+    assert "exercise 1: write docs/course/exercises/lesson_01.py" in finished.stdout
+    expected = "exercise 2: gradient of input: expected the shape (2, 3), got (2, 4)\n"
+    assert expected in finished.stdout and "Traceback" not in finished.stdout
+    assert "1 failed, 2 passed, 1 skipped" in finished.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ import pytest
 
 from course.checks.compare import WrongAnswer
 
-LESSONS = sorted(path.stem for path in (Path(__file__).parent / "answers").glob("lesson_*.py"))
+
+def lessons(folder: str) -> list[str]:
+    """The names of the modules in a folder of the course."""
+    return sorted(path.stem for path in (Path(__file__).parent / folder).glob("lesson_*.py"))
 
 
 def check(folder: str, lesson: str) -> None:
@@ -21,12 +24,12 @@ def check(folder: str, lesson: str) -> None:
     importlib.import_module(f"course.checks.{lesson}").check(solution)
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", lessons("answers"))
 def test_answer(lesson: str) -> None:
     check("answers", lesson)
 
 
-@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("lesson", lessons("exercises"))
 def test_exercise(lesson: str) -> None:
     number = int(lesson.removeprefix("lesson_"))
     try:
@@ -34,4 +37,4 @@ def test_exercise(lesson: str) -> None:
     except NotImplementedError:
         pytest.skip(f"exercise {number}: write docs/course/exercises/{lesson}.py")
     except WrongAnswer as error:
-        pytest.fail(f"exercise {number}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"exercise {number}: {error}", pytrace=False) from None
