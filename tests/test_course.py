@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from course.checks.compare import WrongAnswer, require_close
 from tests import figures_of_docs
@@ -159,17 +159,33 @@ def test_message_says_where_and_what(got, message):
         require_close("gradient", got, np.ones((2, 3)))
 
 
-def test_figure_that_differs_is_found(tmp_path):
+@pytest.mark.parametrize("is_same", [True, False], ids=["same version", "other version"])
+def test_figure_that_differs_is_found(is_same, tmp_path):
     shown, drawn = tmp_path / "shown" / "01-a.png", tmp_path / "01-a.png"
     shown.parent.mkdir()
     pixels = np.full((160, 160, 3), 255, np.uint8)
-    Image.fromarray(pixels).save(shown)
+    save(pixels, shown, "Matplotlib version3.9")
     with pytest.raises(AssertionError, match=re.escape("drawn: []")):
         figures_of_docs.require_drawn([shown], tmp_path)
-    pixels[40:44, 40:120] = 0  # a line
-    Image.fromarray(pixels).save(drawn)
-    with pytest.raises(AssertionError, match="2.5% of 01-a.png looks different"):
+    software = f"Matplotlib version{'3.9' if is_same else '3.10'}"
+    save(pixels[:152], drawn, software)
+    with pytest.raises(AssertionError, match="01-a.png has another size"):
         figures_of_docs.require_drawn([shown], tmp_path)
-    Image.fromarray(pixels[:152]).save(drawn)
-    with pytest.raises(AssertionError, match="another size"):
+    pixels[41, 40:120] = 0  # a line of one pixel
+    save(pixels, drawn, software)
+    if is_same:
+        with pytest.raises(AssertionError, match="10 squares of 01-a.png look different"):
+            figures_of_docs.require_drawn([shown], tmp_path)
+    else:
         figures_of_docs.require_drawn([shown], tmp_path)
+    pixels[41:45, 40:120] = 0  # and of four
+    save(pixels, drawn, software)
+    with pytest.raises(AssertionError, match=r"\d+ squares of 01-a.png look different"):
+        figures_of_docs.require_drawn([shown], tmp_path)
+
+
+def save(pixels, path, software):
+    """A picture with the name of what has written it, as Matplotlib notes it."""
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Software", software)
+    Image.fromarray(pixels).save(path, pnginfo=texts)

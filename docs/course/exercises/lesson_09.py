@@ -5,9 +5,9 @@ In a direction of curvature c, where the gradient is c * w, the update without w
     v <- momentum * v - lr * c * w
     w <- w + v
 
-Just at the limit w neither grows nor shrinks: it changes its sign at each step, w <- -w. So v,
-which is the difference of two such w, is -2 w, and changes its sign as well. Write what the update
-makes of w and v = 2 w (v is the last step, from -w to w), and solve for lr.
+Just at the limit w neither grows nor shrinks: it changes its sign at each step. Let the last step
+have been v = 2 * w, from -w to w. The next one has to lead back to -w. Write what the update makes
+of v, and solve for lr.
 """
 
 
