@@ -121,6 +121,14 @@ def test_wrong_answer_is_found(number, functions, message):
         lesson(number, "checks").check(SimpleNamespace(**(answer | functions)))
 
 
+@pytest.mark.parametrize("number", LESSONS)
+def test_missing_return_is_found(number):
+    answer = lesson(number, "answers")
+    missing = dict.fromkeys(functions(answer), lambda *arguments: None)
+    with pytest.raises(WrongAnswer, match="got None"):
+        lesson(number, "checks").check(SimpleNamespace(**missing))
+
+
 def test_every_lesson_has_a_wrong_answer():
     assert {number for number, *_ in WRONG_ANSWERS} == set(LESSONS)
 
@@ -148,7 +156,9 @@ def test_students_are_told_what_is_wrong_and_what_is_not_written(tmp_path):
 @pytest.mark.parametrize(
     "got, message",
     [
-        (None, "gradient: expected numbers, got NoneType; is a return missing"),
+        (None, r"gradient: expected the shape \(2, 3\), got None; is a return missing"),
+        ([[1, 1, 1], [1, 1]], r"gradient: expected numbers of the shape \(2, 3\): setting an"),
+        (np.zeros((2, 3), bool), r"gradient: expected 1, got 0 at \[0, 0\]"),
         (np.ones((3, 2)), r"gradient: expected the shape \(2, 3\), got \(3, 2\)"),
         (np.array([[1, 1, 1], [1, 2, 1]]), r"gradient: expected 1, got 2 at \[1, 1\]$"),
         (np.full((2, 3), math.nan), r"gradient: expected 1, got nan at \[0, 0\]; 6 of 6"),

@@ -10,14 +10,17 @@ class WrongAnswer(AssertionError):
     """An answer differs from what it should be; the message says where, and what was expected."""
 
 
-def require_shape(what: str, got: Any, shape: tuple[int, ...]) -> None:
-    """Raise WrongAnswer unless an array, or number, has this shape."""
-    got = np.asarray(got)
-    if got.dtype == object:
-        kind = type(got[()]).__name__ if got.ndim == 0 else "objects"
-        raise WrongAnswer(f"{what}: expected numbers, got {kind}; is a return missing?")
-    if got.shape != shape:
-        raise WrongAnswer(f"{what}: expected the shape {shape}, got {got.shape}")
+def require_shape(what: str, got: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an answer as an array of float64; raise WrongAnswer unless it has this shape."""
+    if got is None:
+        raise WrongAnswer(f"{what}: expected the shape {shape}, got None; is a return missing?")
+    try:
+        array = np.asarray(got, float)
+    except (TypeError, ValueError) as error:
+        raise WrongAnswer(f"{what}: expected numbers of the shape {shape}: {error}") from None
+    if array.shape != shape:
+        raise WrongAnswer(f"{what}: expected the shape {shape}, got {array.shape}")
+    return array
 
 
 def require_close(what: str, got: Any, expected: Any, tolerance: float = 1e-6) -> None:
@@ -27,8 +30,8 @@ def require_close(what: str, got: Any, expected: Any, tolerance: float = 1e-6) -
         what: the name of the result, with which the message begins.
         tolerance: allowed difference, as a share of the largest element that is expected.
     """
-    got, expected = np.asarray(got), np.asarray(expected)
-    require_shape(what, got, expected.shape)
+    expected = np.asarray(expected)
+    got = require_shape(what, got, expected.shape)
     allowed = tolerance * np.abs(expected).max(initial=0) + 1e-12
     wrong = ~(np.abs(got - expected) <= allowed)  # also where it is NaN
     if wrong.any():

@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
-from course.checks.compare import require_close, slopes
+from course.checks.compare import WrongAnswer, require_close, slopes
 
 
 def check(solution: ModuleType) -> None:
@@ -22,7 +22,11 @@ def _check_layer(solution: ModuleType, images: int, inputs: int, outputs: int) -
     def loss(input, weight):
         return np.sum(grad_output * (input @ weight.T))
 
-    grad_input, grad_weight = solution.linear_gradients(grad_output, input, weight)
+    got = solution.linear_gradients(grad_output, input, weight)
+    if not isinstance(got, tuple) or len(got) != 2:
+        kind = type(got).__name__
+        raise WrongAnswer(f"linear_gradients: expected a tuple of two arrays, got {kind}")
+    grad_input, grad_weight = got
     expected = slopes(lambda array: loss(array, weight), input)
     require_close("gradient of input", grad_input, expected)
     expected = slopes(lambda array: loss(input, array), weight)

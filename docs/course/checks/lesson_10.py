@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from alexnet import AlexNet
-from course.checks.compare import WrongAnswer
+from course.checks.compare import WrongAnswer, require_shape
 from minigrad import nn
 
 
@@ -14,6 +14,7 @@ def check(solution: ModuleType) -> None:
             network = AlexNet(num_classes, image_size, groups=groups)
         expected = {name: parameter.numel() for name, parameter in network.named_parameters()}
         got = solution.parameters(num_classes, image_size, groups)
+        require_shape("parameters", got, ())
         if got != sum(expected.values()):
             raise WrongAnswer(
                 f"parameters({num_classes}, {image_size}, {groups}): expected "
