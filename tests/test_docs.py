@@ -4,7 +4,7 @@ A code block is one of these:
 
     python      runs, with those before it on its page; what it prints stands in the text block
                 that follows it directly, with "..." for what is not the same each time; `FILES`
-                makes the files that it reads
+                makes the files that it reads; a lesson of the course draws the figures it shows
     sh          commands: modules, options, extras and files exist; where a text block follows
                 directly, they are run and print it
     cpp         is quoted from a CUDA source
@@ -37,12 +37,14 @@ from alexnet.data.sources import NAMES
 from alexnet.training import base_settings
 from alexnet.training.invocation import Invocation
 from alexnet.training.options import new_run
-from tests import files_of_docs
+from tests import figures_of_docs, files_of_docs
 
 ROOT = Path(__file__).parents[1]
+COURSE = ROOT / "docs/course"
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(COURSE.glob("*.md")),
     ROOT / "kernels/README.md",
     ROOT / "tests/cuda_emulator/README.md",
     ROOT / "tests/emulated_gpu/README.md",
@@ -142,10 +144,14 @@ def test_python_blocks_print_what_the_page_shows(page, tmp_path):
     if page in FILES:
         FILES[page](tmp_path)
     command = sys.executable, "-c", RUN_BLOCKS, json.dumps([block.text for block in code])
-    printed = in_process(*command, cwd=tmp_path if page in FILES else ROOT, project=ROOT)
+    has_folder = page in FILES or page.parent == COURSE
+    printed = in_process(*command, cwd=tmp_path if has_folder else ROOT, project=ROOT)
     for block, text in zip(code, json.loads(printed), strict=True):
         shown = map(re.escape, (block.output or "").split("..."))
         assert re.fullmatch(".+".join(shown), text), f"{block.text}prints\n{text}"
+    if page.parent == COURSE:
+        shown = [page.parent / link for link in LINK.findall(prose(page)) if link.endswith(".png")]
+        figures_of_docs.require_drawn(shown, tmp_path)
 
 
 def test_the_readme_shows_the_example_of_the_engine():
@@ -335,7 +341,8 @@ def test_every_page_and_picture_is_linked():
         for link in LINK.findall(prose(page))
     }
     pictures = [path for path in (ROOT / "benchmarks/results").iterdir() if path.suffix != ".json"]
-    assert not {*PAGES, *pictures} - linked - {ROOT / "README.md"}
+    figures = (COURSE / "figures").iterdir()
+    assert not {*PAGES, *pictures, *figures} - linked - {ROOT / "README.md"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
