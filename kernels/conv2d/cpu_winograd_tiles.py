@@ -19,7 +19,14 @@ WORTHWHILE = 0.8
 # Layers with a stride are the first ones, with filters of few numbers: their direct sums are short,
 # and so exact that the error of longer lines would be more than twice theirs.
 MOST_PIXELS_OF_STRIDED = 6
+MOST_TAPS = 5
 TASK_CHANNELS = 16  # input channels whose filters one task transforms
+
+
+def has_tiles(output_shape, weight_shape, stride):
+    """Whether there are outputs, and the window is square and small when divided by the stride."""
+    taps, across = (-(-size // step) for size, step in zip(weight_shape[2:], stride))
+    return taps == across and 2 <= taps <= MOST_TAPS and 0 not in output_shape
 
 
 @functools.lru_cache(maxsize=256)
@@ -34,9 +41,7 @@ def suits(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
         weight_shape: (OC, IC, KH, KW).
     """
     N, OH, OW, OC = output_shape
-    KH, KW = weight_shape[2:]
-    taps = -(-KH // stride[0])
-    if taps != -(-KW // stride[1]) or not 2 <= taps <= 5 or 0 in output_shape:
+    if not has_tiles(output_shape, weight_shape, stride):
         return False
     direct = N * OH * OW * OC * math.prod(weight_shape[1:])
     shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16
