@@ -36,7 +36,7 @@ ROOMS_OF_ALEXNET = [
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
-    ("blocks", "startup"),
+    ("blocks", "observers", "startup"),
     ("kernels",),
     ("cuda", "random"),
     ("autocast", "backend", "prepared"),
@@ -49,7 +49,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("optim", "summary"),
+    ("optim", "summary", "trace"),
     ("__init__",),
 ]
 
