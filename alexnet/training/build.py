@@ -22,6 +22,7 @@ from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
 from minigrad.distributed import Team, choose_gpu
+from minigrad.trace import name_layers
 
 GRAY_LEVELS_STD = 64  # of natural images, about
 TRUST_COEFFICIENT = 0.001  # of LARS, as in its paper
@@ -68,6 +69,7 @@ def build_trainer(
     # Both columns compute all of a batch.
     sharing = Team() if settings.columns == 2 else team
     network = _build_network(settings, len(train.classes))
+    name_layers(named_layers(network))
     _freeze(network, settings.freeze or [])
     plan = memory_plan.make(network, settings, sharing.size)
     if check_memory:
