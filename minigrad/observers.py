@@ -5,6 +5,7 @@ observer in `active`. Where nobody observes, each of them asks once whether the 
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -35,20 +36,30 @@ class Observer:
 
 
 active: tuple[Observer, ...] = ()
-_changing = threading.Lock()
+changing = threading.Lock()  # held while observers and what depends on them change
+
+
+def _after_fork() -> None:
+    """In a child, where the thread that may have held the lock does not exist."""
+    global changing
+    changing = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def add(observer: Observer) -> None:
     """Tell it of everything that begins from now on."""
     global active
-    with _changing:
+    with changing:
         active = (*active, observer)
 
 
 def remove(observer: Observer) -> None:
     """Tell it no more, but for the ends of what it has heard the beginning of."""
     global active
-    with _changing:
+    with changing:
         active = tuple(other for other in active if other is not observer)
 
 

@@ -69,7 +69,6 @@ def build_trainer(
     # Both columns compute all of a batch.
     sharing = Team() if settings.columns == 2 else team
     network = _build_network(settings, len(train.classes))
-    name_layers(named_layers(network))
     _freeze(network, settings.freeze or [])
     plan = memory_plan.make(network, settings, sharing.size)
     if check_memory:
@@ -79,6 +78,7 @@ def build_trainer(
         cli.say(f"beginning with {settings.init_from}: {taken}")
     network.to(settings.backend)
     model = Column(network, team) if settings.columns == 2 else network
+    name_layers(named_layers(model))
     if stored := checkpoint or pretrained:
         preprocessing = stored.preprocessing
     else:

@@ -6,13 +6,13 @@ otherwise: nothing is measured, or asked, where nobody traces.
 
 import inspect
 import os
-import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Protocol
 
 from minigrad import backend as backends
+from minigrad import observers
 from minigrad.backend import Backend
 from minigrad.trace.work import Statistics, Work, describe, statistics
 
@@ -32,40 +32,39 @@ class Recorder(Protocol):
     def pause(self, nanoseconds: int) -> None:
         """Tracing itself took so long, just now in this thread."""
 
+    def forked(self) -> None:
+        """This process is a forked child, which is not traced: calls `stop`."""
 
-_running: tuple[Recorder, ...] = ()
-_changing = threading.Lock()
+
+running: tuple[Recorder, ...] = ()
 
 
 def start(recorder: Recorder) -> None:
     """Tell a recorder of every call of a kernel from now on."""
-    global _running
-    with _changing:
-        _running = (*_running, recorder)
-        if len(_running) == 1:
-            backends.replace_kernels(_Kernels)
+    global running
+    with observers.changing:
+        running = (*running, recorder)
+        if len(running) == 1:
+            backends.replace_kernels(_stand_in)
 
 
 def stop(recorder: Recorder) -> None:
     """Tell it no more; after the last one every backend has its own kernels again."""
-    global _running
-    with _changing:
-        was_running = bool(_running)
-        _running = tuple(other for other in _running if other is not recorder)
-        if was_running and not _running:
+    global running
+    with observers.changing:
+        was_running = bool(running)
+        running = tuple(other for other in running if other is not recorder)
+        if was_running and not running:
             backends.restore_kernels()
 
 
-def _stop_all() -> None:
-    """In a forked child, which is not traced, and where the lock's holder may not exist."""
-    global _changing
-    _changing = threading.Lock()
-    for recorder in _running:
-        stop(recorder)
+def _after_fork() -> None:
+    for recorder in running:
+        recorder.forked()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_stop_all)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Kernels:
@@ -80,6 +79,11 @@ class _Kernels:
             value = _Family(self._device, name, value)
         setattr(self, name, value)
         return value
+
+
+def _stand_in(device: Backend, kernels: Any) -> _Kernels:
+    """A new one, or the one that somebody has kept from an earlier trace and put back."""
+    return kernels if isinstance(kernels, _Kernels) else _Kernels(device, kernels)
 
 
 class _Family:
@@ -109,7 +113,7 @@ def _measured(device: Backend, family: Any, operation: str, function: Callable) 
     }
 
     def call(*arguments: Any, **named: Any) -> None:
-        recorders = _running
+        recorders = running
         if not recorders:  # somebody has kept the stand-in
             function(*arguments, **named)
             return

@@ -1,9 +1,9 @@
 """`Trace`: what runs within its block, call by call, and in which layer."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from os import PathLike
 from types import TracebackType
 from typing import Any
 
@@ -54,7 +54,8 @@ class _Thread(threading.local):
     @property
     def module(self) -> Module | None:
         """The innermost one."""
-        return next((span.module for span in reversed(self.open) if span.module), None)
+        modules = (span.module for span in reversed(self.open))
+        return next((module for module in modules if module is not None), None)
 
 
 class Trace(Observer):
@@ -130,7 +131,7 @@ class Trace(Observer):
         """
         layers.give(self._names, named)
 
-    def save(self, path: str | PathLike) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Write a file in Chrome's trace event format, which ui.perfetto.dev opens.
 
         Raises:
@@ -216,6 +217,11 @@ class Trace(Observer):
     def pause(self, nanoseconds: int) -> None:
         """See `measuring.Recorder.pause`."""
         self._thread.paused += nanoseconds
+
+    def forked(self) -> None:
+        """See `measuring.Recorder.forked`."""
+        self._lock = threading.Lock()  # a thread that may have held it does not exist here
+        self.__exit__(None, None, None)
 
     def _since_beginning(self, moment: int) -> float:
         assert self._began is not None
