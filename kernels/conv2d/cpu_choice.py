@@ -35,7 +35,8 @@ def choice(function, arguments):
     weight = arguments["weight" if "weight" in arguments else "grad_weight"]
     window = arguments["stride"], arguments["padding"], arguments["groups"]
     name = algorithm(function, output, weight, *window, arguments["bfloat16"])
-    return Choice(name, _reason(name, output.shape, weight.shape, *window))
+    stride, groups = arguments["stride"], arguments["groups"]
+    return Choice(name, _reason(name, output.shape, weight.shape, stride, groups))
 
 
 def _has_gaps(weight_shape, stride, padding):
@@ -44,17 +45,17 @@ def _has_gaps(weight_shape, stride, padding):
     return stride != (1, 1) or padding[0] >= KH or padding[1] >= KW
 
 
-def _reason(name, output_shape, weight_shape, stride, padding, groups):
+def _reason(name, output_shape, weight_shape, stride, groups):
+    if name == IM2COL:
+        return "zeros between strides" if stride != (1, 1) else "wide padding"
+    if name == DIRECT:
+        if 0 in output_shape:
+            return "nothing to compute"
+        if not has_tiles(output_shape, weight_shape, stride):
+            return f"no square of 2 to {MOST_TAPS} taps"
+        return "Winograd saves little"
     _, channels, KH, KW = weight_shape
     window = f"{KH}x{KW}"
     if stride != (1, 1):
         window += f", stride {'x'.join(map(str, dict.fromkeys(stride)))}"
-    if name == WINOGRAD:
-        return f"{window}, {channels} channels{' in a group' * (groups > 1)}"
-    if name == IM2COL:
-        return f"{window}: zeros between strides" if stride != (1, 1) else f"{window}: wide padding"
-    if 0 in output_shape:
-        return "nothing to compute"
-    if not has_tiles(output_shape, weight_shape, stride):
-        return f"{window} is no square of 2 to {MOST_TAPS} taps"
-    return f"{window}: Winograd saves little"
+    return f"{window}, {channels} channels{' in a group' * (groups > 1)}"

@@ -85,5 +85,6 @@ def _new_file() -> Path:
 
 def _say(text: str) -> None:
     """Print on standard error; where nobody can read it any more, the work goes on."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # broken, closed, or None
-        print(text, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):  # a broken pipe, a closed file
+            print(text, file=sys.stderr, flush=True)

@@ -14,7 +14,7 @@ def line(call: Call) -> str:
     work = call.work
     algorithm = f" {work.algorithm}: {work.reason}" if work.algorithm else ""
     text = (
-        f"{call.layer or '-':<13} {work.written[0].size:<13}{1e3 * call.seconds:>8.2f}"
+        f"{call.layer or '-':<13} {work.written[0].size:<13} {1e3 * call.seconds:>7.2f}"
         f"{call.gflops:>8,.1f}{call.share_of_limit:>6.0%}  {work.operation}{algorithm}"
     )
     text = text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."

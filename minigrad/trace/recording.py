@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from minigrad import observers
+from minigrad.backend import Backend
 from minigrad.nn import Module
 from minigrad.observers import Kind, Observer
 from minigrad.trace import file, layers, measuring
@@ -50,6 +51,7 @@ class _Thread(threading.local):
         self.open: list[_Open] = []
         self.dotted: Mapping[Module, str] = {}  # of the outermost module that is being called
         self.paused = 0  # ns that tracing itself has taken
+        self.device: Backend | None = None  # of the last operation
 
     @property
     def module(self) -> Module | None:
@@ -144,6 +146,8 @@ class Trace(Observer):
     def begin(self, kind: Kind, subject: Any, ctx: Any) -> _Open:
         """See `Observer.begin`."""
         thread = self._thread
+        if ctx is not None:
+            thread.device = ctx.backend
         module = subject if kind == "module" else thread.module
         if kind == "module" and thread.module is None:
             thread.dotted = layers.dotted_names(subject)
@@ -166,8 +170,10 @@ class Trace(Observer):
 
     def end(self, span: _Open) -> None:
         """See `Observer.end`."""
-        ended = time.perf_counter_ns()
         thread = self._thread
+        if thread.device is not None:  # what is still under way belongs to this span
+            thread.device.synchronize()
+        ended = time.perf_counter_ns()
         if not self._runs or span not in thread.open:
             return
         del thread.open[thread.open.index(span) :]

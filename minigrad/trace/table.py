@@ -92,7 +92,7 @@ class Table:
         for row in rows:
             left = [cell.ljust(width) for cell, width in zip(row[:_LEFT], widths)]
             right = [cell.rjust(width) for cell, width in zip(row[_LEFT:], widths[_LEFT:])]
-            lines.append("  ".join([*left, *right]))
+            lines.append("  ".join([*left, *right]).rstrip())
         rule = "-" * len(lines[0])
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], "", *self._sentences()])
 
