@@ -113,14 +113,14 @@ class Context:
     Attributes:
         backend: the device of the arrays: its array module, kernels and memory.
         needs_input_grad: for each input, whether its gradient will be wanted.
-        layer: the name of the layer that calls the operation, None unless a trace notes it.
+        traced_layer: the layer that calls the operation, by name; None unless a trace notes it.
 
     A Function may set any attribute on it (shapes, parameters); arrays go through
     `save_for_backward`. If one is overwritten before backward reads it, `saved` usually notices
     (`Backend.fingerprint` says when not).
     """
 
-    layer: str | None = None
+    traced_layer: str | None = None
 
     def __init__(self, backend: Backend, needs_input_grad: tuple[bool, ...]):
         self.backend = backend

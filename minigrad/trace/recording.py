@@ -157,9 +157,9 @@ class Trace(Observer):
                 name = layer
             case "forward":
                 name = subject.__name__
-                ctx.layer = layer
+                ctx.traced_layer = layer
             case "backward":
-                name, layer = subject.__name__, ctx.layer or ""
+                name, layer = subject.__name__, ctx.traced_layer or ""
             case "backward pass":
                 name, layer = "backward", ""
             case "update":

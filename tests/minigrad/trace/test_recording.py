@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -252,25 +251,57 @@ def test_the_rows_are_the_outermost_spans():
     assert rows == pytest.approx(kernels)
 
 
-def test_the_time_of_tracing_belongs_to_no_row(monkeypatch):
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only moves where a test moves it, by so many ms."""
+
+    class Clock:
+        now = 0
+
+        def advance(self, milliseconds):
+            self.now += 1_000_000 * milliseconds
+
+        def perf_counter_ns(self):
+            return self.now
+
+    clock = Clock()
+    for module in (recording, measuring):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+class Slow(nn.Module):
+    """Takes some ms before its operation."""
+
+    def __init__(self, clock, milliseconds):
+        self.clock, self.milliseconds = clock, milliseconds
+
+    def forward(self, input):
+        self.clock.advance(self.milliseconds)
+        return F.relu(input)
+
+
+def test_the_time_of_tracing_belongs_to_no_row(clock):
     """Statistics and reports take time within spans, which no row has."""
-    t = recording.Trace(report=lambda call: time.sleep(0.2))
+    t = recording.Trace(report=lambda call: clock.advance(200))
     with t:
-        nn.Sequential(nn.ReLU())(mg.tensor([1.0]))
-    assert all(span.seconds > 0.2 for span in t.spans) and len(t.spans) == 3
-    assert t.table.seconds < 0.1 and t.calls[0].seconds < 0.1
+        nn.Sequential(Slow(clock, 50))(mg.tensor([1.0]))
+    assert [(span.name, span.seconds) for span in t.spans] == [
+        ("ReLU", 0.2),
+        ("0", 0.25),
+        ("Sequential", 0.25),
+    ]
+    assert t.table.seconds == pytest.approx(0.05) and t.calls[0].seconds == 1e-9
 
 
-def test_time_that_no_kernel_takes_belongs_to_the_span_around_it():
-    class Slow(nn.Module):
-        def forward(self, input):
-            time.sleep(0.2)
-            return F.relu(input)
-
+def test_time_that_no_kernel_takes_belongs_to_the_span_around_it(clock):
     with mg.trace() as t:
-        nn.Sequential(Slow())(mg.tensor([1.0]))
+        nn.Sequential(Slow(clock, 30), Slow(clock, 70))(mg.tensor([1.0]))
+        clock.advance(1000)  # outside of all spans
     rest = t.table.rows["", "forward", "(outside of kernels)"]
-    assert 0.2 < rest.seconds <= t.table.seconds < 0.4
+    assert rest.seconds == pytest.approx(0.1) and t.table.seconds == pytest.approx(0.1)
+    began = {span.name: (span.began, span.seconds) for span in t.spans if span.kind == "module"}
+    assert began == {"0": (0, 0.03), "1": (0.03, 0.07), "Sequential": (0, 0.1)}
 
 
 def test_operations_without_kernels_have_rows():

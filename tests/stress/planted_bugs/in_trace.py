@@ -74,7 +74,7 @@ FAULTS = [
     Fault(
         "trace: a backward operation belongs to no layer",
         RECORDING,
-        'name, layer = subject.__name__, ctx.layer or ""',
+        'name, layer = subject.__name__, ctx.traced_layer or ""',
         "name = subject.__name__",
         TESTS + "test_recording.py -k call_by_call",
     ),
