@@ -23,16 +23,18 @@ def network():
 
 
 class Step:
-    """A training step of a network, with the gradients of all parameters and the update."""
+    """A training step of a network on its device: gradients of all parameters, and the update."""
 
     def __init__(self, model=None, shape=(3, 2, 6, 6), labels=(0, 4, 2)):
         self.model = network() if model is None else model
-        self.images = np.random.default_rng(1).standard_normal(shape, np.float32)
+        device = next(self.model.parameters()).device
+        images = np.random.default_rng(1).standard_normal(shape, np.float32)
+        self.images = mg.Tensor(images).to(device)
         self.labels = np.array(labels)
         self.optimizer = optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
 
     def __call__(self):
-        loss = F.cross_entropy(self.model(mg.Tensor(self.images)), self.labels)
+        loss = F.cross_entropy(self.model(self.images), self.labels)
         loss.backward()
         self.optimizer.step()
         return loss

@@ -41,6 +41,17 @@ def test_a_step_call_by_call():
     ]
 
 
+def test_a_step_on_a_gpu_is_the_same_calls(cuda):
+    on_cpu, on_gpu = Step(), Step(network().to("cuda"))
+    with mg.trace() as expected:
+        on_cpu()
+    with mg.trace() as t:
+        on_gpu()
+    assert operations(t) == operations(expected)
+    assert {call.work.device for call in t.calls} == {"cuda"}
+    assert [c.work.bytes for c in t.calls] == [c.work.bytes for c in expected.calls]
+
+
 def test_spans_contain_what_runs_within_them():
     step = Step()
     with mg.trace() as t:
@@ -122,7 +133,7 @@ def test_layers_without_a_name():
 
 def test_a_backward_pass_of_a_forward_pass_that_was_not_traced():
     step = Step()
-    loss = F.cross_entropy(step.model(mg.Tensor(step.images)), step.labels)
+    loss = F.cross_entropy(step.model(step.images), step.labels)
     with mg.trace() as t:
         loss.backward()
     assert layers_of(t, "backward") == [""]
@@ -131,7 +142,7 @@ def test_a_backward_pass_of_a_forward_pass_that_was_not_traced():
 def test_a_layer_that_computes_its_gradient_after_the_block_of_its_forward():
     step = Step()
     with mg.trace():
-        loss = F.cross_entropy(step.model(mg.Tensor(step.images)), step.labels)
+        loss = F.cross_entropy(step.model(step.images), step.labels)
     with mg.trace() as t:
         loss.backward()
     assert layers_of(t, "backward") == ["", "2", "0.pool", "0.pair.0 + 0.pair.1"]
