@@ -66,7 +66,9 @@ def test_a_window_of_more_channels_than_there_are():
     assert flops("local_response_norm.forward", size=99) == (2 * 7 + 6) * 240
 
 
-def test_multiply_adds_of_groups():
+def test_multiply_adds():
     """Each filter sees the channels of its group."""
     assert conv2d.multiply_adds((2, 5, 4, 6), (6, 2, 3, 3)) == 2 * 5 * 4 * 6 * 2 * 9
+    arrays = {"output": np.empty((2, 5, 4, 6)), "weight": np.empty((6, 2, 3, 3)), "groups": 2}
+    assert conv2d.flops("forward", arrays) == 2 * 2 * 5 * 4 * 6 * 2 * 9
     assert linear.multiply_adds(3, (5, 4)) == 60

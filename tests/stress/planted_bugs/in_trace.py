@@ -20,14 +20,14 @@ FAULTS = [
         "kernels/conv2d/cuda_choice.py",
         "if padding[0] >= KH or padding[1] >= KW:",
         "if padding[0] >= KH:",
-        "tests/kernels/test_choice.py -k test_cuda",
+        "tests/kernels/test_choice.py -k gpu",
     ),
     Fault(
         "trace: the FLOPs of groups are those of all channels",
         "kernels/conv2d/__init__.py",
         "return 2 * multiply_adds(output.shape, weight.shape)",
         'return 2 * multiply_adds(output.shape, weight.shape) * arguments["groups"]',
-        "tests/minigrad/trace/test_lines.py tests/kernels/test_flops.py",
+        "tests/kernels/test_flops.py",
     ),
     Fault(
         "trace: what is updated in place is moved once",
