@@ -174,7 +174,7 @@ HEAVY = {
 @pytest.mark.parametrize(
     "modules, heavy",
     [
-        (["minigrad"], HEAVY | {"PIL", "tqdm"}),
+        (["minigrad"], HEAVY | {"PIL", "tqdm", "minigrad.kernels.shared.matmul"}),
         ([name for name in MODULES if name.startswith(("alexnet", "benchmarks"))], HEAVY),
     ],
     ids=["engine", "commands"],

@@ -16,8 +16,6 @@ import numpy as np
 
 from minigrad import backend as backends
 from minigrad.backend import Backend
-from minigrad.kernels.linear import cpu as linear
-from minigrad.kernels.shared import matmul
 from minigrad.kernels.shared.device import device as gpu
 from minigrad.trace.work import Work
 
@@ -41,6 +39,10 @@ def measure_gflops(device: str = "cpu", precision: str = "float32") -> float:
     product = backend.xp.empty_like(a)
     if device == "cuda":
         return _gflops_of_cublas(backend, a, product, precision == "tf32")
+    # Here, not above: they take long to import, and the engine is imported without them.
+    from minigrad.kernels.linear import cpu as linear
+    from minigrad.kernels.shared import matmul
+
     if precision == "bfloat16":
         works = [lambda: linear.forward(a, a, None, output=product, bfloat16=True)]
     else:
