@@ -2,24 +2,14 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numba
-import numpy as np
 import threadpoolctl
 
 from alexnet.run import environment
 from benchmarks.precision import BF16, FLOAT32
-from minigrad.kernels.linear import cpu as linear
-from minigrad.kernels.shared import matmul
-
-GEMM_SIZE = 2048
-COPY_BYTES = 1 << 28
-ROUNDS = 5
+from minigrad.trace import limits
 
 
 @dataclass(frozen=True)
@@ -43,51 +33,20 @@ class Peaks:
 
     def limit_seconds(self, flops: float, transferred: float, precision: str = FLOAT32) -> float:
         """The least time for this much arithmetic and memory traffic (the roofline)."""
-        return max(flops / self.of(precision), transferred / self.gbytes) / 1e9
+        return limits.least_seconds(flops, transferred, self.of(precision), self.gbytes)
 
 
 def measure_peaks(bf16: bool = False) -> Peaks:
-    """Multiply two large matrices and copy a large array, several times; the best counts.
+    """What `minigrad.trace` compares kernels with, measured just now.
 
     Args:
         bf16: multiply with factors rounded to bfloat16, too.
     """
-    a = np.ones((GEMM_SIZE, GEMM_SIZE), np.float32)
-    product = np.empty_like(a)
-    seconds = min(
-        _best_seconds(lambda: np.matmul(a, a, out=product)),
-        _best_seconds(lambda: matmul.matmul(a, a, output=product)),
+    return Peaks(
+        limits.measure_gflops(),
+        limits.measure_gbytes(),
+        limits.measure_gflops(precision="bfloat16") if bf16 else None,
     )
-    gflop = 2 * GEMM_SIZE**3 / 1e9
-    peaks = Peaks(gflop / seconds, _copy_gbytes())
-    if not bf16:
-        return peaks
-    seconds = _best_seconds(lambda: linear.forward(a, a, None, output=product, bfloat16=True))
-    return replace(peaks, bf16_gflops=gflop / seconds)
-
-
-def _copy_gbytes() -> float:
-    threads = numba.get_num_threads()
-    source, target = np.ones(COPY_BYTES, np.uint8), np.zeros(COPY_BYTES, np.uint8)
-    parts = [
-        slice(i * COPY_BYTES // threads, (i + 1) * COPY_BYTES // threads) for i in range(threads)
-    ]
-    with ThreadPoolExecutor(threads) as team:
-        seconds = _best_seconds(
-            lambda: list(team.map(lambda part: np.copyto(target[part], source[part]), parts))
-        )
-    return 2 * COPY_BYTES / seconds / 1e9
-
-
-def _best_seconds(work: Callable[[], Any]) -> float:
-    work()
-    return min(_seconds(work) for _ in range(ROUNDS))
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def describe() -> dict[str, Any]:

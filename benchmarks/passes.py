@@ -14,6 +14,7 @@ from alexnet.precision import products_in
 from benchmarks import peer
 from benchmarks.precision import BF16
 from minigrad import Tensor, backend, manual_seed, nn
+from minigrad.kernels import conv2d, linear
 
 FORWARD, INPUT, WEIGHT = "forward", "d input", "d weight"
 
@@ -38,11 +39,11 @@ class Layer:
 
     def flops(self) -> int:
         """Of any one pass: two for each multiply-add; 0 where there are no weights."""
-        if not isinstance(self.module, nn.Conv2d | nn.Linear):
-            return 0
-        weight = self.module.weight.shape
-        of_one_output = math.prod(weight[1:])
-        return 2 * math.prod(self.output_shape) * of_one_output
+        if isinstance(self.module, nn.Conv2d):
+            return 2 * conv2d.multiply_adds(self.output_shape, self.module.weight.shape)
+        if isinstance(self.module, nn.Linear):
+            return 2 * linear.multiply_adds(self.output_shape[0], self.module.weight.shape)
+        return 0
 
     def transferred_bytes(self, of: str) -> int:
         """Bytes that a pass must at least read and write: its arrays, each once."""

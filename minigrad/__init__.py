@@ -14,6 +14,8 @@ from minigrad.prepared import PreparedWeights
 from minigrad.random import manual_seed
 from minigrad.summary import summary
 from minigrad.tensor import tensor
+from minigrad.trace import environment as trace_environment
+from minigrad.trace import trace
 
 __version__ = "0.1.0"
 
@@ -38,4 +40,7 @@ __all__ = [
     "set_float32_matmul_precision",
     "summary",
     "tensor",
+    "trace",
 ]
+
+trace_environment.begin()

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from minigrad import observers
 from minigrad.backend import Backend, backend_of
 from minigrad.blocks import Block
 
@@ -57,24 +58,6 @@ class _NoGrad(Block):
 
     def _leave(self, before: bool) -> None:
         _mode.enabled = before
-
-
-Observer = Callable[[type["Function"], tuple[Any, ...], Any], None]
-
-
-@contextlib.contextmanager
-def observed(observer: Observer) -> Iterator[None]:
-    """Within this block `observer(function, inputs, output)` is called after each operation.
-
-    Args:
-        observer: gets the class and the arrays of the operations of this thread.
-    """
-    before = getattr(_mode, "observer", None)
-    _mode.observer = observer
-    try:
-        yield
-    finally:
-        _mode.observer = before
 
 
 def silent_arithmetic() -> contextlib.AbstractContextManager:
@@ -130,11 +113,14 @@ class Context:
     Attributes:
         backend: the device of the arrays: its array module, kernels and memory.
         needs_input_grad: for each input, whether its gradient will be wanted.
+        traced_layer: the layer that calls the operation, by name; None unless a trace notes it.
 
     A Function may set any attribute on it (shapes, parameters); arrays go through
     `save_for_backward`. If one is overwritten before backward reads it, `saved` usually notices
     (`Backend.fingerprint` says when not).
     """
+
+    traced_layer: str | None = None
 
     def __init__(self, backend: Backend, needs_input_grad: tuple[bool, ...]):
         self.backend = backend
@@ -200,14 +186,19 @@ class Function:
             )
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
+        arrays = tuple(x.data for x in inputs)
         with silent_arithmetic():
-            output = cls.forward(ctx, *(x.data for x in inputs), **parameters)
+            if observers.active:
+                with observers.span("forward", cls, ctx):
+                    output = cls.forward(ctx, *arrays, **parameters)
+            else:
+                output = cls.forward(ctx, *arrays, **parameters)
         if not hasattr(output, "dtype"):
             raise TypeError(
                 f"{cls.__name__}.forward returned a {type(output).__name__}, expected one array"
             )
-        if (observer := getattr(_mode, "observer", None)) is not None:
-            observer(cls, tuple(x.data for x in inputs), output)
+        for observer in observers.active:
+            observer.computed(cls, arrays, output)
         node = Node(cls, ctx, inputs, parameters) if any(needs_input_grad) else None
         return inputs[0]._output(output, node)
 
@@ -244,7 +235,11 @@ class Node:
                 "backward(). Compute the output again, or add the losses and call backward() once"
             )
         try:
-            gradients = self.function.backward(self.ctx, grad_output)
+            if observers.active:
+                with observers.span("backward", self.function, self.ctx):
+                    gradients = self.function.backward(self.ctx, grad_output)
+            else:
+                gradients = self.function.backward(self.ctx, grad_output)
         except RuntimeError as error:
             # The same exception, so that handlers of its class still find it.
             error.args = (f"{name}: {error}",)
@@ -328,7 +323,11 @@ def run_backward(root: Differentiable, gradient: Any) -> None:
     arrays of each node, and the gradient of each intermediate tensor, are freed along the way.
     """
     with silent_arithmetic():
-        _run_backward(root, gradient)
+        if observers.active:
+            with observers.span("backward pass", root):
+                _run_backward(root, gradient)
+        else:
+            _run_backward(root, gradient)
 
 
 def _run_backward(root: Differentiable, gradient: Any) -> None:

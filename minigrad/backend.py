@@ -6,6 +6,7 @@
 import contextlib
 import functools
 import zlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -35,11 +36,14 @@ class Backend:
 
     @functools.cached_property
     def kernels(self) -> ModuleType:
-        """The hand-written kernels, imported on first use.
+        """The hand-written kernels, imported on first use; within `replace_kernels` a stand-in.
 
         Raises:
             BackendError: Numba must not compile them.
         """
+        return _replaced(self, self._import_kernels())
+
+    def _import_kernels(self) -> ModuleType:
         if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
             raise BackendError(
                 "backend 'cpu' needs kernels that Numba compiles, which NUMBA_DISABLE_JIT forbids: "
@@ -52,6 +56,9 @@ class Backend:
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """An uninitialized C-contiguous array, in memory that earlier arrays have released."""
         return memory.pool.empty(shape, dtype)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was told; the CPU has."""
 
     def describe(self) -> str:
         """A short description for people, such as "cpu (8 threads)"."""
@@ -163,8 +170,7 @@ class CudaBackend(Backend):
         self.xp = cuda.connect()
         self._transfers = cuda.Transfers(self.xp)
 
-    @functools.cached_property
-    def kernels(self) -> ModuleType:
+    def _import_kernels(self) -> ModuleType:
         from minigrad.kernels import cuda
 
         return cuda
@@ -191,6 +197,9 @@ class CudaBackend(Backend):
 
     def asarray(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")
+
+    def synchronize(self) -> None:
+        self.xp.cuda.Device().synchronize()
 
     def describe(self) -> str:
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
@@ -268,3 +277,39 @@ def backend_of(array: Any) -> Backend:
     if type(array).__module__.partition(".")[0] == "cupy":
         return get("cuda")
     raise TypeError(f"expected a NumPy or CuPy array, got {type(array).__name__}")
+
+
+Replace = Callable[[Backend, ModuleType], Any]
+_replace: Replace | None = None
+# Backends whose kernels are replaced: their own ones, and what stands for them.
+_stand_ins: list[tuple[Backend, ModuleType, Any]] = []
+
+
+def replace_kernels(replace: Replace) -> None:
+    """Give every backend `replace(backend, kernels)` as its kernels, also one connected later.
+
+    One replacement holds at a time; `restore_kernels` ends it.
+    """
+    global _replace
+    _replace = replace
+    for backend in filter(None, (_cpu, _cuda)):
+        if "kernels" in vars(backend):  # else they are replaced when they are imported
+            backend.kernels = _replaced(backend, backend.kernels)
+
+
+def restore_kernels() -> None:
+    """Give every backend its own kernels again, unless somebody else has replaced the stand-in."""
+    global _replace
+    _replace = None
+    for backend, kernels, stand_in in _stand_ins:
+        if backend.kernels is stand_in:
+            backend.kernels = kernels
+    _stand_ins.clear()
+
+
+def _replaced(backend: Backend, kernels: ModuleType) -> Any:
+    if _replace is None:
+        return kernels
+    stand_in = _replace(backend, kernels)
+    _stand_ins.append((backend, kernels, stand_in))
+    return stand_in

@@ -2,6 +2,7 @@
 
 import copy
 import html
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as backends
-from minigrad.autograd import Function, no_grad, observed
+from minigrad import observers
+from minigrad.autograd import Function, no_grad
 from minigrad.nn import Fused, Module, Parameter, Sequential
 from minigrad.random import random_keys
 from minigrad.tensor import Tensor
@@ -136,9 +138,11 @@ def summary(model: Module, *input_shapes: Sequence[int]) -> Summary:
     inputs = [_zeros(shape, parameters) for shape in shapes]
     before = random_keys.seed, random_keys.call
     try:
-        with no_grad(), observed(run.count):
+        observers.add(run)
+        with no_grad():
             run.start(inputs)
     finally:
+        observers.remove(run)
         random_keys.seed, random_keys.call = before
     return Summary(
         layers=tuple(run.layers()),
@@ -167,11 +171,12 @@ class _Counts:
         return f"{self.name} ({self.kind})" if self.name else self.kind
 
 
-class _Run:
+class _Run(observers.Observer):
     """A network whose modules report their calls; it is a copy, so that nobody else sees that."""
 
     def __init__(self, model: Module):
         self.model = model
+        self.thread = threading.get_ident()
         self.active: list[_Counts] = []
         self.called: list[_Counts] = []
         self.error: Exception | None = None
@@ -221,8 +226,10 @@ class _Run:
         self.counts[unwritten].output_bytes = bytes_before[unwritten]
         return output
 
-    def count(self, function: type[Function], inputs: tuple[Any, ...], output: Any) -> None:
-        """Count an operation with the module that calls it."""
+    def computed(self, function: type[Function], inputs: tuple[Any, ...], output: Any) -> None:
+        """Count an operation of this thread with the module that calls it."""
+        if threading.get_ident() != self.thread:
+            return
         counts = self.active[-1]
         counts.is_layer = True
         counts.multiply_adds += function.multiply_adds(inputs, output)

@@ -38,7 +38,7 @@ ROOMS_OF_ALEXNET = [
     ("__init__", "__main__"),
 ]
 LADDER_OF_MINIGRAD = [
-    ("blocks", "startup"),
+    ("blocks", "observers", "startup"),
     ("kernels",),
     ("cuda", "random"),
     ("autocast", "backend", "prepared"),
@@ -51,7 +51,7 @@ LADDER_OF_MINIGRAD = [
     ("functional",),
     ("operators",),
     ("gradcheck", "io", "nn"),
-    ("drawing", "optim", "summary"),
+    ("drawing", "optim", "summary", "trace"),
     ("__init__",),
 ]
 
@@ -176,7 +176,7 @@ HEAVY = {
 @pytest.mark.parametrize(
     "modules, heavy",
     [
-        (["minigrad"], HEAVY | {"PIL", "tqdm"}),
+        (["minigrad"], HEAVY | {"PIL", "tqdm", "minigrad.kernels.shared.matmul"}),
         ([name for name in MODULES if name.startswith(("alexnet", "benchmarks"))], HEAVY),
     ],
     ids=["engine", "commands"],

@@ -432,7 +432,7 @@ def test_the_operation_of_the_page_works(tmp_path):
     # A diff that begins with a new line has one more.
     lines += sum(block.text.startswith("+") for block in files)
     text = prose(OPERATION)
-    assert (len(new), len(changed)) == (5, 12) and f"{lines} lines" in text
+    assert (len(new), len(changed)) == (5, 13) and f"{lines} lines" in text
     in_process(sys.executable, "-m", "ruff", "check", ".", cwd=copy)
     tests = ["tests/minigrad", "tests/kernels", "tests/test_against_pytorch.py"]
     options = ["-k", "gelu or GELU", "-p", "no:cacheprovider"]

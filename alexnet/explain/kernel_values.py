@@ -17,7 +17,13 @@ from minigrad import BackendError, Tensor, nn
 from minigrad import backend as backends
 from minigrad.backend import Backend
 from minigrad.kernels import cpu, reference
-from minigrad.kernels.conv2d import cpu_direct, cpu_im2col, cpu_winograd
+from minigrad.kernels.conv2d import (
+    cpu_choice,
+    cpu_direct,
+    cpu_im2col,
+    cpu_winograd,
+    cpu_winograd_tiles,
+)
 from minigrad.kernels.shared.device import device
 
 LOOPS = "reference loops"
@@ -69,11 +75,9 @@ def convolution(conv: nn.Conv2d, input: np.ndarray, index: Index) -> tuple[Kerne
         gpu.kernels.conv2d.forward(*arrays, (1, 1), (0, 0), conv.groups, output=one)
         return gpu.asnumpy(one)[0, 0, 0, channel]
 
-    shapes = output.shape, weight.shape, window[0], conv.groups, weight.dtype
-    used = cpu_winograd if cpu_winograd.suits(*shapes) else cpu_direct
-    # With a stride, an algorithm that the network does not use would be compiled for seconds.
-    fits = window[0] == (1, 1) and cpu_winograd.applies(*shapes[1:3])
-    return _convolution_values(loops, on_cpu, on_cuda, used, fits or used is cpu_winograd)
+    used = cpu_choice.algorithm("forward", output, weight, *window, False)
+    shapes = output.shape, weight.shape, window[0]
+    return _convolution_values(loops, on_cpu, on_cuda, used, shapes, direct=True)
 
 
 def convolution_gradient(conv: nn.Conv2d, layer: Layer, index: Index) -> tuple[KernelValue, ...]:
@@ -116,32 +120,40 @@ def convolution_gradient(conv: nn.Conv2d, layer: Layer, index: Index) -> tuple[K
         gpu.kernels.conv2d.backward_input(*arrays, *window, grad_input=pixels)
         return gpu.asnumpy(pixels)[0, *at, channel]
 
-    shapes = gradients.shape, weight.shape, stride, conv.groups, weight.dtype
-    fits = stride == (1, 1) and cpu_winograd.applies(weight.shape, stride)
-    used: Any = cpu_im2col
-    if stride == (1, 1):
-        used = cpu_winograd if cpu_winograd.suits(*shapes) else cpu_direct
-    return _convolution_values(loops, on_cpu, on_cuda, used, fits, direct=stride == (1, 1))
+    used = cpu_choice.algorithm(
+        "backward_input", gradients, weight, stride, padding, conv.groups, False
+    )
+    shapes = gradients.shape, weight.shape, stride
+    return _convolution_values(loops, on_cpu, on_cuda, used, shapes, direct=stride == (1, 1))
 
 
 def _convolution_values(
     loops: Callable[[], np.floating],
     on_cpu: Callable[[Any], np.floating],
     on_cuda: Callable[[Backend], np.floating],
-    used: Any,
-    winograd: bool,
-    direct: bool = True,
+    used: str,
+    shapes: tuple[Any, ...],
+    direct: bool,
 ) -> tuple[KernelValue, ...]:
-    found = [KernelValue(LOOPS, loops(), False)]
-    paths = {"im2col and product": cpu_im2col}
+    """From each path that can compute it.
+
+    Args:
+        used: the path that the network takes.
+        shapes: of the output and the weight, and the stride.
+        direct: whether the direct path can.
+    """
+    paths: dict[str, Any] = {cpu_choice.IM2COL: cpu_im2col}
     if direct:
-        paths["direct"] = cpu_direct
-    if winograd:
-        paths["Winograd"] = cpu_winograd
-    found += [KernelValue(name, on_cpu(path), path is used) for name, path in paths.items()]
+        paths[cpu_choice.DIRECT] = cpu_direct
+    # With a stride, an algorithm that the network does not take would be compiled for seconds.
+    fits = shapes[2] == (1, 1) and cpu_winograd_tiles.has_tiles(*shapes)
+    if fits or used == cpu_choice.WINOGRAD:
+        paths[cpu_choice.WINOGRAD] = cpu_winograd
+    found = [KernelValue(LOOPS, loops(), False)]
+    found += [KernelValue(name, on_cpu(path), name == used) for name, path in paths.items()]
     if (gpu := cuda()) is not None:
-        precision = "implicit GEMM in TF32" if device.tf32 else "im2col and product"
-        found.append(KernelValue(f"CUDA: {precision}", on_cuda(gpu), False))
+        path = "implicit GEMM in TF32" if device.tf32 else "im2col"
+        found.append(KernelValue(f"CUDA: {path}", on_cuda(gpu), False))
     return tuple(found)
 
 

@@ -28,6 +28,7 @@ from alexnet.run.checkpoint import BEST, LAST, find
 from alexnet.run.metrics import Row, read_rows
 from minigrad import PreparedWeights
 from minigrad import backend as backends
+from minigrad.trace import name_layers
 
 BATCH_SIZE, WORKERS = 128, 2
 
@@ -92,6 +93,7 @@ class Trained:
         stored = self.checkpoint.arguments.get("max_pixels", images.MAX_PIXELS)
         images.set_max_pixels(max_pixels or stored)
         self.model = self.checkpoint.build().to(backend)
+        name_layers(layers.named_layers(self.model))
 
     @property
     def folder(self) -> Path:

@@ -22,6 +22,7 @@ from alexnet.training.settings import Settings
 from alexnet.training.trainer import Trainer
 from minigrad import backend, manual_seed, nn, optim, set_float32_matmul_precision
 from minigrad.distributed import Team, choose_gpu
+from minigrad.trace import name_layers
 
 GRAY_LEVELS_STD = 64  # of natural images, about
 TRUST_COEFFICIENT = 0.001  # of LARS, as in its paper
@@ -77,6 +78,7 @@ def build_trainer(
         cli.say(f"beginning with {settings.init_from}: {taken}")
     network.to(settings.backend)
     model = Column(network, team) if settings.columns == 2 else network
+    name_layers(named_layers(model))
     if stored := checkpoint or pretrained:
         preprocessing = stored.preprocessing
     else:

@@ -24,3 +24,12 @@ def factors(lr: float, beta1: float, beta2: float, step: int) -> tuple[float, ..
     """
     step_size = lr / (1 - beta1**step)
     return 1 - beta1, 1 - beta2, step_size, 1 / math.sqrt(1 - beta2**step)
+
+
+# What `update` reads and writes; the other arrays are read.
+UPDATED = "parameter", "first_moment", "second_moment"
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name."""
+    return 14 * arguments["parameter"].size

@@ -16,6 +16,8 @@ beyond the padding, where OH and OW are larger than without ceil_mode.
 Cost: KH * KW additions an output element; each array is moved once.
 """
 
+import math
+
 from minigrad.kernels import max_pool2d
 
 
@@ -30,3 +32,9 @@ def output_shape(
     return max_pool2d.output_shape(
         input_shape, kernel_size, stride, padding, "avg_pool2d", ceil_mode
     )
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name."""
+    pooled = arguments["output" if function == "forward" else "grad_output"]
+    return math.prod(arguments["kernel_size"]) * pooled.size

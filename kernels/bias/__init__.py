@@ -20,3 +20,8 @@ def check_bias(kernel, arrays):
     """Raise unless the arrays, the bias or its gradient last, are those of the contract."""
     shape = next(iter(arrays.values())).shape
     check_arrays(kernel, arrays, [*[shape] * (len(arrays) - 1), shape[-1:]])
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name."""
+    return arguments["input" if function == "forward" else "grad_output"].size

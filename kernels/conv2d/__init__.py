@@ -24,6 +24,8 @@ the factors, and multiply that.
 Cost of each of the three: 2 * N * OC * OH * OW * (C / groups) * KH * KW FLOPs.
 """
 
+import math
+
 from minigrad.kernels.shared.arguments import check_arrays, check_bfloat16
 from minigrad.kernels.shared.shapes import output_size
 
@@ -63,3 +65,15 @@ def check_convolution(kernel, arrays, stride, padding, groups, bfloat16=False):
     _, OC, OH, OW = output_shape((N, C, H, W), weight.shape, stride, padding, groups)
     check_arrays(kernel, arrays, [input.shape, weight.shape, (N, OH, OW, OC), (OC,)])
     check_bfloat16(kernel, input, bfloat16)
+
+
+def multiply_adds(output_shape, weight_shape):
+    """Of the direct sum, which each of the three maps is; Winograd's algorithm makes fewer."""
+    return math.prod(output_shape) * math.prod(weight_shape[1:])
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name: two for each multiply-add of the direct sum."""
+    output = arguments["output" if function in ("forward", "forward_relu") else "grad_output"]
+    weight = arguments["grad_weight" if function == "backward_weight" else "weight"]
+    return 2 * multiply_adds(output.shape, weight.shape)

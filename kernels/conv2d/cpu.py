@@ -1,18 +1,17 @@
-"""Convolution on the CPU: the choice among three paths.
-
-Layers with many channels, or with a stride that makes many of few, take Winograd's, which
-multiplies least. The direct path takes all others but the input gradient with strides (or with
-padding as wide as the window), where most products would be with zeros: that goes through im2col.
+"""Convolution on the CPU: by one of three algorithms, which `cpu_choice.py` chooses.
 
 In bfloat16 there is a fast form of Winograd's alone, in which the transformed values are rounded.
-Elsewhere the factors themselves are; their products are exact in float32, which the other paths
-add.
+Elsewhere the factors themselves are; their products are exact in float32, which the other
+algorithms add.
 """
 
 from minigrad.kernels.conv2d import check_convolution, cpu_direct, cpu_im2col, cpu_winograd
+from minigrad.kernels.conv2d.cpu_choice import IM2COL, WINOGRAD, algorithm, choice
 from minigrad.kernels.relu import cpu as relu_kernels
 from minigrad.kernels.shared.bfloat16 import rounded_copy
 from minigrad.kernels.shared.prepared import prepared
+
+__all__ = ["backward_input", "backward_weight", "choice", "forward", "forward_relu"]
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
@@ -29,7 +28,7 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat
 
 def _forward(input, weight, bias, stride, padding, groups, output, bfloat16, relu):
     window = stride, padding, groups
-    if _suits_winograd(output, weight, stride, groups, bfloat16):
+    if algorithm("forward", output, weight, *window, bfloat16) == WINOGRAD:
         cpu_winograd.forward(
             input, weight, bias, *window, output=output, relu=relu, bfloat16=bfloat16
         )
@@ -45,25 +44,23 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, 
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
     window = stride, padding, groups
-    if stride == (1, 1) and _suits_winograd(grad_output, weight, stride, groups, bfloat16):
+    chosen = algorithm("backward_input", grad_output, weight, *window, bfloat16)
+    if chosen == WINOGRAD:
         cpu_winograd.backward_input(
             grad_output, weight, *window, grad_input=grad_input, bfloat16=bfloat16
         )
         return
     if bfloat16:
         grad_output, weight = rounded_copy(grad_output), _rounded(weight)
-    KH, KW = weight.shape[2:]
-    if stride == (1, 1) and padding[0] < KH and padding[1] < KW:
-        cpu_direct.backward_input(grad_output, weight, *window, grad_input=grad_input)
-    else:
-        cpu_im2col.backward_input(grad_output, weight, *window, grad_input=grad_input)
+    path = cpu_im2col if chosen == IM2COL else cpu_direct
+    path.backward_input(grad_output, weight, *window, grad_input=grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
     window = stride, padding, groups
-    if _suits_winograd(grad_output, grad_weight, stride, groups, bfloat16):
+    if algorithm("backward_weight", grad_output, grad_weight, *window, bfloat16) == WINOGRAD:
         cpu_winograd.backward_weight(
             grad_output, input, *window, grad_weight=grad_weight, bfloat16=bfloat16
         )
@@ -75,8 +72,3 @@ def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight,
 
 def _rounded(weight):
     return prepared(weight, "rounded to bfloat16", lambda: rounded_copy(weight))
-
-
-def _suits_winograd(output, weight, stride, groups, bfloat16):
-    """Whether Winograd's algorithm pays, by the shapes of the output and the weight."""
-    return cpu_winograd.suits(output.shape, weight.shape, stride, groups, weight.dtype, bfloat16)

@@ -30,7 +30,6 @@ from numba import get_num_threads, get_thread_id, prange
 
 from minigrad.kernels.conv2d.cpu_winograd_tiles import (
     TASK_CHANNELS,
-    applies,
     best_algorithm,
     load_tile,
     split_filters,
@@ -60,7 +59,7 @@ from minigrad.kernels.shared.microkernel import (
 from minigrad.kernels.shared.prepared import prepared
 from minigrad.kernels.shared.threads import parallel_jit
 
-__all__ = ["applies", "backward_input", "backward_weight", "forward", "suits"]
+__all__ = ["backward_input", "backward_weight", "forward", "suits"]
 
 TASK_TILES = 16
 LEAST_TASKS = 8  # where there are enough tiles to share

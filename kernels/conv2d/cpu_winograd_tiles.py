@@ -19,7 +19,14 @@ WORTHWHILE = 0.8
 # Layers with a stride are the first ones, with filters of few numbers: their direct sums are short,
 # and so exact that the error of longer lines would be more than twice theirs.
 MOST_PIXELS_OF_STRIDED = 6
+MOST_TAPS = 5
 TASK_CHANNELS = 16  # input channels whose filters one task transforms
+
+
+def has_tiles(output_shape, weight_shape, stride):
+    """Whether there are outputs, and the window is square and small when divided by the stride."""
+    taps, across = (-(-size // step) for size, step in zip(weight_shape[2:], stride))
+    return taps == across and 2 <= taps <= MOST_TAPS and 0 not in output_shape
 
 
 @functools.lru_cache(maxsize=256)
@@ -33,18 +40,12 @@ def suits(output_shape, weight_shape, stride, groups, dtype, bfloat16=False):
         output_shape: (N, OH, OW, OC).
         weight_shape: (OC, IC, KH, KW).
     """
-    if not applies(weight_shape, stride) or 0 in output_shape:
+    if not has_tiles(output_shape, weight_shape, stride):
         return False
     N, OH, OW, OC = output_shape
     direct = N * OH * OW * OC * math.prod(weight_shape[1:])
     shapes = output_shape, weight_shape, stride, groups, dtype, bfloat16
     return _cost(best_algorithm(*shapes), *shapes) < WORTHWHILE * direct
-
-
-def applies(weight_shape, stride):
-    """Whether there are algorithms: for windows that are square when divided by the stride."""
-    taps = -(-weight_shape[2] // stride[0])
-    return taps == -(-weight_shape[3] // stride[1]) and 2 <= taps <= 5
 
 
 @functools.lru_cache(maxsize=256)

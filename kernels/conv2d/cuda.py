@@ -1,11 +1,10 @@
-"""Convolution on the GPU: the choice between two paths.
-
-Where TF32 is allowed the tensor cores gather their columns themselves. Float64, exact float32 and
-input gradients with strides (or with padding as wide as the window) go through im2col.
-"""
+"""Convolution on the GPU: by one of two algorithms, which `cuda_choice.py` chooses."""
 
 from minigrad.kernels.conv2d import check_convolution, cuda_im2col, cuda_implicit_gemm
+from minigrad.kernels.conv2d.cuda_choice import choice, obstacle
 from minigrad.kernels.relu import cuda as relu_kernels
+
+__all__ = ["backward_input", "backward_weight", "choice", "forward", "forward_relu"]
 
 
 def forward(input, weight, bias, stride, padding, groups, *, output, bfloat16=False):
@@ -19,11 +18,11 @@ def forward_relu(input, weight, bias, stride, padding, groups, *, output, bfloat
 def _forward(input, weight, bias, stride, padding, groups, relu, output, bfloat16):
     checked = {"input": input, "weight": weight, "output": output, "bias": bias}
     check_convolution("conv2d.forward", checked, stride, padding, groups, bfloat16)
-    arguments = input, weight, bias, stride, padding, groups
-    if cuda_implicit_gemm.suits(input, output, weight, groups):
-        cuda_implicit_gemm.forward(*arguments, relu, output=output)
+    window = stride, padding, groups
+    if obstacle("forward", input, output, weight, *window) is None:
+        cuda_implicit_gemm.forward(input, weight, bias, *window, relu, output=output)
         return
-    cuda_im2col.forward(*arguments, output=output)
+    cuda_im2col.forward(input, weight, bias, *window, output=output)
     if relu:
         relu_kernels.forward(output, output=output)
 
@@ -31,23 +30,16 @@ def _forward(input, weight, bias, stride, padding, groups, relu, output, bfloat1
 def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, bfloat16=False):
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
-    KH, KW = weight.shape[2:]
-    suits = (
-        cuda_implicit_gemm.suits(grad_output, grad_input, weight, groups)
-        and stride == (1, 1)
-        and padding[0] < KH
-        and padding[1] < KW
-    )
-    path = cuda_implicit_gemm if suits else cuda_im2col
-    path.backward_input(grad_output, weight, stride, padding, groups, grad_input=grad_input)
+    window = stride, padding, groups
+    found = obstacle("backward_input", grad_input, grad_output, weight, *window)
+    path = cuda_im2col if found else cuda_implicit_gemm
+    path.backward_input(grad_output, weight, *window, grad_input=grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
-    path = (
-        cuda_implicit_gemm
-        if cuda_implicit_gemm.suits(input, grad_output, grad_weight, groups)
-        else cuda_im2col
-    )
-    path.backward_weight(grad_output, input, stride, padding, groups, grad_weight=grad_weight)
+    window = stride, padding, groups
+    found = obstacle("backward_weight", input, grad_output, grad_weight, *window)
+    path = cuda_im2col if found else cuda_implicit_gemm
+    path.backward_weight(grad_output, input, *window, grad_weight=grad_weight)

@@ -53,17 +53,20 @@ def gradient_memory(tile):
     return 4 * _STAGES * _DEPTH * (tile + _COLUMNS + 2 * _SKEW)
 
 
-def suits(input, output, weight, groups):
-    """Whether these kernels may and can take a layer: see `Device.tf32`."""
-    return (
-        device.tf32
-        and device.has_tensor_cores
-        and input.dtype == np.float32
-        and input.size > 0
-        # Offsets in the kernels have 32 bits, and those of a tile go beyond the end.
-        and max(input.size, output.size, weight.size) < 2**30
-        and groups < 2**16
-    )
+def obstacle(input, output, weight, groups):
+    """Why these kernels may not or cannot take a layer; None where they do: see `Device.tf32`."""
+    if not device.tf32:
+        return "TF32 is not allowed"
+    if not device.has_tensor_cores:
+        return "no tensor cores"
+    if input.dtype != np.float32:
+        return "not float32"
+    if not input.size:
+        return "no images"
+    # Offsets in the kernels have 32 bits, and those of a tile go beyond the end.
+    if max(input.size, output.size, weight.size) >= 2**30:
+        return "2^30 numbers or more"
+    return "2^16 groups or more" if groups >= 2**16 else None
 
 
 def forward(input, weight, bias, stride, padding, groups, relu, *, output):

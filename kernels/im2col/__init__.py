@@ -13,7 +13,8 @@ position gets the sum of the elements it was copied to.
 All arrays are C-contiguous; with channels first, as in the reference, a window is a column of the
 matrix, hence the name.
 
-Cost: no FLOPs; KH * KW / (SH * SW) times the bytes of the input are written.
+Cost: no FLOPs forward, one addition for each element of the columns backward; the columns have
+KH * KW / (SH * SW) times the bytes of the input.
 """
 
 from minigrad.kernels.shared.arguments import check_arrays
@@ -32,3 +33,8 @@ def check_columns(kernel, arrays, kernel_size, stride, padding):
     OH, OW = output_size((N, C, H, W), kernel_size, stride, padding, kernel)
     columns = N, OH * OW, C * kernel_size[0] * kernel_size[1]
     check_arrays(kernel, arrays, [(N, H, W, C), columns])
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name."""
+    return 0 if function == "forward" else arguments["grad_output"].size

@@ -32,3 +32,16 @@ def check_linear(kernel, arrays, bfloat16=False):
     shapes = (rows, inputs), (outputs, inputs), (rows, outputs), (outputs,)
     check_arrays(kernel, arrays, shapes)
     check_bfloat16(kernel, input, bfloat16)
+
+
+def multiply_adds(rows, weight_shape):
+    """Of each of the three products, for an input of so many rows."""
+    outputs, inputs = weight_shape
+    return rows * outputs * inputs
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name: two for each multiply-add; the bias is left out."""
+    rows = len(arguments["input" if function == "forward" else "grad_output"])
+    weight = arguments["grad_weight" if function == "backward_weight" else "weight"]
+    return 2 * multiply_adds(rows, weight.shape)

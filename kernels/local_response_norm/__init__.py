@@ -29,3 +29,10 @@ def window_extent(size: int, C: int) -> tuple[int, int]:
     if size < 1:
         raise ValueError(f"local_response_norm: size must be at least 1, got {size}")
     return min(size // 2, C - 1), min((size - 1) // 2, C - 1)
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name; a root counts as one."""
+    input = arguments["input"]
+    window = 1 + sum(window_extent(arguments["size"], input.shape[-1]))
+    return (2 * window + 6 if function == "forward" else 3 * window + 12) * input.size

@@ -15,8 +15,11 @@ Windows may overlap (stride < kernel_size, section 3.4 of the AlexNet paper) or 
 ones may reach beyond the padding, where OH and OW are larger than without ceil_mode. Padding never
 wins. Of equal maxima the first in row-major order wins, and so does the first NaN.
 
-Cost: KH * KW comparisons an output element; each array is moved once.
+Cost: forward KH * KW comparisons an output element, backward one addition; each array is moved
+once.
 """
+
+import math
 
 from minigrad.kernels.shared.arguments import check_arrays
 from minigrad.kernels.shared.shapes import output_size
@@ -67,3 +70,10 @@ def check_pooling(kernel, arrays, kernel_size, stride, padding):
                 f"{kernel}: {count} windows of {window} pixels with stride {step} and padding "
                 f"{pad} do not all hold one of {size} pixels"
             )
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name; a comparison counts as one."""
+    if function == "backward":
+        return arguments["grad_output"].size
+    return math.prod(arguments["kernel_size"]) * arguments["output"].size

@@ -77,3 +77,8 @@ def taps(side: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     weights /= weights.sum(axis=1, keepdims=True)
     integers = (0.5 + weights * (1 << PRECISION_BITS)).astype(np.int32)
     return first, integers
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name; enlarging computes with integers."""
+    return 3 * arguments["output"].size

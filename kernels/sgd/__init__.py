@@ -27,3 +27,12 @@ def factors(lr: float, weight_decay: float, form: str) -> tuple[float, float, fl
     if form == "paper":
         return -lr, -weight_decay * lr, 1.0
     raise ValueError(f"sgd: form must be 'torch' or 'paper', got {form!r}")
+
+
+# What `update` reads and writes; the other array is read.
+UPDATED = "parameter", "velocity"
+
+
+def flops(function, arguments):
+    """Of a call, with its arguments by name."""
+    return (8 if arguments["nesterov"] else 6) * arguments["parameter"].size

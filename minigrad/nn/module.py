@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import backend as backends
+from minigrad import observers
 from minigrad.kernels.shared.prepared import weights_changed
 from minigrad.tensor import Tensor, require_no_mask
 
@@ -31,6 +32,9 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        if observers.active:
+            with observers.span("module", self):
+                return self.forward(*args, **kwargs)
         return self.forward(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:

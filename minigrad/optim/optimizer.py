@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import backend
+from minigrad import backend, observers
 from minigrad.kernels.shared.prepared import weights_changed
 from minigrad.optim.parameters import make_groups
 from minigrad.tensor import FLOAT_TYPES, Tensor
@@ -53,6 +53,13 @@ class Optimizer:
                 the shape, the type and the device of its parameter; or an option of a group was
                 set to what the constructor refuses. No parameter is changed then.
         """
+        if observers.active:
+            with observers.span("update", self):
+                self._step()
+        else:
+            self._step()
+
+    def _step(self) -> None:
         updates = []
         for g, group in enumerate(self.groups):
             self._check_options(group)

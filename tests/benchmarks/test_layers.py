@@ -14,6 +14,7 @@ from benchmarks.passes import FORWARD, INPUT, WEIGHT
 from benchmarks.timing import Sample
 from minigrad import manual_seed
 from minigrad.kernels.shared import bfloat16
+from minigrad.trace import limits
 
 NAMES = [
     *("conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2 conv3 relu3 conv4 relu4".split()),
@@ -24,8 +25,8 @@ NAMES = [
 @pytest.fixture
 def quick(monkeypatch):
     """A narrow network, and no time spent on the machine's peaks."""
-    monkeypatch.setattr(machine, "GEMM_SIZE", 64)
-    monkeypatch.setattr(machine, "COPY_BYTES", 1 << 16)
+    monkeypatch.setattr(limits, "GEMM_SIZE", 64)
+    monkeypatch.setattr(limits, "COPY_BYTES", 1 << 16)
     narrow = {
         "alexnet": lambda init: AlexNet(10, init=init, width=0.05),
         "owt": lambda init: AlexNetOWT(10, init=init, width=0.05),

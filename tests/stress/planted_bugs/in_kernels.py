@@ -209,9 +209,9 @@ FAULTS = [
     ),
     Fault(
         "conv2d backward: negative padding where it is as large as the window",
-        "kernels/conv2d/cpu.py",
-        "padding[0] < KH and padding[1] < KW",
-        "padding[0] <= KH and padding[1] <= KW",
+        "kernels/conv2d/cpu_choice.py",
+        "padding[0] >= KH or padding[1] >= KW",
+        "padding[0] > KH or padding[1] > KW",
         "tests/kernels/test_conv2d.py",
     ),
     Fault(

@@ -64,8 +64,8 @@ FAULTS = [
     Fault(
         "winograd: windows that are not square are taken",
         TILES,
-        "if taps != -(-KW // stride[1]) or not 2 <= taps <= 5 or 0 in output_shape:",
-        "if not 2 <= taps <= 5 or 0 in output_shape:",
+        "return taps == across and 2 <= taps",
+        "return 2 <= taps",
         CONV + "which_path",
     ),
     Fault(
@@ -333,9 +333,9 @@ FAULTS = [
     ),
     Fault(
         "winograd: bfloat16 never takes it",
-        "kernels/conv2d/cpu.py",
-        "groups, weight.dtype, bfloat16)",
-        "groups, weight.dtype, bfloat16) and not bfloat16",
+        "kernels/conv2d/cpu_choice.py",
+        "return WINOGRAD\n",
+        "return DIRECT if bfloat16 else WINOGRAD\n",
         CONV + "which_path_is_taken",
     ),
 ]
