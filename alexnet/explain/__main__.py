@@ -114,6 +114,8 @@ def _evolution(arguments: argparse.Namespace) -> int:
         raise UsageError("--evolution needs --filter N")
     if len(arguments.names) > 1:
         raise UsageError("--evolution needs a run and no image")
+    if arguments.position or arguments.backward or arguments.label:
+        raise UsageError("--evolution takes no --position, --backward or --label")
     trained = _trained(arguments, arguments.names)
     shape = layers.convolutions(trained.model)["conv1"].weight.shape
     kernels = evolution.snapshots(trained.folder, shape, arguments.channel)
@@ -141,7 +143,7 @@ def _label(trained: Trained, given: str | None) -> int | None:
     for names in (trained.classes, list(map(caption, trained.classes))):
         if given in names:
             return names.index(given)
-    if given.isdecimal() and int(given) < len(trained.classes):
+    if given.isdecimal() and len(given) < 10 and int(given) < len(trained.classes):
         return int(given)
     some = ", ".join(map(caption, trained.classes[:5]))
     raise UsageError(

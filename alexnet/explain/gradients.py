@@ -67,7 +67,7 @@ def _through_activation(layer: Layer, index: Index) -> tuple[Line, ...]:
         return ()
     before, after = float(layer.before[index]), float(layer.output[index])
     if isinstance(layer.activation, nn.ReLU):
-        rule = f"times {int(before > 0)}, as the sum is {before:.6g}"
+        rule = f"times {int(before > 0)}, as the number before it is {before:.6g}"
     else:
         rule = f"times 1 - tanh^2 = {1 - after**2:.6g}"
     line = Line(f"before the {activation_name(layer)}: {rule}", float(layer.grad_before[index]))

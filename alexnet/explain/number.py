@@ -27,7 +27,8 @@ def prepared(trained: Trained, image: Input) -> Prepared:
     preprocessing = trained.checkpoint.preprocessing
     (batch,) = inputs.batches([image], preprocessing, 1, 1, 1, inputs.raise_error)
     pixels = trained.device.images(batch.prepare(trained.device))
-    return Prepared(0, image.name, Picture(batch.crop(0), image.label), pixels)
+    name = "standard input" if image.name == inputs.STANDARD_INPUT else image.name
+    return Prepared(0, name, Picture(batch.crop(0), image.label), pixels)
 
 
 def passes_for(trained: Trained, image: Prepared, label: int | None = None) -> Passes:
@@ -68,6 +69,8 @@ def explain(
     common = image.name, image.picture
     known = classes, passes.label
     if layer == LOSS:
+        if any(part is not None for part in index):
+            raise UsageError("the loss is one number: it has no channel and no position")
         account = _loss(passes, classes)
         back = _gradient_to_loss() if gradient else None
         return Explanation(LOSS, (), "", (), *common, whole, *known, account, back)
@@ -98,7 +101,7 @@ def require_layer(passes: Passes, name: str) -> Layer:
     if name not in passes.layers:
         together = [n for n in passes.layers if n[-1:] == name[-1:]][:1]
         advice = f"; {together[0]} has it" if name.startswith(("relu", "tanh")) and together else ""
-        names = ", ".join([*passes.layers, LOSS])
+        names = ", ".join(passes.layers)
         raise UsageError(f"no layer {name!r}{advice}; choose from {names}")
     return passes.layers[name]
 
@@ -113,9 +116,8 @@ def require_index(layer: Layer, index: Sequence[int | None]) -> Index:
     names = ("channel", "row", "column") if len(shape) == 3 else ("unit",)
     given = [*index, *[None] * (len(shape) - len(index))]
     if len(given) > len(shape):
-        raise UsageError(
-            f"{layer.name} has {shape[0]:,} units without rows and columns: give a unit only"
-        )
+        parts = "a unit only" if len(shape) == 1 else "channel, row and column"
+        raise UsageError(f"{layer.name} has the shape {'x'.join(map(str, shape))}: give {parts}")
     for name, value, size in zip(names, given, shape):
         if value is not None and not 0 <= value < size:
             raise UsageError(f"{layer.name} has no {name} {value}: they go from 0 to {size - 1}")

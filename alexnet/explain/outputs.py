@@ -168,6 +168,12 @@ def _the(source: str) -> str:
     return "the image" if source == IMAGE else source
 
 
+def _map_of_window(layer: Layer, window: Window, channel: int) -> Map:
+    """The values of one channel in a window; beyond the image there are none."""
+    values = window.cut(layer.input[channel : channel + 1], outside=-math.inf)
+    return Map(f"values of {_the(layer.source)}", values, window.corner)
+
+
 def _max_pool(layer: Layer, index: Index) -> Account:
     channel, row, column = index
     window = Window.of(layer.module, row, column)
@@ -184,7 +190,7 @@ def _max_pool(layer: Layer, index: Index) -> Account:
             Line(f"the largest: {where}", float(values[at])),
             *_activation(layer, index),
         ),
-        (Map(f"values of {_the(layer.source)}", values, window.corner),),
+        (_map_of_window(layer, window, channel),),
         kernels=kernel_values.max_pooling(layer.module, layer.input, index),
         exact=float(values[at]),
         notes=("Of equal values the first gets the gradient, row by row.",),
@@ -209,7 +215,7 @@ def _avg_pool(layer: Layer, index: Index) -> Account:
             Line(f"divided by {divisor}", total / divisor),
             *_activation(layer, index),
         ),
-        (Map(f"values of {_the(layer.source)}", values, window.corner),),
+        (_map_of_window(layer, window, channel),),
         exact=total / divisor,
     )
 
@@ -284,7 +290,7 @@ def _within_channel_norm(layer: Layer, index: Index) -> Account:
         for at in np.ndindex(values.shape)
         if window.is_inside(layer.input.shape, at)
     ]
-    maps = (Map(f"values of {_the(layer.source)}", values, window.corner),)
+    maps = (_map_of_window(layer, window, channel),)
     where = f"of channel {channel} of {layer.source} in a square of {norm.size}x{norm.size} pixels"
     total = math.fsum((values**2).flat)
     return _normalized(layer, index, total, norm.size**2, where, terms, (), maps)

@@ -14,12 +14,28 @@ def page(explanation: Explanation) -> str:
     """A page in one file."""
     sections = [Section("number", "How the number comes about", fragment(explanation.output))]
     if explanation.gradient is not None:
-        back = f"<p>{html.text(texts.loss_sentence(explanation))}</p>"
-        back += fragment(explanation.gradient)
-        value = number(float(explanation.gradient.value))
-        sections.append(Section("gradient", f"How its gradient, {value}, comes about", back))
+        sections.append(Section("gradient", gradient_heading(explanation), _gradient(explanation)))
     title = f"{texts.title(explanation)}: {number(float(explanation.output.value))}"
     return html.page(title, introduction(explanation), sections)
+
+
+def body(explanation: Explanation) -> str:
+    """How a number and, below a heading, its gradient come about: for a page of its own making."""
+    parts = [fragment(explanation.output)]
+    if explanation.gradient is not None:
+        parts += [f"<h3>{gradient_heading(explanation)}</h3>", _gradient(explanation)]
+    return "\n".join(parts)
+
+
+def gradient_heading(explanation: Explanation) -> str:
+    assert explanation.gradient is not None
+    return f"How its gradient, {number(float(explanation.gradient.value))}, comes about"
+
+
+def _gradient(explanation: Explanation) -> str:
+    assert explanation.gradient is not None
+    loss = f"<p>{html.text(texts.loss_sentence(explanation))}</p>"
+    return loss + fragment(explanation.gradient)
 
 
 def introduction(explanation: Explanation) -> str:

@@ -1,4 +1,4 @@
-"""An explanation as text of at most 80 columns."""
+"""An explanation as text, for a terminal of 80 columns unless names of classes are long."""
 
 import textwrap
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from alexnet.explain.explanation import (
 )
 
 WIDTH = 80
-MAP_COLUMNS = 6  # of numbers that fit side by side
+MAP_COLUMNS, MOST_COLUMNS = 6, 13  # that fit side by side, of numbers and of hundredths
 
 
 def as_text(explanation: Explanation) -> str:
@@ -98,6 +98,8 @@ def _map(shown: Map) -> Iterator[str]:
             return
         values = values.sum(axis=0, keepdims=True)
     rows, columns = values.shape[1:]
+    if columns > MOST_COLUMNS:
+        return
     total = f", summed over {len(shown.values)} channels" if len(shown.values) > 1 else ""
     is_wide, unit = columns > MAP_COLUMNS, np.abs(values[np.isfinite(values)]).max(initial=0)
     scaled = f", in hundredths of {number(float(unit))}" if is_wide else ""

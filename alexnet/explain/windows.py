@@ -21,22 +21,12 @@ class Window(NamedTuple):
 
     @classmethod
     def of(cls, module: Any, row: int, column: int) -> "Window":
-        """That of a convolution or of a pooling."""
-        sizes, strides, paddings, spacings = (
-            pair(value)
-            for value in (
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                getattr(module, "dilation", 1),
-            )
-        )
+        """That of a convolution or a pooling, without dilation, which no network here has."""
+        window = map(pair, (module.kernel_size, module.stride, module.padding))
         ranges = []
-        for at, size, stride, padding, spacing in zip(
-            (row, column), sizes, strides, paddings, spacings
-        ):
+        for at, size, stride, padding in zip((row, column), *window):
             start = at * stride - padding
-            ranges.append(range(start, start + size * spacing, spacing))
+            ranges.append(range(start, start + size))
         return cls(*ranges)
 
     @property
@@ -72,18 +62,12 @@ def senders(module: Any, position: int, axis: int, count: int) -> list[tuple[int
         axis: 0 for rows, 1 for columns.
         count: of the outputs along the axis.
     """
-    size, stride, padding, spacing = (
-        pair(value)[axis]
-        for value in (
-            module.kernel_size,
-            module.stride,
-            module.padding,
-            getattr(module, "dilation", 1),
-        )
+    size, stride, padding = (
+        pair(value)[axis] for value in (module.kernel_size, module.stride, module.padding)
     )
     found = []
     for tap in range(size):
-        output, remainder = divmod(position + padding - tap * spacing, stride)
+        output, remainder = divmod(position + padding - tap, stride)
         if remainder == 0 and 0 <= output < count:
             found.append((output, tap))
     return found

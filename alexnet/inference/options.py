@@ -56,15 +56,20 @@ def image_names(arguments: argparse.Namespace) -> list[str]:
     return [name for name in names if name.strip()]
 
 
-def add_data_options(parser: argparse._ActionsContainer) -> None:
-    """--data, --data-root and the like, --split, --bad-images; by default as in the run."""
+def add_data_options(parser: argparse._ActionsContainer, split: bool = True) -> None:
+    """--data, --data-root and the like, --split, --bad-images; by default as in the run.
+
+    Args:
+        split: whether the command lets choose one.
+    """
     data_options.DATA.add_to(parser, help="default: that of the run")
     data_options.DATA_ROOT.add_to(parser)
     data_options.TRAIN_ROOT.add_to(parser)
     data_options.VAL_ROOT.add_to(parser)
     data_options.IMAGE_COLUMN.add_to(parser)
     data_options.LABEL_COLUMN.add_to(parser)
-    parser.add_argument("--split", choices=run_data.SPLITS, default=SPLIT, help="which set")
+    if split:
+        parser.add_argument("--split", choices=run_data.SPLITS, default=SPLIT, help="which set")
     data_options.BAD_IMAGES.add_to(parser, default="error")
     add_max_pixels_option(parser)
 

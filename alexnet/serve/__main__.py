@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+from pathlib import Path
 
 from alexnet import cli
 from alexnet.data import Dataset
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="show the last network of a run while it learns, with lower priority than it",
     )
-    options.add_data_options(parser)
+    options.add_data_options(parser, split=False)
     return parser
 
 
@@ -50,10 +51,14 @@ def _run(argv: list[str] | None) -> int:
         with contextlib.suppress(AttributeError, OSError):  # Windows has none
             os.nice(LOWER_PRIORITY)
 
+    def load(path: Path) -> Trained:
+        given = {name: getattr(arguments, name) for name in ("bad_images", "max_pixels")}
+        return Trained(path, **given)
+
     def training(trained: Trained) -> Dataset:
         return options.dataset(arguments, trained, "train")
 
-    watched = Watched(arguments.checkpoint, arguments.watch, training)
+    watched = Watched(arguments.checkpoint, arguments.watch, load, training)
     with Server(watched, arguments.port) as server:
         with contextlib.suppress(DataError):  # it has no network yet
             watched.answers().warm_up()

@@ -33,18 +33,20 @@ Json = dict[str, Any]
 class Answers:
     """A network and the images that were sent to it.
 
-    One computation runs at a time: the kernels use all cores anyway.
-
     Args:
         trained: on the CPU.
         training: gives the set of images that it learned from, to find neighbors.
+        computing: held while something is computed, one thing at a time: the kernels use all
+            cores anyway.
     """
 
-    def __init__(self, trained: Trained, training: Callable[[], Dataset]):
+    def __init__(
+        self, trained: Trained, training: Callable[[], Dataset], computing: threading.Lock
+    ):
         self.trained = trained
         self._training = training
         self._images = Images()
-        self._computing = threading.Lock()
+        self._computing = computing
         self._index_made = threading.Lock()
         self._index: tuple[Dataset, Any] | None = None
 
@@ -76,8 +78,7 @@ class Answers:
             BadImage: it cannot be used.
         """
         with self._computing:
-            name = self._images.add(self.trained, content)
-        shown = self._images[name]
+            name, shown = self._images.add(self.trained, content)
         probabilities = np.exp(mean_log_probabilities(shown.passes.scores[None, None]))[0]
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         return {
@@ -117,8 +118,9 @@ class Answers:
 
     def maps(self, name: str, layer: str) -> Json:
         """All channels of a layer in one picture, and the place of its largest number."""
-        values = _as_maps(number.require_layer(self._images[name].passes, layer).output)
-        top = float(values.max()) or 1.0
+        output = number.require_layer(self._images[name].passes, layer).output
+        values, top = _as_maps(output), float(output.max()) or 1.0
+        largest = int(output.argmax())  # padded units follow the others
         columns = int(np.ceil(np.sqrt(len(values))))
         colors = colormap(INTENSITY)(values.clip(0, None) / top)[..., :3]
         return {
@@ -126,7 +128,7 @@ class Answers:
             "rows": values.shape[1],
             "columns": values.shape[2],
             "per_row": columns,
-            "largest": [int(n) for n in np.unravel_index(np.argmax(values), values.shape)],
+            "largest": [int(n) for n in np.unravel_index(largest, values.shape)],
             "picture": data_url(as_bytes(mosaic(colors, columns, background=0.5))),
         }
 
@@ -146,17 +148,11 @@ class Answers:
             explanation = number.explain(
                 shown.passes, shown.image, self.trained.classes, layer, index, gradient=gradient
             )
-        parts = [page.fragment(explanation.output)]
-        if explanation.gradient is not None:
-            value = text.number(float(explanation.gradient.value))
-            parts.append(f"<h3>Its gradient, {value}</h3>")
-            parts.append(f"<p>{page.html.text(text.loss_sentence(explanation))}</p>")
-            parts.append(page.fragment(explanation.gradient))
         value = text.number(float(explanation.output.value))
         return {
             "title": f"{text.title(explanation)}: {value}",
             "sentence": text.image_sentence(explanation),
-            "html": "\n".join(parts),
+            "html": page.body(explanation),
             "box": list(explanation.box),
         }
 
@@ -178,14 +174,21 @@ class Answers:
             DataError: the training images are not there.
         """
         shown = self._images[name]
-        with self._index_made:
-            training, index = self._index = self._index or self._made_index()
-        query = self._query(shown)
-        count = min(NEIGHBORS, len(index.values))
-        positions, distances = nearest.nearest(query, index.values, count)
-        found = pictures.load_pictures(
-            training, index.indices[positions[0]], self.trained.checkpoint.preprocessing
-        )
+        try:
+            with self._index_made:
+                training, index = self._index = self._index or self._made_index()
+            count = min(NEIGHBORS, len(index.values))
+            positions, distances = nearest.nearest(self._query(shown), index.values, count)
+            found = pictures.load_pictures(
+                training, index.indices[positions[0]], self.trained.checkpoint.preprocessing
+            )
+        except (CheckpointError, DataError, UsageError) as error:
+            cli.say(cli.printable(f"training images: {error}"))
+            # That names folders of this machine.
+            raise DataError(
+                "the training images cannot be used: the terminal of the server says why, and "
+                "--data-root names the folder where they are"
+            ) from error
         return {
             "layer": self.trained.chosen_layer(),
             "images": len(index.values),
@@ -204,16 +207,8 @@ class Answers:
         return values.reshape(1, -1)
 
     def _made_index(self) -> tuple[Dataset, Any]:
-        try:
-            training = self._training()
-            return training, neighbors.some_index(self.trained, training, self._in_turns)
-        except (CheckpointError, DataError, UsageError) as error:
-            cli.say(cli.printable(f"training images: {error}"))
-            # That names folders of this machine.
-            raise DataError(
-                "the training images cannot be used: the terminal of the server says why, and "
-                "--data-root names the folder where they are"
-            ) from error
+        training = self._training()
+        return training, neighbors.some_index(self.trained, training, self._in_turns)
 
     def _in_turns(self, batches: Generator[Batch]) -> Generator[Batch]:
         """Batches, with other requests between them."""

@@ -35,8 +35,8 @@ class Images:
         self._shown: OrderedDict[str, Shown] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, trained: Trained, content: bytes) -> str:
-        """Send an image file through the network, and return its name.
+    def add(self, trained: Trained, content: bytes) -> tuple[str, Shown]:
+        """Send an image file through the network; returns it with its name.
 
         Raises:
             BadImage: it cannot be used.
@@ -50,7 +50,7 @@ class Images:
             self._shown[name] = shown
             while len(self._shown) > KEPT:
                 self._shown.popitem(last=False)
-        return name
+        return name, shown
 
     def __getitem__(self, name: str) -> Shown:
         """An image by its name.

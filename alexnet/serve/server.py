@@ -4,27 +4,28 @@ It listens on 127.0.0.1 only. Other pages in the same browser cannot use it: req
 Host than this machine's own name (as after DNS rebinding) or from another Origin are refused.
 """
 
+import contextlib
 import http
 import re
+import socket
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from alexnet import cli
-from alexnet.errors import DataError, UsageError
+from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.serve import routes
 from alexnet.serve.routes import Answer
 from alexnet.serve.watching import Watched
 
 HOST = "127.0.0.1"
 MAX_BYTES = 32 * 2**20  # of an image file
-SECONDS = 20  # for sending a request, and for each wait for a part of it
+SECONDS = 20  # for a request to arrive
 MAX_CONNECTIONS = 32
 SERVER = "minigrad"
 
@@ -75,7 +76,7 @@ class Server(ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UsageError(f"port {port}: {reason}; choose another with --port") from error
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        self.hosts = hosts(self.server_port)
 
     @property
     def url(self) -> str:
@@ -83,9 +84,13 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection, as far as there are any left."""
-        if self._free.acquire(blocking=False):
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        try:
             super().process_request(request, client_address)
-        else:
+        except RuntimeError:  # the system has no thread for it
+            self._free.release()
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -100,8 +105,18 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+def hosts(port: int) -> set[str]:
+    """The names that a browser may call this server by."""
+    names = {HOST, "localhost"}
+    # A browser leaves out the port that is the usual one.
+    return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
+
+
 class Handler(BaseHTTPRequestHandler):
-    """One connection."""
+    """One connection.
+
+    A request has `SECONDS` to arrive, however it is cut into parts; a timer closes the connection.
+    """
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -109,6 +124,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def version_string(self) -> str:
         return SERVER
+
+    def handle_one_request(self) -> None:
+        """Wait for a request no longer than that."""
+        self._arriving = threading.Timer(SECONDS, self._close)
+        self._arriving.daemon = True
+        self._arriving.start()
+        try:
+            super().handle_one_request()
+        finally:
+            self._arriving.cancel()
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RD)  # what is read from now on is the end
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """The terminal stays quiet."""
@@ -119,6 +148,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(self._post)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the library refuses, such as other methods, in the form of all answers."""
+        self.close_connection = True
+        status = http.HTTPStatus(code)
+        self._send(status, _error(Exception(message or status.phrase)))
+
     def _answer(self, method: Callable[[], Answer]) -> None:
         status = http.HTTPStatus.OK
         try:
@@ -126,7 +161,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = method()
         except Refused as error:
             status, answer = error.status, _error(error)
-        except DataError as error:
+        except (CheckpointError, DataError) as error:
             status, answer = http.HTTPStatus.UNPROCESSABLE_ENTITY, _error(error)
         except UsageError as error:
             status, answer = http.HTTPStatus.NOT_FOUND, _error(error)
@@ -136,6 +171,9 @@ class Handler(BaseHTTPRequestHandler):
             answer = _error(Exception("something went wrong: the terminal of the server says what"))
         if status is not http.HTTPStatus.OK:
             self.close_connection = True  # a body that was not read is no next request
+        self._send(status, answer)
+
+    def _send(self, status: http.HTTPStatus, answer: Answer) -> None:
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)
@@ -152,12 +190,12 @@ class Handler(BaseHTTPRequestHandler):
         Raises:
             Refused: the Host, the Origin, or the site of the page is another one.
         """
-        hosts = self.server.hosts
+        known = self.server.hosts
         origin = self.headers.get("Origin")
         site = self.headers.get("Sec-Fetch-Site", "none")
-        if self.headers.get("Host") not in hosts:
+        if self.headers.get("Host") not in known:
             reason = f"this page is at {self.server.url}, not at the address that was asked for"
-        elif origin is not None and origin.removeprefix("http://") not in hosts:
+        elif origin is not None and origin.removeprefix("http://") not in known:
             reason = "other pages may not use this one"
         elif site not in ("none", "same-origin"):
             reason = "other pages may not use this one"
@@ -168,15 +206,22 @@ class Handler(BaseHTTPRequestHandler):
     # -- what is asked -------------------------------------------------------------------------
 
     def _get(self) -> Answer:
-        parts = urlsplit(self.path)
+        self._arriving.cancel()
+        parts = self._address()
         if parts.path in STATIC:
             name, media_type = STATIC[parts.path]
             file = resources.files("alexnet.serve").joinpath("static", name)
             return Answer(file.read_bytes(), media_type)
         return routes.answer(self.server.watched, parts.path, parse_qs(parts.query))
 
+    def _address(self) -> SplitResult:
+        try:
+            return urlsplit(self.path)
+        except ValueError:
+            raise UsageError("there is nothing at this address") from None
+
     def _post(self) -> Answer:
-        if urlsplit(self.path).path != "/api/images":
+        if self._address().path != "/api/images":
             raise UsageError("there is nothing at this address")
         return routes.as_json(self.server.watched.answers().send(self._body()))
 
@@ -189,22 +234,20 @@ class Handler(BaseHTTPRequestHandler):
         text = self.headers.get("Content-Length", "")
         if not re.fullmatch(r"[0-9]{1,18}", text):
             raise Refused(http.HTTPStatus.LENGTH_REQUIRED, "the request does not say its length")
-        length, deadline = int(text), time.monotonic() + SECONDS
+        length = int(text)
         if length > MAX_BYTES:
             most = cli.counted(MAX_BYTES // 2**20, "megabyte")
             reason = f"the image is larger than {most}: send a smaller one"
             raise Refused(http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
-        body = bytearray()
-        while len(body) < length:
-            try:
-                part = self.rfile.read1(min(length - len(body), 2**16))
-            except TimeoutError:
-                part = b""
-            if not part or time.monotonic() > deadline:
-                reason = "the image did not arrive in time: send it again"
-                raise Refused(http.HTTPStatus.REQUEST_TIMEOUT, reason)
-            body += part
-        return bytes(body)
+        try:
+            body = self.rfile.read(length)
+        except TimeoutError:
+            body = b""
+        if len(body) < length:
+            reason = "the image did not arrive in time: send it again"
+            raise Refused(http.HTTPStatus.REQUEST_TIMEOUT, reason)
+        self._arriving.cancel()
+        return body
 
 
 def _error(error: Exception) -> Answer:

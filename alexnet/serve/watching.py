@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from alexnet import cli
 from alexnet.data import Dataset
 from alexnet.errors import CheckpointError, DataError
 from alexnet.inference.trained import Trained
@@ -21,15 +22,22 @@ class Watched:
     Args:
         source: a run folder or a checkpoint.
         follow: show the last checkpoint of a run that is being trained, and each newer one.
+        load: reads a network from a folder or a file.
         training: gives the set of images that a network learned from.
 
     Raises:
         CheckpointError: there is no network; with `follow` there may be none yet.
     """
 
-    def __init__(self, source: Path, follow: bool, training: Callable[[Trained], Dataset]):
-        self._source, self._follow, self._training = source, follow, training
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        source: Path,
+        follow: bool,
+        load: Callable[[Path], Trained],
+        training: Callable[[Trained], Dataset],
+    ):
+        self._source, self._follow, self._load, self._training = source, follow, load, training
+        self._lock, self._computing = threading.Lock(), threading.Lock()
         self._answers: Answers | None = None
         self._version = 0
         self._seen: tuple[int, int] | None = None
@@ -73,12 +81,14 @@ class Watched:
                 status = path.stat()
                 seen = status.st_mtime_ns, status.st_ino
                 if seen != self._seen:
+                    self._seen = seen  # one that cannot be used is not read again
                     self._show(path)
-                    self._seen = seen
-            except (OSError, CheckpointError):
+            except OSError:
                 pass  # there is none yet, or it has just been replaced
+            except CheckpointError as error:
+                cli.say(cli.printable(f"the network before it is shown: {error}"))
 
     def _show(self, path: Path) -> None:
-        trained = Trained(path)
-        self._answers = Answers(trained, lambda: self._training(trained))
+        trained = self._load(path)
+        self._answers = Answers(trained, lambda: self._training(trained), self._computing)
         self._version += 1

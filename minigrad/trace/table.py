@@ -128,8 +128,9 @@ class Table:
     def _total(self) -> tuple[str, ...]:
         works = self._works()
         in_kernels = sum(row.seconds for row in self.rows.values() if row.works)
+        calls = sum(row.calls for (_, _, operation), row in self.rows.items() if operation != REST)
         times = (
-            f"{works.total():,}",
+            f"{calls:,}",
             f"{1e3 * self.seconds:.1f}",
             _share(self.seconds, self.seconds),
         )

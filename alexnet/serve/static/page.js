@@ -2,7 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const state = { image: null, file: null, layers: [], layer: null, channel: 0, values: [],
-  units: 0, perRow: 1, cursor: [0, 0], version: null, asked: 0 };
+  units: 0, perRow: 1, cursor: [0, 0], version: null, sent: 0, explained: null };
 
 // -- asking the server ---------------------------------------------------------------------------
 
@@ -25,7 +25,7 @@ function tell(message) {
   $("message").hidden = !message;
 }
 
-// Wraps what is done on an event: a problem becomes a message in the page.
+// Wraps what somebody does: a problem becomes a message in the page, until the next action.
 function careful(action) {
   return async (...args) => {
     try {
@@ -43,21 +43,24 @@ const at = (rest) => `api/images/${state.image}/${rest}`;
 
 // -- the image -----------------------------------------------------------------------------------
 
-const send = careful(async (file) => {
-  const order = ++state.asked;  // of two images sent soon after each other, the later one counts
+async function look(file) {
+  const order = ++state.sent;  // of two images sent soon after each other, the later one counts
   $("status").textContent = "The network looks at it.";
   const answer = await ask("api/images", { method: "POST", body: file,
     headers: { "Content-Type": "application/octet-stream" } });
-  if (order !== state.asked) return;
-  Object.assign(state, { image: answer.image, file, layers: answer.layers });
+  if (order !== state.sent) return;
+  Object.assign(state, { image: answer.image, file, layers: answer.layers, explained: null });
   $("status").textContent = "";
   $("results").hidden = false;
+  $("number").hidden = $("box").hidden = true;  // those of the image before
   $("neighbors").replaceChildren();
   $("found").textContent = "";
   showClasses(answer.classes);
   showOverlay();
   await showLayers();
-});
+}
+
+const send = careful(look);
 
 function showClasses(classes) {
   $("classes").replaceChildren(...classes.map(({ name, probability }) => {
@@ -76,8 +79,13 @@ function showClasses(classes) {
 
 function showOverlay() {
   const kind = document.querySelector("[name=overlay]:checked").value;
+  $("picture").alt = OVERLAYS[kind];
   $("picture").src = at(kind);
 }
+
+const OVERLAYS = { picture: "the image as the network sees it",
+  gradient: "how much each pixel changes the score of the first class",
+  cam: "where the image speaks for the first class (Grad-CAM)" };
 
 // -- feature maps --------------------------------------------------------------------------------
 
@@ -193,8 +201,16 @@ const chosen = careful(async (event) => {
 async function explain() {
   const [row, column] = state.cursor;
   const index = state.units ? [unitAt(row, column)] : [state.channel, row, column];
-  const backward = $("backward").checked ? "?backward=1" : "";
-  const answer = await ask(at(`explain/${state.layer}/${index}${backward}`));
+  state.explained = `explain/${state.layer}/${index}`;
+  await showExplanation();
+}
+
+async function showExplanation() {
+  const asked = state.explained + ($("backward").checked ? "?backward=1" : "");
+  const image = state.image;
+  const answer = await ask(at(asked));
+  const wanted = state.explained + ($("backward").checked ? "?backward=1" : "");
+  if (image !== state.image || asked !== wanted) return;  // another one was asked for since
   $("number").hidden = false;
   $("number-heading").textContent = answer.title;
   $("sentence").textContent = answer.sentence;
@@ -316,9 +332,11 @@ function showProgress({ rows, columns, epochs }) {
   const points = (name) => rows.map((row) => [row[0], row[columns.indexOf(name)]]);
   const wrong = (name) => points(name).map(([epoch, right]) => [epoch, 1 - right]);
   const last = epochs ?? rows.at(-1)[0];
-  $("epoch").textContent = `Epoch ${rows.at(-1)[0]} of ${last}: `
+  const news = `Epoch ${rows.at(-1)[0]} of ${last}: `
     + `${(100 * wrong("val_top1").at(-1)[1]).toFixed(1)}% of the validation images are wrong. `
     + "Solid: training, dashed: validation.";
+  if (news === $("epoch").textContent) return;  // it is read aloud when it changes
+  $("epoch").textContent = news;
   $("curves").replaceChildren(
     curve("loss", [{ kind: "train", points: points("train_loss") },
       { kind: "val", points: points("val_loss") }], last, false),
@@ -328,13 +346,13 @@ function showProgress({ rows, columns, epochs }) {
 
 const SECONDS_BETWEEN_LOOKS = 3;
 
-async function look() {
+async function showNews() {
   const progress = await ask("api/progress");
   if (progress.follows) showProgress(progress);
   if (progress.version !== state.version) {
-    state.version = progress.version;
     if (progress.version) await showNetwork();
-    if (state.file) await send(state.file);  // what the newer network says of the same image
+    state.version = progress.version;
+    if (state.file) await look(state.file);  // what the newer network says of the same image
   }
   return progress.follows;
 }
@@ -348,13 +366,27 @@ async function showNetwork() {
   $("filters").alt = `${filters.filters} filters`;
 }
 
-const watch = careful(async () => {
-  if (await look()) setTimeout(watch, 1000 * SECONDS_BETWEEN_LOOKS);
-});
+// What goes wrong here is tried again: a message of somebody's action stays.
+async function watch() {
+  let follows = true;
+  try {
+    follows = await showNews();
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (state.version === null) tell(error.message);
+  }
+  if (follows) setTimeout(watch, 1000 * SECONDS_BETWEEN_LOOKS);
+}
 
 // -- events --------------------------------------------------------------------------------------
 
-$("file").addEventListener("change", () => { if ($("file").files[0]) send($("file").files[0]); });
+$("file").addEventListener("change", () => {
+  const [file] = $("file").files;
+  if (!file) return;
+  send(file);
+  $("file").value = "";  // choosing it again sends it again
+});
+$("picture").addEventListener("error", () => tell("This image is not kept any more: send it again."));
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
     event.preventDefault();  // the browser would leave the page and show the file
@@ -373,7 +405,7 @@ $("channel").addEventListener("input", careful(() => showChannel(Number($("chann
 $("map").addEventListener("click", pointed);
 $("map").addEventListener("keydown", typed);
 $("mosaic").addEventListener("click", chosen);
-$("backward").addEventListener("change", careful(explain));
+$("backward").addEventListener("change", careful(showExplanation));
 $("find").addEventListener("click", findNeighbors);
 $("camera").addEventListener("click", startCamera);
 $("shoot").addEventListener("click", shoot);

@@ -65,6 +65,9 @@ def test_label_may_be_a_number(undisturbed, photo, capsys):
         ("{run} --layer conv2 --filter 1 --evolution", 2, "runs keep the filters of conv1"),
         ("{run} --layer conv1 --evolution", 2, "--evolution needs --filter N"),
         ("{run} {photo} --layer conv1 --filter 1 --evolution", 2, "a run and no image"),
+        ("{run} --layer conv1 --filter 1 --evolution --backward", 2, "takes no --position"),
+        ("{run} {photo} --layer loss --channel 1", 2, "the loss is one number"),
+        ("{run} {photo} --layer loss --label " + "9" * 5000, 2, "no class of the network"),
         ("{run} --layer conv1 --filter 1 --evolution", 4, "has no kernels of its epochs"),
     ],
 )

@@ -128,7 +128,9 @@ def test_pixels_are_those_that_change_the_number(trained, prepared):
         ("conv1", (0, 99), "conv1 has no row 99"),
         ("conv1", (0, 0, -1), "conv1 has no column -1"),
         ("fc8", (3,), "fc8 has no unit 3: they go from 0 to 2"),
-        ("fc8", (0, 1), "fc8 has 3 units without rows and columns: give a unit only"),
+        ("conv1", (0, 0, 0, 0), "conv1 has the shape 10x15x15: give channel, row and column"),
+        ("loss", (0,), "the loss is one number: it has no channel and no position"),
+        ("fc8", (0, 1), "fc8 has the shape 3: give a unit only"),
     ],
 )
 def test_what_is_not_there_is_refused(trained, prepared, layer, index, message):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from alexnet.inference import run_data
+from alexnet.inference.trained import Trained
 from alexnet.serve.server import HOST, Server
 from alexnet.serve.watching import Watched
 
@@ -22,7 +23,7 @@ def serving(source, follow=False):
     def training(trained):
         return run_data.dataset(trained.checkpoint, "train")
 
-    with Server(Watched(source, follow, training), 0) as server:
+    with Server(Watched(source, follow, Trained, training), 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

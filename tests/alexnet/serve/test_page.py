@@ -228,6 +228,80 @@ def test_neighbors(visit, photo_file):
     assert page.locator("#neighbors img").count() == 6
 
 
+def test_a_second_image_has_no_explanation_yet(visit, photos, photo_file):
+    page = visit()
+    choose(page, photo_file)
+    page.press("#map", "Enter")
+    page.wait_for_selector("#number table")
+    before = page.get_attribute("#picture", "src")
+    page.set_input_files("#file", str(min(photos.rglob("red/*"))))
+    page.wait_for_function(
+        "(before) => document.getElementById('picture').getAttribute('src') !== before", arg=before
+    )
+    assert not page.is_visible("#number")
+    assert not page.is_visible("#box")
+
+
+def test_the_gradient_is_that_of_the_number_that_is_shown(visit, photo_file):
+    page = visit()
+    choose(page, photo_file)
+    page.press("#map", "Enter")
+    page.wait_for_selector("#number table")
+    heading = page.inner_text("#number-heading")
+    page.focus("#map")
+    for key in ("ArrowLeft", "ArrowUp"):
+        page.keyboard.press(key)
+    page.check("#backward")
+    page.wait_for_selector("#explanation h3")
+    assert page.inner_text("#number-heading") == heading
+
+
+def test_a_slow_answer_does_not_replace_a_newer_one(visit, photo_file):
+    page = visit()
+    choose(page, photo_file)
+    slow = []
+
+    def delay(route):
+        if not slow:
+            slow.append(route)  # answered below, after the next one
+        else:
+            route.continue_()
+
+    page.route("**/explain/**", delay)
+    page.click("#map", position={"x": 5, "y": 5})
+    page.wait_for_timeout(200)
+    page.click("#map", position={"x": 60, "y": 60})
+    page.wait_for_selector("#number table")
+    heading = page.inner_text("#number-heading")
+    slow[0].continue_()
+    page.wait_for_timeout(500)
+    assert page.inner_text("#number-heading") == heading
+    assert "row 0, column 0" not in heading
+
+
+def test_news_leave_messages_and_go_on_after_a_failure(visit, undisturbed, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    with serving(undisturbed, follow=True) as server:
+        page = visit(to=server)
+        asked = []
+
+        def fail_once(route):
+            asked.append(route)
+            if len(asked) == 1:
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route("**/progress", fail_once)
+        page.set_input_files("#file", str(bad))
+        page.wait_for_selector("#message:not([hidden])")
+        page.wait_for_timeout(7500)
+        assert len(asked) >= 2
+        assert page.inner_text("#message").startswith("the image")
+        page.complaints.clear()  # Chromium's about the request that was aborted
+
+
 def test_a_running_training(visit, undisturbed, photo_file, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(undisturbed, folder)

@@ -1,12 +1,15 @@
 """What the server answers, whom it refuses, and its limits."""
 
 import base64
+import contextlib
 import io
 import re
 import shutil
 import socket
 import threading
+import time
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,12 +17,18 @@ from PIL import Image
 
 from alexnet.errors import CheckpointError, DataError, UsageError
 from alexnet.explain import number
+from alexnet.explain.passes import Passes
+from alexnet.inference import run_data
 from alexnet.inference.inputs import Input
 from alexnet.inference.trained import Trained
+from alexnet.model import CifarNet
 from alexnet.run.checkpoint import LAST
+from alexnet.serve import __main__ as command
 from alexnet.serve import images
 from alexnet.serve import server as server_module
 from alexnet.serve.__main__ import main
+from alexnet.serve.answers import Answers, _as_maps
+from alexnet.serve.images import Shown
 from alexnet.serve.server import HOST, MAX_BYTES, Server
 from alexnet.serve.watching import Watched
 from tests.alexnet.serve.conftest import get, pixels_of, png, request, send, serving
@@ -232,11 +241,41 @@ def test_length_must_be_known(server):
 
 def test_slow_visitors_are_sent_away(undisturbed, monkeypatch):
     monkeypatch.setattr(server_module, "SECONDS", 0.3)
-    monkeypatch.setattr(server_module.Handler, "timeout", 0.3)
     with serving(undisturbed) as server:
         answer = raw(server, post_head(server, "Content-Length: 100") + b"some")
         assert answer.startswith(b"HTTP/1.1 408") and b"did not arrive in time" in answer
-        assert raw(server, b"GET / HTTP/1.1\r\n") == b""
+        assert b"still open" not in raw(server, b"GET / HTTP/1.1\r\n")
+
+
+def test_trickling_visitors_are_sent_away(undisturbed, monkeypatch):
+    """Each byte comes soon after the one before it, but the request does not end."""
+    monkeypatch.setattr(server_module, "SECONDS", 0.3)
+    with serving(undisturbed) as server:
+        with socket.create_connection((HOST, server.server_port), timeout=5) as connection:
+            started = time.monotonic()
+            with contextlib.suppress(OSError):
+                connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+                while time.monotonic() < started + 5:
+                    connection.sendall(b"y")
+                    time.sleep(0.05)
+            assert time.monotonic() < started + 3
+
+
+def test_usual_port_is_left_out_of_names():
+    assert server_module.hosts(80) == {
+        *("127.0.0.1", "localhost"),
+        *("127.0.0.1:80", "localhost:80"),
+    }
+    assert server_module.hosts(8000) == {"127.0.0.1:8000", "localhost:8000"}
+
+
+def test_other_methods_and_malformed_addresses(server):
+    head = f"Host: {HOST}:{server.server_port}\r\n\r\n"
+    assert raw(server, f"x\r\n{head}".encode()) == b'{"error": "Bad request syntax (\'x\')"}'
+    for line, status in (("BREW / HTTP/1.1", 501), ("GET http://[ HTTP/1.1", 404)):
+        answer = raw(server, f"{line}\r\n{head}".encode())
+        assert answer.startswith(f"HTTP/1.1 {status}".encode()), answer
+        assert b"default-src 'none'" in answer and b'{"error":' in answer
 
 
 def test_connections_are_limited(undisturbed, monkeypatch):
@@ -294,7 +333,9 @@ def test_there_is_nothing_else(server, path):
         ("maps/conv9", "no layer 'conv9'; choose from conv1"),
         ("maps/conv2/999", "conv2 has no channel 999: it has 26"),
         ("explain/conv2/999,0,0", "conv2 has no channel 999"),
-        ("explain/fc6/0,0,0", "fc6 has 410 units without rows and columns"),
+        ("explain/fc6/0,0,0", "fc6 has the shape 410: give a unit only"),
+        ("explain/conv2/0,0,0,0", "conv2 has the shape 26x7x7: give channel, row and column"),
+        ("explain/loss/3", "the loss is one number"),
     ],
 )
 def test_what_a_network_does_not_have(server, image, path, message):
@@ -319,12 +360,40 @@ def test_training_images_that_are_gone(undisturbed, photo, tmp_path, capsys, kin
     def training(trained):
         raise kind(f"{tmp_path} is missing")
 
-    answers = Watched(undisturbed, False, training).answers()
+    answers = Watched(undisturbed, False, Trained, training).answers()
     image = answers.send(photo)["image"]
     with pytest.raises(DataError, match="--data-root names the folder") as error:
         answers.neighbors(image)
     assert str(tmp_path) not in str(error.value)
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_training_images_that_go_later(undisturbed, photo, photos, tmp_path):
+    """The index is made once, the neighbors are read from the files each time."""
+    shutil.copytree(photos, tmp_path / "photos")
+
+    def training(trained):
+        return run_data.dataset(trained.checkpoint, "train", data_root=tmp_path / "photos")
+
+    answers = Watched(undisturbed, False, Trained, training).answers()
+    image = answers.send(photo)["image"]
+    assert len(answers.neighbors(image)["neighbors"]) == 6
+    shutil.rmtree(tmp_path / "photos")
+    with pytest.raises(DataError, match="--data-root names the folder") as error:
+        answers.neighbors(image)
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_padding_is_no_unit():
+    """The largest of 100 units that are all below 0, which are drawn in rows of 64."""
+    values = _as_maps(np.full(100, -1.0))
+    assert values.shape == (1, 2, 64)
+    model = CifarNet(100, 16, activation="tanh").eval()
+    model.classifier[-1].bias.data[:] = -1000
+    passes = Passes(model, np.zeros((1, 3, 16, 16), np.float32))
+    answers = SimpleNamespace(_images={"x": Shown(None, passes)})
+    _, row, column = Answers.maps(answers, "x", "fc4")["largest"]
+    assert row * 64 + column == passes.scores.argmax()
 
 
 # -- a run that is being trained -------------------------------------------------------------------
@@ -351,17 +420,35 @@ def test_newer_networks_are_shown(undisturbed, start, photo, tmp_path):
         assert send(server, photo)[1]["classes"] != first["classes"]
 
 
-def test_damaged_checkpoint_leaves_the_network_before_it(undisturbed, photo, tmp_path):
+def test_damaged_checkpoint_leaves_the_network_before_it(undisturbed, tmp_path, capsys):
     shutil.copytree(undisturbed, tmp_path / "run")
-    watched = Watched(tmp_path / "run", True, lambda trained: None)
+    loaded = []
+
+    def load(path):
+        loaded.append(path)
+        return Trained(path)
+
+    watched = Watched(tmp_path / "run", True, load, None)
     before = watched.answers()
     (tmp_path / "run" / LAST).unlink()
     (tmp_path / "run" / LAST).write_bytes(b"no checkpoint")
-    assert watched.progress()["version"] == 1
+    for _ in range(3):
+        assert watched.progress()["version"] == 1
     assert watched.answers() is before
+    assert len(loaded) == 2
+    assert capsys.readouterr().err.count("the network before it is shown") == 1
 
 
 # -- the command -----------------------------------------------------------------------------------
+
+
+def test_limits_of_images_are_those_of_the_options(undisturbed, monkeypatch):
+    given = []
+    monkeypatch.setattr(command, "Trained", lambda path, **options: given.append(options))
+    monkeypatch.setattr(command, "Watched", lambda source, follow, load, training: load(source))
+    monkeypatch.setattr(command, "Server", lambda watched, port: (_ for _ in ()).throw(UsageError))
+    main([str(undisturbed), "--max-pixels", "100", "--bad-images", "skip"])
+    assert given == [{"bad_images": "skip", "max_pixels": 100}]
 
 
 @pytest.mark.parametrize(
@@ -379,7 +466,7 @@ def test_command_refuses(undisturbed, tmp_path, error_of, options, code, message
 
 
 def test_port_that_is_taken(undisturbed):
-    watched = Watched(undisturbed, False, lambda trained: None)
+    watched = Watched(undisturbed, False, Trained, None)
     with (
         Server(watched, 0) as server,
         pytest.raises(UsageError, match="choose another with --port"),

@@ -64,7 +64,7 @@ FAULTS = [
     Fault(
         "serve: any host name is served",
         SERVER,
-        'self.headers.get("Host") not in hosts',
+        'self.headers.get("Host") not in known',
         'self.headers.get("Host") is None',
         TEST_SERVER + "other_pages",
     ),
@@ -85,8 +85,8 @@ FAULTS = [
     Fault(
         "serve: connections are not given back",
         SERVER,
-        "            self._free.release()",
-        "            pass",
+        "        finally:\n            self._free.release()",
+        "        finally:\n            pass",
         TEST_SERVER + "hostile",
     ),
     Fault(
