@@ -3,8 +3,8 @@
     output[oh, ow] = the mean of the pixels of its window, which has `size` rows and columns and
                      begins at row oh * stride and column ow * stride
 
-Which share has a pixel in the output of a window? In how many windows does it lie? Windows do not
-reach beyond the image, and some pixels may lie in none.
+What share does a pixel have in the output of a window? In how many windows does it lie? Windows do
+not reach beyond the image, and some pixels may lie in none.
 """
 
 import numpy as np
