@@ -47,10 +47,6 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(argv: list[str] | None) -> int:
     arguments = parser().parse_args(argv)
-    if arguments.watch:
-        with contextlib.suppress(AttributeError, OSError):  # Windows has none
-            os.nice(LOWER_PRIORITY)
-
     def load(path: Path) -> Trained:
         given = {name: getattr(arguments, name) for name in ("bad_images", "max_pixels")}
         return Trained(path, **given)
@@ -60,6 +56,9 @@ def _run(argv: list[str] | None) -> int:
 
     watched = Watched(arguments.checkpoint, arguments.watch, load, training)
     with Server(watched, arguments.port) as server:
+        if arguments.watch:
+            with contextlib.suppress(AttributeError, OSError):  # Windows has none
+                os.nice(LOWER_PRIORITY)
         with contextlib.suppress(DataError):  # it has no network yet
             watched.answers().warm_up()
         print(f"{server.url}   (Ctrl-C ends)", flush=True)
