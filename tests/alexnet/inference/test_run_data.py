@@ -152,3 +152,6 @@ def test_the_bound_on_the_size_of_images(tmp_path, given, stored, expected, monk
 class NoNetwork:
     def to(self, device):
         return self
+
+    def named_modules(self):
+        return iter(())

@@ -41,7 +41,7 @@ def test_numbers():
         "-      forward   (outside of kernels)           1.0    0.7%",
         "-      backward  (outside of kernels)          24.0   16.0%",
         "-" * 83,
-        "sum                                        5  150.0  100.0%             49.6    56%",
+        "sum                                        6  150.0  100.0%             49.6    56%",
         "",
         "Limits: 100 GFLOP/s in float32, 10.0 GB/s, of a large matrix product and a large copy.",
     ]
