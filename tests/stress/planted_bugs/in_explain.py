@@ -87,7 +87,7 @@ FAULTS = [
         SERVER,
         "        finally:\n            self._free.release()",
         "        finally:\n            pass",
-        TEST_SERVER + "hostile",
+        TEST_SERVER + "hostile or other_pages",
     ),
     Fault(
         "serve: images are kept for ever",
