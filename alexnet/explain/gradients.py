@@ -17,7 +17,7 @@ from alexnet.explain.explanation import (
     coordinates,
     largest,
 )
-from alexnet.explain.outputs import activation_name, mean_divisor
+from alexnet.explain.outputs import activation_name, before_activation, mean_divisor
 from alexnet.explain.passes import Layer, Passes
 from alexnet.explain.windows import Window, channel_window, senders
 from alexnet.model.layers import ColumnNorm, ConstantNorm, WithinChannelNorm
@@ -42,7 +42,7 @@ def account(passes: Passes, layer: Layer, index: Index) -> Account:
     lines = (Line(f"the sum of what {senders} send{'s' * (len(terms) == 1)}", exact),)
     return Account(
         layer.grad_output[index],
-        formula.format(layer=follower.name, before=_to(follower)),
+        formula.format(layer=follower.name, before=before_activation(follower)),
         lines + _through_activation(layer, index),
         maps,
         largest(
@@ -54,11 +54,6 @@ def account(passes: Passes, layer: Layer, index: Index) -> Account:
         kernels,
         exact,
     )
-
-
-def _to(layer: Layer) -> str:
-    """How a gradient to the sums of a layer is called."""
-    return f" before its {activation_name(layer)}" if layer.activation is not None else ""
 
 
 def _through_activation(layer: Layer, index: Index) -> tuple[Line, ...]:
@@ -135,13 +130,15 @@ def _convolution(layer: Layer, index: Index) -> Parts:
 
 
 def _linear(layer: Layer, index: Index) -> Parts:
+    linear = layer.module
+    assert isinstance(linear, nn.Linear)
     element = int(np.ravel_multi_index(index, layer.received.shape))
-    weights = layer.module.weight.numpy()[:, element]  # type: ignore[attr-defined]
+    weights = linear.weight.numpy()[:, element]
     terms = [
         Term(str(unit), gradient, weight, float(gradient) * float(weight))
         for unit, (gradient, weight) in enumerate(zip(layer.grad_before, weights))
     ]
-    return terms, (), kernel_values.linear_gradient(layer, element)
+    return terms, (), kernel_values.linear_gradient(linear, layer, element)
 
 
 def _max_pool(layer: Layer, index: Index) -> Parts:
@@ -230,7 +227,8 @@ def _norm_slope(
 
 
 def _constant_norm(layer: Layer, index: Index) -> Parts:
-    return [_term(layer, index, layer.module.gain)], (), ()  # type: ignore[attr-defined]
+    assert isinstance(layer.module, ConstantNorm)
+    return [_term(layer, index, layer.module.gain)], (), ()
 
 
 def _dropout(layer: Layer, index: Index) -> Parts:

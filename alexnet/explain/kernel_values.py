@@ -12,7 +12,7 @@ import numpy as np
 
 from alexnet.explain.explanation import Index, KernelValue
 from alexnet.explain.passes import Layer
-from alexnet.explain.windows import Window, pair, senders
+from alexnet.explain.windows import Window, input_channels, pair, senders
 from minigrad import BackendError, Tensor, nn
 from minigrad import backend as backends
 from minigrad.backend import Backend
@@ -59,13 +59,13 @@ def convolution(conv: nn.Conv2d, input: np.ndarray, index: Index) -> tuple[Kerne
         return output[0, row, column, channel]
 
     patch = _images(Window.of(conv, row, column).cut(input))
-    group = slice(*_group(channel, conv))
+    seen = input_channels(conv, channel)
 
     def loops() -> np.floating:
         one = np.empty((1, 1, 1, 1), input.dtype)
         selected = slice(channel, channel + 1)
         filters, offset = weight[selected], None if bias is None else bias[selected]
-        arguments = patch[..., group], filters, offset, (1, 1), (0, 0), 1
+        arguments = patch[..., seen.start : seen.stop], filters, offset, (1, 1), (0, 0), 1
         reference.conv2d.forward(*arguments, output=one)
         return one.flat[0]
 
@@ -157,13 +157,6 @@ def _convolution_values(
     return tuple(found)
 
 
-def _group(channel: int, conv: nn.Conv2d) -> tuple[int, int]:
-    """The input channels that an output channel sees: from, to."""
-    inputs = conv.weight.shape[1]
-    first = channel // (conv.out_channels // conv.groups) * inputs
-    return first, first + inputs
-
-
 def _images(array: np.ndarray) -> np.ndarray:
     """(C, H, W) as a batch of one image with its channels last, as kernels take it."""
     return np.ascontiguousarray(array.transpose(1, 2, 0))[np.newaxis]
@@ -178,39 +171,36 @@ def linear(layer: nn.Linear, input: np.ndarray, unit: int) -> tuple[KernelValue,
     weight = CPU.contiguous(layer.weight.data)
     bias = None if layer.bias is None else CPU.contiguous(layer.bias.data)
 
-    def value(kernels: Any, backend: Backend, selected: slice, position: int) -> np.floating:
-        arrays = (row, weight[selected], None if bias is None else bias[selected])
+    def value(kernels: Any, backend: Backend) -> np.floating:
+        selected = _computed(kernels, unit)
+        arrays = row, weight[selected], None if bias is None else bias[selected]
         moved = [None if x is None else backend.asarray(x) for x in arrays]
         output = backend.empty((1, len(arrays[1])), input.dtype)
         kernels.linear.forward(*moved, output=output)
-        return backend.asnumpy(output)[0, position]
+        return backend.asnumpy(output)[0, unit - (selected.start or 0)]
 
-    one, every = slice(unit, unit + 1), slice(None)
-    return _values(
-        lambda: value(reference, CPU, one, 0),
-        lambda: value(cpu, CPU, every, unit),
-        lambda gpu: value(gpu.kernels, gpu, one, 0),
-    )
+    return _values(value)
 
 
-def linear_gradient(layer: Layer, element: int) -> tuple[KernelValue, ...]:
+def linear_gradient(linear: nn.Linear, layer: Layer, element: int) -> tuple[KernelValue, ...]:
     """The gradient to an input of a fully connected layer."""
     gradients = np.ascontiguousarray(layer.grad_before[np.newaxis])
-    weight = CPU.contiguous(layer.module.weight.data)  # type: ignore[attr-defined]
+    weight = CPU.contiguous(linear.weight.data)
 
-    def value(kernels: Any, backend: Backend, selected: slice, position: int) -> np.floating:
+    def value(kernels: Any, backend: Backend) -> np.floating:
+        selected = _computed(kernels, element)
         part = np.ascontiguousarray(weight[:, selected])
         grad_input = backend.empty((1, part.shape[1]), weight.dtype)
         arrays = backend.asarray(gradients), backend.asarray(part)
         kernels.linear.backward_input(*arrays, grad_input=grad_input)
-        return backend.asnumpy(grad_input)[0, position]
+        return backend.asnumpy(grad_input)[0, element - (selected.start or 0)]
 
-    one, every = slice(element, element + 1), slice(None)
-    return _values(
-        lambda: value(reference, CPU, one, 0),
-        lambda: value(cpu, CPU, every, element),
-        lambda gpu: value(gpu.kernels, gpu, one, 0),
-    )
+    return _values(value)
+
+
+def _computed(kernels: Any, element: int) -> slice:
+    """What is computed of a fully connected layer: on the CPU, as in the network, everything."""
+    return slice(None) if kernels is cpu else slice(element, element + 1)
 
 
 def max_pooling(pool: Any, input: np.ndarray, index: Index) -> tuple[KernelValue, ...]:
@@ -227,11 +217,7 @@ def max_pooling(pool: Any, input: np.ndarray, index: Index) -> tuple[KernelValue
         kernels.max_pool2d.forward(backend.asarray(images), *window, **arrays)
         return backend.asnumpy(output)[0, row, column, 0]
 
-    return _values(
-        lambda: value(reference, CPU),
-        lambda: value(cpu, CPU),
-        lambda gpu: value(gpu.kernels, gpu),
-    )
+    return _values(value)
 
 
 def normalization(norm: Any, input: np.ndarray, index: Index) -> tuple[KernelValue, ...]:
@@ -245,11 +231,7 @@ def normalization(norm: Any, input: np.ndarray, index: Index) -> tuple[KernelVal
         kernels.local_response_norm.forward(backend.asarray(pixel), *constants, output=output)
         return backend.asnumpy(output)[0, 0, 0, at]
 
-    return _values(
-        lambda: value(reference, CPU),
-        lambda: value(cpu, CPU),
-        lambda gpu: value(gpu.kernels, gpu),
-    )
+    return _values(value)
 
 
 def normalization_gradient(norm: Any, layer: Layer, index: Index) -> tuple[KernelValue, ...]:
@@ -265,11 +247,7 @@ def normalization_gradient(norm: Any, layer: Layer, index: Index) -> tuple[Kerne
         kernels.local_response_norm.backward(*arrays, *constants, grad_input=grad_input)
         return backend.asnumpy(grad_input)[0, 0, 0, at]
 
-    return _values(
-        lambda: value(reference, CPU),
-        lambda: value(cpu, CPU),
-        lambda gpu: value(gpu.kernels, gpu),
-    )
+    return _values(value)
 
 
 def cross_entropy(scores: np.ndarray, label: int) -> tuple[KernelValue, ...]:
@@ -282,11 +260,7 @@ def cross_entropy(scores: np.ndarray, label: int) -> tuple[KernelValue, ...]:
         kernels.cross_entropy.forward(backend.asarray(rows), backend.asarray(target), **arrays)
         return backend.asnumpy(loss)[0]
 
-    return _values(
-        lambda: value(reference, CPU),
-        lambda: value(cpu, CPU),
-        lambda gpu: value(gpu.kernels, gpu),
-    )
+    return _values(value)
 
 
 def _channels_of_column(norm: Any, values: np.ndarray, channel: int) -> tuple[np.ndarray, int]:
@@ -297,13 +271,16 @@ def _channels_of_column(norm: Any, values: np.ndarray, channel: int) -> tuple[np
     return np.ascontiguousarray(values[first : first + size])[None, None, None], channel - first
 
 
-def _values(
-    loops: Callable[[], np.floating],
-    on_cpu: Callable[[], np.floating],
-    on_cuda: Callable[[Backend], np.floating],
-) -> tuple[KernelValue, ...]:
-    """Of a family with one path on each backend."""
-    found = [KernelValue(LOOPS, loops(), False), KernelValue("CPU", on_cpu(), True)]
+def _values(value: Callable[[Any, Backend], np.floating]) -> tuple[KernelValue, ...]:
+    """From the kernels of each backend, of a family with one path on each.
+
+    Args:
+        value: computes the number with the kernels of a backend.
+    """
+    found = [
+        KernelValue(LOOPS, value(reference, CPU), False),
+        KernelValue("CPU", value(cpu, CPU), True),
+    ]
     if (gpu := cuda()) is not None:
-        found.append(KernelValue("CUDA", on_cuda(gpu), False))
+        found.append(KernelValue("CUDA", value(gpu.kernels, gpu), False))
     return tuple(found)

@@ -20,7 +20,7 @@ from alexnet.explain.explanation import (
     place,
 )
 from alexnet.explain.passes import IMAGE, Layer
-from alexnet.explain.windows import Window, channel_window
+from alexnet.explain.windows import Window, channel_window, input_channels
 from alexnet.model.layers import ColumnNorm, ConstantNorm, WithinChannelNorm
 from minigrad import Tensor, nn
 from minigrad.kernels.dropout.philox import random_number
@@ -40,8 +40,7 @@ def _convolution(layer: Layer, index: Index) -> Account:
     assert isinstance(conv, nn.Conv2d)
     channel, row, column = index
     window = Window.of(conv, row, column)
-    first = channel // (conv.out_channels // conv.groups) * conv.weight.shape[1]
-    channels = range(first, first + conv.weight.shape[1])
+    channels = input_channels(conv, channel)
     values = window.cut(layer.input[channels.start : channels.stop])
     weights = conv.weight.numpy()[channel]
     products = values.astype(np.float64) * weights
@@ -121,14 +120,13 @@ def _summed(
     if bias is not None:
         lines.append(Line("the bias", float(bias.numpy()[number])))
         exact = math.fsum([*products.flat, lines[-1].value])
-    lines.append(Line(f"their sum: {layer.name}{_before(layer)}", exact))
+    lines.append(Line(f"their sum: {layer.name}{before_activation(layer)}", exact))
     return (*lines, *_activation(layer, index)), exact
 
 
-def _before(layer: Layer) -> str:
-    if layer.activation is None:
-        return ""
-    return f" before its {activation_name(layer)}"
+def before_activation(layer: Layer) -> str:
+    """What is added to the name of a layer for its number before the ReLU or tanh."""
+    return "" if layer.activation is None else f" before its {activation_name(layer)}"
 
 
 def activation_name(layer: Layer) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alexnet.model.layers import ColumnNorm
+from minigrad import nn
 
 
 class Window(NamedTuple):
@@ -51,6 +52,13 @@ class Window(NamedTuple):
 
 def pair(value: Any) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else value
+
+
+def input_channels(conv: nn.Conv2d, channel: int) -> range:
+    """The input channels that an output channel of a convolution sees: those of its group."""
+    inputs = conv.weight.shape[1]
+    first = channel // (conv.out_channels // conv.groups) * inputs
+    return range(first, first + inputs)
 
 
 def senders(module: Any, position: int, axis: int, count: int) -> list[tuple[int, int]]:

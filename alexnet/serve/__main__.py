@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _run(argv: list[str] | None) -> int:
     arguments = parser().parse_args(argv)
+
     def load(path: Path) -> Trained:
         given = {name: getattr(arguments, name) for name in ("bad_images", "max_pixels")}
         return Trained(path, **given)
