@@ -10,6 +10,8 @@ ANSWERS = "alexnet/serve/answers.py"
 TEST_NUMBERS = "tests/alexnet/explain/test_numbers.py -k "
 TEST_EXPLANATION = "tests/alexnet/explain/test_explanation.py -k "
 TEST_SERVER = "tests/alexnet/serve/test_server.py -k "
+TEST_ANSWERS = "tests/alexnet/serve/test_answers.py -k "
+TEST_WATCHING = "tests/alexnet/serve/test_watching.py -k "
 
 FAULTS = [
     Fault(
@@ -94,20 +96,20 @@ FAULTS = [
         "alexnet/serve/images.py",
         "while len(self._shown) > KEPT:",
         "while len(self._shown) > 10**6:",
-        TEST_SERVER + "forgotten",
+        TEST_ANSWERS + "forgotten",
     ),
     Fault(
         "serve: the folder of the training images in a message",
         ANSWERS,
         "except (CheckpointError, DataError, UsageError) as error:",
         "except UsageError as error:",
-        TEST_SERVER + "gone",
+        TEST_ANSWERS + "gone",
     ),
     Fault(
         "serve: a newer network is not noticed",
         "alexnet/serve/watching.py",
         "if seen != self._seen:",
         "if self._seen is None:",
-        TEST_SERVER + "newer",
+        TEST_WATCHING + "newer",
     ),
 ]
