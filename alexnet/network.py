@@ -97,7 +97,7 @@ def load(
         source: a run folder, whose best network is taken; a checkpoint; or weights of PyTorch or
             Caffe (docs/weights.md lists what is read).
         backend: "cpu" or "cuda".
-        precision: of products, "float32" or, on the CPU, "bf16": faster, with factors of 2 digits.
+        precision: of products, "float32" or "bf16": faster, with factors of 2 digits.
         batch_size: images that are computed together.
         workers: threads that decode images.
         bad_images: of a data set; "error" ends at one that cannot be used, "skip" leaves it out.

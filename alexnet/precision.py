@@ -1,23 +1,20 @@
 """The precision of products, as commands name it. All else is float32."""
 
-from alexnet.errors import UsageError
-from minigrad import autocast
+from minigrad import autocast, backend
 
 PRECISIONS = ("float32", "tf32", "bf16")
-CPU_PRECISIONS = ("float32", "bf16")
+# What a trained network can be used in, on every device.
+INFERENCE_PRECISIONS = ("float32", "bf16")
 
 
-def require_available(precision: str, backend: str) -> None:
-    """Raise unless products can have this precision.
+def require_available(precision: str, device: str) -> None:
+    """Raise unless products can have this precision on a device, "cpu" or "cuda".
 
     Raises:
-        BackendError: the processor has no instructions for it.
-        UsageError: it is not for this backend.
+        BackendError: there is no such device, or it lacks the instructions.
     """
-    if precision == "bf16" and backend == "cuda":
-        raise UsageError("bf16 is a precision of the CPU; the GPU has float32 and tf32")
-    with products_in(precision):
-        pass
+    if precision == "bf16":
+        backend.get(device).require_bfloat16()
 
 
 def products_in(precision: str) -> autocast:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from alexnet import cli, load
 from alexnet.errors import UsageError
 from alexnet.inference.results import Estimate, proportion
-from alexnet.precision import CPU_PRECISIONS
+from alexnet.precision import INFERENCE_PRECISIONS
 from alexnet.run.checkpoint import LAST
 from alexnet.run.folder import RUN_JSON, precisions
 from alexnet.run.metrics import Row
@@ -72,7 +72,7 @@ def read(folder: Path) -> Run:
     settings = dict(network.checkpoint.arguments)
     rows, epochs = network.metrics, settings.get("epochs")
     precision = ", then ".join(precisions(folder))
-    if precision not in CPU_PRECISIONS:
+    if precision not in INFERENCE_PRECISIONS:
         raise UsageError(
             f"{folder} is no run in {FLOAT32} or {BF16}: {RUN_JSON} names "
             f"{precision or 'no precision'}"
@@ -94,7 +94,7 @@ def groups(runs: list[Run]) -> list[list[Run]]:
     """
     found: dict[str, list[Run]] = {}
     for run in sorted(
-        runs, key=lambda run: (run.data, CPU_PRECISIONS.index(run.precision), run.seed)
+        runs, key=lambda run: (run.data, INFERENCE_PRECISIONS.index(run.precision), run.seed)
     ):
         found.setdefault(run.data, []).append(run)
     for first, *others in found.values():
@@ -104,7 +104,9 @@ def groups(runs: list[Run]) -> list[list[Run]]:
                     f"{first.folder} and {run.folder} differ in {', '.join(different)}: give runs "
                     "that differ in --seed and --precision alone"
                 )
-        seeds = [[r.seed for r in (first, *others) if r.precision == p] for p in CPU_PRECISIONS]
+        seeds = [
+            [r.seed for r in (first, *others) if r.precision == p] for p in INFERENCE_PRECISIONS
+        ]
         if seeds[0] != seeds[1] or len(set(seeds[0])) < len(seeds[0]):
             raise UsageError(
                 f"the seeds of the runs with {first.data} are {_listed(seeds[0])} in {FLOAT32} and "
@@ -136,7 +138,7 @@ HEADER = (
 def lines(runs: list[Run]) -> list[str]:
     """A table of the runs with one data set: each, and the mean over the seeds."""
     found = []
-    for precision in CPU_PRECISIONS:
+    for precision in INFERENCE_PRECISIONS:
         chosen = [run for run in runs if run.precision == precision]
         for few, seed in (*(([run], run.seed) for run in chosen), (chosen, "mean")):
             losses = [mean(few, lambda run, name=name: run.rows[-1][name]) for name in LOSSES]
@@ -164,7 +166,7 @@ def draw(grouped: list[list[Run]], path: Path) -> None:
 
 
 def _draw_losses(axes: Axes, runs: list[Run], name: str) -> None:
-    for precision, color in zip(CPU_PRECISIONS, COLORS):
+    for precision, color in zip(INFERENCE_PRECISIONS, COLORS):
         chosen = [run for run in runs if run.precision == precision]
         losses = [[row[name] for row in run.rows] for run in chosen]
         epochs = [row["epoch"] for row in chosen[0].rows]

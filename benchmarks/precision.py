@@ -3,10 +3,10 @@
 import argparse
 import math
 
-from alexnet.precision import CPU_PRECISIONS
+from alexnet.precision import INFERENCE_PRECISIONS
 from minigrad.kernels.shared.bfloat16 import UNIT_ROUNDOFF
 
-FLOAT32, BF16 = CPU_PRECISIONS
+FLOAT32, BF16 = INFERENCE_PRECISIONS
 
 # What the transforms of Winograd's algorithm may do to the error of rounded factors: the points in
 # use multiply it by up to 2.7 (docs/precision.md).
@@ -17,7 +17,7 @@ def add_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         nargs="+",
-        choices=CPU_PRECISIONS,
+        choices=INFERENCE_PRECISIONS,
         default=[FLOAT32],
         help="of products; several are timed in turn; default: float32",
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alexnet import cli
-from alexnet.precision import CPU_PRECISIONS
+from alexnet.precision import INFERENCE_PRECISIONS
 from alexnet.style import REFERENCE, TRAINING, VALIDATION, new_figure
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save, writable
@@ -214,7 +214,7 @@ def _run(argv: list[str] | None) -> int:
     print(HEADER)
     results = []
     for taps in TAPS:
-        for precision in CPU_PRECISIONS:
+        for precision in INFERENCE_PRECISIONS:
             measured = measure(taps, precision)
             print("\n".join(lines(measured)), flush=True)
             results += measured

@@ -1,13 +1,13 @@
-"""Products in bfloat16, where `autocast` says so; all tensors and all sums are float32."""
+"""Products in bfloat16, where `autocast` says so; all sums are float32."""
 
 import threading
 from typing import Any
 
 import numpy as np
 
+from minigrad.backend import Backend
 from minigrad.blocks import Block
-from minigrad.cuda import BackendError
-from minigrad.kernels.shared import bfloat16 as bf16
+from minigrad.kernels.shared import bfloat16
 
 
 class _Mode(threading.local):
@@ -22,17 +22,20 @@ class autocast(Block):
 
     ``with autocast("bfloat16"):`` and ``@autocast("bfloat16")``. Convolution, linear and matmul
     round their factors, in the backward pass too, wherever `backward()` is called; the sums of the
-    products are float32. Everything else, tensors, parameters and gradients included, is float32
-    as always, and float64 tensors are computed in float64. It holds for operations of this thread
-    on the CPU.
+    products are float32. Everything else, parameters and their gradients included, is float32 as
+    always, and float64 tensors are computed in float64. It holds for operations of this thread.
+
+    On a GPU convolutions give images of bfloat16, half as many bytes. ReLU, normalization, pooling
+    and dropout take them and give the same, computed in float32 and rounded once, and so are the
+    gradients of such images. `linear` gives float32, and so does any other operation.
 
     Args:
         dtype: "bfloat16".
         enabled: False switches it off within the block.
 
     Raises:
-        BackendError: when it is entered, if the processor has no instruction for it; by an
-            operation of tensors on the GPU.
+        BackendError: by an operation on a device that cannot multiply so:
+            `Backend.require_bfloat16` says which can.
         TypeError, ValueError: an argument is something else.
     """
 
@@ -45,12 +48,6 @@ class autocast(Block):
         self._enabled = enabled
 
     def _enter(self) -> bool:
-        if self._enabled and not bf16.SUPPORTED:
-            raise BackendError(
-                "products in bfloat16 need a processor with the instructions avx512_bf16, which "
-                "this one lacks; MINIGRAD_BF16_EMULATE=1 computes the same without them, at the "
-                "speed of float32"
-            )
         before = _mode.products_in_bfloat16
         _mode.products_in_bfloat16 = self._enabled
         return before
@@ -59,17 +56,25 @@ class autocast(Block):
         _mode.products_in_bfloat16 = before
 
 
-def rounds_factors(array: Any) -> bool:
+def type_of_images(backend: Backend) -> np.dtype:
+    """The type in which a first convolution reads its images without converting them.
+
+    Raises:
+        BackendError: the device cannot multiply in bfloat16.
+    """
+    if backend.name == "cpu" or not _mode.products_in_bfloat16:
+        return np.dtype(np.float32)
+    backend.require_bfloat16()
+    return bfloat16.DTYPE
+
+
+def rounds_factors(backend: Backend, array: Any) -> bool:
     """Whether a product rounds its factors to bfloat16, of which `array` is one.
 
     Raises:
-        BackendError: it should, but they are on the GPU.
+        BackendError: it should, but the device cannot.
     """
-    if not _mode.products_in_bfloat16 or array.dtype != np.float32:
+    if not _mode.products_in_bfloat16 or array.dtype == np.float64:
         return False
-    if not isinstance(array, np.ndarray):
-        raise BackendError(
-            "autocast('bfloat16') is for tensors on the CPU; on the GPU "
-            "set_float32_matmul_precision('high') multiplies in TF32"
-        )
+    backend.require_bfloat16()
     return True

@@ -16,9 +16,11 @@ import numpy as np
 from minigrad import observers
 from minigrad.backend import Backend, backend_of
 from minigrad.blocks import Block
+from minigrad.kernels.shared import bfloat16
 
 Output = TypeVar("Output", covariant=True)
 
+_BFLOAT16: set[np.dtype] = set(bfloat16.TYPES)
 _mode = threading.local()
 # Threads that share parameters add to the same ``grad``: no gradient may be lost between the
 # reading of the old sum and the writing of the new one.
@@ -154,7 +156,14 @@ class Function:
     ``forward(ctx, *arrays, **parameters)`` returns the output array.
     ``backward(ctx, grad_output)`` returns the gradient of each input array in order (an array
     for a single input, else a tuple), None where ``ctx.needs_input_grad`` is False.
+
+    Attributes:
+        takes_bfloat16: whether forward takes the images of bfloat16 that a convolution leaves on
+            a GPU, within `autocast`; others get them in float32. Either way the gradient of an
+            input gets the type of that input.
     """
+
+    takes_bfloat16 = False
 
     @staticmethod
     def forward(ctx: Context, *arrays: Any, **parameters: Any) -> Any:
@@ -187,6 +196,8 @@ class Function:
         needs_input_grad = tuple(is_grad_enabled() and x.requires_grad for x in inputs)
         ctx = Context(backend_of(inputs[0].data), needs_input_grad)
         arrays = tuple(x.data for x in inputs)
+        if not cls.takes_bfloat16:
+            arrays = tuple(map(bfloat16.widened, arrays))
         with silent_arithmetic():
             if observers.active:
                 with observers.span("forward", cls, ctx):
@@ -260,6 +271,8 @@ class Node:
                         f"{name}.backward returned a {type(gradient).__name__} for input "
                         f"{position}, expected an array"
                     )
+                if gradient.dtype != tensor.dtype and {gradient.dtype, tensor.dtype} & _BFLOAT16:
+                    gradient = gradient.astype(tensor.dtype)
                 if gradient.shape != tensor.shape or gradient.dtype != tensor.dtype:
                     raise RuntimeError(
                         f"{name}.backward returned a gradient of shape {gradient.shape} and "

@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad import cuda
 from minigrad.cuda import BackendError
-from minigrad.kernels.shared import device, layout, memory
+from minigrad.kernels.shared import bfloat16, device, layout, memory
 
 __all__ = ["Backend", "BackendError", "CudaBackend", "backend_of", "get"]
 
@@ -123,6 +123,32 @@ class Backend:
         """Images (N, C, H, W) with their channels last in memory: themselves if they are so."""
         return self.channels_first(self.channels_last(array))
 
+    def require_bfloat16(self) -> None:
+        """Raise unless this device can multiply in bfloat16.
+
+        Raises:
+            BackendError: the processor lacks the instructions; on a GPU the tensor cores or the
+                package ml_dtypes are missing.
+        """
+        if not bfloat16.SUPPORTED:
+            raise BackendError(
+                "products in bfloat16 need a processor with the instructions avx512_bf16, which "
+                "this one lacks; MINIGRAD_BF16_EMULATE=1 computes the same without them, at the "
+                "speed of float32"
+            )
+
+    def rounded_to_bfloat16(self, array: Any) -> Any:
+        """A float32 array with its numbers rounded to bfloat16's."""
+        return bfloat16.rounded_copy(self.contiguous(array))
+
+    def factor(self, array: Any, rounds: bool) -> Any:
+        """Images or rows in the type in which kernels take them as a factor of products.
+
+        Args:
+            rounds: whether they multiply in bfloat16. The CPU's kernels round by themselves.
+        """
+        return array
+
     def asarray(self, array: Any) -> Any:
         """A NumPy array copied to this device; on the CPU, the array itself."""
         return self.xp.asarray(array)
@@ -194,6 +220,26 @@ class CudaBackend(Backend):
         # CuPy compares addresses that a kernel takes. It has a copy of an array of no dimensions,
         # whose address says nothing (CuPy 14.2).
         return 0 in (array.ndim, other.ndim) or super().shares_memory(array, other)
+
+    def require_bfloat16(self) -> None:
+        if not bfloat16.TYPES:
+            raise BackendError(
+                "bfloat16 on a GPU needs the package ml_dtypes, which is not installed: "
+                "pip install ml_dtypes"
+            )
+        if not device.device.has_tensor_cores:
+            raise BackendError(
+                "bfloat16 needs a GPU of compute capability 8.0 or later, this one has "
+                f"{device.device.compute_capability / 10}: multiply in float32"
+            )
+
+    def rounded_to_bfloat16(self, array: Any) -> Any:
+        return array.astype(bfloat16.DTYPE).astype(np.float32)
+
+    def factor(self, array: Any, rounds: bool) -> Any:
+        if not rounds:
+            return bfloat16.widened(array)
+        return array if array.dtype in bfloat16.TYPES else array.astype(bfloat16.DTYPE)
 
     def asarray(self, array: Any) -> Any:
         return self.xp.asarray(array, order="C")

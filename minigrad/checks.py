@@ -14,6 +14,7 @@ import numpy as np
 from minigrad import backend
 from minigrad.autograd import Differentiable, is_grad_enabled
 from minigrad.kernels import conv2d, max_pool2d
+from minigrad.kernels.shared import bfloat16
 from minigrad.kernels.shared.shapes import extent
 from minigrad.tensor import FLOAT_TYPES, Dim, Tensor, require_no_mask
 
@@ -30,11 +31,16 @@ def tensor(operation: str, name: str, value: Any) -> Tensor:
 def float_tensor(operation: str, name: str, value: Any, ndim: int | None = None) -> Tensor:
     """`value` if it is a float tensor with `ndim` dimensions."""
     tensor(operation, name, value)
-    if value.dtype not in FLOAT_TYPES:
+    if value.dtype not in FLOAT_TYPES and not _is_bfloat16(value):
         raise TypeError(f"{operation}: {name} is {value.dtype}, expected float32 or float64")
     if ndim is not None and value.ndim != ndim:
         raise ValueError(f"{operation}: {name} has shape {value.shape}, expected {ndim} dimensions")
     return value
+
+
+def _is_bfloat16(tensor: Tensor) -> bool:
+    """Whether it is what a convolution on a GPU gives within `autocast`."""
+    return tensor.dtype in bfloat16.TYPES and tensor.device != "cpu"
 
 
 def images(operation: str, input: Any) -> Tensor:
@@ -52,8 +58,12 @@ def images(operation: str, input: Any) -> Tensor:
 
 
 def same_type(operation: str, input: Tensor, name: str, other: Tensor) -> None:
-    """Raise TypeError unless `other` has the dtype and the device of the input."""
-    if other.dtype != input.dtype:
+    """Raise TypeError unless `other` has the dtype and the device of the input.
+
+    Images of bfloat16 count as float32, beside which they are computed.
+    """
+    types = [np.dtype(np.float32) if _is_bfloat16(x) else x.dtype for x in (input, other)]
+    if types[0] != types[1]:
         raise TypeError(
             f"{operation}: {name} is {other.dtype}, expected {input.dtype} as the input; "
             "convert one with .to(dtype)"

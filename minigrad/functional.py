@@ -3,7 +3,7 @@
 Names, argument order and meaning are PyTorch's. A shape that does not fit raises ValueError,
 a wrong type raises TypeError; the message names the operation and the argument, and says what was
 passed and what was expected. Tensors of one operation share one float dtype: nothing is converted
-silently.
+silently, but for the images of bfloat16 that `autocast` makes on a GPU.
 """
 
 import functools

@@ -7,6 +7,7 @@ import numpy as np
 
 from minigrad import backend, checks
 from minigrad.autograd import silent_arithmetic
+from minigrad.kernels.shared import bfloat16
 from minigrad.tensor import Tensor, require_no_mask
 
 
@@ -46,13 +47,14 @@ def _as_tensor_of_type(operation: str, name: str, value: Any, model: Tensor) -> 
     """A number or an array as a tensor of the type and on the device of `model`."""
     require_no_mask(f"{operation}: {name}", value)
     asarray = backend.backend_of(model.data).xp.asarray
+    dtype = bfloat16.arithmetic(model.dtype)
     try:
         if not isinstance(value, numbers.Real):
             value = np.asarray(value)
             if value.dtype.kind not in "biuf":
                 raise TypeError(f"{operation}: {name} is {value.dtype}, expected real numbers")
         with silent_arithmetic():
-            return Tensor(asarray(value, dtype=model.dtype))
+            return Tensor(asarray(value, dtype=dtype))
     except (OverflowError, ValueError) as error:
         raise ValueError(f"{operation}: {name} cannot become {model.dtype}: {error}") from None
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad import backend as backends
 from minigrad.autograd import Node, RemovableHandle, run_backward
+from minigrad.kernels.shared import bfloat16
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -151,8 +152,8 @@ class Tensor:
     # -- leaving the graph --------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
-        """The values as a NumPy array (the same memory on the CPU)."""
-        return backends.backend_of(self.data).asnumpy(self.data)
+        """The values as a NumPy array (the same memory on the CPU), of bfloat16 in float32."""
+        return bfloat16.widened(backends.backend_of(self.data).asnumpy(self.data))
 
     def item(self) -> float | int:
         """The value of a tensor with one element as a Python number."""

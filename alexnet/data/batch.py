@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from alexnet.data.transforms import NO_SHIFT, Place, Preprocessing, View
+from minigrad.autocast import type_of_images
 from minigrad.backend import Backend
 from minigrad.kernels.prepare_images import taps
 
@@ -80,10 +81,13 @@ class Batch:
         self._transfer = backend.transfer(self.images)
 
     def prepare(self, backend: Backend) -> Any:
-        """The network's input, float32 (N * V, 3, S, S) on the backend's device."""
+        """The network's input, (N * V, 3, S, S) on the backend's device.
+
+        float32; on a GPU, within `autocast`, bfloat16.
+        """
         preprocessing = self.preprocessing
         size = preprocessing.image_size
-        output = backend.empty((len(self.images), size, size, 3), np.float32)
+        output = backend.empty((len(self.images), size, size, 3), type_of_images(backend))
         mean = preprocessing.mean_image
         if mean is None:
             mean = np.array(preprocessing.mean, np.float32)

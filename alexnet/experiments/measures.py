@@ -8,7 +8,7 @@ from alexnet.experiments.color import color_p
 from alexnet.experiments.experiment import EpochsTo, Experiment
 from alexnet.inference import layers
 from alexnet.inference.trained import Trained
-from alexnet.precision import CPU_PRECISIONS
+from alexnet.precision import INFERENCE_PRECISIONS
 from alexnet.run.checkpoint import LAST
 from alexnet.run.metrics import Row, read_rows
 from alexnet.training.data import load_sets
@@ -80,7 +80,7 @@ def measure_complete_run(experiment: Experiment, ending: Ending) -> Values:
     last = rows[-1]
     values |= {name: last[name] for name in ("train_top1", "val_top1", "val_loss", "val_top5")}
     # Products in tf32 are for training alone.
-    precision = settings.precision if settings.precision in CPU_PRECISIONS else "float32"
+    precision = settings.precision if settings.precision in INFERENCE_PRECISIONS else "float32"
     network = Trained(
         ending.folder / LAST,
         backend=settings.backend,

@@ -10,7 +10,7 @@ from alexnet.data import options as data_options
 from alexnet.errors import UsageError
 from alexnet.inference import inputs, run_data
 from alexnet.inference.trained import BATCH_SIZE, WORKERS, Trained
-from alexnet.precision import CPU_PRECISIONS
+from alexnet.precision import INFERENCE_PRECISIONS
 
 SPLIT = "validation"
 
@@ -97,9 +97,9 @@ def add_precision_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         dest="product_precision",  # --precision of neighbours is another thing: precision@k
-        choices=CPU_PRECISIONS,
+        choices=INFERENCE_PRECISIONS,
         default="float32",
-        help="of products; bf16 (CPU) is faster and rounds factors to 2 digits; default: float32",
+        help="of products; bf16 is faster and rounds factors to 2 digits; default: float32",
     )
 
 

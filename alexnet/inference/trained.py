@@ -22,7 +22,7 @@ from alexnet.inference.evaluation import evaluate, predict
 from alexnet.inference.features import features
 from alexnet.inference.inputs import Images, Input, Refuse
 from alexnet.inference.results import Prediction, Predictions, Results
-from alexnet.precision import CPU_PRECISIONS, products_in, require_available
+from alexnet.precision import INFERENCE_PRECISIONS, products_in, require_available
 from alexnet.run import progress
 from alexnet.run.checkpoint import BEST, LAST, find
 from alexnet.run.metrics import Row, read_rows
@@ -39,7 +39,7 @@ class Trained:
     Args:
         source: a run folder, whose best network is taken, or a file with weights.
         backend: "cpu" or "cuda".
-        precision: of products, "float32" or, on the CPU, "bf16". Pictures are in float32.
+        precision: of products, "float32" or "bf16". Pictures are in float32.
         batch_size: images that are computed together, of ten views each a tenth.
         workers: threads that decode.
         bad_images: of a data set; "error" ends at one that cannot be used, "skip" leaves it out.
@@ -80,7 +80,7 @@ class Trained:
             )
         if bad_images not in ("error", "skip"):
             raise UsageError(f"bad_images must be 'error' or 'skip', got {bad_images!r}")
-        if precision not in CPU_PRECISIONS:
+        if precision not in INFERENCE_PRECISIONS:
             raise UsageError(f"precision must be 'float32' or 'bf16', got {precision!r}")
         self.device = backends.get(backend)
         require_available(precision, backend)

@@ -43,8 +43,8 @@ class Settings:
     precision: str = setting(
         "float32",
         choices=PRECISIONS,
-        help="of products; tf32 (GPU) and bf16 (CPU) are faster and round factors to 3 and to 2 "
-        "digits; default: float32",
+        help="of products; tf32 (GPU) and bf16 are faster and round factors to 3 and to 2 digits; "
+        "default: float32",
         free_on_resume=True,
     )
     # "auto" stands for what the folder turns out to hold.

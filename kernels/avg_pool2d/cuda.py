@@ -4,9 +4,9 @@ import numpy as np
 
 from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.shared.device import device
-from minigrad.kernels.shared.source import Source
+from minigrad.kernels.shared.source import ALL_TYPES, Source
 
-_source = Source("avg_pool2d/cuda.cu", "avg_pool2d_forward", "avg_pool2d_backward")
+_source = Source("avg_pool2d/cuda.cu", "avg_pool2d_forward", "avg_pool2d_backward", types=ALL_TYPES)
 
 
 def forward(input, kernel_size, stride, padding, *, output):

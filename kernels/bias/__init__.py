@@ -19,7 +19,8 @@ from minigrad.kernels.shared.arguments import check_arrays
 def check_bias(kernel, arrays):
     """Raise unless the arrays, the bias or its gradient last, are those of the contract."""
     shape = next(iter(arrays.values())).shape
-    check_arrays(kernel, arrays, [*[shape] * (len(arrays) - 1), shape[-1:]])
+    shapes = [*[shape] * (len(arrays) - 1), shape[-1:]]
+    check_arrays(kernel, arrays, shapes, parameters=("bias", "grad_bias"))
 
 
 def flops(function, arguments):

@@ -1,16 +1,17 @@
 // Bias. A row is what belongs to one pixel, or to one image behind a linear layer: C numbers that
 // are neighbors in memory. A block takes ROWS rows and CHANNELS = 32 channels at a time (both are
 // defined in cuda.py), so that a warp reads a cache line.
+#include "../shared/bfloat16.cuh"
 #include "../shared/common.cuh"
 
 template <typename Real>
 __global__ void bias_forward(
-    const Real* input, const Real* bias, Real* output, Index rows, int channels
+    const Real* input, const Arithmetic<Real>* bias, Real* output, Index rows, int channels
 ) {
     for (Index row = (Index)blockIdx.x * ROWS + threadIdx.y; row < rows;
          row += (Index)gridDim.x * ROWS) {
         for (int c = threadIdx.x; c < channels; c += CHANNELS) {
-            output[row * channels + c] = input[row * channels + c] + bias[c];
+            output[row * channels + c] = Real(input[row * channels + c] + bias[c]);
         }
     }
 }
@@ -39,10 +40,12 @@ __global__ void bias_partial_sums(
 }
 
 template <typename Real>
-__global__ void bias_total(const double* partial, Real* grad_bias, int parts, int channels) {
+__global__ void bias_total(
+    const double* partial, Arithmetic<Real>* grad_bias, int parts, int channels
+) {
     for (Index c = first_index(); c < channels; c += index_step()) {
         double sum = 0;
         for (int part = 0; part < parts; part++) sum += partial[(Index)part * channels + c];
-        grad_bias[c] = Real(sum);
+        grad_bias[c] = Arithmetic<Real>(sum);
     }
 }

@@ -4,13 +4,14 @@ import numpy as np
 
 from minigrad.kernels.bias import check_bias
 from minigrad.kernels.shared.device import device
-from minigrad.kernels.shared.source import Source
+from minigrad.kernels.shared.source import ALL_TYPES, Source
 
 _CHANNELS, _ROWS = 32, 8  # of a block at a time
 
 _source = Source(
     "bias/cuda.cu",
     *("bias_forward", "bias_partial_sums", "bias_total"),
+    types=ALL_TYPES,
     constants={"CHANNELS": _CHANNELS, "ROWS": _ROWS},
 )
 

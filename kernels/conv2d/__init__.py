@@ -16,17 +16,18 @@ pass where a path can.
 gradient is `kernels.bias`'s. A dilation is made of convolutions without one
 (minigrad/ops/dilation.py).
 
-With ``bfloat16=True``, for float32 arrays, factors are rounded to bfloat16 before they are
-multiplied (`kernels.shared.bfloat16`): input and weight, grad_output and weight, grad_output and
-input. Sums, the bias and what is written are float32. A path may also round what it computes from
-the factors, and multiply that.
+With ``bfloat16=True`` factors are rounded to bfloat16 before they are multiplied
+(`kernels.shared.bfloat16`): input and weight, grad_output and weight, grad_output and input. Sums,
+the bias and the gradients of parameters are float32. On the CPU so is what is written, and a path
+may also round what it computes from the factors, and multiply that. On a GPU images and their
+gradients are bfloat16, what is read and what is written.
 
 Cost of each of the three: 2 * N * OC * OH * OW * (C / groups) * KH * KW FLOPs.
 """
 
 import math
 
-from minigrad.kernels.shared.arguments import check_arrays, check_bfloat16
+from minigrad.kernels.shared.arguments import check_arrays, check_rounding
 from minigrad.kernels.shared.shapes import output_size
 
 
@@ -58,13 +59,14 @@ def check_convolution(kernel, arrays, stride, padding, groups, bfloat16=False):
         kernel: its name, with which messages begin.
         arrays: by name and in this order: input, weight and output, or their gradients, then the
             bias or None.
-        bfloat16: whether factors are rounded to it, which only those of float32 are.
+        bfloat16: whether factors are rounded to it.
     """
     input, weight, *_ = arrays.values()
     N, H, W, C = input.shape
     _, OC, OH, OW = output_shape((N, C, H, W), weight.shape, stride, padding, groups)
-    check_arrays(kernel, arrays, [input.shape, weight.shape, (N, OH, OW, OC), (OC,)])
-    check_bfloat16(kernel, input, bfloat16)
+    shapes = input.shape, weight.shape, (N, OH, OW, OC), (OC,)
+    check_arrays(kernel, arrays, shapes, parameters=("weight", "grad_weight", "bias"))
+    check_rounding(kernel, input, bfloat16)
 
 
 def multiply_adds(output_shape, weight_shape):

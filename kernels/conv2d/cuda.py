@@ -1,8 +1,12 @@
 """Convolution on the GPU: by one of two algorithms, which `cuda_choice.py` chooses."""
 
+import numpy as np
+
 from minigrad.kernels.conv2d import check_convolution, cuda_im2col, cuda_implicit_gemm
 from minigrad.kernels.conv2d.cuda_choice import choice, obstacle
 from minigrad.kernels.relu import cuda as relu_kernels
+from minigrad.kernels.shared import bfloat16 as bf16
+from minigrad.kernels.shared.device import device
 
 __all__ = ["backward_input", "backward_weight", "choice", "forward", "forward_relu"]
 
@@ -22,7 +26,7 @@ def _forward(input, weight, bias, stride, padding, groups, relu, output, bfloat1
     if obstacle("forward", input, output, weight, *window) is None:
         cuda_implicit_gemm.forward(input, weight, bias, *window, relu, output=output)
         return
-    cuda_im2col.forward(input, weight, bias, *window, output=output)
+    _by_im2col(cuda_im2col.forward, input, weight, bias, *window, output=output)
     if relu:
         relu_kernels.forward(output, output=output)
 
@@ -31,15 +35,29 @@ def backward_input(grad_output, weight, stride, padding, groups, *, grad_input, 
     arrays = {"grad_input": grad_input, "weight": weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_input", arrays, stride, padding, groups, bfloat16)
     window = stride, padding, groups
-    found = obstacle("backward_input", grad_input, grad_output, weight, *window)
-    path = cuda_im2col if found else cuda_implicit_gemm
-    path.backward_input(grad_output, weight, *window, grad_input=grad_input)
+    if obstacle("backward_input", grad_input, grad_output, weight, *window) is None:
+        cuda_implicit_gemm.backward_input(grad_output, weight, *window, grad_input=grad_input)
+        return
+    _by_im2col(cuda_im2col.backward_input, grad_output, weight, *window, grad_input=grad_input)
 
 
 def backward_weight(grad_output, input, stride, padding, groups, *, grad_weight, bfloat16=False):
     arrays = {"input": input, "grad_weight": grad_weight, "grad_output": grad_output}
     check_convolution("conv2d.backward_weight", arrays, stride, padding, groups, bfloat16)
     window = stride, padding, groups
-    found = obstacle("backward_weight", input, grad_output, grad_weight, *window)
-    path = cuda_im2col if found else cuda_implicit_gemm
-    path.backward_weight(grad_output, input, *window, grad_weight=grad_weight)
+    if obstacle("backward_weight", input, grad_output, grad_weight, *window) is None:
+        cuda_implicit_gemm.backward_weight(grad_output, input, *window, grad_weight=grad_weight)
+        return
+    _by_im2col(cuda_im2col.backward_weight, grad_output, input, *window, grad_weight=grad_weight)
+
+
+def _by_im2col(function, images, factor, *others, **outputs):
+    """The plain path; of images of bfloat16 in float32, with both factors rounded."""
+    if images.dtype not in bf16.TYPES:
+        function(images, factor, *others, **outputs)
+        return
+    ((name, output),) = outputs.items()
+    result = device.empty(output.shape, np.float32)
+    factors = (array.astype(bf16.DTYPE).astype(np.float32) for array in (images, factor))
+    function(*factors, *others, **{name: result})
+    output[...] = result

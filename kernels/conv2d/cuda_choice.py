@@ -1,8 +1,11 @@
 """Which of its two algorithms a convolution on the GPU takes, and why.
 
-Where TF32 is allowed the tensor cores gather their columns themselves. Float64, exact float32 and
-input gradients with strides (or with padding as wide as the window) go through im2col.
+For images of bfloat16, and where TF32 is allowed, the tensor cores gather their columns themselves.
+Float64, exact float32 and input gradients with strides (or with padding as wide as the window) go
+through im2col.
 """
+
+import numpy as np
 
 from minigrad.kernels.conv2d import cuda_implicit_gemm
 from minigrad.kernels.shared.choice import Choice
@@ -33,4 +36,5 @@ def choice(function, arguments):
     weight = arguments["weight" if "weight" in arguments else "grad_weight"]
     window = arguments["stride"], arguments["padding"], arguments["groups"]
     found = obstacle(function, images, output, weight, *window)
-    return Choice(IM2COL, found) if found else Choice(IMPLICIT_GEMM, "TF32 on tensor cores")
+    precision = "TF32" if images.dtype == np.float32 else "bfloat16"
+    return Choice(IM2COL, found) if found else Choice(IMPLICIT_GEMM, f"{precision} on tensor cores")

@@ -1,5 +1,6 @@
 // Dropout. A thread draws the four words of one Philox counter and applies them to four neighboring
 // elements; the same words as on the CPU. Bytes: twice the size of the array, no mask.
+#include "../shared/bfloat16.cuh"
 #include "../shared/common.cuh"
 
 // Philox4x32-10 (Salmon et al. 2011): ten rounds of two wide products and exclusive ors.
@@ -16,7 +17,7 @@ __device__ __forceinline__ uint4 philox(uint4 counter, uint2 key) {
 
 template <typename Real>
 __global__ void dropout_mask(
-    const Real* input, Real* output, Real scale, unsigned long long threshold,
+    const Real* input, Real* output, Arithmetic<Real> scale, unsigned long long threshold,
     unsigned long long seed, unsigned long long call, Index first, Index count
 ) {
     const uint2 key = make_uint2(unsigned(seed), unsigned(call));
@@ -31,7 +32,8 @@ __global__ void dropout_mask(
         for (int j = 0; j < 4; j++) {
             // The first words of the first counter may belong to elements before these.
             const Index i = 4 * four + j - first;
-            if (0 <= i && i < count) output[i] = words[j] >= threshold ? input[i] * scale : Real(0);
+            if (0 <= i && i < count)
+                output[i] = words[j] >= threshold ? Real(input[i] * scale) : Real(0);
         }
     }
 }

@@ -11,11 +11,12 @@
 grad_output.T @ input. Cost of each of the three: 2 * N * O * I FLOPs; at small N reading
 the weights (4 * O * I bytes) is what takes the time.
 
-With ``bfloat16=True``, for float32 arrays, both factors are rounded to bfloat16 before they are
-multiplied (`kernels.shared.bfloat16`). Sums, the bias and what is written are float32.
+With ``bfloat16=True`` both factors are rounded to bfloat16 before they are multiplied
+(`kernels.shared.bfloat16`). Sums and all arrays are float32; on a GPU the input and its gradient
+are bfloat16.
 """
 
-from minigrad.kernels.shared.arguments import check_arrays, check_bfloat16
+from minigrad.kernels.shared.arguments import check_arrays, check_rounding
 
 
 def check_linear(kernel, arrays, bfloat16=False):
@@ -25,13 +26,14 @@ def check_linear(kernel, arrays, bfloat16=False):
         kernel: its name, with which messages begin.
         arrays: by name and in this order: input, weight and output, or their gradients, then the
             bias or None.
-        bfloat16: whether factors are rounded to it, which only those of float32 are.
+        bfloat16: whether factors are rounded to it.
     """
     input, weight, *_ = arrays.values()
     (rows, inputs), outputs = input.shape, weight.shape[0]
     shapes = (rows, inputs), (outputs, inputs), (rows, outputs), (outputs,)
-    check_arrays(kernel, arrays, shapes)
-    check_bfloat16(kernel, input, bfloat16)
+    in_float32 = "weight", "grad_weight", "bias", "output", "grad_output"
+    check_arrays(kernel, arrays, shapes, parameters=in_float32)
+    check_rounding(kernel, input, bfloat16)
 
 
 def multiply_adds(rows, weight_shape):

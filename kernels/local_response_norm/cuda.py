@@ -3,15 +3,17 @@
 import numpy as np
 
 from minigrad.kernels.local_response_norm import window_extent
+from minigrad.kernels.shared import bfloat16
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
-from minigrad.kernels.shared.source import Source
+from minigrad.kernels.shared.source import ALL_TYPES, Source
 
 _TILE = 256  # elements of a block, one a thread
 
 _source = Source(
     "local_response_norm/cuda.cu",
     *("local_response_norm_forward", "local_response_norm_backward"),
+    types=ALL_TYPES,
     constants={"TILE": _TILE},
 )
 
@@ -42,7 +44,7 @@ def backward(grad_output, input, size, alpha, beta, k, *, grad_input):
 def _launch(kernel, arrays, parameters, elements):
     """`elements`: what a block keeps in shared memory."""
     count, dtype, C = arrays[0].size, arrays[0].dtype, arrays[0].shape[-1]
-    shared_memory = elements * dtype.itemsize
+    shared_memory = elements * bfloat16.arithmetic(dtype).itemsize
     if shared_memory > device.shared_memory:
         raise ValueError(
             f"local_response_norm: {parameters[0] + parameters[1] + 1} channels in a window need "

@@ -14,12 +14,12 @@ __device__ __forceinline__ Real power_of(Real s, Real beta, Real& inverse) {
 }
 
 // k + alpha * sum of the squares of x[-before .. after], cut to the `channels` of the pixel.
-template <typename Real>
+template <typename Stored, typename Real>
 __device__ __forceinline__ Real
-scale_of(const Real* x, int channel, int channels, int before, int after, Real alpha, Real k) {
+scale_of(const Stored* x, int channel, int channels, int before, int after, Real alpha, Real k) {
     Real sum = 0;
     const int first = -min(before, channel), last = min(after, channels - 1 - channel);
-    for (int j = first; j <= last; j++) sum += x[j] * x[j];
+    for (int j = first; j <= last; j++) sum += Real(x[j]) * Real(x[j]);
     return k + alpha * sum;
 }
 

@@ -4,6 +4,7 @@
 // gathers the gradient of a normalized pixel from the windows whose maximum it is, so that sums
 // need no atomics. Bytes: every array once; where the windows of two tiles overlap, the input
 // comes from the cache again.
+#include "../shared/bfloat16.cuh"
 #include "../shared/common.cuh"
 #include "../local_response_norm/pixel.cuh"
 #include "../max_pool2d/window.cuh"
@@ -13,7 +14,8 @@ template <typename Real>
 __global__ void local_response_norm_max_pool2d_forward(
     const Real* input, Real* output, int* argmax, Index tiles, int tiles_down, int tiles_across,
     int tile_rows, int tile_columns, int C, int H, int W, int OH, int OW, int KH, int KW, int SH,
-    int SW, int PH, int PW, int before, int after, Real alpha, Real beta, Real k
+    int SW, int PH, int PW, int before, int after, Arithmetic<Real> alpha, Arithmetic<Real> beta,
+    Arithmetic<Real> k
 ) {
     extern __shared__ double memory[];
     Real* normalized = reinterpret_cast<Real*>(memory);  // rows * columns pixels
@@ -30,9 +32,9 @@ __global__ void local_response_norm_max_pool2d_forward(
             const int h = top + p / columns, w = left + p % columns;
             const Real* x = input + ((n * H + h) * W + w) * C;
             for (int c = lane; c < C; c += LANES) {
-                Real inverse;
-                const Real s = scale_of(x + c, c, C, before, after, alpha, k);
-                normalized[p * C + c] = x[c] * power_of(s, beta, inverse);
+                Arithmetic<Real> inverse;
+                const Arithmetic<Real> s = scale_of(x + c, c, C, before, after, alpha, k);
+                normalized[p * C + c] = Real(x[c] * power_of(s, beta, inverse));
             }
         }
         __syncthreads();
@@ -66,12 +68,13 @@ template <typename Real>
 __global__ void local_response_norm_max_pool2d_backward(
     const Real* grad_output, const int* argmax, const Real* input, Real* grad_input, Index rows,
     int C, int H, int W, int OH, int OW, int KH, int KW, int SH, int SW, int PH, int PW, int before,
-    int after, Real alpha, Real beta, Real k
+    int after, Arithmetic<Real> alpha, Arithmetic<Real> beta, Arithmetic<Real> k
 ) {
+    using Number = Arithmetic<Real>;
     extern __shared__ double memory[];
     const int lane = threadIdx.x, warp = threadIdx.y, warps = blockDim.y;
-    Real* scaled = reinterpret_cast<Real*>(memory) + 2 * C * warp;  // grad * s^-beta
-    Real* ratios = scaled + C;                                      // grad * x * s^(-beta - 1)
+    Number* scaled = reinterpret_cast<Number*>(memory) + 2 * C * warp;  // grad * s^-beta
+    Number* ratios = scaled + C;                                        // grad * x * s^(-beta - 1)
     for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
         const Index n = row / H, first = n * OH * OW * C;
         const int h = row % H;
@@ -80,19 +83,20 @@ __global__ void local_response_norm_max_pool2d_backward(
             const int first_ow = first_window(w, KW, SW, PW), last_ow = last_window(w, SW, PW, OW);
             const Real* x = input + (row * W + w) * C;
             for (int c = lane; c < C; c += LANES) {
-                const Real grad = input_gradient(
+                const Number grad = input_gradient(
                     grad_output + first + c, argmax + first + c, h * W + w, first_oh, last_oh,
                     first_ow, last_ow, OW, C
                 );
-                Real inverse;
-                const Real s = scale_of(x + c, c, C, before, after, alpha, k);
+                Number inverse;
+                const Number s = scale_of(x + c, c, C, before, after, alpha, k);
                 scaled[c] = grad * power_of(s, beta, inverse);
                 ratios[c] = scaled[c] * x[c] * inverse;
             }
             __syncwarp();
             for (int c = lane; c < C; c += LANES) {
-                const Real sum = sum_of_ratios(ratios + c, c, C, before, after);
-                grad_input[(row * W + w) * C + c] = scaled[c] - Real(2) * alpha * beta * x[c] * sum;
+                const Number sum = sum_of_ratios(ratios + c, c, C, before, after);
+                grad_input[(row * W + w) * C + c] =
+                    Real(scaled[c] - Number(2) * alpha * beta * x[c] * sum);
             }
             __syncwarp();
         }

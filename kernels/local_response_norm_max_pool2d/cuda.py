@@ -13,9 +13,10 @@ from minigrad.kernels.local_response_norm import cuda as local_response_norm
 from minigrad.kernels.local_response_norm import window_extent
 from minigrad.kernels.max_pool2d import check_pooling
 from minigrad.kernels.max_pool2d import cuda as max_pool2d
+from minigrad.kernels.shared import bfloat16
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
-from minigrad.kernels.shared.source import Source
+from minigrad.kernels.shared.source import ALL_TYPES, Source
 
 _LANES, _WARPS = 32, 8  # threads of a warp, warps of a block
 
@@ -23,6 +24,7 @@ _source = Source(
     "local_response_norm_max_pool2d/cuda.cu",
     "local_response_norm_max_pool2d_forward",
     "local_response_norm_max_pool2d_backward",
+    types=ALL_TYPES,
     constants={"LANES": _LANES},
 )
 
@@ -63,7 +65,7 @@ def backward(
     check_same_shape("local_response_norm_max_pool2d.backward", grad_input=grad_input, input=input)
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
     N, H, W, C = input.shape
-    shared_memory = _WARPS * 2 * C * input.dtype.itemsize
+    shared_memory = _WARPS * 2 * C * bfloat16.arithmetic(input.dtype).itemsize
     if shared_memory > _SHARED_BYTES:
         grad_normalized = device.empty(input.shape, input.dtype)
         max_pool2d.backward(grad_output, argmax, *window, grad_input=grad_normalized)

@@ -2,6 +2,7 @@
 // and channels, so that a warp reads neighboring channels. Backward gathers: a thread owns an
 // element of grad_input and visits the windows that hold it in row-major order, so that sums need
 // no atomics. Bytes: every array once; windows that overlap are read from the cache.
+#include "../shared/bfloat16.cuh"
 #include "../shared/common.cuh"
 #include "window.cuh"
 
@@ -47,10 +48,10 @@ __global__ void max_pool2d_backward(
             const int w = i / channels, c = i - w * channels;
             const int first_ow = first_window(w, KW, SW, PW), last_ow = last_window(w, SW, PW, OW);
             const Index first = n * OH * OW * channels + c;
-            grad_input[row * row_size + i] = input_gradient(
+            grad_input[row * row_size + i] = Real(input_gradient(
                 grad_output + first, argmax + first, h * W + w, first_oh, last_oh, first_ow,
                 last_ow, OW, channels
-            );
+            ));
         }
     }
 }

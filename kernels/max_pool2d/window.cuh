@@ -1,4 +1,5 @@
-// Max-pooling of one element, for the kernels with and without normalization; needs common.cuh.
+// Max-pooling of one element, for the kernels with and without normalization; needs common.cuh
+// and bfloat16.cuh.
 #pragma once
 
 // Of equal values the earlier one stays, and so does the first NaN.
@@ -19,11 +20,11 @@ __device__ __forceinline__ int last_window(int i, int S, int P, int windows) {
 // The gradient of the input at `position`: the sum of grad_output over the windows whose maximum is
 // there, in row-major order. Both pointers are to one channel of the image's first window.
 template <typename Real>
-__device__ __forceinline__ Real input_gradient(
+__device__ __forceinline__ Arithmetic<Real> input_gradient(
     const Real* grad_output, const int* argmax, int position, int first_oh, int last_oh,
     int first_ow, int last_ow, int OW, int channels
 ) {
-    Real total = 0;
+    Arithmetic<Real> total = 0;
     for (int oh = first_oh; oh <= last_oh; oh++) {
         for (int ow = first_ow; ow <= last_ow; ow++) {
             const Index window = ((Index)oh * OW + ow) * channels;

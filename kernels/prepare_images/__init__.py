@@ -11,7 +11,7 @@ with w' = W - 1 - w where flips[n], else w. The crop is mirrored, the mean is no
     color_shift    float32 (N, 3), in gray levels
     mean           float32 (3,), or (3, H, W) for a mean image, in gray levels
     scale          float32 (3,)
-    output         float32 (N, H, W, 3), C-contiguous
+    output         float32, or on a GPU bfloat16, (N, H, W, 3), C-contiguous
 
 Three FLOPs and 5 bytes an element (1 read, 4 written), plus the mean image, which stays in cache:
 memory-bound.
@@ -32,6 +32,7 @@ import numpy as np
 from minigrad.kernels.shared.arguments import check_arrays
 
 PRECISION_BITS = 22
+_IN_FLOAT32 = "color_shift", "mean", "scale"
 
 
 def check_forward(images, flips, color_shift, mean, scale, output):
@@ -41,7 +42,8 @@ def check_forward(images, flips, color_shift, mean, scale, output):
     arrays |= {"mean": mean, "scale": scale}
     mean_shape = (3, H, W) if mean.ndim == 3 else (3,)
     shapes = (N, H, W, 3), (N, H, W, 3), (N,), (N, 3), mean_shape, (3,)
-    check_arrays("prepare_images.forward", arrays, shapes, {"images": "uint8", "flips": "bool"})
+    types = {"images": "uint8", "flips": "bool"}
+    check_arrays("prepare_images.forward", arrays, shapes, types, _IN_FLOAT32)
 
 
 def check_forward_enlarged(images, places, first, weights, flips, color_shift, mean, scale, output):
@@ -56,7 +58,7 @@ def check_forward_enlarged(images, places, first, weights, flips, color_shift, m
     shapes += (N,), (N, 3), mean_shape, (3,)
     types = {"images": "uint8", "flips": "bool"}
     types |= dict.fromkeys(("places", "first", "weights"), "int32")
-    check_arrays("prepare_images.forward_enlarged", arrays, shapes, types)
+    check_arrays("prepare_images.forward_enlarged", arrays, shapes, types, _IN_FLOAT32)
 
 
 def taps(side: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 // From bytes to the input of the network, (N, H, W, 3). A block takes rows of the batch, its
-// threads the row's pixels and colors. Bytes: 1 read and 4 written an element; where images are
-// enlarged, 4 are read, of which nearly all are in the cache.
+// threads the row's pixels and colors. Bytes: 1 read and 4 written an element, 2 in bfloat16;
+// where images are enlarged, 4 are read, of which nearly all are in the cache.
+#include "../shared/bfloat16.cuh"
 #include "../shared/common.cuh"
 
 constexpr int COLORS = 3;
@@ -10,19 +11,18 @@ __device__ int mixed(int a, int b, const int* weights) {
     return (a * weights[0] + b * weights[1] + (1 << (PRECISION_BITS - 1))) >> PRECISION_BITS;
 }
 
-template <typename Real>
-__device__ Real prepared(
-    int gray, Index n, int h, int w, int c, int H, int W, const Real* color_shift, const Real* mean,
-    bool has_mean_image, const Real* scale
+__device__ float prepared(
+    int gray, Index n, int h, int w, int c, int H, int W, const float* color_shift,
+    const float* mean, bool has_mean_image, const float* scale
 ) {
-    const Real level = has_mean_image ? mean[((Index)c * H + h) * W + w] : mean[c];
-    return (Real(gray) + color_shift[n * COLORS + c] - level) * scale[c];
+    const float level = has_mean_image ? mean[((Index)c * H + h) * W + w] : mean[c];
+    return (float(gray) + color_shift[n * COLORS + c] - level) * scale[c];
 }
 
 template <typename Real>
 __global__ void prepare_images(
-    const unsigned char* images, const bool* flips, const Real* color_shift, const Real* mean,
-    bool has_mean_image, const Real* scale, Real* output, Index rows, int H, int W
+    const unsigned char* images, const bool* flips, const float* color_shift, const float* mean,
+    bool has_mean_image, const float* scale, Real* output, Index rows, int H, int W
 ) {
     for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
         const Index n = row / H;
@@ -31,10 +31,10 @@ __global__ void prepare_images(
         for (int i = threadIdx.x; i < W * COLORS; i += blockDim.x) {
             const int w = i / COLORS, c = i - w * COLORS;
             const int column = flips[n] ? W - 1 - w : w;
-            output[row * W * COLORS + i] = prepared(
+            output[row * W * COLORS + i] = Real(prepared(
                 source[column * COLORS + c], n, h, w, c, H, W, color_shift, mean, has_mean_image,
                 scale
-            );
+            ));
         }
     }
 }
@@ -42,8 +42,8 @@ __global__ void prepare_images(
 template <typename Real>
 __global__ void prepare_images_enlarged(
     const unsigned char* images, int side, const int* places, const int* first, const int* weights,
-    const bool* flips, const Real* color_shift, const Real* mean, bool has_mean_image,
-    const Real* scale, Real* output, Index rows, int H, int W
+    const bool* flips, const float* color_shift, const float* mean, bool has_mean_image,
+    const float* scale, Real* output, Index rows, int H, int W
 ) {
     for (Index row = blockIdx.x; row < rows; row += gridDim.x) {
         const Index n = row / H;
@@ -60,7 +60,7 @@ __global__ void prepare_images_enlarged(
                 mixed(lower[one], lower[other], weights + 2 * x), weights + 2 * y
             );
             output[row * W * COLORS + i] =
-                prepared(gray, n, h, w, c, H, W, color_shift, mean, has_mean_image, scale);
+                Real(prepared(gray, n, h, w, c, H, W, color_shift, mean, has_mean_image, scale));
         }
     }
 }

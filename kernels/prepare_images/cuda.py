@@ -7,13 +7,14 @@ from minigrad.kernels.prepare_images import (
     check_forward,
     check_forward_enlarged,
 )
+from minigrad.kernels.shared import bfloat16
 from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import Source
 
 _source = Source(
     "prepare_images/cuda.cu",
     *("prepare_images", "prepare_images_enlarged"),
-    types=("float32",),
+    types=("float32", *bfloat16.TYPES),
     constants={"PRECISION_BITS": PRECISION_BITS},
 )
 

@@ -1,5 +1,6 @@
 // ReLU. One element a thread and step; neighboring threads take neighboring elements, so that
 // a warp moves whole cache lines. Bytes: forward 2, backward 3 times the size of the array.
+#include "../shared/bfloat16.cuh"
 #include "../shared/common.cuh"
 
 template <typename Real>

@@ -4,9 +4,9 @@ import numpy as np
 
 from minigrad.kernels.shared.arguments import check_same_shape
 from minigrad.kernels.shared.device import device
-from minigrad.kernels.shared.source import Source
+from minigrad.kernels.shared.source import ALL_TYPES, Source
 
-_source = Source("relu/cuda.cu", "relu_forward", "relu_backward")
+_source = Source("relu/cuda.cu", "relu_forward", "relu_backward", types=ALL_TYPES)
 
 
 def forward(input, *, output):

@@ -5,13 +5,16 @@ another shape, type or order in memory than the contract says would be read and 
 were right. The check takes about a microsecond and looks at no element.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from minigrad.kernels.shared import bfloat16
+
 _FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _SAME: dict[str, str] = {}
+_FLOAT32 = np.dtype(np.float32)
 
 
 def check_arrays(
@@ -19,6 +22,7 @@ def check_arrays(
     arrays: Mapping[str, Any],
     shapes: Iterable[tuple[int, ...]],
     types: Mapping[str, str] = _SAME,
+    parameters: Collection[str] = (),
 ) -> None:
     """Raise unless arrays are what a kernel's contract says.
 
@@ -28,10 +32,11 @@ def check_arrays(
 
     Args:
         kernel: its name, with which messages begin.
-        arrays: by name. The first, of float32 or float64, has the type and the device of all. One
-            that is None is not there.
+        arrays: by name. The first, of float32 or float64, on a GPU also of bfloat16, has the type
+            and the device of all. One that is None is not there.
         shapes: of the arrays, in their order.
         types: of arrays that have another type than the first, by name.
+        parameters: arrays that are float32 where the first is bfloat16, by name.
 
     Raises:
         TypeError: something is no array, or has another type or device.
@@ -42,15 +47,16 @@ def check_arrays(
     on_cpu = isinstance(first, np.ndarray)
     if on_cpu:
         kind = np.ndarray  # also where the first is of a subclass, such as np.matrix
-    if dtype not in _FLOAT_TYPES:
+    is_bfloat16 = dtype in bfloat16.TYPES and not on_cpu
+    if dtype not in _FLOAT_TYPES and not is_bfloat16:
         raise TypeError(f"{kernel}: arrays are {dtype}, expected float32 or float64")
     for (name, array), shape in zip(arrays.items(), shapes):
         if array is None:
             continue
         if type(array) is not kind:
             raise TypeError(f"{kernel}: {name} is {_name(type(array))}, expected {_name(kind)}")
-        if array.dtype != types.get(name, dtype):
-            expected = types.get(name, dtype)
+        expected = types.get(name, _FLOAT32 if is_bfloat16 and name in parameters else dtype)
+        if array.dtype != expected:
             raise TypeError(f"{kernel}: {name} is {array.dtype}, expected {expected}")
         if array.shape != shape:
             raise ValueError(f"{kernel}: {name} has shape {array.shape}, expected {tuple(shape)}")
@@ -65,14 +71,16 @@ def check_same_shape(kernel: str, **arrays: Any) -> None:
     check_arrays(kernel, arrays, [shape] * len(arrays))
 
 
-def check_bfloat16(kernel: str, array: Any, bfloat16: bool) -> None:
-    """Raise TypeError if factors are to be rounded to bfloat16 that are not float32 on the CPU."""
-    if not bfloat16:
-        return
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"{kernel}: bfloat16=True is for the CPU, got {_name(type(array))}")
-    if array.dtype != np.float32:
-        raise TypeError(f"{kernel}: bfloat16=True is for float32 arrays, got {array.dtype}")
+def check_rounding(kernel: str, array: Any, rounds: bool) -> None:
+    """Raise TypeError if factors are to be rounded to bfloat16 and cannot be, or need no rounding.
+
+    On the CPU they are float32, on a GPU they are bfloat16 already.
+    """
+    if isinstance(array, np.ndarray):
+        if rounds and array.dtype != np.float32:
+            raise TypeError(f"{kernel}: bfloat16=True is for float32 arrays, got {array.dtype}")
+    elif rounds != (array.dtype in bfloat16.TYPES):
+        raise TypeError(f"{kernel}: bfloat16={rounds} is not for arrays of {array.dtype} on a GPU")
 
 
 def _name(kind: type) -> str:

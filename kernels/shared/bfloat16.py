@@ -3,15 +3,24 @@
 A number has 8 significant bits, so that rounding changes it by at most 2**-8 of itself
 (`UNIT_ROUNDOFF`). The product of two is exact in float32, which sums are made in.
 
-NumPy has no such type. Inside kernels such numbers are their bits, uint16, and two that are
-adjacent along a sum are a pair, uint32, with the first in the lower half: the instruction vdpbf16ps
-multiplies pairs and adds both products to a float32. No array of bits leaves a kernel.
+NumPy has no such type. On the CPU such numbers exist inside kernels only, as their bits, uint16,
+and two that are adjacent along a sum are a pair, uint32, with the first in the lower half: the
+instruction vdpbf16ps multiplies pairs and adds both products to a float32. On a GPU images are
+stored so, in arrays of the type that the package ml_dtypes adds to NumPy's and CuPy's (`DTYPE`).
 """
 
 import os
 
 import numpy as np
 from numba import prange
+
+try:
+    from ml_dtypes import bfloat16
+except ImportError:  # comes with CuPy, see setup.py
+    TYPES = ()
+else:
+    DTYPE = np.dtype(bfloat16)
+    TYPES = (DTYPE,)
 
 from minigrad.kernels.shared.layout import flat
 from minigrad.kernels.shared.memory import pool
@@ -26,6 +35,16 @@ HAS_INSTRUCTION = compiled_for("avx512bf16")
 # Two fused multiply-adds take its place: for tests, the speed is that of float32.
 EMULATED = os.environ.get("MINIGRAD_BF16_EMULATE", "0") not in ("", "0")
 SUPPORTED = HAS_INSTRUCTION or EMULATED
+
+
+def arithmetic(dtype):
+    """The type in which numbers of a type are computed with: float32 for bfloat16, or itself."""
+    return np.dtype(np.float32) if dtype in TYPES else dtype
+
+
+def widened(array):
+    """An array of bfloat16 in float32, without loss; any other array itself."""
+    return array.astype(np.float32) if array.dtype in TYPES else array
 
 
 def to_bits(array):

@@ -6,11 +6,14 @@ imported here.
 
 import numpy as np
 
+from minigrad.kernels.shared import bfloat16
+
 THREADS = 256  # of a block, where a kernel does not say otherwise
 # Of kernels that loop until all work is done: enough to keep a multiprocessor busy.
 _BLOCKS_PER_MULTIPROCESSOR = 16
 # cuBLAS and CUDA names of the types of a product.
 _DATA_TYPE = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+_DATA_TYPE |= dict.fromkeys(bfloat16.TYPES, 14)
 _COMPUTE_FLOAT32, _COMPUTE_TF32, _COMPUTE_FLOAT64 = 68, 77, 70
 _DEFAULT_ALGORITHM = -1
 
@@ -50,7 +53,8 @@ class Device:
         Args:
             a, b: (B, M, K) and (B, K, N), views in which either of the last two dimensions is
                 adjacent in memory.
-            output: (B, M, N), the last dimension adjacent.
+            output: (B, M, N), the last dimension adjacent; of the type of the factors, or, of those
+                in bfloat16, float32. Sums are float32 then, too.
         """
         cublas = self.cupy.cuda.cublas
         (batch, M, K), N = a.shape, b.shape[2]
@@ -60,21 +64,23 @@ class Device:
             if not accumulate:
                 output[...] = 0
             return
-        data_type = _DATA_TYPE[output.dtype]
-        compute_type = _COMPUTE_FLOAT64
-        if output.dtype == np.float32:
-            compute_type = _COMPUTE_TF32 if self.tf32 else _COMPUTE_FLOAT32
-        one, beta = np.ones(1, output.dtype), np.full(1, accumulate, output.dtype)
+        factor_type, output_type = _DATA_TYPE[a.dtype], _DATA_TYPE[output.dtype]
+        compute_type, scalar = _COMPUTE_FLOAT32, np.float32
+        if a.dtype == np.float64:
+            compute_type, scalar = _COMPUTE_FLOAT64, np.float64
+        elif a.dtype == np.float32 and self.tf32:
+            compute_type = _COMPUTE_TF32
+        one, beta = np.ones(1, scalar), np.full(1, accumulate, scalar)
         # cuBLAS counts columns first: what it takes for the output is its transpose, b.T @ a.T.
         self.cupy.cuda.cublas.gemmStridedBatchedEx(
             self.cupy.cuda.device.get_cublas_handle(),
             *(_operation(b, cublas), _operation(a, cublas)),
             *(N, M, K),
             one.ctypes.data,
-            *(b.data.ptr, data_type, _leading_dimension(b), _batch_stride(b)),
-            *(a.data.ptr, data_type, _leading_dimension(a), _batch_stride(a)),
+            *(b.data.ptr, factor_type, _leading_dimension(b), _batch_stride(b)),
+            *(a.data.ptr, factor_type, _leading_dimension(a), _batch_stride(a)),
             beta.ctypes.data,
-            *(output.data.ptr, data_type, _leading_dimension(output), _batch_stride(output)),
+            *(output.data.ptr, output_type, _leading_dimension(output), _batch_stride(output)),
             *(batch, compute_type, _DEFAULT_ALGORITHM),
         )
 

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from minigrad.kernels.shared import bfloat16
 from minigrad.kernels.shared.device import THREADS, device
 
 FOLDER = Path(__file__).resolve().parents[1]  # kernels/
+# What CUDA C calls the types of arrays.
 REAL = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+FLOAT_TYPES = tuple(REAL)
+ALL_TYPES = (*FLOAT_TYPES, *bfloat16.TYPES)
+REAL |= dict.fromkeys(bfloat16.TYPES, "bfloat16")
 # What a block gets of shared memory without asking the driver for more.
 _SHARED_BYTES_WITHOUT_ASKING = 48 * 1024
 
@@ -26,8 +31,9 @@ class Source:
 
     Args:
         path: of the file, relative to ``kernels/``.
-        kernels: names of its templates over the float type; a name with arguments in angle
-            brackets is complete.
+        kernels: names of its templates over the float type; of one with other arguments, too,
+            these stand in angle brackets behind ``Real``, the float type.
+        types: float32 and float64, unless others are named.
         constants: integers that the source uses by these names, but does not define, because the
             launches depend on them, too.
     """
@@ -38,7 +44,7 @@ class Source:
         self,
         path: str,
         *kernels: str,
-        types=tuple(REAL),
+        types=FLOAT_TYPES,
         constants: dict[str, int] | None = None,
     ):
         self.path = path
@@ -65,7 +71,7 @@ class Source:
             TypeError: an argument is no number and no array of the device.
             ValueError: an array is not C-contiguous or not aligned, which CuPy would not notice.
         """
-        real = dtype.type
+        real = bfloat16.arithmetic(dtype).type
         compiled = self._compiled.get((kernel, dtype))
         if compiled is None:
             self.compile(dtype)
@@ -82,11 +88,12 @@ class Source:
 
     def text(self) -> str:
         """The source with its own headers in it, since CuPy's cache does not know of headers."""
-        return _with_headers(FOLDER / self.path)
+        return _with_headers(FOLDER / self.path, set())
 
     def expressions(self, dtype) -> list[str]:
         """The template instances for a float type."""
-        return [name if "<" in name else f"{name}<{REAL[dtype]}>" for name in self.kernels]
+        templates = (name if "<" in name else f"{name}<Real>" for name in self.kernels)
+        return [name.replace("<Real", f"<{REAL[dtype]}") for name in templates]
 
     def compile(self, dtype) -> None:
         """Make all kernels for a float type ready to be launched."""
@@ -119,15 +126,22 @@ def _argument(value, real):
 _INCLUDE = re.compile(r'#include "([^"]+)"')
 
 
-def _with_headers(path: Path) -> str:
-    """The text of a file, each `#include "..."` replaced by that file, with line marks."""
+def _with_headers(path: Path, included: set[Path]) -> str:
+    """The text of a file, each `#include "..."` replaced by that file, with line marks.
+
+    A header is included once, as it says itself (``#pragma once``).
+    """
     name = f"kernels/{path.relative_to(FOLDER).as_posix()}"
     lines = [f'#line 1 "{name}"']
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         include = _INCLUDE.match(line)
-        if include:
-            lines.append(_with_headers((path.parent / include[1]).resolve()))
-            lines.append(f'#line {number + 1} "{name}"')
-        else:
+        header = (path.parent / include[1]).resolve() if include else None
+        if header is None:
             lines.append(line)
+        elif header in included:
+            lines.append("")
+        else:
+            included.add(header)
+            lines.append(_with_headers(header, included))
+            lines.append(f'#line {number + 1} "{name}"')
     return "\n".join(lines)

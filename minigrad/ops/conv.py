@@ -6,6 +6,8 @@ from minigrad.kernels import conv2d
 
 
 class Conv2d(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, weight, bias=None, *, stride, padding, groups, output_shape):
         window = stride, padding, groups
@@ -47,7 +49,8 @@ class Conv2dReLU(Conv2d):
 
 def _prepare(ctx, input, weight, bias, stride, padding, groups, output_shape):
     """Memory for the output (N, OH, OW, OC), and the arguments of the kernel."""
-    ctx.bfloat16 = rounds_factors(input)
+    ctx.bfloat16 = rounds_factors(ctx.backend, input)
+    input = ctx.backend.factor(input, ctx.bfloat16)
     N, OC, OH, OW = output_shape
     output = ctx.backend.empty((N, OH, OW, OC), input.dtype)
     input, weight = ctx.backend.channels_last(input), ctx.backend.contiguous(weight)

@@ -4,6 +4,8 @@ from minigrad.autograd import Function
 
 
 class Dropout(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, p, key, first):
         # The mask follows the order of the dimensions, also for images.

@@ -201,6 +201,8 @@ class Sigmoid(Function):
 
 
 class ReLU(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, inplace):
         input = ctx.backend.channels_last(input)
@@ -219,6 +221,8 @@ class ReLU(Function):
 
 
 class Cast(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, dtype):
         ctx.dtype = input.dtype

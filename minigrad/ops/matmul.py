@@ -3,7 +3,6 @@
 from minigrad.autocast import rounds_factors
 from minigrad.autograd import Function
 from minigrad.kernels import linear
-from minigrad.kernels.shared.bfloat16 import rounded_copy
 from minigrad.ops.elementwise import unbroadcast
 
 
@@ -15,7 +14,7 @@ class MatMul(Function):
         # BLAS sums in another order where a factor is transposed.
         input, other = map(ctx.backend.contiguous, (input, other))
         ctx.save_for_backward(input, other)
-        ctx.bfloat16 = rounds_factors(input)
+        ctx.bfloat16 = rounds_factors(ctx.backend, input)
         return _product(ctx, input, other)
 
     @staticmethod
@@ -39,20 +38,23 @@ class MatMul(Function):
 
 def _product(ctx, input, other):
     if ctx.bfloat16:
-        input, other = (rounded_copy(ctx.backend.contiguous(x)) for x in (input, other))
+        input, other = map(ctx.backend.rounded_to_bfloat16, (input, other))
     return ctx.backend.xp.matmul(input, other)
 
 
 class Linear(Function):
     """input (N, in) @ weight (out, in).T + bias (out,)."""
 
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, weight, bias=None):
         backend = ctx.backend
+        ctx.bfloat16 = rounds_factors(backend, input)
+        input = backend.factor(input, ctx.bfloat16)
         input, weight = backend.contiguous(input), backend.contiguous(weight)
         bias = None if bias is None else backend.contiguous(bias)
-        output = backend.empty((input.shape[0], weight.shape[0]), input.dtype)
-        ctx.bfloat16 = rounds_factors(input)
+        output = backend.empty((input.shape[0], weight.shape[0]), weight.dtype)
         backend.kernels.linear.forward(input, weight, bias, output=output, bfloat16=ctx.bfloat16)
         ctx.save_for_backward(input, weight)
         return output

@@ -4,6 +4,8 @@ from minigrad.autograd import Function
 
 
 class LocalResponseNorm(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, size, alpha, beta, k):
         input = ctx.backend.channels_last(input)
@@ -26,6 +28,8 @@ class LocalResponseNorm(Function):
 
 class LocalResponseNormMaxPool2d(Function):
     """max_pool2d(local_response_norm(...)): the array between is neither written nor kept."""
+
+    takes_bfloat16 = True
 
     @staticmethod
     def forward(ctx, input, *, size, alpha, beta, k, kernel_size, stride, padding, output_shape):

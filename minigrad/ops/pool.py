@@ -3,9 +3,12 @@
 import numpy as np
 
 from minigrad.autograd import Function
+from minigrad.kernels.shared import bfloat16
 
 
 class MaxPool2d(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, kernel_size, stride, padding, output_shape):
         window = kernel_size, stride, padding
@@ -30,6 +33,8 @@ class MaxPool2d(Function):
 
 
 class AvgPool2d(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, kernel_size, stride, padding, output_shape):
         window = kernel_size, stride, padding
@@ -60,8 +65,11 @@ def window_sizes(size, kernel_size, stride, padding, count, *, count_include_pad
 
 
 def averaging_matrix(size, count, dtype):
-    """(count, size): row i is the mean over the i-th window of adaptive average pooling."""
-    weights = np.zeros((count, size), dtype)
+    """(count, size): row i is the mean over the i-th window of adaptive average pooling.
+
+    `dtype` is that of the images.
+    """
+    weights = np.zeros((count, size), bfloat16.arithmetic(dtype))
     for i in range(count):
         start, end = i * size // count, -(-(i + 1) * size // count)
         weights[i, start:end] = 1 / (end - start)

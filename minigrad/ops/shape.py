@@ -5,6 +5,8 @@ from minigrad.autograd import Function
 
 
 class Reshape(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, shape):
         ctx.shape = input.shape
@@ -16,6 +18,8 @@ class Reshape(Function):
 
 
 class Permute(Function):
+    takes_bfloat16 = True
+
     @staticmethod
     def forward(ctx, input, *, dims):
         ctx.dims = dims

@@ -15,6 +15,7 @@ from alexnet.run.checkpoint import LAST
 from alexnet.run.folder import precisions
 from minigrad import BackendError, io
 from minigrad.kernels.shared import bfloat16 as bf16
+from minigrad.kernels.shared.device import device
 from tests.alexnet.runs import STEPS_PER_EPOCH, assert_same_run, resume, rows_of
 from tests.bfloat16 import is_on
 
@@ -87,10 +88,30 @@ def test_validation_has_the_precision_of_the_run(run):
     assert abs(losses[1] - losses[0]) > 1e-5 * losses[0]
 
 
-def test_a_run_in_bf16_is_not_continued_on_the_gpu(stopped_run, error_of):
-    code, message = error_of(resume, stopped_run, "--backend", "cuda")
-    assert code == 2
-    assert message == "bf16 is a precision of the CPU; the GPU has float32 and tf32"
+def test_a_run_in_bf16_is_continued_on_the_gpu(run, stopped_run, cuda, capsys):
+    """Its losses are those of the CPU, as far as the digits of images in bfloat16 reach."""
+    assert resume(stopped_run, "--backend", "cuda") == 0
+    told = capsys.readouterr().err
+    assert "On cuda (" in told and "products in bf16" in told
+    for row, expected in zip(rows_of(stopped_run), rows_of(run), strict=True):
+        for name in ("train_loss", "val_loss"):
+            assert row[name] == pytest.approx(expected[name], rel=0.02)
+    arrays = io.load(stopped_run / LAST)[0]
+    floats = {array.dtype for array in arrays.values() if array.dtype.kind not in "iub"}
+    assert floats == {np.dtype(np.float32)}
+
+
+def test_a_gpu_without_tensor_cores(stopped_run, cuda, error_of, monkeypatch):
+    monkeypatch.setattr(device, "has_tensor_cores", False)
+    for command in (
+        lambda: error_of(resume, stopped_run, "--backend", "cuda"),
+        lambda: error_of(
+            evaluate.main, [str(stopped_run), "--precision", "bf16", "--backend", "cuda"]
+        ),
+    ):
+        code, message = command()
+        assert code == 8
+        assert message.startswith("bfloat16 needs a GPU of compute capability 8.0 or later")
 
 
 def test_a_processor_without_the_instructions(start, error_of, stopped_run, tmp_path, monkeypatch):
@@ -174,8 +195,11 @@ def test_other_precisions(run, monkeypatch):
         alexnet.load(run, precision="bf16")
 
 
-def test_a_network_on_the_gpu_has_no_bf16(run, cuda, error_of):
-    code, message = error_of(evaluate.main, [str(run), "--precision", "bf16", "--backend", "cuda"])
-    assert (code, message) == (2, "bf16 is a precision of the CPU; the GPU has float32 and tf32")
-    with pytest.raises(UsageError, match=f"^{message}$"):
-        alexnet.load(run, precision="bf16", backend="cuda")
+def test_a_network_on_the_gpu(run, cuda):
+    """Its loss is that of the CPU, as far as the digits of images in bfloat16 reach."""
+    on_cpu, on_gpu = (
+        Trained(run / LAST, precision="bf16", backend=name).evaluate() for name in ("cpu", "cuda")
+    )
+    assert on_gpu.title == on_cpu.title
+    assert on_gpu.mean_loss != on_cpu.mean_loss
+    assert on_gpu.mean_loss == pytest.approx(on_cpu.mean_loss, rel=0.01)

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from alexnet.inference.layers import layer_costs
 from alexnet.model import AlexNet, AlexNetOWT
-from alexnet.precision import CPU_PRECISIONS
+from alexnet.precision import INFERENCE_PRECISIONS
 from benchmarks import budget, layers, machine, passes, peer, picture
 from benchmarks.passes import FORWARD, INPUT, WEIGHT
 from benchmarks.timing import Sample
@@ -166,7 +166,9 @@ def test_rounding_shows_in_products_alone():
     for layer in walked:
         if layer.name in ("conv1", "relu1", "norm1", "fc8"):
             grad_output = np.ones(layer.output_shape, np.float32)
-            sides = [passes.Ours(layer, grad_output, p).run(FORWARD)[1][0] for p in CPU_PRECISIONS]
+            sides = [
+                passes.Ours(layer, grad_output, p).run(FORWARD)[1][0] for p in INFERENCE_PRECISIONS
+            ]
             assert (sides[0] == sides[1]).all() == (layer.name in ("relu1", "norm1"))
 
 
@@ -198,7 +200,7 @@ def test_the_whole_step_in_bfloat16(quick, monkeypatch):
     monkeypatch.setattr(bfloat16, "SUPPORTED", True)
     images = np.random.default_rng(0).standard_normal((2, 3, 227, 227), np.float32)
     learned = []
-    for of_products in CPU_PRECISIONS:
+    for of_products in INFERENCE_PRECISIONS:
         manual_seed(0)
         model = layers.ARCHITECTURES["alexnet"](init="torch")
         budget.whole_step(model, images, 1, of_products)

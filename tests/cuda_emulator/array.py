@@ -6,6 +6,8 @@ and single elements are 0-d arrays that stay on the device.
 
 import numpy as np
 
+from minigrad.kernels.shared.bfloat16 import TYPES
+
 from . import memory, signatures, streams
 from .accesses import Operation, block_of
 from .memory import DeviceBlock
@@ -30,7 +32,7 @@ class Flags:
 def empty(shape, dtype=float, order="C"):
     """Memory from the pool, full of NaN or of whatever all bits set means."""
     dtype = np.dtype(dtype)
-    if dtype.kind not in "biufc" or dtype.byteorder == ">":
+    if (dtype.kind not in "biufc" and dtype not in TYPES) or dtype.byteorder == ">":
         raise ValueError(f"Unsupported dtype {dtype}")
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if any(length < 0 for length in shape):

@@ -8,6 +8,7 @@ import ctypes
 import types
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 from . import memory
 from .accesses import Operation
@@ -18,6 +19,7 @@ CUBLAS_OP_N = 0
 CUBLAS_OP_T = 1
 CUDA_R_32F = 0
 CUDA_R_64F = 1
+CUDA_R_16BF = 14
 CUBLAS_COMPUTE_32F = 68
 CUBLAS_COMPUTE_64F = 70
 CUBLAS_COMPUTE_32F_FAST_TF32 = 77
@@ -25,7 +27,11 @@ CUBLAS_GEMM_DEFAULT = -1
 CUBLAS_POINTER_MODE_HOST = 0
 CUBLAS_POINTER_MODE_DEVICE = 1
 
-DTYPES = {CUDA_R_32F: np.dtype(np.float32), CUDA_R_64F: np.dtype(np.float64)}
+DTYPES = {
+    CUDA_R_32F: np.dtype(np.float32),
+    CUDA_R_64F: np.dtype(np.float64),
+    CUDA_R_16BF: np.dtype(bfloat16),
+}
 COMPUTE_DTYPES = {
     CUBLAS_COMPUTE_32F: np.dtype(np.float32),
     CUBLAS_COMPUTE_32F_FAST_TF32: np.dtype(np.float32),
@@ -49,7 +55,9 @@ def gemmStridedBatchedEx(
     if computeType not in COMPUTE_DTYPES:
         raise CUBLASError(f"CUBLAS_STATUS_NOT_SUPPORTED: computeType {computeType}")
     dtype = COMPUTE_DTYPES[computeType]
-    if any(DTYPES.get(given) != dtype for given in (Atype, Btype, Ctype)):
+    given = [DTYPES.get(type) for type in (Atype, Btype, Ctype)]
+    in_bfloat16 = computeType == CUBLAS_COMPUTE_32F and given[:2] == [DTYPES[CUDA_R_16BF]] * 2
+    if not (given == [dtype] * 3 or (in_bfloat16 and given[2] in (dtype, given[0]))):
         raise CUBLASError("CUBLAS_STATUS_NOT_SUPPORTED: types of A, B, C and computeType")
     if algo != CUBLAS_GEMM_DEFAULT:
         raise CUBLASError(f"CUBLAS_STATUS_NOT_SUPPORTED: algo {algo}")
@@ -61,9 +69,9 @@ def gemmStridedBatchedEx(
         return
     scale, scale_c = _host_scalar(alpha, dtype), _host_scalar(beta, dtype)
     operation = Operation("gemmStridedBatchedEx")
-    a = _matrices(operation, "A", A, dtype, *_stored(transa, m, k), lda, strideA, batchCount)
-    b = _matrices(operation, "B", B, dtype, *_stored(transb, k, n), ldb, strideB, batchCount)
-    c = _matrices(operation, "C", C, dtype, m, n, ldc, strideC, batchCount)
+    a = _matrices(operation, "A", A, given[0], *_stored(transa, m, k), lda, strideA, batchCount)
+    b = _matrices(operation, "B", B, given[1], *_stored(transb, k, n), ldb, strideB, batchCount)
+    c = _matrices(operation, "C", C, given[2], m, n, ldc, strideC, batchCount)
     # One after the other, or side by side in the columns of one larger matrix.
     behind = strideC >= ldc * (n - 1) + m
     beside = strideC >= m and strideC * (batchCount - 1) + m <= ldc
@@ -73,9 +81,9 @@ def gemmStridedBatchedEx(
     b = b.swapaxes(1, 2) if transb == CUBLAS_OP_T else b
     if computeType == CUBLAS_COMPUTE_32F_FAST_TF32:
         a, b = round_to_tf32(a), round_to_tf32(b)
-    product = scale * np.matmul(a, b)
+    product = scale * np.matmul(a.astype(dtype), b.astype(dtype))
     # beta = 0 means that C is not read: it may hold NaN.
-    c[...] = product if scale_c == 0 else product + scale_c * c
+    c[...] = product if scale_c == 0 else product + scale_c * c.astype(dtype)
 
 
 def round_to_tf32(values):

@@ -78,8 +78,8 @@ class Parameter:
     def accepts(self, dtype):
         if self.kind == "v":
             return True
-        if self.kind == "s":
-            return self.is_pointer or dtype.itemsize == self.size
+        if self.kind == "s":  # NumPy's "void": records, and types that others add, as bfloat16
+            return dtype.kind == "V" and dtype.itemsize == self.size
         return dtype.kind == self.kind and dtype.itemsize == self.size
 
 

@@ -8,22 +8,74 @@ __device__ inline unsigned to_tf32(float x) {
     return finite ? (bits + 0x1000u) & 0xffffe000u : bits;
 }
 
-// mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32: d += a b, by a whole warp.
-__device__ inline void mma_tf32(
-    float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
-    emulator::Location where = emulator::Location::here()
+// mma.sync by a whole warp: what all its lanes bring is multiplied at once.
+__device__ inline void multiply_fragments(
+    float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2], emulator::Combine multiply,
+    emulator::Location where
 ) {
     using Slot = emulator::TensorCoreSlot;
     const Slot mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, {d[0], d[1], d[2], d[3]}};
-    const void* slots = emulator::exchange(
-        0xffffffffu, &mine, sizeof mine, emulator::multiply_fragments, false, where
-    );
+    const void* slots = emulator::exchange(0xffffffffu, &mine, sizeof mine, multiply, false, where);
     if (emulator::existing_lanes() != 0xffffffffu) {
         emulator::trap("mma.sync by a warp of fewer than 32 lanes", where);
     }
     const Slot& result = static_cast<const Slot*>(slots)[emulator::lane()];
     for (int i = 0; i < 4; i++) {
         d[i] = result.d[i];
+    }
+}
+
+// mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32: d += a b.
+__device__ inline void mma_tf32(
+    float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
+    emulator::Location where = emulator::Location::here()
+) {
+    multiply_fragments(d, a, b, emulator::multiply_tf32, where);
+}
+
+// cvt.rn.bf16.f32: the upper 16 bits, to nearest, ties to even; every NaN becomes the same one.
+__device__ inline unsigned short to_bfloat16(float x) {
+    const unsigned bits = __float_as_uint(x);
+    if (x != x) {
+        return 0x7fff;
+    }
+    return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+}
+
+// mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32: d += a b.
+__device__ inline void mma_bfloat16(
+    float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],
+    emulator::Location where = emulator::Location::here()
+) {
+    multiply_fragments(d, a, b, emulator::multiply_bfloat16, where);
+}
+
+// ldmatrix.sync.aligned.m8n8.x2 or .x4, .trans or not.
+template <int COUNT, bool TRANSPOSED>
+__device__ inline void load_matrices(
+    unsigned* fragments, const void* row, emulator::Location where = emulator::Location::here()
+) {
+    static_assert(COUNT == 2 || COUNT == 4, "ldmatrix loads 2 or 4 matrices here");
+    const unsigned lane = emulator::lane();
+    // Of two matrices the other lanes' addresses are not read.
+    if (lane < 8 * COUNT && reinterpret_cast<uintptr_t>(row) % 16 != 0) {
+        emulator::trap("misaligned address in ldmatrix", where);
+    }
+    const void* slots = emulator::exchange(0xffffffffu, &row, sizeof row, nullptr, false, where);
+    if (emulator::existing_lanes() != 0xffffffffu) {
+        emulator::trap("ldmatrix by a warp of fewer than 32 lanes", where);
+    }
+    const unsigned g = lane / 4, q = lane % 4;
+    for (int i = 0; i < COUNT; i++) {
+        const auto rows = static_cast<const char* const*>(slots) + 8 * i;
+        char bytes[4];
+        if (TRANSPOSED) {
+            memcpy(bytes, rows[2 * q] + 2 * g, 2);
+            memcpy(bytes + 2, rows[2 * q + 1] + 2 * g, 2);
+        } else {
+            memcpy(bytes, rows[g] + 4 * q, 4);
+        }
+        memcpy(&fragments[i], bytes, 4);
     }
 }
 

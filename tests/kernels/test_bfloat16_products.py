@@ -239,5 +239,5 @@ def test_only_float32_on_the_cpu(name, cuda):
         call(cpu, np.ones(1))
     with pytest.raises(TypeError, match="only float32 arrays are rounded to bfloat16, got float64"):
         call(reference, np.ones(1))
-    with pytest.raises(TypeError, match="bfloat16=True is for the CPU, got "):
+    with pytest.raises(TypeError, match="bfloat16=True is not for arrays of float32 on a GPU"):
         call(gpu, cuda.asarray(np.ones(1, np.float32)))

@@ -56,12 +56,14 @@ unsigned lane();
 // The lanes that the calling thread's warp has: fewer than 32 at the end of an odd block.
 unsigned existing_lanes();
 
-// One product on the tensor cores, as one lane brings it and takes it (fragments of m16n8k8).
+// One product on the tensor cores, as one lane brings it and takes it: the fragments of m16n8k8 for
+// TF32, and of m16n8k16 for bfloat16.
 struct TensorCoreSlot {
     unsigned a[4], b[2];
     float d[4];
 };
-void multiply_fragments(void* slots);
+void multiply_tf32(void* slots);
+void multiply_bfloat16(void* slots);
 
 // ---- shared memory ----
 // One declaration of a shared array. Its memory is made, and filled with NaN, when a block comes

@@ -1,5 +1,6 @@
-// mma.m16n8k8 for TF32: D[16][8] += A[16][8] B[8][8], spread over the 32 lanes of a warp as the PTX
-// ISA says ("Matrix Fragments for mma.m16n8k8"): lanes are eight groups of four members.
+// mma.m16n8k8 for TF32, mma.m16n8k16 for bfloat16: D[16][8] += A[16][K] B[K][8], spread over the 32
+// lanes of a warp as the PTX ISA says ("Matrix Fragments for mma.m16n8k8", "... mma.m16n8k16"):
+// lanes are eight groups of four members.
 //
 // Tensor cores do not round to nearest. They add a block of products and the sum so far at once:
 // the products are exact; all addends are shifted to the exponent of the largest, and what falls
@@ -20,13 +21,17 @@ namespace emulator {
 
 namespace {
 
-// The tensor core reads the upper 19 bits of a register.
-double tf32(unsigned bits) {
-    bits &= 0xffffe000u;
+double number_of(unsigned bits) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
 }
+
+// The tensor core reads the upper 19 bits of a register.
+double tf32(unsigned bits, int) { return number_of(bits & 0xffffe000u); }
+
+// One of the two in a register.
+double bfloat16(unsigned bits, int position) { return number_of(bits >> 16 * position << 16); }
 
 constexpr int BLOCK = 4;  // products that are added at once
 constexpr int BITS = 24;  // of a float32, with the leading one
@@ -67,27 +72,31 @@ float add_block(float sum, const double* products) {
     return cut_to_float(static_cast<double>(units) * unit);
 }
 
-}  // namespace
-
-void multiply_fragments(void* memory) {
+// D += A B for fragments with PER_REGISTER numbers in a register, which are neighbors in the sum.
+template <int PER_REGISTER>
+void multiply(void* memory, double (*number)(unsigned bits, int position)) {
+    constexpr int K = 8 * PER_REGISTER;
     auto* slots = static_cast<TensorCoreSlot*>(memory);
-    double a[16][8];
-    double b[8][8];
+    double a[16][K];
+    double b[K][8];
     for (int lane = 0; lane < 32; lane++) {
         const int group = lane / 4;
         const int member = lane % 4;
-        for (int i = 0; i < 4; i++) {
-            a[group + i % 2 * 8][member + i / 2 * 4] = tf32(slots[lane].a[i]);
-        }
-        for (int i = 0; i < 2; i++) {
-            b[member + i * 4][group] = tf32(slots[lane].b[i]);
+        for (int p = 0; p < PER_REGISTER; p++) {
+            const int first = member * PER_REGISTER + p;
+            for (int i = 0; i < 4; i++) {
+                a[group + i % 2 * 8][first + i / 2 * K / 2] = number(slots[lane].a[i], p);
+            }
+            for (int i = 0; i < 2; i++) {
+                b[first + i * K / 2][group] = number(slots[lane].b[i], p);
+            }
         }
     }
     for (int row = 0; row < 16; row++) {
         for (int column = 0; column < 8; column++) {
             const int lane = row % 8 * 4 + column / 2;
             float& d = slots[lane].d[row / 8 * 2 + column % 2];
-            for (int first = 0; first < 8; first += BLOCK) {
+            for (int first = 0; first < K; first += BLOCK) {
                 double products[BLOCK];
                 for (int i = 0; i < BLOCK; i++) {
                     products[i] = a[row][first + i] * b[first + i][column];
@@ -97,5 +106,11 @@ void multiply_fragments(void* memory) {
         }
     }
 }
+
+}  // namespace
+
+void multiply_tf32(void* slots) { multiply<1>(slots, tf32); }
+
+void multiply_bfloat16(void* slots) { multiply<2>(slots, bfloat16); }
 
 }  // namespace emulator

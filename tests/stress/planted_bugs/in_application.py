@@ -40,11 +40,11 @@ FAULTS = [
         PRECISION + "validation",
     ),
     Fault(
-        "bf16: the GPU is found unable only in the first step",
+        "bf16: a GPU is found unable only in the first step",
         "alexnet/precision.py",
-        'if precision == "bf16" and backend == "cuda":',
-        "if False:",
-        PRECISION + "continued_on_the_gpu",
+        "backend.get(device).require_bfloat16()",
+        'backend.get("cpu").require_bfloat16()',
+        PRECISION + "without_tensor_cores",
     ),
     Fault(
         "bf16: the processor is found unable only in the first step",
