@@ -1,20 +1,21 @@
 """The precision of products, as commands name it. All else is float32."""
 
-from minigrad import autocast, backend
+from minigrad import autocast
+from minigrad.backend import Backend
 
 PRECISIONS = ("float32", "tf32", "bf16")
 # What a trained network can be used in, on every device.
 INFERENCE_PRECISIONS = ("float32", "bf16")
 
 
-def require_available(precision: str, device: str) -> None:
-    """Raise unless products can have this precision on a device, "cpu" or "cuda".
+def require_available(precision: str, device: Backend) -> None:
+    """Raise unless products can have this precision on a device.
 
     Raises:
-        BackendError: there is no such device, or it lacks the instructions.
+        BackendError: it lacks the instructions.
     """
     if precision == "bf16":
-        backend.get(device).require_bfloat16()
+        device.require_bfloat16()
 
 
 def products_in(precision: str) -> autocast:

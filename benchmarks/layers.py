@@ -19,7 +19,7 @@ from benchmarks.passes import FORWARD, INPUT, Layer, Ours, Torch, walk
 from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save, writable
 from benchmarks.timing import Sample, interleaved
-from minigrad import nn
+from minigrad import backend, nn
 from minigrad.kernels.shared.bfloat16 import round_to_bfloat16
 
 # Sums of thousands of float32 products in another order; a wrong kernel is off by its size.
@@ -279,7 +279,7 @@ def _run(argv: list[str] | None) -> int:
     layers = _chosen_layers(parser, arguments, model)
     precisions = tuple(dict.fromkeys(arguments.precision))
     for of_products in precisions:
-        require_available(of_products, "cpu")
+        require_available(of_products, backend.get("cpu"))
 
     torch = peer.import_torch()
     about = machine.introduce(peer.versions(torch))

@@ -20,6 +20,7 @@ from benchmarks.precision import BF16, FLOAT32
 from benchmarks.report import add_json_option, save
 from benchmarks.runtimes import RUNTIMES
 from benchmarks.timing import Sample, interleaved, interval, ratio
+from minigrad import backend
 
 SCORE_TOLERANCE = 1e-4
 # Where two pixels are nearly equal or an activation is nearly zero, rounding decides, and a
@@ -218,7 +219,7 @@ def _run(argv: list[str] | None) -> int:
     arguments = _parser().parse_args(argv)
     precisions = tuple(dict.fromkeys(arguments.precision))
     for of_products in precisions:
-        require_available(of_products, "cpu")
+        require_available(of_products, backend.get("cpu"))
 
     torch = peer.import_torch()
     peers = _peers(arguments, precisions, torch is not None)

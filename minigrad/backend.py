@@ -149,6 +149,13 @@ class Backend:
         """
         return array
 
+    def host_empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An uninitialized array of NumPy, from which `transfer` copies without another copy.
+
+        Any thread may call it.
+        """
+        return np.empty(shape, dtype)
+
     def asarray(self, array: Any) -> Any:
         """A NumPy array copied to this device; on the CPU, the array itself."""
         return self.xp.asarray(array)
@@ -275,6 +282,9 @@ class CudaBackend(Backend):
             values[:-distance] += xp.where(is_pair, values[distance:], values.dtype.type(0))
             distance *= 2
         total.reshape(-1)[positions[rank == 0]] += values[rank == 0]
+
+    def host_empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        return self._transfers.host_empty(shape, dtype)
 
     def transfer(self, array: np.ndarray) -> contextlib.AbstractContextManager:
         return self._transfers.begin(array)

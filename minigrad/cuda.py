@@ -4,7 +4,10 @@ CuPy is imported only here, by `connect` and `import_nccl`.
 """
 
 import importlib
+import math
+import threading
 import warnings
+import weakref
 from types import ModuleType
 from typing import Any
 
@@ -99,62 +102,110 @@ def _version(number: int) -> str:
 
 
 class Transfers:
-    """Copies to the GPU on a separate stream.
+    """Copies to the GPU on a separate stream, from pinned memory, which it reads without the host.
 
-    An array is first copied to pinned memory, which the device reads without the host. A pair of
-    pinned and device memory is reused once the computation is done with it.
+    Whoever fills an array for the GPU gets it in pinned memory from `host_empty`, in any thread; an
+    array from elsewhere is first copied there. Both kinds of memory are reused: pinned memory when
+    its array is gone and has been copied, memory of the device when the computation is done with
+    it.
     """
 
     def __init__(self, cupy: ModuleType):
         self.cupy = cupy
         self.stream = cupy.cuda.Stream(non_blocking=True)
-        self.all: list[_Staging] = []
-        self.free: list[_Staging] = []
+        self._device = cupy.cuda.Device()
+        self._lock = threading.Lock()
+        self._pinned: list[_Pinned] = []  # that no array has
+        self._given: dict[int, _Pinned] = {}  # by address
+        # None is ever freed: a transfer that nobody waited for may still be writing.
+        self._targets: list[_Target] = []
+        self._free_targets: list[_Target] = []
+
+    def host_empty(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An uninitialized array in pinned memory."""
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
+        with self._lock:
+            fitting = [pinned for pinned in self._pinned if pinned.bytes.size >= size]
+            found = min(fitting, key=lambda pinned: pinned.bytes.size, default=None)
+            if found is not None:
+                self._pinned.remove(found)
+        with self._device:  # which other threads have not chosen
+            if found is None:
+                found = _Pinned(self.cupy, max(size, 1))
+            else:
+                found.copied.synchronize()
+        array = np.frombuffer(found.memory, dtype, math.prod(shape))
+        address = array.ctypes.data
+        self._given[address] = found
+        # All views of the array keep it.
+        weakref.finalize(array, self._take_back, address).atexit = False
+        return array.reshape(shape)
+
+    def _take_back(self, address: int) -> None:
+        # Without the lock, which the thread that runs this may hold.
+        self._pinned.append(self._given.pop(address))
 
     def begin(self, array: np.ndarray) -> "_Transfer":
-        fitting = [staging for staging in self.free if staging.pinned.size >= array.nbytes]
+        """Start to copy an array."""
+        pinned = self._given.get(array.ctypes.data)
+        if pinned is None or not array.flags.c_contiguous:
+            own = self.host_empty(array.shape, array.dtype)
+            np.copyto(own, array)
+            return self.begin(own)
+        fitting = [target for target in self._free_targets if target.bytes.size >= array.nbytes]
         if fitting:
-            staging = min(fitting, key=lambda staging: staging.pinned.size)
-            self.free.remove(staging)
-            staging.consumed.synchronize()
+            target = min(fitting, key=lambda target: target.bytes.size)
+            self._free_targets.remove(target)
+            self.stream.wait_event(target.consumed)
         else:
-            staging = _Staging(self.cupy, array.nbytes)
-            # Never freed: a transfer that nobody waited for may still be writing.
-            self.all.append(staging)
+            target = _Target(self.cupy, max(array.nbytes, 1))
+            self._targets.append(target)
             # The memory may come from an array that pending kernels still read.
             self.stream.wait_event(self.cupy.cuda.get_current_stream().record())
-        return _Transfer(self, staging, array)
+        return _Transfer(self, array, pinned, target)
+
+    def end(self, target: "_Target") -> None:
+        """The computation so far is the last that reads this memory."""
+        target.consumed.record(self.cupy.cuda.get_current_stream())
+        self._free_targets.append(target)
 
 
-class _Staging:
-    """Pinned memory on the host, and as much memory on the device."""
+class _Pinned:
+    """Pinned memory of the host."""
 
     def __init__(self, cupy: ModuleType, size: int):
-        memory = cupy.cuda.alloc_pinned_memory(size)
-        self.pinned = np.frombuffer(memory, np.uint8, size)
-        self.device = cupy.empty(size, np.uint8)
+        self.memory = cupy.cuda.alloc_pinned_memory(size)
+        self.bytes = np.frombuffer(self.memory, np.uint8, size)
         self.copied = cupy.cuda.Event(disable_timing=True)
+
+
+class _Target:
+    """Memory of the device."""
+
+    def __init__(self, cupy: ModuleType, size: int):
+        self.bytes = cupy.empty(size, np.uint8)
         self.consumed = cupy.cuda.Event(disable_timing=True)
 
 
 class _Transfer:
     """A copy in progress."""
 
-    def __init__(self, transfers: Transfers, staging: _Staging, array: np.ndarray):
-        self.transfers, self.staging = transfers, staging
-        self.shape, self.dtype, self.size = array.shape, array.dtype, array.nbytes
-        pinned = staging.pinned[: self.size]
-        np.copyto(pinned.view(self.dtype).reshape(self.shape), array)
-        staging.device[: self.size].set(pinned, stream=transfers.stream)
-        staging.copied.record(transfers.stream)
+    def __init__(self, transfers: Transfers, array: np.ndarray, pinned: _Pinned, target: _Target):
+        self._transfers, self._target = transfers, target
+        # Until the copy has been waited for, the array is not given back.
+        self._array = array
+        self._arrived = pinned.copied
+        target.bytes[: array.nbytes].set(pinned.bytes[: array.nbytes], stream=transfers.stream)
+        self._arrived.record(transfers.stream)
 
     def __enter__(self) -> Any:
-        self.transfers.cupy.cuda.get_current_stream().wait_event(self.staging.copied)
-        return self.staging.device[: self.size].view(self.dtype).reshape(self.shape)
+        cupy, array = self._transfers.cupy, self._array
+        cupy.cuda.get_current_stream().wait_event(self._arrived)
+        return self._target.bytes[: array.nbytes].view(array.dtype).reshape(array.shape)
 
     def __exit__(self, *error: object) -> None:
-        self.staging.consumed.record(self.transfers.cupy.cuda.get_current_stream())
-        self.transfers.free.append(self.staging)
+        self._transfers.end(self._target)
 
 
 def set_float32_matmul_precision(precision: str) -> None:

@@ -1,7 +1,7 @@
 """Batches of images, which become the network's input on its device."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,9 @@ from alexnet.data.transforms import NO_SHIFT, Place, Preprocessing, View
 from minigrad.autocast import type_of_images
 from minigrad.backend import Backend
 from minigrad.kernels.prepare_images import taps
+
+# Makes an uninitialized array of a shape and a type, as `np.empty` and `Backend.host_empty` do.
+Allocate = Callable[[tuple[int, ...], Any], np.ndarray]
 
 
 @dataclass
@@ -49,12 +52,17 @@ class Batch:
         indices: np.ndarray,
         preprocessing: Preprocessing,
         number: int = 0,
+        allocate: Allocate = np.empty,
     ) -> "Batch":
-        """A batch of N * V views, all views of an image one after the other."""
+        """A batch of N * V views, all views of an image one after the other.
+
+        Args:
+            allocate: makes the array of the images.
+        """
         pixels, flips, color_shifts, places = zip(*views)
         are_small = None not in places and len({square.shape for square in pixels}) == 1
         return cls(
-            np.stack(pixels if are_small else [view.crop for view in views]),
+            _stacked(pixels if are_small else [view.crop for view in views], allocate),
             np.array(flips, np.bool_),
             np.array(color_shifts),
             labels,
@@ -102,6 +110,14 @@ class Batch:
                     images, *map(backend.asarray, enlarging), *others, output=output
                 )
         return backend.channels_first(output)
+
+
+def _stacked(images: Sequence[np.ndarray], allocate: Allocate) -> np.ndarray:
+    """Images of one size in one array, which `np.stack` would put into new memory."""
+    stacked = allocate((len(images), *images[0].shape), images[0].dtype)
+    for i, image in enumerate(images):
+        stacked[i] = image
+    return stacked
 
 
 @dataclass

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.bad_images import Skipping
-from alexnet.data.batch import Batch, Share
+from alexnet.data.batch import Allocate, Batch, Share
 from alexnet.data.dataset import Dataset
 from alexnet.data.transforms import (
     ORDER_STREAM,
@@ -84,6 +84,8 @@ class Loader:
         parts: of a batch, which `shares` divides among the processes of a team; their sizes differ
             by one image at most, skipped images counted.
         team: whose processes share the work; each reads only what it computes.
+        allocate: makes the arrays that images are put into, such as `Backend.host_empty` of the
+            device that they go to.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Loader:
         workers: int = 2,
         parts: int = 1,
         team: Team | None = None,
+        allocate: Allocate = np.empty,
     ):
         if batch_size < 1 or workers < 0:
             raise ValueError(
@@ -120,6 +123,7 @@ class Loader:
         self.workers = workers
         self.parts = parts
         self.team = team or Team()
+        self._allocate = allocate
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -228,7 +232,12 @@ class Loader:
         if not views:
             return None
         return Batch.from_views(
-            views, self.dataset.labels[used], np.array(used), self.preprocessing, number
+            views,
+            self.dataset.labels[used],
+            np.array(used),
+            self.preprocessing,
+            number,
+            self._allocate,
         )
 
     def _views(self, epoch: int, draws: list[int]) -> Callable[[int, np.ndarray], list[View]]:

@@ -83,7 +83,7 @@ class Trained:
         if precision not in INFERENCE_PRECISIONS:
             raise UsageError(f"precision must be 'float32' or 'bf16', got {precision!r}")
         self.device = backends.get(backend)
-        require_available(precision, backend)
+        require_available(precision, self.device)
         self.precision = precision
         self.source = Path(source)
         path = find(self.source, BEST, LAST)
@@ -265,6 +265,7 @@ class Trained:
             max(1, self.batch_size // views),
             ten_views=views == 10,
             workers=self.workers,
+            allocate=self.device.host_empty,
         )
 
 

@@ -14,6 +14,7 @@ from alexnet.data.images import set_max_pixels
 from alexnet.errors import UsageError
 from alexnet.inference.layers import named_layers
 from alexnet.model import ARCHITECTURES, layer_values
+from alexnet.precision import require_available
 from alexnet.run import progress
 from alexnet.run.checkpoint import Checkpoint
 from alexnet.training import data, fine_tuning, memory_plan, processes, resources
@@ -55,6 +56,7 @@ def build_trainer(
     if settings.backend == "cuda":
         choose_gpu(team)
     device = backend.get(settings.backend)
+    require_available(settings.precision, device)
     set_float32_matmul_precision("high" if settings.precision == "tf32" else "highest")
     set_max_pixels(settings.max_pixels)
     settings = data.with_source(settings)
@@ -83,7 +85,7 @@ def build_trainer(
         preprocessing = stored.preprocessing
     else:
         preprocessing = team.from_leader(lambda: data.make_preprocessing(settings, train))
-    loaders = data.make_loaders(settings, train, validation, preprocessing, sharing)
+    loaders = data.make_loaders(settings, train, validation, preprocessing, sharing, device)
     optimizer = _build_optimizer(model, settings)
     schedule = _build_schedule(optimizer, settings, steps_per_epoch=len(loaders[0]))
     loss = TrainingLoss(

@@ -20,6 +20,7 @@ from alexnet.data.transforms import (
 from alexnet.errors import DataError, UsageError
 from alexnet.model import ARCHITECTURES
 from alexnet.training.settings import AUGMENTATIONS, Settings
+from minigrad.backend import Backend
 from minigrad.distributed import Team
 
 # The network's own size would be a waste on images as small as CIFAR's 32 pixels.
@@ -118,8 +119,13 @@ def make_loaders(
     validation: Skipping,
     preprocessing: Preprocessing,
     team: Team,
+    device: Backend,
 ) -> tuple[Loader, Loader]:
-    """Shuffled and augmented batches for training; for validation in order, as they are."""
+    """Shuffled and augmented batches for training; for validation in order, as they are.
+
+    Args:
+        device: that they go to.
+    """
     train_loader = Loader(
         train,
         preprocessing,
@@ -131,9 +137,15 @@ def make_loaders(
         workers=settings.workers,
         parts=settings.accumulate,
         team=team,
+        allocate=device.host_empty,
     )
     val_loader = Loader(
-        validation, preprocessing, settings.batch_size, workers=settings.workers, team=team
+        validation,
+        preprocessing,
+        settings.batch_size,
+        workers=settings.workers,
+        team=team,
+        allocate=device.host_empty,
     )
     return train_loader, val_loader
 

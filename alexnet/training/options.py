@@ -26,6 +26,7 @@ from alexnet.training.recipes import (
     RECIPES,
 )
 from alexnet.training.settings import NetworkOptions, Settings, options
+from minigrad import backend
 
 COMMAND = "python -m alexnet.train"
 SEVERAL = ("train_root", "val_root")  # of these a setting names one path or more
@@ -358,29 +359,28 @@ def _require_consistent(settings: Settings, cli_options: dict[str, Any], process
     if settings.nesterov and (settings.optimizer != "sgd" or not settings.momentum):
         raise UsageError("--nesterov is for --optimizer sgd with a --momentum above 0")
     if settings.class_weights == AUTO and settings.sampling == "balanced":
+        names = "--class-weights auto and --sampling balanced"
         raise UsageError(
-            "--class-weights auto and --sampling balanced, each of which makes all classes count "
-            "the same, exclude each other"
+            f"{names}, each of which makes all classes count the same, exclude each other"
         )
     if settings.lr_step and settings.lr_milestones:
         raise UsageError("--lr-step and --lr-milestones exclude each other")
     if settings.accumulate > settings.batch_size:
-        raise UsageError(
-            f"--accumulate {settings.accumulate} is more than the {settings.batch_size} "
-            "images of a batch"
-        )
+        parts, images = settings.accumulate, settings.batch_size
+        raise UsageError(f"--accumulate {parts} is more than the {images} images of a batch")
     if settings.columns == 2:
         _require_two_columns(settings, processes)
     elif settings.accumulate % processes:
-        numbers = [n for n in range(1, settings.accumulate + 1) if settings.accumulate % n == 0]
+        parts = settings.accumulate
+        numbers = [str(n) for n in range(1, parts + 1) if parts % n == 0]
         raise UsageError(
-            f"{processes} processes cannot share a batch of "
-            f"{cli.counted(settings.accumulate, 'part')} (--accumulate): start "
-            f"{', '.join(map(str, numbers))} of them, or give --accumulate {processes}"
+            f"{processes} processes cannot share a batch of {cli.counted(parts, 'part')} "
+            f"(--accumulate): start {', '.join(numbers)} of them, or give --accumulate {processes}"
         )
-    if cli_options.get("precision") == "tf32" and settings.backend == "cpu":
-        raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 and bf16")
-    require_available(settings.precision, settings.backend)
+    if settings.backend == "cpu":  # processes have not chosen their GPUs yet
+        if cli_options.get("precision") == "tf32":
+            raise UsageError("--precision tf32 is for --backend cuda: the CPU has float32 and bf16")
+        require_available(settings.precision, backend.get("cpu"))
 
 
 def _require_two_columns(settings: Settings, processes: int) -> None:

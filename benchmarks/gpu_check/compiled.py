@@ -32,7 +32,7 @@ def run(options: Options, report: Report) -> None:
     network = contestants.network(arch, options)
     batch = contestants.batch(options.batch, contestants.image_size(arch, options))
     contestants.prepare_to_count()
-    ours = Ours(network, "tf32")
+    ours = Ours(network, "bf16")
     ours.take(*batch)
     plain = Torch(torch, network, "tf32", without_norm=True)
     plain.take(*batch)

@@ -11,13 +11,12 @@ from types import ModuleType
 import numpy as np
 
 from alexnet.model import ARCHITECTURES
+from alexnet.precision import products_in
 from benchmarks import peer
 from benchmarks.gpu_check.part import Options
 from minigrad import Tensor, backend, manual_seed, nn, optim, set_float32_matmul_precision
 from minigrad import functional as F
 
-# Of this engine, by the names that `alexnet.train --precision` has for them.
-PRECISIONS = {"float32": "highest", "tf32": "high"}
 # By how much the norms of gradients may differ, as a share of the smaller one. Where two pixels are
 # nearly equal, rounding decides which gets the gradient; a wrong one is off by its size.
 TOLERANCES = {"float32": 1e-2, "tf32": 5e-2, "bf16": 0.2}
@@ -120,7 +119,7 @@ class Ours(Contestant):
 
     def __init__(self, network: nn.Module, precision: str):
         super().__init__(f"minigrad {precision}", TOLERANCES[precision])
-        self._precision = PRECISIONS[precision]
+        self._precision = precision
         self._device = backend.get("cuda")
         self._pool = self._device.xp.get_default_memory_pool()
         with self.counted():
@@ -128,12 +127,17 @@ class Ours(Contestant):
         self._optimizer = optim.SGD(self._model.parameters(), **SGD)
 
     def _take(self, images: np.ndarray, labels: np.ndarray) -> None:
-        self._images = Tensor(self._device.images(self._device.asarray(images)))
+        on_device = self._device.images(self._device.asarray(images))
+        # As `Batch.prepare` makes them.
+        self._images = Tensor(self._device.factor(on_device, self._precision == "bf16"))
         self._labels = labels
 
+    def _loss(self) -> Tensor:
+        with multiplying_in(self._precision):
+            return F.cross_entropy(self._model(self._images), self._labels)
+
     def step(self) -> None:
-        set_float32_matmul_precision(self._precision)
-        loss = F.cross_entropy(self._model(self._images), self._labels)
+        loss = self._loss()
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
@@ -142,10 +146,9 @@ class Ours(Contestant):
         self._device.xp.cuda.Device().synchronize()
 
     def gradient_norms(self) -> list[float]:
-        set_float32_matmul_precision(self._precision)
         self._model.eval()
         self._model.zero_grad()
-        F.cross_entropy(self._model(self._images), self._labels).backward()
+        self._loss().backward()
         norms = [float(np.linalg.norm(p.grad.numpy())) for p in self._model.parameters()]
         self._model.zero_grad()
         self._model.train()
@@ -280,6 +283,14 @@ class TorchGraph(Torch):
         """Of what the graph computes, which has dropout in it, and updates."""
         self.step()
         return [parameter.grad.norm().item() for parameter in self._model.parameters()]
+
+
+@contextlib.contextmanager
+def multiplying_in(precision: str) -> Iterator[None]:
+    """This engine's products within the block, by the names of `alexnet.train --precision`."""
+    set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    with products_in(precision):
+        yield
 
 
 def set_precision(torch: ModuleType, kind: str) -> None:

@@ -14,10 +14,11 @@ from alexnet.data.commands.shard_writer import WORK, FolderWriter, write_shard
 from alexnet.data.loader import Loader
 from alexnet.data.readers.shards import ShardDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
+from alexnet.precision import products_in
 from benchmarks.gpu_check import contestants
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
-from minigrad import Tensor, backend, optim, set_float32_matmul_precision
+from minigrad import Tensor, backend, optim
 from minigrad import functional as F
 
 SIZE = 256  # of the squares, in pixels: 4,096 of them are 0.8 GB
@@ -47,7 +48,6 @@ def run(options: Options, report: Report) -> None:
     """Loading and training together, training on a batch that is there already, loading alone."""
     report.result("workers", options.workers)
     report.result("batch", options.batch)
-    set_float32_matmul_precision("high")
     device = backend.get("cuda")
     arch = options.architectures[0]
     side = contestants.image_size(arch, options)
@@ -60,30 +60,33 @@ def run(options: Options, report: Report) -> None:
             augmentation=Augmentation(),
             shuffle=True,
             workers=options.workers,
+            allocate=device.host_empty,
         )
         seconds = SECONDS / 30 if options.small else SECONDS
         model = contestants.network(arch, options).to("cuda")
         optimizer = optim.SGD(model.parameters(), 1e-3, 0.9, 5e-4)
 
         def learn(images: Any, labels: np.ndarray) -> None:
-            loss = F.cross_entropy(model(Tensor(images)), labels)
+            with products_in("bf16"):
+                loss = F.cross_entropy(model(Tensor(images)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
 
-        def alone(batch: Batch) -> None:
-            batch.prepare(device)
+        def prepared(batch: Batch) -> Any:
+            with products_in("bf16"):
+                return batch.prepare(device)
 
         def together(batch: Batch) -> None:
-            learn(batch.prepare(device), batch.labels)
+            learn(prepared(batch), batch.labels)
 
         rates = {}
         first = next(_endless(loader))
-        images = first.prepare(device)
+        images = prepared(first)
         for name, batches, work in (
             ("loading and steps, as in training", sent_ahead(_endless(loader), device), together),
             ("steps, on one batch", itertools.repeat(first), lambda b: learn(images, b.labels)),
-            ("loading, onto the device", sent_ahead(_endless(loader), device), alone),
+            ("loading, onto the device", sent_ahead(_endless(loader), device), prepared),
         ):
             rates[name] = _images_a_second(batches, work, device, seconds)
             report.result("images/s", rates)
@@ -123,7 +126,7 @@ def summary(results: dict[str, Any]) -> list[str]:
     """Images a second."""
     lines = [
         f"Squares of {SIZE} pixels from prepared data in the page cache, random crops, mirroring "
-        f"and color noise, batch {results['batch']}, {results['workers']} workers, TF32."
+        f"and color noise, batch {results['batch']}, {results['workers']} workers, bfloat16."
     ]
     rows = [[name, f"{rate:.0f}"] for name, rate in results["images/s"].items()]
     return lines + table(["", "images/s"], rows)

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from alexnet.inference.layers import steps
+from alexnet.precision import PRECISIONS
 from benchmarks import peer
 from benchmarks.gpu_check import contestants
-from benchmarks.gpu_check.contestants import PRECISIONS, set_precision
+from benchmarks.gpu_check.contestants import multiplying_in, set_precision
 from benchmarks.gpu_check.gpu_clock import GpuClock
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
 from benchmarks.passes import Layer, walk
 from benchmarks.timing import interleaved
-from minigrad import Tensor, backend, nn, set_float32_matmul_precision
+from minigrad import Tensor, backend, nn
 
 PASSES = ("forward", "backward")
 FORMATS = ("contiguous", "channels-last")  # of PyTorch
@@ -115,10 +116,11 @@ def _time_unit(
     torch: ModuleType | None,
     options: Options,
 ) -> list[dict[str, Any]]:
-    # Without products there is one precision.
+    # Without products TF32 is float32, and so is bfloat16 where there are no images.
     has_products = any(list(layer.module.parameters()) for layer in unit.layers)
+    timed = PRECISIONS if has_products else ("float32", *["bf16"] * (unit.input.ndim == 4))
     entrants: dict[str, dict[str, Callable[[], list[Callable]]]] = {}
-    for precision in PRECISIONS if has_products else ("float32",):
+    for precision in timed:
         entrants[f"minigrad {precision}"] = _ours(unit, grad_output, precision, options.calls)
         for order in FORMATS if torch else ():
             entrants[f"PyTorch {precision}, {order}"] = _torch(
@@ -145,17 +147,25 @@ def _ours(
     device = backend.get("cuda")
     modules = [layer.module for layer in unit.layers]
     module = nn.Fused(*modules) if len(modules) == 2 else modules[0]
-    input = Tensor(device.images(device.asarray(unit.input)), requires_grad=unit.input_learns)
-    gradient = Tensor(device.images(device.asarray(grad_output)))
+    images = device.images(device.asarray(unit.input))
+    if images.ndim == 4:
+        images = device.factor(images, precision == "bf16")
+    input = Tensor(images)
+    input.requires_grad = unit.input_learns
+
+    def output() -> Tensor:
+        with multiplying_in(precision):
+            return module(input)
+
+    of_output = device.images(device.asarray(grad_output)).astype(output().dtype)
+    gradient = Tensor(of_output)
 
     def forward() -> list[Callable]:
-        set_float32_matmul_precision(PRECISIONS[precision])
-        return [lambda: module(input)] * calls
+        return [output] * calls
 
     def backward() -> list[Callable]:
         """A graph serves for one backward pass, so there are as many graphs as calls."""
-        set_float32_matmul_precision(PRECISIONS[precision])
-        outputs = [module(input) for _ in range(calls)]
+        outputs = [output() for _ in range(calls)]
 
         def one() -> None:
             for leaf in (input, *module.parameters()):
@@ -179,17 +189,25 @@ def _torch(
             array.to(memory_format=torch.channels_last) if array.ndim == 4 else array
             for array in (input, gradient)
         )
+    in_bfloat16 = precision == "bf16"
+    if in_bfloat16 and input.ndim == 4:
+        input = input.to(torch.bfloat16)
     input = input.detach().requires_grad_(unit.input_learns)
     leaves = [*([input] if unit.input_learns else []), *module.parameters()]
 
+    def output() -> Any:
+        with torch.autocast("cuda", torch.bfloat16, enabled=in_bfloat16):
+            return module(input)
+
     def forward() -> list[Callable]:
         set_precision(torch, precision)
-        return [lambda: module(input)] * calls
+        return [output] * calls
 
     def backward() -> list[Callable]:
         set_precision(torch, precision)
-        output = module(input)
-        return [lambda: torch.autograd.grad(output, leaves, gradient, retain_graph=True)] * calls
+        result = output()
+        of_result = gradient.to(result.dtype)
+        return [lambda: torch.autograd.grad(result, leaves, of_result, retain_graph=True)] * calls
 
     return {"forward": forward, "backward": backward}
 
@@ -198,7 +216,7 @@ def summary(results: dict[str, Any]) -> list[str]:
     """A row for each pass of each layer; PyTorch in its better memory format."""
     lines = [
         f"Medians in ms. A copy moves {results['copy GB/s']:.0f} GB/s, read and written. Layers "
-        "without products are the same in both precisions, and are timed once."
+        "without products are the same in TF32 as in float32, and are timed once."
     ]
     for title, rows in results.items():
         if title != "copy GB/s":

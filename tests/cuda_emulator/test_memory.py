@@ -156,9 +156,9 @@ def test_a_test_may_use_the_memory_of_a_copy_that_the_one_before_did_not_wait_fo
     with connected_cuda(request.config) as cuda:
         cuda.xp.get_default_memory_pool().free_all_blocks()
         cuda.transfer(images)
-        (staging,) = cuda._transfers.all
-        address = staging.device.data.ptr
-    del cuda, staging
+        (target,) = cuda._transfers._targets
+        address = target.bytes.data.ptr
+    del cuda, target
     gc.collect()
     with connected_cuda(request.config) as cuda:
         assert cuda.empty(images.shape, np.uint8).data.ptr == address

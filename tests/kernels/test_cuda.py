@@ -3,6 +3,7 @@
 import gc
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -337,6 +338,41 @@ def test_transfers_under_way_do_not_share_memory(cuda, rng):
         for transfer, array in zip(transfers, arrays):
             with transfer as sent:
                 assert np.array_equal(cuda.asnumpy(sent), array)
+
+
+def test_what_is_filled_for_the_gpu_is_not_copied_on_the_host(cuda, rng, monkeypatch):
+    """And its memory is used again when the array is gone, not before."""
+    cupy, made = cuda.xp, []
+    alloc = cupy.cuda.alloc_pinned_memory
+    monkeypatch.setattr(
+        cupy.cuda, "alloc_pinned_memory", lambda size: made.append(size) or alloc(size)
+    )
+    for turn in range(3):
+        array = cuda.host_empty((4, 5), np.float32)
+        array[...] = turn
+        with cuda.transfer(array[:3]) as sent:
+            del array
+            gc.collect()
+            other = cuda.host_empty((2,), np.uint8)  # while the first is on its way
+            other[...] = 255
+            assert cuda.asnumpy(sent).tolist() == [[turn] * 5] * 3
+        del other, sent
+    gc.collect()
+    assert made == [80, 2]
+
+
+def test_memory_for_the_gpu_from_several_threads(cuda, rng):
+    """As workers of a loader fill it, and some of it is never sent."""
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            arrays = list(threads.map(lambda n: cuda.host_empty((n,), np.uint8), range(1, 30)))
+            for n, array in enumerate(arrays):
+                array[...] = n
+            assert len({array.ctypes.data for array in arrays}) == len(arrays)
+            for array in arrays[::2]:
+                with cuda.transfer(array) as sent:
+                    assert np.array_equal(cuda.asnumpy(sent), array)
+            del arrays, array
 
 
 def test_to_and_back(cuda, rng):

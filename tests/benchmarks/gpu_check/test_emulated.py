@@ -49,12 +49,14 @@ def test_every_part(tmp_path, torch):
     assert {"date", "cupy", "torch", "numpy", "python", "command"} <= set(about)
     # What each part is there for.
     for text in (
-        "All 15 CUDA sources compiled in",  # smoke
+        "All 16 CUDA sources compiled in",  # smoke
         "| GPU, tf32 |",
+        "| GPU, bf16 |",
         "| alexnet, batch 1 |",  # steps
         "| PyTorch bf16, no norm |",
         "| alexnet, batch 1, minigrad tf32: ",  # kernels
-        "| weight_gradient<64, ",
+        "| alexnet, batch 1, minigrad bf16: ",
+        "| weight_gradient<bfloat16, ",
         "passed.",  # tests
         "| conv1+relu1 forward |",  # layers
         "| norm2+pool2 backward |",
