@@ -25,6 +25,14 @@ def backward(grad_output, *, grad_bias):
     grad_bias[...] = sums.sum(axis=0)
 
 
+def backward_relu(grad_output, output, *, grad_input, grad_bias):
+    arrays = {"grad_output": grad_output, "output": output, "grad_input": grad_input}
+    check_bias("bias.backward_relu", {**arrays, "grad_bias": grad_bias})
+    sums = np.zeros((_PARTS, grad_bias.size))
+    _mask_and_sum_parts(*map(rows, arrays.values()), sums)
+    grad_bias[...] = sums.sum(axis=0)
+
+
 @parallel_jit
 def _forward(input, bias, output):
     P, C = input.shape
@@ -42,3 +50,16 @@ def _sum_parts(rows, sums):
             row = rows[p]
             for c in range(row.size):
                 total[c] += np.float64(row[c])
+
+
+@parallel_jit
+def _mask_and_sum_parts(grad_output, output, grad_input, sums):
+    parts, zero = sums.shape[0], output.dtype.type(0)
+    for part in prange(parts):
+        total = sums[part]
+        for p in range(part * output.shape[0] // parts, (part + 1) * output.shape[0] // parts):
+            y, dy, dx = output[p], grad_output[p], grad_input[p]
+            for c in range(y.size):
+                dx[c] = zero if y[c] <= zero else dy[c]
+            for c in range(y.size):
+                total[c] += np.float64(dx[c])

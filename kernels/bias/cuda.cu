@@ -17,9 +17,11 @@ __global__ void bias_forward(
 }
 
 // partial[part][c] = sum over the rows of a part, in double. Block (x, y): 32 channels, one part.
+// With the output of a ReLU, its grad_input is written, and that is summed.
 template <typename Real>
 __global__ void bias_partial_sums(
-    const Real* grad_output, double* partial, Index rows, int channels
+    const Real* grad_output, const Real* output, Real* grad_input, double* partial, Index rows,
+    int channels
 ) {
     __shared__ double sums[ROWS][CHANNELS];
     const int parts = gridDim.y, part = blockIdx.y;
@@ -28,7 +30,13 @@ __global__ void bias_partial_sums(
     double sum = 0;
     if (c < channels) {
         for (Index row = first + threadIdx.y; row < last; row += ROWS) {
-            sum += grad_output[row * channels + c];
+            const Index i = row * channels + c;
+            Real grad = grad_output[i];
+            if (output != nullptr) {
+                if (output[i] <= Real(0)) grad = Real(0);
+                grad_input[i] = grad;
+            }
+            sum += grad;
         }
     }
     sums[threadIdx.y][threadIdx.x] = sum;

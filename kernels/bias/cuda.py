@@ -32,6 +32,16 @@ def forward(input, bias, *, output):
 
 def backward(grad_output, *, grad_bias):
     check_bias("bias.backward", {"grad_output": grad_output, "grad_bias": grad_bias})
+    _backward(grad_output, None, None, grad_bias)
+
+
+def backward_relu(grad_output, output, *, grad_input, grad_bias):
+    arrays = {"grad_output": grad_output, "output": output, "grad_input": grad_input}
+    check_bias("bias.backward_relu", {**arrays, "grad_bias": grad_bias})
+    _backward(grad_output, output, grad_input, grad_bias)
+
+
+def _backward(grad_output, output, grad_input, grad_bias):
     rows, channels = grad_output.size // grad_bias.size, grad_bias.size
     parts = max(1, min(rows // _ROWS_PER_PART, _MOST_PARTS))
     partial = device.empty((parts, channels), np.float64)
@@ -39,7 +49,7 @@ def backward(grad_output, *, grad_bias):
         "bias_partial_sums",
         grad_output.dtype,
         (-(-channels // _CHANNELS), parts),
-        *(grad_output, partial, np.int64(rows), channels),
+        *(grad_output, output, grad_input, partial, np.int64(rows), channels),
         threads=(_CHANNELS, _ROWS),
     )
     _source.launch(

@@ -19,7 +19,11 @@ class Conv2d(Function):
 
     @staticmethod
     def backward(ctx, grad_output):
-        return _gradients(ctx, ctx.backend.channels_last(grad_output), *ctx.saved)
+        grad_output, (input, weight) = ctx.backend.channels_last(grad_output), ctx.saved
+        grad_bias = _memory_for_bias(ctx, weight)
+        if grad_bias is not None:
+            ctx.backend.kernels.bias.backward(grad_output, grad_bias=grad_bias)
+        return _gradients(ctx, grad_output, input, weight, grad_bias)
 
     @staticmethod
     def multiply_adds(inputs, output):
@@ -43,8 +47,14 @@ class Conv2dReLU(Conv2d):
         input, weight, output = ctx.saved
         grad_output = ctx.backend.channels_last(grad_output)
         grad_convolution = ctx.backend.empty(output.shape, output.dtype)
-        ctx.backend.kernels.relu.backward(grad_output, output, grad_input=grad_convolution)
-        return _gradients(ctx, grad_convolution, input, weight)
+        grad_bias, kernels = _memory_for_bias(ctx, weight), ctx.backend.kernels
+        if grad_bias is None:
+            kernels.relu.backward(grad_output, output, grad_input=grad_convolution)
+        else:  # both in one pass over the images
+            kernels.bias.backward_relu(
+                grad_output, output, grad_input=grad_convolution, grad_bias=grad_bias
+            )
+        return _gradients(ctx, grad_convolution, input, weight, grad_bias)
 
 
 def _prepare(ctx, input, weight, bias, stride, padding, groups, output_shape):
@@ -59,14 +69,20 @@ def _prepare(ctx, input, weight, bias, stride, padding, groups, output_shape):
     return output, (input, weight, bias, stride, padding, groups)
 
 
-def _gradients(ctx, grad_output, input, weight):
+def _memory_for_bias(ctx, weight):
+    """For the gradient of the bias; None where there is none, or it is not needed."""
+    needs_bias = any(ctx.needs_input_grad[2:])
+    return ctx.backend.empty(weight.shape[:1], weight.dtype) if needs_bias else None
+
+
+def _gradients(ctx, grad_output, input, weight, grad_bias):
     """Gradients of input, weight and bias (if there is one); None where not needed.
 
     `grad_output` and `input` have their channels last.
     """
     backend, kernels = ctx.backend, ctx.backend.kernels
-    gradients = [None] * len(ctx.needs_input_grad)
-    needs_input, needs_weight, *needs_bias = ctx.needs_input_grad
+    gradients = [None, None, grad_bias][: len(ctx.needs_input_grad)]
+    needs_input, needs_weight, *_ = ctx.needs_input_grad
     if needs_input:
         grad_input = backend.empty(input.shape, input.dtype)
         kernels.conv2d.backward_input(
@@ -78,7 +94,4 @@ def _gradients(ctx, grad_output, input, weight):
         kernels.conv2d.backward_weight(
             grad_output, input, *ctx.parameters, grad_weight=gradients[1], bfloat16=ctx.bfloat16
         )
-    if any(needs_bias):
-        gradients[2] = backend.empty(weight.shape[:1], weight.dtype)
-        kernels.bias.backward(grad_output, grad_bias=gradients[2])
     return tuple(gradients)

@@ -29,6 +29,10 @@ CALLS = {
     "avg_pool2d.backward": ({"grad_output": POOLED, "grad_input": PIXELS}, WINDOW),
     "bias.forward": ({"input": (6, 4), "bias": (4,), "output": (6, 4)}, {}),
     "bias.backward": ({"grad_output": (6, 4), "grad_bias": (4,)}, {}),
+    "bias.backward_relu": (
+        {"grad_output": (6, 4), "output": (6, 4), "grad_input": (6, 4), "grad_bias": (4,)},
+        {},
+    ),
     "conv2d.forward": (
         {"input": PIXELS, "weight": (3, 4, 2, 2), "bias": (3,), "output": (2, 5, 4, 3)},
         CONVOLUTION,

@@ -104,6 +104,8 @@ def test_bias(rng):
     bias = rng.standard_normal(40).astype(FULL)
     check("bias", "forward", (images(rng, *shape), bias), {"output": (shape, HALF)})
     check("bias", "backward", (images(rng, *shape),), {"grad_bias": ((40,), FULL)})
+    outputs = {"grad_input": (shape, HALF), "grad_bias": ((40,), FULL)}
+    check("bias", "backward_relu", (images(rng, *shape), images(rng, *shape)), outputs)
 
 
 @pytest.mark.parametrize("beta", [0.75, 0.5])

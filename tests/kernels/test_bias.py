@@ -32,6 +32,21 @@ def test_forward_and_backward(backend, shape, dtype, rng, garbage, assert_close)
     assert_close(grad_bias, input.astype(np.float64).sum(axis=(0, *positions)).astype(dtype))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_backward_through_a_relu(backend, shape, dtype, rng, garbage, assert_close):
+    """The bits of the two kernels that it stands for."""
+    kernels = Kernels(backend)
+    grad_output, output = rng.standard_normal((2, *shape)).astype(dtype)
+    output.flat[0] = np.nan  # lets the gradient through
+    grad_input, grad_bias = garbage(shape, dtype), garbage(shape[1], dtype)
+    kernels.bias.backward_relu(grad_output, output, grad_input=grad_input, grad_bias=grad_bias)
+    assert np.array_equal(grad_input, np.where(output <= 0, 0, grad_output))
+    expected = garbage(shape[1], dtype)
+    kernels.bias.backward(grad_input, grad_bias=expected)
+    assert np.array_equal(grad_bias, expected)
+
+
 @pytest.mark.parametrize("backend", ["cpu", "cuda"])
 @pytest.mark.parametrize("shape", [(200_000, 2), (4, 2, 300, 300)])
 def test_long_sums_do_not_lose_digits(backend, shape, garbage):

@@ -14,6 +14,7 @@ FLOPS = {
     "avg_pool2d.backward": 48 * 4,
     "bias.forward": 24,
     "bias.backward": 24,
+    "bias.backward_relu": 2 * 24,
     # 2 images, 5 x 4 positions, 3 filters of 4 channels and 2 x 2 taps
     "conv2d.forward": 2 * 2 * 20 * 3 * 16,
     "conv2d.forward_relu": 2 * 2 * 20 * 3 * 16,

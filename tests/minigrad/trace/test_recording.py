@@ -34,9 +34,8 @@ def test_a_step_call_by_call():
         ("2", "backward", "linear.backward_weight"),
         ("2", "backward", "bias.backward"),
         (pool, "backward", "max_pool2d.backward"),
-        (pair, "backward", "relu.backward"),
+        (pair, "backward", "bias.backward_relu"),
         (pair, "backward", "conv2d.backward_weight"),
-        (pair, "backward", "bias.backward"),
         *[("SGD", "update", "sgd.update")] * 4,
     ]
 
