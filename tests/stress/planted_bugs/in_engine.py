@@ -555,8 +555,8 @@ FAULTS = [
     Fault(
         "convolution with ReLU: the gradient passes where the output is 0",
         "minigrad/ops/conv.py",
-        "return _gradients(ctx, grad_convolution, input, weight)",
-        "return _gradients(ctx, grad_output, input, weight)",
+        "return _gradients(ctx, grad_convolution, input, weight, grad_bias)",
+        "return _gradients(ctx, grad_output, input, weight, grad_bias)",
         GRADIENTS + "conv2d_relu",
     ),
     # Starts of several processes.

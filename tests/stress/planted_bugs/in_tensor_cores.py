@@ -245,6 +245,19 @@ FAULTS = [
         "weight gradient: channels that were added are counted",
         *(TOTAL, "oc / outer * padded_outer + oc % outer", "oc", TENSOR_CORES),
     ),
+    # The bias behind a convolution, with its ReLU.
+    Fault(
+        "bias with ReLU: gradients where the output is 0 are counted (GPU)",
+        "kernels/bias/cuda.cu",
+        "if (output[i] <= Real(0)) grad = Real(0);\n                grad_input[i] = grad;",
+        "grad_input[i] = output[i] <= Real(0) ? Real(0) : grad;",
+        "tests/kernels/test_bias.py -k relu",
+    ),
+    Fault(
+        "bias with ReLU: gradients where the output is 0 are counted (CPU)",
+        *("kernels/bias/cpu.py", "np.float64(dx[c])", "np.float64(dy[c])"),
+        "tests/kernels/test_bias.py -k relu",
+    ),
     # bfloat16 elsewhere.
     Fault(
         "bfloat16 on a GPU: the convolution by im2col takes weights with all their digits",
