@@ -3,7 +3,8 @@
 A folder of JPEG files of 500x375 pixels is drawn for the purpose and prepared. Both are read by the
 loader; the folder also by a plain PyTorch DataLoader with the same steps, written with Pillow and
 PyTorch as their manuals do, and with as many workers. Then training steps on images that are in
-memory already take turns with steps on images that are loaded meanwhile.
+memory already take turns with steps on images that are loaded meanwhile. `--feed` asks whether the
+loader keeps up with a GPU (benchmarks/feed.py).
 """
 
 import argparse
@@ -27,7 +28,7 @@ from alexnet.data.loader import Loader
 from alexnet.data.readers.demo import DemoDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.model import AlexNet
-from benchmarks import machine, peer
+from benchmarks import feed, machine, peer
 from benchmarks.report import add_json_option, save
 from benchmarks.timing import Sample, interleaved, interval, ratio
 from minigrad import Tensor, backend, optim
@@ -186,8 +187,16 @@ def _run(argv: list[str] | None) -> int:
     parser.add_argument("--batch", type=cli.count, default=128, metavar="N", help="default: 128")
     parser.add_argument("--workers", type=cli.count, default=2, metavar="N", help="default: 2")
     parser.add_argument("--repeats", type=cli.count, default=7, metavar="N", help="default: 7")
+    parser.add_argument(
+        "--feed",
+        action="store_true",
+        help="only how fast prepared data get to where a GPU copies them from, and a model for "
+        f"{feed.CORES} cores",
+    )
     add_json_option(parser)
     arguments = parser.parse_args(argv)
+    if arguments.feed:
+        return _feed(arguments)
 
     torch = peer.import_torch()
     about = machine.introduce(peer.versions(torch))
@@ -211,6 +220,15 @@ def _run(argv: list[str] | None) -> int:
         "steps": {name: asdict(sample) for name, sample in steps.items()},
     }
     save(report, arguments.json)
+    return 0
+
+
+def _feed(arguments: argparse.Namespace) -> int:
+    about = machine.introduce({})
+    rates = feed.measure(arguments.images, arguments.batch, arguments.repeats)
+    print("", *feed.lines(rates, arguments.images), sep="\n")
+    report = {"kind": "feed", "about": about, "images": arguments.images, "batch": arguments.batch}
+    save({**report, "passes": asdict(rates)}, arguments.json)
     return 0
 
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from alexnet.data.transforms import NO_SHIFT, Place, Preprocessing, View
+from alexnet.data.gathering import Squares, copy_crops
+from alexnet.data.transforms import NO_SHIFT, Place, Preprocessing, View, Views
 from minigrad.autocast import type_of_images
 from minigrad.backend import Backend
 from minigrad.kernels.prepare_images import taps
@@ -71,6 +72,30 @@ class Batch:
             number,
             np.array([place[1:3] for place in places], np.int32) if are_small else None,
         )
+
+    @classmethod
+    def from_squares(
+        cls,
+        squares: Squares,
+        views: Views,
+        labels: np.ndarray,
+        indices: np.ndarray,
+        preprocessing: Preprocessing,
+        number: int = 0,
+        allocate: Allocate = np.empty,
+    ) -> "Batch":
+        """A batch of N squares in one view each; no larger than `preprocessing.resize`.
+
+        It is that of `from_views`, made without a step of Python for each image.
+        """
+        is_small = squares.side < preprocessing.resize
+        size = squares.side if is_small else preprocessing.image_size
+        images = allocate((len(indices), size, size, 3), np.uint8)
+        tops, lefts = views[:2]
+        copy_crops(squares, *([0 * tops] * 2 if is_small else (tops, lefts)), images)
+        places = np.stack([tops, lefts], axis=1).astype(np.int32) if is_small else None
+        others = views.flips, views.color_shifts, labels, indices, preprocessing, number
+        return cls(images, *others, places)
 
     def __len__(self) -> int:
         return len(self.labels)

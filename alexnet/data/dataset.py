@@ -4,6 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
+from alexnet.data.gathering import Squares
 from alexnet.errors import DataError
 
 
@@ -14,9 +15,11 @@ class Dataset(Protocol):
     by name or number: the same images have the same indices in every format, and so the same
     place in training.
 
-    Two methods are optional, for ``python -m alexnet.data check``. `file(index)` gives an image
-    file as it is stored, as a path or an open binary file. `verify()` looks for damage without
-    decoding, and raises `DataError`.
+    Three methods are optional. Two are for ``python -m alexnet.data check``: `file(index)` gives an
+    image file as it is stored, as a path or an open binary file. `verify()` looks for damage
+    without decoding, and raises `DataError`. `squares(indices)` says where images that are decoded
+    already lie in memory (`alexnet.data.gathering.Squares`), if they are squares of one size, or
+    else None; the loader then copies a batch at once.
     """
 
     classes: list[str]
@@ -71,6 +74,10 @@ class Subset:
 
     def name(self, index: int) -> str:
         return self.dataset.name(self.indices[index])
+
+    def squares(self, indices: np.ndarray) -> Squares | None:
+        find = getattr(self.dataset, "squares", None)
+        return find(self.indices[indices]) if find else None
 
 
 def _balanced_shuffle(labels: np.ndarray, seed: int) -> np.ndarray:

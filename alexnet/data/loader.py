@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from alexnet.data.bad_images import Skipping
+from alexnet.data.bad_images import Skipping, underlying
 from alexnet.data.batch import Allocate, Batch, Share
 from alexnet.data.dataset import Dataset
+from alexnet.data.gathering import Squares
 from alexnet.data.transforms import (
     ORDER_STREAM,
     Augmentation,
@@ -30,6 +31,7 @@ from alexnet.data.transforms import (
     RandomViews,
     View,
     central_view,
+    central_views,
     ten_views,
 )
 from alexnet.errors import DataError
@@ -210,6 +212,9 @@ class Loader:
         self, epoch: int, number: int, draws: np.ndarray, stop: threading.Event | None = None
     ) -> Batch | None:
         """A batch, or a part of it, with these images; None where every one is skipped."""
+        squares = self._squares_of(draws)
+        if squares is not None:
+            return self._batch_of_squares(squares, epoch, number, draws)
         views_of = self._views(epoch, draws.tolist())
         # Integers of Python, which are faster one by one.
         indices = (draws % len(self.dataset)).tolist()
@@ -239,6 +244,27 @@ class Loader:
             number,
             self._allocate,
         )
+
+    def _squares_of(self, draws: np.ndarray) -> Squares | None:
+        """The images of a batch, if they can be copied at once, as they lie in memory."""
+        find = getattr(underlying(self.dataset), "squares", None)
+        if find is None or self._square is None or self.ten_views or not len(draws):
+            return None
+        squares = find(draws % len(self.dataset))
+        fits = squares is not None and squares.side <= self._square
+        return squares if fits else None
+
+    def _batch_of_squares(
+        self, squares: Squares, epoch: int, number: int, draws: np.ndarray
+    ) -> Batch:
+        indices, preprocessing = draws % len(self.dataset), self.preprocessing
+        if self.augmentation is None:
+            views = central_views(len(draws), preprocessing)
+        else:
+            augmented = preprocessing, self.augmentation, self.seed, epoch, draws.tolist()
+            views = RandomViews(*augmented).of_squares()
+        others = self.dataset.labels[indices], indices, preprocessing, number, self._allocate
+        return Batch.from_squares(squares, views, *others)
 
     def _views(self, epoch: int, draws: list[int]) -> Callable[[int, np.ndarray], list[View]]:
         """A function from a position in `draws` and its image to the views of the image."""

@@ -163,6 +163,21 @@ class View(NamedTuple):
         return _cut(resized(self.pixels, square, square), top, left, size)
 
 
+class Views(NamedTuple):
+    """Views of N squares: what `View` has of one, as arrays.
+
+    Attributes:
+        tops, lefts: of the crops in the squares scaled to `resize`, integers (N,).
+        flips: bool (N,).
+        color_shifts: float32 (N, 3).
+    """
+
+    tops: np.ndarray
+    lefts: np.ndarray
+    flips: np.ndarray
+    color_shifts: np.ndarray
+
+
 NO_SHIFT = np.zeros(3, np.float32)
 
 
@@ -239,19 +254,29 @@ class RandomViews:
             generator.standard_normal(out=factors)
             if augmentation.crop == "resized":
                 self._rectangles.append(_random_rectangles(generator))
-        self._places = uniform[:, :2].tolist()
-        self._flips = (augmentation.flip & (uniform[:, 2] < 0.5)).tolist()
+        self._places = uniform[:, :2]
+        self._flips = augmentation.flip & (uniform[:, 2] < 0.5)
         deviations = color_deviations(preprocessing, augmentation.color_noise_form)
         shifts = augmentation.color_noise * normal * deviations
         # N products with a vector, not one with a matrix: its sums may depend on N in their bits.
         shifts = np.asarray(preprocessing.eigenvectors) @ shifts[:, :, np.newaxis]
         self._color_shifts = shifts[:, :, 0].astype(np.float32)
 
+    def of_squares(self) -> Views:
+        """The views of all images; not of "resized" crops, which may lie outside of the squares."""
+        preprocessing = self._preprocessing
+        room = preprocessing.resize - preprocessing.image_size
+        if self._augmentation.crop == "random":
+            tops, lefts = (self._places * (room + 1)).astype(np.int64).T
+        else:
+            tops, lefts = np.full((2, len(self._places)), room // 2)
+        return Views(tops, lefts, self._flips, self._color_shifts)
+
     def view(self, number: int, image: np.ndarray) -> View:
         """The view of `image`, whose draw is `draws[number]`."""
         preprocessing, crop = self._preprocessing, self._augmentation.crop
-        size, (down, right) = preprocessing.image_size, self._places[number]
-        flip, shift = self._flips[number], self._color_shifts[number]
+        size, (down, right) = preprocessing.image_size, self._places[number].tolist()
+        flip, shift = bool(self._flips[number]), self._color_shifts[number]
         if crop == "resized":
             height, width = _fitting_size(*image.shape[:2], self._rectangles[number])
             top = int(down * (image.shape[0] - height + 1))
@@ -264,6 +289,12 @@ class RandomViews:
         else:
             top = left = (preprocessing.resize - size) // 2
         return _view(_square(image, preprocessing), preprocessing, top, left, flip, shift)
+
+
+def central_views(count: int, preprocessing: Preprocessing) -> Views:
+    """The centers of squares, not mirrored."""
+    middle = np.full((2, count), (preprocessing.resize - preprocessing.image_size) // 2)
+    return Views(*middle, np.zeros(count, np.bool_), np.tile(NO_SHIFT, (count, 1)))
 
 
 def central_view(image: np.ndarray, preprocessing: Preprocessing) -> View:

@@ -10,38 +10,18 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.batch import Batch, sent_ahead
-from alexnet.data.commands.shard_writer import WORK, FolderWriter, write_shard
 from alexnet.data.loader import Loader
-from alexnet.data.readers.shards import ShardDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from alexnet.precision import products_in
+from benchmarks.feed import SQUARE, write_squares
 from benchmarks.gpu_check import contestants
 from benchmarks.gpu_check.part import Options, Report
 from benchmarks.gpu_check.record import table
 from minigrad import Tensor, backend, optim
 from minigrad import functional as F
 
-SIZE = 256  # of the squares, in pixels: 4,096 of them are 0.8 GB
-IMAGES, SMALL_IMAGES = 4096, 16
+IMAGES, SMALL_IMAGES = 4096, 16  # 4,096 squares are 0.8 GB
 SECONDS = 2.0  # of each measurement
-
-
-class Squares:
-    """Images of noise; what they show is nothing to those who move them."""
-
-    classes = ["noise", "more noise"]
-
-    def __init__(self, count: int):
-        self.labels = np.arange(count, dtype=np.int64) % len(self.classes)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def image(self, index: int, square: int | None = None) -> np.ndarray:
-        return np.random.default_rng(index).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
-
-    def name(self, index: int) -> str:
-        return f"square {index}"
 
 
 def run(options: Options, report: Report) -> None:
@@ -52,7 +32,7 @@ def run(options: Options, report: Report) -> None:
     arch = options.architectures[0]
     side = contestants.image_size(arch, options)
     with tempfile.TemporaryDirectory() as folder:
-        squares = _write(Path(folder), SMALL_IMAGES if options.small else IMAGES)
+        squares = write_squares(Path(folder), SMALL_IMAGES if options.small else IMAGES)
         loader = Loader(
             squares,
             Preprocessing(image_size=side, mean=(120.0, 115.0, 104.0), scale=1 / 64),
@@ -92,17 +72,6 @@ def run(options: Options, report: Report) -> None:
             report.result("images/s", rates)
 
 
-def _write(folder: Path, count: int) -> ShardDataset:
-    """Prepared data, in the page cache since they were written just now."""
-    squares = Squares(count)
-    (folder / WORK).mkdir()
-    images = ((index, squares.image(index)) for index in range(count))
-    record = write_shard(folder, "train", 0, 0, images, None)
-    writer = FolderWriter(folder, SIZE, {})
-    writer.add_split("train", squares, [record])
-    return writer.train
-
-
 def _endless(loader: Loader) -> Iterator[Batch]:
     for epoch in itertools.count():
         yield from loader.batches(epoch)
@@ -125,7 +94,7 @@ def _images_a_second(batches: Iterator[Batch], work: Any, device: Any, seconds: 
 def summary(results: dict[str, Any]) -> list[str]:
     """Images a second."""
     lines = [
-        f"Squares of {SIZE} pixels from prepared data in the page cache, random crops, mirroring "
+        f"Squares of {SQUARE} pixels from prepared data in the page cache, random crops, mirroring "
         f"and color noise, batch {results['batch']}, {results['workers']} workers, bfloat16."
     ]
     rows = [[name, f"{rate:.0f}"] for name, rate in results["images/s"].items()]

@@ -26,6 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from alexnet.data.dataset import Splits
+from alexnet.data.gathering import Squares
 from alexnet.errors import DataError
 
 FORMAT = 1
@@ -82,6 +83,7 @@ class ShardDataset:
         self._places = np.stack(places, axis=1)
         self._shard_bytes = shard_bytes
         self._shards: list[np.ndarray | None] = [None] * len(shard_bytes)
+        self._addresses = np.zeros(len(shard_bytes), np.int64)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,8 +93,22 @@ class ShardDataset:
         shard, offset, height, width = self._places[index].tolist()
         pixels = self._shards[shard]
         if pixels is None:
-            pixels = self._shards[shard] = self._map(shard)
+            pixels = self._map(shard)
         return pixels[offset : offset + height * width * 3].reshape(height, width, 3)
+
+    def squares(self, indices: np.ndarray) -> Squares | None:
+        """Where these images lie in memory, as long as this set exists.
+
+        None if they are not squares of one size.
+        """
+        shards, offsets, *sides = self._places[indices].T
+        side = int(sides[0][0]) if len(indices) else 0
+        if not all((of_all == side).all() for of_all in sides):
+            return None
+        for shard in np.unique(shards).tolist():
+            if self._shards[shard] is None:
+                self._map(shard)
+        return Squares(self._addresses[shards] + offsets, side)
 
     def name(self, index: int) -> str:
         return self._names[index]
@@ -125,11 +141,14 @@ class ShardDataset:
         path = self._root / shard_name(self._split, shard)
         length = self._shard_bytes[shard]
         try:
-            return np.asarray(np.memmap(path, np.uint8, "r", HEADER_BYTES, length))
+            pixels = np.asarray(np.memmap(path, np.uint8, "r", HEADER_BYTES, length))
         except (OSError, ValueError) as error:  # ValueError: it is too short
             too_many_open = getattr(error, "errno", None) == errno.EMFILE
             advice = "allow more open files: ulimit -n 8192" if too_many_open else PREPARE_AGAIN
             raise DataError(f"{path}: cannot be read ({error}); {advice}") from error
+        self._addresses[shard] = pixels.ctypes.data
+        self._shards[shard] = pixels  # last: other threads then take both as they are
+        return pixels
 
 
 def found_in(root: Path) -> bool:
