@@ -51,10 +51,11 @@ class Linear(Function):
     def forward(ctx, input, weight, bias=None):
         backend = ctx.backend
         ctx.bfloat16 = rounds_factors(backend, input)
-        input = backend.factor(input, ctx.bfloat16)
-        input, weight = backend.contiguous(input), backend.contiguous(weight)
-        bias = None if bias is None else backend.contiguous(bias)
         output = backend.empty((input.shape[0], weight.shape[0]), weight.dtype)
+        ctx.of_weight = weight.dtype
+        factors = (backend.factor(x, ctx.bfloat16) for x in (input, weight))
+        input, weight = map(backend.contiguous, factors)
+        bias = None if bias is None else backend.contiguous(bias)
         backend.kernels.linear.forward(input, weight, bias, output=output, bfloat16=ctx.bfloat16)
         ctx.save_for_backward(input, weight)
         return output
@@ -66,18 +67,19 @@ class Linear(Function):
         grad_output = backend.contiguous(grad_output)
         gradients = [None] * len(ctx.needs_input_grad)
         needs_input, needs_weight, *needs_bias = ctx.needs_input_grad
+        factor = backend.factor(grad_output, ctx.bfloat16)
         if needs_input:
             gradients[0] = backend.empty(input.shape, input.dtype)
             kernels.linear.backward_input(
-                grad_output, weight, grad_input=gradients[0], bfloat16=ctx.bfloat16
+                factor, weight, grad_input=gradients[0], bfloat16=ctx.bfloat16
             )
         if needs_weight:
-            gradients[1] = backend.empty(weight.shape, weight.dtype)
+            gradients[1] = backend.empty(weight.shape, ctx.of_weight)
             kernels.linear.backward_weight(
-                grad_output, input, grad_weight=gradients[1], bfloat16=ctx.bfloat16
+                factor, input, grad_weight=gradients[1], bfloat16=ctx.bfloat16
             )
         if any(needs_bias):
-            gradients[2] = backend.empty(weight.shape[:1], weight.dtype)
+            gradients[2] = backend.empty(weight.shape[:1], ctx.of_weight)
             kernels.bias.backward(grad_output, grad_bias=gradients[2])
         return tuple(gradients)
 

@@ -165,11 +165,9 @@ def test_enlarged_images(rng):
 
 
 def test_linear(rng):
-    """The input and its gradient are bfloat16, all else is float32, and its factors are rounded."""
-    weight, bias, grad_output = (
-        rng.standard_normal(shape).astype(FULL) for shape in ((7, 20), (7,), (5, 7))
-    )
-    x, rounding = images(rng, 5, 20), {"bfloat16": True}
+    """Factors are bfloat16; their sums are float32, but for the input's gradient."""
+    weight, x, grad_output = (images(rng, *shape) for shape in ((7, 20), (5, 20), (5, 7)))
+    bias, rounding = rng.standard_normal(7).astype(FULL), {"bfloat16": True}
     check("linear", "forward", (x, weight, bias), {"output": ((5, 7), FULL)}, rounding)
     arguments = grad_output, weight
     check("linear", "backward_input", arguments, {"grad_input": (x.shape, HALF)}, rounding)

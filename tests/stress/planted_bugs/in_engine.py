@@ -24,8 +24,8 @@ FAULTS = [
     Fault(
         "autocast: backward asks the block that it is called in",
         "minigrad/ops/matmul.py",
-        "grad_output, weight, grad_input=gradients[0], bfloat16=ctx.bfloat16",
-        "grad_output, weight, grad_input=gradients[0], bfloat16=rounds_factors(backend, input)",
+        "factor, weight, grad_input=gradients[0], bfloat16=ctx.bfloat16",
+        "factor, weight, grad_input=gradients[0], bfloat16=rounds_factors(backend, input)",
         TEST_AUTOCAST + "backward_does",
     ),
     Fault(

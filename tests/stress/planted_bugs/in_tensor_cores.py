@@ -288,10 +288,10 @@ FAULTS = [
         ON_GPU + "dropout",
     ),
     Fault(
-        "bfloat16 on a GPU: a linear layer's weights keep their digits",
-        "kernels/linear/cuda.py",
-        "_factor(weight, bfloat16).T[None]",
-        "_factor(weight, False).T[None]",
-        ON_GPU + "linear",
+        "bfloat16 on a GPU: the gradient behind a linear layer keeps its digits",
+        "minigrad/ops/matmul.py",
+        "factor = backend.factor(grad_output, ctx.bfloat16)",
+        "factor = backend.factor(grad_output, False)",
+        "tests/minigrad/test_autocast_on_gpu.py -k beside_those",
     ),
 ]
