@@ -164,6 +164,13 @@ class Backend:
         """An array of this device copied to NumPy; on the CPU, the array itself."""
         return array if isinstance(array, np.ndarray) else self.xp.asnumpy(array)
 
+    def read_later(self, *arrays: Any) -> Callable[[], list[np.ndarray]]:
+        """Start copying arrays to NumPy; what is returned waits for the copies and gives them.
+
+        What the device is told meanwhile it goes on with, while the host reads.
+        """
+        return lambda: list(map(self.asnumpy, arrays))
+
     def add_at(self, total: Any, index: Any, values: Any) -> None:
         """total[index] += values, where the values of repeated indices add up.
 
@@ -262,6 +269,9 @@ class CudaBackend(Backend):
         """Bytes that can be allocated on the GPU."""
         free, _ = self.xp.cuda.Device().mem_info
         return free + self.xp.get_default_memory_pool().free_bytes()
+
+    def read_later(self, *arrays: Any) -> Callable[[], list[np.ndarray]]:
+        return self._transfers.read_later(*map(self.contiguous, arrays))
 
     def add_at(self, total: Any, index: Any, values: Any) -> None:
         """By sorting, because CuPy's ``add.at`` has no fixed order.

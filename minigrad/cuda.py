@@ -8,6 +8,7 @@ import math
 import threading
 import warnings
 import weakref
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -164,6 +165,19 @@ class Transfers:
             # The memory may come from an array that pending kernels still read.
             self.stream.wait_event(self.cupy.cuda.get_current_stream().record())
         return _Transfer(self, array, pinned, target)
+
+    def read_later(self, *arrays: Any) -> Callable[[], list[np.ndarray]]:
+        """Start copying arrays of the device, after the computation so far; see `Backend`."""
+        copies = [self.host_empty(array.shape, array.dtype) for array in arrays]
+        for array, copy in zip(arrays, copies):
+            array.get(out=copy, blocking=False)
+        copied = self.cupy.cuda.get_current_stream().record()
+
+        def read() -> list[np.ndarray]:
+            copied.synchronize()
+            return copies
+
+        return read
 
     def end(self, target: "_Target") -> None:
         """The computation so far is the last that reads this memory."""

@@ -79,13 +79,12 @@ class BatchGradients:
         images = part.prepare(self._device)
         logits = self._model(Tensor(images))
         loss, size = self._loss(logits, part.labels), self._loss.size_of(part.labels)
-        # All that is read from the device is read here, so that it need not wait for the rest.
-        value, scores = loss.item(), logits.numpy()
-        problem = None
-        if math.isfinite(value):
-            # The mean over the batch is the mean over its parts, weighted by their sizes.
-            (loss * (size.weight / batch.weight)).backward()
-        else:
-            problem = self._cause(images)
+        read = self._device.read_later(loss.data, logits.data)
+        # The mean over the batch is the mean over its parts, weighted by their sizes. A GPU is busy
+        # with this while the host reads what the forward pass has given, and goes on.
+        (loss * (size.weight / batch.weight)).backward()
+        value, scores = read()
+        value = value.item()
+        problem = None if math.isfinite(value) else self._cause(images)
         correct = topk_correct(scores, part.labels, 1)
         return PartResult(value, size, correct, problem, random_keys.call)

@@ -11,6 +11,7 @@ from minigrad.kernels.shared.bfloat16 import TYPES
 from . import memory, signatures, streams
 from .accesses import Operation, block_of
 from .memory import DeviceBlock
+from .settings import EmulatorError
 
 
 class MemoryPointer:
@@ -214,6 +215,8 @@ class ndarray:
         if blocking:
             stream.synchronize()
         if out is None:
+            if not blocking:
+                raise EmulatorError("get(blocking=False) without out= is not emulated")
             return self._array.copy(order)
         if not isinstance(out, np.ndarray):
             raise TypeError(f"Only numpy.ndarray can be obtained from cupy.ndarray: {type(out)}")
@@ -221,7 +224,10 @@ class ndarray:
             raise TypeError(f"{out.dtype} array cannot be obtained from {self.dtype} array")
         if out.shape != self.shape:
             raise ValueError(f"Shape mismatch. Expected shape: {self.shape}, actual: {out.shape}")
-        out[...] = self._array
+        if blocking:
+            out[...] = self._array
+        else:
+            streams.copy_late(stream, out, self._array.copy())
         return out
 
     def set(self, arr, stream=None):

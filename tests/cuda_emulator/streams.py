@@ -11,6 +11,8 @@ import threading
 import time
 import weakref
 
+import numpy as np
+
 from .settings import EmulatorError
 
 _by_address = weakref.WeakValueDictionary()
@@ -35,6 +37,28 @@ def join(clock, other):
     for number, count in tuple(other.items()):
         if clock.get(number, 0) < count:
             clock[number] = count
+
+
+_late = []  # copies to the host that nobody has waited for: stream, operation, array, what it gets
+
+
+def copy_late(stream, array, values):
+    """A copy to the host that arrives when the host waits for it; until then the array is spoiled.
+
+    The last operation of the stream is the copy.
+    """
+    array.reshape(-1).view(np.uint8)[...] = 0xFF
+    _late.append((stream._number, stream._clock[stream._number], array, values))
+
+
+def _waited(clock):
+    """The host has waited for what is over by this clock."""
+    join(thread.clock, clock)
+    for late in tuple(_late):
+        number, count, array, values = late
+        if thread.clock.get(number, 0) >= count:
+            array[...] = values
+            _late.remove(late)
 
 
 def require_closed_group(name):
@@ -63,7 +87,7 @@ class Event:
 
     def synchronize(self):
         self._waits_before = -1
-        join(thread.clock, self._clock)
+        _waited(self._clock)
 
     @property
     def done(self):
@@ -110,7 +134,7 @@ class Stream:
 
     def synchronize(self):
         require_closed_group("Stream.synchronize")
-        join(thread.clock, self._clock)
+        _waited(self._clock)
 
     def wait_event(self, event):
         join(self._clock, event._clock)  # an event never recorded holds nobody up
@@ -142,4 +166,4 @@ def synchronize_all():
     require_closed_group("Device.synchronize")
     Event._waits += 1
     for stream in tuple(_by_address.values()):
-        join(thread.clock, stream._clock)
+        _waited(stream._clock)

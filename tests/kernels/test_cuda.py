@@ -375,6 +375,17 @@ def test_memory_for_the_gpu_from_several_threads(cuda, rng):
             del arrays, array
 
 
+def test_reading_later(cuda, rng):
+    """What was there when it was asked for, whatever is computed before it is read."""
+    values = rng.standard_normal((3, 4)).astype(np.float32)
+    array, scalar = cuda.asarray(values), cuda.asarray(np.float32(7))
+    read = cuda.read_later(array.T, scalar)
+    array[...] = 0
+    transposed, number = read()
+    assert np.array_equal(transposed, values.T) and number.item() == 7
+    assert [x.tolist() for x in read()] == [values.T.tolist(), 7]
+
+
 def test_to_and_back(cuda, rng):
     tensor = mg.Tensor(rng.standard_normal((2, 3)))
     there = tensor.to("cuda")

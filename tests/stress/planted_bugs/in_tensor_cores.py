@@ -258,6 +258,56 @@ FAULTS = [
         *("kernels/bias/cpu.py", "np.float64(dx[c])", "np.float64(dy[c])"),
         "tests/kernels/test_bias.py -k relu",
     ),
+    # Copies between host and device.
+    Fault(
+        "transfers: what is read later is read at once",
+        "minigrad/cuda.py",
+        "            copied.synchronize()\n",
+        "",
+        "tests/kernels/test_cuda.py -k reading_later",
+    ),
+    Fault(
+        "transfers: memory is given again while it is on its way to the GPU",
+        "minigrad/cuda.py",
+        "weakref.finalize(array, self._take_back, address).atexit = False",
+        "self._take_back(address)",
+        "tests/kernels/test_cuda.py -k 'from_several_threads or not_copied'",
+    ),
+    Fault(
+        "transfers: memory of the device is overwritten while it is read",
+        "minigrad/cuda.py",
+        "            self.stream.wait_event(target.consumed)\n",
+        "",
+        "tests/kernels/test_cuda.py -k transfers tests/alexnet/test_train_cuda.py",
+    ),
+    Fault(
+        "gathering: rows of the crop lie one below the other",
+        "alexnet/data/gathering.py",
+        "source += side * COLORS",
+        "source += row",
+        "tests/alexnet/data/test_gathering.py",
+    ),
+    Fault(
+        "gathering: crops beyond an image are read",
+        "alexnet/data/gathering.py",
+        "places.max() + size <= squares.side",
+        "places.max() <= squares.side",
+        "tests/alexnet/data/test_gathering.py",
+    ),
+    Fault(
+        "gathering: squares that must be made smaller are cut",
+        "alexnet/data/loader.py",
+        "fits = squares is not None and squares.side <= self._square",
+        "fits = squares is not None",
+        "tests/alexnet/data/test_gathering.py",
+    ),
+    Fault(
+        "gathering: places are rounded to the nearest",
+        "alexnet/data/transforms.py",
+        "(self._places * (room + 1)).astype(np.int64).T",
+        "np.rint(self._places * room).astype(np.int64).T",
+        "tests/alexnet/data/test_gathering.py",
+    ),
     # bfloat16 elsewhere.
     Fault(
         "bfloat16 on a GPU: the convolution by im2col takes weights with all their digits",
