@@ -361,6 +361,16 @@ def test_what_is_filled_for_the_gpu_is_not_copied_on_the_host(cuda, rng, monkeyp
     assert made == [80, 2]
 
 
+def test_a_transfer_waits_for_what_is_computed_of_the_one_before(cuda, rng):
+    """They take turns with the same memory of the device, and the host waits for neither."""
+    arrays, sums = [np.full((50,), n, np.uint8) for n in range(4)], []
+    for array in arrays:
+        with cuda.transfer(array) as sent:
+            sums.append(sent.astype(np.float32))
+    assert len(cuda._transfers._targets) == 1
+    assert [cuda.asnumpy(x).tolist() for x in sums] == [array.tolist() for array in arrays]
+
+
 def test_memory_for_the_gpu_from_several_threads(cuda, rng):
     """As workers of a loader fill it, and some of it is never sent."""
     with ThreadPoolExecutor(4) as threads:

@@ -271,14 +271,14 @@ FAULTS = [
         "minigrad/cuda.py",
         "weakref.finalize(array, self._take_back, address).atexit = False",
         "self._take_back(address)",
-        "tests/kernels/test_cuda.py -k 'from_several_threads or not_copied'",
+        "tests/kernels/test_cuda.py -k from_several_threads or not_copied",
     ),
     Fault(
         "transfers: memory of the device is overwritten while it is read",
         "minigrad/cuda.py",
         "            self.stream.wait_event(target.consumed)\n",
         "",
-        "tests/kernels/test_cuda.py -k transfers tests/alexnet/test_train_cuda.py",
+        "tests/kernels/test_cuda.py -k a_transfer_waits",
     ),
     Fault(
         "gathering: rows of the crop lie one below the other",
