@@ -215,8 +215,8 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) weight_gradient(
     const int first_step = (Index)all_steps * blockIdx.z / gridDim.z;
     const int steps = (Index)all_steps * (blockIdx.z + 1) / gridDim.z - first_step;
 
-    // A thread copies the same column of several pixels.
-    const int place = thread % VECTORS * VECTOR, first_row = thread / VECTORS;
+    // A thread copies the same column of several pixels, which are neighbors.
+    const int place = thread % VECTORS * VECTOR, first_row = thread / VECTORS * MY_ROWS;
     Tap tap = {0, 0, 0};
     tap.advance(first_column + place, inner, KW);
     const bool column_exists = first_column + place < depth;
@@ -228,13 +228,13 @@ __global__ void __launch_bounds__(THREADS, BLOCKS) weight_gradient(
         const int shift = shift_of(tap, windows);
 #pragma unroll
         for (int i = 0; i < MY_ROWS; i++) {
-            const int row = first_row + i * ROWS_AT_ONCE;
-            const Corner corner =
-                corner_of(position, pixel + i * ROWS_AT_ONCE < pixels, group * inner, windows);
-            char* shared = columns + swizzled_gradient<B_WIDTH>(row, place * sizeof(Real), Real());
+            const Corner corner = corner_of(position, pixel + i < pixels, group * inner, windows);
+            char* shared =
+                columns + swizzled_gradient<B_WIDTH>(first_row + i, place * sizeof(Real), Real());
             copy_tap<BYTES>(shared, images, corner, tap, shift, column_exists, windows);
-            position.advance(ROWS_AT_ONCE, OH, OW);
+            position.next(OH, OW);
         }
+        position.advance(DEPTH - MY_ROWS, OH, OW);
         char* tile = gradient_tiles + stage * DEPTH * A_WIDTH;
         const int tile_pixel = pixel - first_row;
 #pragma unroll

@@ -12,6 +12,15 @@ struct Windows {
 struct Position {
     int n, oh, ow;
 
+    __device__ __forceinline__ void next(int OH, int OW) {
+        const bool ends_row = ++ow == OW;
+        ow = ends_row ? 0 : ow;
+        oh += ends_row;
+        const bool ends_image = oh == OH;
+        oh = ends_image ? 0 : oh;
+        n += ends_image;
+    }
+
     // Go `count` pixels on.
     __device__ __forceinline__ void advance(int count, int OH, int OW) {
         ow += count;

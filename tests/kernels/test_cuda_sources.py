@@ -59,3 +59,30 @@ def test_blocks_of_a_convolution_share_a_multiprocessor(architecture):
         ).items():
             used = kernel.registers * source.constants["THREADS"] * blocks
             assert used <= nvrtc.REGISTERS, name
+
+
+# Of the loop over the sum, for 64 products of a warp, on compute capability 9.0: as counted with
+# NVRTC 13.5. A multiprocessor starts one instruction of each of its four schedulers a cycle, each
+# of which has a warp of both blocks, and needs 413 cycles for the products of a block.
+INSTRUCTIONS = {
+    "implicit_gemm<float, 128, 16>": 298,
+    "implicit_gemm<bfloat16, 128, 16>": 232,
+    "weight_gradient<float, 128, 16>": 583,
+    "weight_gradient<bfloat16, 128, 16>": 313,
+}
+
+
+@pytest.mark.parametrize("expression", INSTRUCTIONS)
+def test_instructions_of_the_inner_loop(expression):
+    """More of them are slower; another version of the compiler may need a few more or less."""
+    source = SOURCES[TENSOR_CORES]
+    found = nvrtc.instructions_of_loop(source.text(), expression, 90, source.options)
+    assert found["HMMA"] == 64
+    assert found["LDGSTS"] == 8, "a thread starts 8 copies of 16 bytes"
+    # Fragments: 4 instructions for A and 4 for B, twice; of float, transposed, 64 of 4 bytes.
+    transposed = expression.startswith("weight_gradient<float")
+    assert found["LDSM"] == (0 if transposed else 16)
+    assert found["LDL"] == found["STL"] == 0, "no registers in memory"
+    total = sum(found.values())
+    limit = 1.05 * INSTRUCTIONS[expression]
+    assert total <= limit, f"{total} instructions instead of {INSTRUCTIONS[expression]}: {found}"
