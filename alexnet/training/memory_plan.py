@@ -38,6 +38,7 @@ from alexnet.inference.layers import convolutions, layer_costs
 from alexnet.training.settings import Settings
 from alexnet.training.watch import PROBE_IMAGES
 from minigrad import nn
+from minigrad.summary import LayerSummary
 
 # Python, NumPy, Numba with the compiled kernels, and Matplotlib.
 LIBRARY_BYTES = 215e6
@@ -145,8 +146,11 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
     parameters = sum(cost.parameters for cost in costs)
     learning = sum(p.numel() for p in model.parameters() if p.requires_grad)
     pixels = 3 * settings.image_size**2
-    outputs = FLOAT_BYTES * pixels + sum(cost.output_bytes for cost in costs)
     on_host = settings.backend == "cpu"
+    # Between convolutions images are stored in bfloat16 then; weights of linear layers in both.
+    image_bytes = FLOAT_BYTES // 2 if settings.precision == "bf16" and not on_host else FLOAT_BYTES
+    outputs = image_bytes * pixels + sum(_output_bytes(cost, image_bytes) for cost in costs)
+    rounded = 0 if image_bytes == FLOAT_BYTES else image_bytes * parameters
     # On a GPU the libraries are loaded before the free memory is measured.
     libraries = LIBRARY_BYTES if on_host else 0
     kernels = KERNEL_FACTOR * max(layer.weight.numel() for layer in convolutions(model).values())
@@ -157,6 +161,7 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
         multiply_adds=sum(cost.multiply_adds for cost in costs),
         fixed=int(libraries)
         + FLOAT_BYTES * ((1 + averages) * parameters + (1 + states) * learning + kernels)
+        + rounded
         + PROBE_IMAGES * outputs,
         accumulated=FLOAT_BYTES * learning,
         loaded=pixels * arrays_loaded,
@@ -168,6 +173,11 @@ def make(model: nn.Module, settings: Settings, processes: int = 1) -> Plan:
         # Besides those kept the last, the best, and the next one while it is written.
         checkpoints=settings.keep + 3,
     )
+
+
+def _output_bytes(layer: LayerSummary, image_bytes: int) -> int:
+    is_images = layer.output_shape is not None and len(layer.output_shape) == 3
+    return layer.output_bytes * image_bytes // FLOAT_BYTES if is_images else layer.output_bytes
 
 
 def describe(

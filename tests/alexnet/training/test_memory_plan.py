@@ -54,6 +54,25 @@ def test_peaks_of_whole_runs(network, size, peaks):
     assert found == pytest.approx(peaks, rel=0.05)
 
 
+def test_images_in_bfloat16_are_half_as_large_on_a_gpu():
+    """Not on the CPU, and not what linear layers give."""
+    plans = {
+        (device, precision): memory_plan.make(
+            AlexNet(init="torch"), Settings(image_size=227, backend=device, precision=precision)
+        )
+        for device in ("cpu", "cuda")
+        for precision in ("float32", "bf16")
+    }
+    assert plans["cpu", "bf16"] == plans["cpu", "float32"]
+    whole, half = plans["cuda", "float32"], plans["cuda", "bf16"]
+    # Of the input, of convolutions with their ReLU, and of pooling with normalization.
+    sides = (96, 55), (96, 27), (256, 27), (256, 13), (384, 13), (384, 13), (256, 13), (256, 6)
+    numbers = 3 * 227**2 + sum(channels * side**2 for channels, side in sides)
+    assert whole.outputs - half.outputs == 2 * numbers
+    of_both = half.fixed - whole.fixed + PROBE_IMAGES * (whole.outputs - half.outputs)
+    assert of_both == 2 * whole.parameters  # in bfloat16 beside those in float32
+
+
 def test_the_watch_uses_the_memory_of_a_batch_of_as_many_images():
     made = make(PROBE_IMAGES)
 
