@@ -19,11 +19,15 @@ from minigrad.kernels.shared.device import device
 from minigrad.kernels.shared.source import ALL_TYPES, Source
 
 _LANES, _WARPS = 32, 8  # threads of a warp, warps of a block
+_VECTORS = (4, 8)  # channels that a lane keeps in registers
+_REACH = 2  # channels on each side of a window then: REACH in channels.cuh
 
 _source = Source(
     "local_response_norm_max_pool2d/cuda.cu",
     "local_response_norm_max_pool2d_forward",
     "local_response_norm_max_pool2d_backward",
+    *(f"local_response_norm_max_pool2d_forward_vector<Real, {count}>" for count in _VECTORS),
+    *(f"local_response_norm_max_pool2d_backward_vector<Real, {count}>" for count in _VECTORS),
     types=ALL_TYPES,
     constants={"LANES": _LANES},
 )
@@ -48,7 +52,7 @@ def forward(input, size, alpha, beta, k, kernel_size, stride, padding, *, output
         return
     down, across = _tiles((OH, OW), tile)
     _launch(
-        "local_response_norm_max_pool2d_forward",
+        "forward",
         (input, output, argmax),
         N * down * across,
         (down, across, *tile, C, *input.shape[1:3], OH, OW),
@@ -65,15 +69,18 @@ def backward(
     check_same_shape("local_response_norm_max_pool2d.backward", grad_input=grad_input, input=input)
     norm, window = (size, alpha, beta, k), (kernel_size, stride, padding)
     N, H, W, C = input.shape
+    arrays = grad_output, argmax, input, grad_input
     shared_memory = _WARPS * 2 * C * bfloat16.arithmetic(input.dtype).itemsize
-    if shared_memory > _SHARED_BYTES:
+    if _vector(arrays, size):
+        shared_memory = 0
+    elif shared_memory > _SHARED_BYTES:
         grad_normalized = device.empty(input.shape, input.dtype)
         max_pool2d.backward(grad_output, argmax, *window, grad_input=grad_normalized)
         local_response_norm.backward(grad_normalized, input, *norm, grad_input=grad_input)
         return
     _launch(
-        "local_response_norm_max_pool2d_backward",
-        (grad_output, argmax, input, grad_input),
+        "backward",
+        arrays,
         N * H,
         (C, H, W, *grad_output.shape[1:3]),
         *(norm, window),
@@ -81,20 +88,29 @@ def backward(
     )
 
 
-def _launch(kernel, arrays, count, sizes, norm, window, shared_memory):
+def _launch(function, arrays, count, sizes, norm, window, shared_memory):
     """`count`: tiles or rows, of which a block takes one at a time."""
     size, alpha, beta, k = norm
-    C = arrays[0].shape[-1]
+    C, vector = arrays[0].shape[-1], _vector(arrays, size)
+    kernel = f"local_response_norm_max_pool2d_{function}"
     _source.launch(
-        kernel,
+        f"{kernel}_vector<Real, {vector}>" if vector else kernel,
         arrays[0].dtype,
         device.blocks(count, 1),
         *(*arrays, np.int64(count), *sizes),
         *(number for pair in window for number in pair),
-        *(*window_extent(size, C), alpha / size, beta, k),
+        *(() if vector else window_extent(size, C)),
+        *(alpha / size, beta, k),
         threads=(_LANES, _WARPS),
         shared_memory=shared_memory,
     )
+
+
+def _vector(arrays, size):
+    """How many channels a lane keeps, where a warp has room for those of a pixel; or 0."""
+    C = arrays[0].shape[-1]
+    fits = window_extent(size, C) == (_REACH, _REACH) and all(x.data.ptr % 16 == 0 for x in arrays)
+    return next((v for v in _VECTORS if C % v == 0 and C <= v * _LANES), 0) if fits else 0
 
 
 def _tile(input, output_size, kernel_size, stride):

@@ -255,20 +255,25 @@ def test_images_are_cut_into_parts_where_their_columns_are_many(cuda, rng, monke
 @pytest.mark.parametrize(
     "shape, kernel_size, stride, forward, backward",
     [
-        ((1, 96, 11, 19), 3, 2, "one", "one"),  # AlexNet's channels and windows
-        ((1, 256, 9, 9), 3, 2, "one", "one"),
+        ((1, 96, 11, 19), 3, 2, "vector", "vector"),  # AlexNet's channels and windows
+        ((1, 256, 9, 9), 3, 2, "vector", "vector"),
+        ((1, 90, 9, 9), 3, 2, "one", "one"),
         ((1, 769, 4, 4), 2, 2, "one", "two"),  # a block's pixels do not fit into shared memory
         ((1, 3100, 4, 4), 2, 2, "two", "two"),
-        ((1, 4, 14, 30), 5, 1, "two", "one"),  # pixels would be normalized three times or more
+        ((1, 6, 14, 30), 5, 1, "two", "one"),  # pixels would be normalized three times or more
     ],
 )
 def test_normalization_and_pooling_in_one_kernel_where_that_pays(
     shape, kernel_size, stride, forward, backward, cuda, monkeypatch
 ):
     launched = record_launches(monkeypatch)
+    vector = 4 if shape[1] <= 128 else 8
     input = mg.Tensor(cuda.asarray(np.ones(shape, np.float32)), requires_grad=True)
     F.local_response_norm_max_pool2d(input, 5, 1.0, 0.75, 1.0, kernel_size, stride).sum().backward()
+    kernel = "local_response_norm_max_pool2d"
     expected = {
+        ("vector", "forward"): [f"{kernel}_forward_vector<Real, {vector}>"],
+        ("vector", "backward"): [f"{kernel}_backward_vector<Real, {vector}>"],
         ("one", "forward"): ["local_response_norm_max_pool2d_forward"],
         ("two", "forward"): ["local_response_norm_forward", "max_pool2d_forward"],
         ("one", "backward"): ["local_response_norm_max_pool2d_backward"],

@@ -12,6 +12,7 @@ CONVOLUTION = "kernels/conv2d/cuda.py"
 TENSOR_CORES = "tests/kernels/test_cuda.py -k tensor_cores"
 TF32 = TENSOR_CORES + " and TF32"
 BFLOAT16 = TENSOR_CORES + " and bfloat16"
+NORM_POOL = "tests/kernels/test_local_response_norm_max_pool2d.py -k cuda"
 ON_GPU = "tests/kernels/test_bfloat16_on_gpu.py -k "
 
 # The copies that a step of the matrix product waits for.
@@ -257,6 +258,49 @@ FAULTS = [
         "bias with ReLU: gradients where the output is 0 are counted (CPU)",
         *("kernels/bias/cpu.py", "np.float64(dx[c])", "np.float64(dy[c])"),
         "tests/kernels/test_bias.py -k relu",
+    ),
+    # Normalization with pooling in registers.
+    Fault(
+        "cuda norm with pool: the first lane has its own channels before it",
+        "kernels/local_response_norm_max_pool2d/channels.cuh",
+        "lane == 0 ? Real(0) : before",
+        "before",
+        NORM_POOL,
+    ),
+    Fault(
+        "cuda norm with pool: the last lane has its own channels behind it",
+        "kernels/local_response_norm_max_pool2d/channels.cuh",
+        "lane == LANES - 1 ? Real(0) : behind",
+        "behind",
+        NORM_POOL,
+    ),
+    Fault(
+        "cuda norm with pool: channels before change places",
+        "kernels/local_response_norm_max_pool2d/channels.cuh",
+        "values[V - REACH + i]",
+        "values[V - 1 - i]",
+        NORM_POOL,
+    ),
+    Fault(
+        "cuda norm with pool: ratios are those of the lane alone",
+        "kernels/local_response_norm_max_pool2d/cuda.cu",
+        "for (int j = i; j < i + WINDOW; j++) sum += wide[j];",
+        "for (int j = max(i, REACH); j < min(i, V - REACH) + WINDOW; j++) sum += wide[j];",
+        NORM_POOL,
+    ),
+    Fault(
+        "cuda norm with pool: a maximum is in every window",
+        "kernels/local_response_norm_max_pool2d/cuda.cu",
+        "if (is_maximum) grads[i]",
+        "grads[i]",
+        NORM_POOL,
+    ),
+    Fault(
+        "cuda norm with pool: a window that is too long for the registers",
+        "kernels/local_response_norm_max_pool2d/cuda.py",
+        "fits = window_extent(size, C) == (_REACH, _REACH)",
+        "fits = window_extent(size, C)[0] >= _REACH",
+        NORM_POOL,
     ),
     # Copies between host and device.
     Fault(
