@@ -6,7 +6,7 @@ import pytest
 
 from alexnet.experiments.catalog import EXPERIMENTS
 from alexnet.experiments.runner import recorded
-from alexnet.experiments.tables import page
+from alexnet.experiments.tables import overview, page
 
 ROOT = Path(__file__).parents[3]
 FILES = {path.stem: path for path in sorted((ROOT / "docs/experiments").glob("*.csv"))}
@@ -31,3 +31,10 @@ def test_the_page_has_what_the_rows_say(name):
     for line in tables.splitlines():
         if line.startswith("| "):
             assert line in results, line
+
+
+def test_the_page_has_the_table_of_all_claims():
+    names = [name for name in EXPERIMENTS if name in FILES]
+    known = {name: recorded(EXPERIMENTS[name], FILES[name]) for name in names}
+    results = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    assert overview(known, EXPERIMENTS) in results
