@@ -52,6 +52,7 @@ TOOLS = {
         ("--report-api-errors", "no", "--padding", "256"),
         (
             "tests/kernels/test_cuda.py",
+            f"{KERNELS}/test_cuda_bfloat16.py",
             f"{KERNELS}/test_bias.py",
             f"{KERNELS}/test_cross_entropy.py",
             NORM_POOL,

@@ -18,10 +18,12 @@ from benchmarks.gpu_check.part import Options, Report
 # The order is that of their worth: the time may be over before the last.
 TESTS = (
     "tests/kernels/test_cuda.py",
+    "tests/kernels/test_cuda_bfloat16.py",
     "tests/kernels/test_backends.py",
     "tests/kernels",
     "tests/minigrad/test_gradients.py",
     "tests/minigrad/test_adjoint.py",
+    "tests/minigrad/test_autocast_cuda.py",
     "tests/alexnet/test_train_cuda.py",
 )
 SMALL_TESTS = ("tests/kernels/test_relu.py",)

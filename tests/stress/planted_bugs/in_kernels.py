@@ -56,7 +56,7 @@ FAULTS = [
         "kernels/shared/arguments.py",
         "elif rounds != (array.dtype in bfloat16.TYPES):",
         "elif False:",
-        "tests/kernels/test_bfloat16_on_gpu.py -k says_whether",
+        "tests/kernels/test_cuda_bfloat16.py -k says_whether",
     ),
     Fault(
         "bfloat16: the reference rounds one factor of a weight gradient",

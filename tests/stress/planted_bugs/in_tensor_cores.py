@@ -13,7 +13,7 @@ TENSOR_CORES = "tests/kernels/test_cuda.py -k tensor_cores"
 TF32 = TENSOR_CORES + " and TF32"
 BFLOAT16 = TENSOR_CORES + " and bfloat16"
 NORM_POOL = "tests/kernels/test_local_response_norm_max_pool2d.py -k cuda"
-ON_GPU = "tests/kernels/test_bfloat16_on_gpu.py -k "
+ON_GPU = "tests/kernels/test_cuda_bfloat16.py -k "
 
 # The copies that a step of the matrix product waits for.
 WAIT = """to whose memory the next copies go.
@@ -386,6 +386,6 @@ FAULTS = [
         "minigrad/ops/matmul.py",
         "factor = backend.factor(grad_output, ctx.bfloat16)",
         "factor = backend.factor(grad_output, False)",
-        "tests/minigrad/test_autocast_on_gpu.py -k beside_those",
+        "tests/minigrad/test_autocast_cuda.py -k beside_those",
     ),
 ]
