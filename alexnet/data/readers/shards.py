@@ -84,6 +84,7 @@ class ShardDataset:
         self._shard_bytes = shard_bytes
         self._shards: list[np.ndarray | None] = [None] * len(shard_bytes)
         self._addresses = np.zeros(len(shard_bytes), np.int64)
+        self._mapped: list[np.ndarray] = []
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -146,6 +147,9 @@ class ShardDataset:
             too_many_open = getattr(error, "errno", None) == errno.EMFILE
             advice = "allow more open files: ulimit -n 8192" if too_many_open else PREPARE_AGAIN
             raise DataError(f"{path}: cannot be read ({error}); {advice}") from error
+        # Two threads may map a file at the same time. Neither map is ever given back: somebody may
+        # be reading at its address.
+        self._mapped.append(pixels)
         self._addresses[shard] = pixels.ctypes.data
         self._shards[shard] = pixels  # last: other threads then take both as they are
         return pixels

@@ -1,6 +1,8 @@
 """Batches that are copied at once are those that are made image by image, to the bit."""
 
 import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from alexnet.data.commands.shard_writer import WORK, FolderWriter, write_shard
 from alexnet.data.dataset import Subset
 from alexnet.data.gathering import Squares, copy_crops
 from alexnet.data.loader import Loader
+from alexnet.data.readers.shards import INDEX_TYPE, ShardDataset
 from alexnet.data.transforms import Augmentation, Preprocessing
 from tests.alexnet.data.test_loader import assert_equal_batches
 
@@ -79,8 +82,6 @@ def batches(dataset, side=8, size=6, **options):
 def made_one_by_one(monkeypatch):
     """Counts the images that are asked for."""
     asked = []
-    from alexnet.data.readers.shards import ShardDataset
-
     image = ShardDataset.image
     monkeypatch.setattr(
         ShardDataset,
@@ -147,6 +148,40 @@ def test_what_is_made_one_by_one(shapes, options, prepared, monkeypatch):
     asked = made_one_by_one(monkeypatch)
     assert_equal_batches(batches(dataset, **options), batches(OneByOne(dataset), **options))
     assert sorted(set(asked)) == list(range(COUNT))
+
+
+def test_two_threads_may_map_a_file_at_once(prepared, monkeypatch):
+    """What each of them got stays readable, although only one map is used from then on."""
+    dataset = prepared((8, 8))
+    expected = np.stack([dataset.image(index) for index in range(COUNT)])
+    dataset = ShardDataset(
+        dataset._root, "train", dataset.classes, _index(dataset), dataset._shard_bytes
+    )
+    both_map, memmap = threading.Barrier(2), np.memmap
+
+    def slow(*arguments):
+        both_map.wait(10)
+        return memmap(*arguments)
+
+    monkeypatch.setattr(np, "memmap", slow)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(dataset.squares, [np.arange(COUNT)] * 2))
+    gc.collect()
+    assert len(dataset._mapped) == 4, "two files, by each of the threads"
+    nowhere = np.zeros(COUNT, np.int64)
+    for squares_of_thread in found:
+        output = np.zeros_like(expected)
+        copy_crops(squares_of_thread, nowhere, nowhere, output)
+        assert np.array_equal(output, expected)
+
+
+def _index(dataset):
+    """As a file has it."""
+    index = np.zeros(len(dataset), INDEX_TYPE)
+    index["label"] = dataset.labels
+    for name, values in zip(("shard", "offset", "height", "width"), dataset._places.T):
+        index[name] = values
+    return index
 
 
 def test_memory_for_the_images(prepared):
