@@ -40,7 +40,7 @@ __device__ __forceinline__ void with_neighbors(
     for (int i = 0; i < V; i++) wide[REACH + i] = values[i];
 }
 
-// x^-beta-powers of the scale of each channel, and 1 / scale; x is 0 in lanes without channels.
+// scale^-beta of each channel, and 1 / scale. x is 0 in lanes without channels.
 template <int V, typename Real>
 __device__ __forceinline__ void powers_of(
     const Real (&x)[V], Real alpha, Real beta, Real k, Real (&powers)[V], Real (&inverses)[V]
