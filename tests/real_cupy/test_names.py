@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 
+from minigrad.kernels.shared import bfloat16
 from minigrad.kernels.shared import device as device_module
 from tests.cuda_emulator import array, device_api, launch, memory, nccl, streams
 from tests.real_cupy import STAND_IN, calls, cupy, real_nccl
@@ -116,6 +117,7 @@ def test_numbers_that_the_kernels_hand_to_cublas():
     assert device_module._DATA_TYPE == {
         np.dtype("f4"): runtime.CUDA_R_32F,
         np.dtype("f8"): runtime.CUDA_R_64F,
+        bfloat16.DTYPE: runtime.CUDA_R_16BF,
     }
     assert device_module._COMPUTE_FLOAT32 == cublas.CUBLAS_COMPUTE_32F
     assert device_module._COMPUTE_TF32 == cublas.CUBLAS_COMPUTE_32F_FAST_TF32
